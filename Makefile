@@ -1,0 +1,46 @@
+# make            lists the targets
+# make setup      everything into .venv (Linux; no ROS 2 needed, a sourced one is used)
+# make demo       the network at work, without camera or robot
+# Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh)
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first model there is, unless MODEL=... says which.
+MODEL ?= $(patsubst %/,%,$(dir $(firstword $(sort $(wildcard models/*/model.yaml)))))
+IN_VENV := . scripts/env.sh &&
+
+.PHONY: help setup demo test bench lint format colcon clean distclean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
+
+setup: ## make .venv with everything, or bring it up to date
+	@scripts/setup.sh
+
+demo: setup ## run the demonstration (ARGS="..." is handed on)
+	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo $(ARGS)
+
+test: setup ## run the tests (ARGS="..." is handed to pytest)
+	@scripts/test.sh $(ARGS)
+
+bench: setup ## measure the latency of MODEL=models/...
+	@if [ -z "$(MODEL)" ]; then echo "There is no model in models/. Name one: make bench MODEL=path/to/model" >&2; exit 1; fi
+	@$(IN_VENV) .venv/bin/mtv bench --model "$(MODEL)" $(ARGS)
+
+lint: setup ## ruff and mypy
+	@.venv/bin/ruff check . || { echo "ruff: see above; much of it mends itself with: .venv/bin/ruff check --fix ." >&2; exit 1; }
+	@.venv/bin/mypy
+
+format: setup ## sort imports and mend what ruff can mend
+	@.venv/bin/ruff check --fix .
+
+colcon: setup ## build with colcon as on a robot, with and without --symlink-install
+	@scripts/colcon_check.sh
+
+clean: ## remove what was built and cached, but keep .venv
+	rm -rf build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf .venv

@@ -1,0 +1,8 @@
+"""Objects and pixels for warehouse robots: one network, one pass, detections and a segmentation mask."""
+
+from pkgutil import extend_path
+
+# The generated `mtv_perception.msg` may live in another prefix (a ROS install, a venv) than these modules.
+__path__ = extend_path(__path__, __name__)
+
+__version__ = "0.1.0"

@@ -1,0 +1,152 @@
+"""Dataclasses from YAML, strictly: defaults live in the dataclass, an unknown key is an error that lists the known."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from mtv_perception.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value may be, and a sentence saying what it means (shown as the ROS parameter's description)."""
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ConfigError when `value` is out of bounds."""
+        for item in value if isinstance(value, tuple) else (value,):
+            self._check_one(name, item)
+
+    def _check_one(self, name: str, value: Any) -> None:
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{name}: expected a finite number, got {value!r}.")
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            raise ConfigError(f"{name}: expected a number in {self.low} .. {self.high}, got {value!r}.")
+
+
+def setting(default: Any, help: str, **bounds: Any) -> Any:
+    """A dataclass field with its default, meaning and bounds (see Rule)."""
+    rule = Rule(help, **bounds)
+    if callable(default):
+        return field(default_factory=default, metadata={"rule": rule})
+    return field(default=default, metadata={"rule": rule})
+
+
+def rule_of(item: Field[Any]) -> Rule:
+    """The Rule of a dataclass field; an empty one where none was declared."""
+    return item.metadata.get("rule", Rule(""))
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Build dataclass `cls` from a mapping, converting and checking every value.
+
+    Args:
+        cls: a dataclass type; nested dataclasses, tuples, optional values and dicts are understood.
+        values: keys are field names; absent ones keep their default.
+        where: dotted name put before a key in error texts.
+
+    Raises:
+        ConfigError: unknown or missing key, wrong type, or a value out of its bounds.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {values!r}.")
+    known = {item.name: item for item in fields(cls) if item.init}  # type: ignore[arg-type]
+    unknown = sorted(set(map(str, values)) - set(known))
+    if unknown:
+        raise ConfigError(f"{where or cls.__name__}: unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+    hints = typing.get_type_hints(cls)
+    ready = {}
+    for name, item in known.items():
+        label = f"{where}.{name}" if where else name
+        if name in values:
+            ready[name] = convert(hints[name], values[name], label)
+            rule_of(item).check(label, ready[name])
+        elif item.default is MISSING and item.default_factory is MISSING:
+            raise ConfigError(f"{label}: a value is required and none was given.")
+    try:
+        return cls(**ready)
+    except ValueError as error:
+        raise ConfigError(f"{where or cls.__name__}: {error}") from error
+
+
+def convert(hint: Any, value: Any, label: str) -> Any:
+    """Convert a YAML value to the type `hint` says, without guessing: '3' is no number, 1 is no bool."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return convert(next(arg for arg in args if arg is not type(None)), value, label)
+    if is_dataclass(hint):
+        return from_mapping(typing.cast(type, hint), value, label)
+    if origin is tuple:
+        return _convert_tuple(args, value, label)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{label}: expected a mapping, got {value!r}.")
+        return {str(key): convert(args[1], item, f"{label}.{key}") for key, item in value.items()}
+    return _convert_scalar(hint, value, label)
+
+
+def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{label}: expected a list, got {value!r}.")
+    if len(args) == 2 and args[1] is Ellipsis:
+        args = (args[0],) * len(value)
+    if len(args) != len(value):
+        raise ConfigError(f"{label}: expected {len(args)} values, got {len(value)}: {value!r}.")
+    return tuple(convert(arg, item, f"{label}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+
+
+def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise ConfigError(f"{label}: expected {hint.__name__}, got {value!r}.")
+    return value
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file (safe subset); ConfigError names the file and line when it can't be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
+
+
+def load(cls: type[T], path: Path) -> T:
+    """Read dataclass `cls` from a YAML file."""
+    return from_mapping(cls, read_yaml(path) or {}, "")
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, tuples and paths as the plain dicts, lists and strings YAML and JSON write."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value) if item.init}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,81 @@
+"""One labelled image and a set of them, whatever format they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import LabelSet
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with what is known about it.
+
+    Attributes:
+        image_path: the image file.
+        size_hw: its height and width, pixels.
+        boxes_xyxy: `(N, 4)` float32, pixels.
+        class_ids: `(N,)` int32.
+        crowd: `(N,)` bool; such a box is neither an object to find nor background.
+        mask_path: a PNG of class ids (255 = ignore), or None where pixels are unlabelled.
+        box_classes: class ids whose every object in the image has a box; nothing is known of the others.
+        mask_classes: class ids the mask tells apart; its background may hide the others.
+    """
+
+    image_path: Path
+    size_hw: tuple[int, int]
+    boxes_xyxy: np.ndarray = field(default_factory=lambda: np.empty((0, 4), np.float32))
+    class_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    crowd: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    mask_path: Path | None = None
+    box_classes: tuple[int, ...] = ()
+    mask_classes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples of one origin.
+
+    Attributes:
+        name: for reports.
+        labels: what the class ids mean.
+        samples: in the order of the data set's index.
+    """
+
+    name: str
+    labels: LabelSet
+    samples: tuple[Sample, ...]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image file as `(H, W, 3)` uint8 RGB; DatasetError when it can't be decoded."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{path}: expected an image file, could not decode one.")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """A mask file as `(H, W)` uint8 class ids; DatasetError when it is not one-channel."""
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
+        found = "nothing decodable" if mask is None else f"{mask.dtype} of shape {mask.shape}"
+        raise DatasetError(f"{path}: expected an 8-bit one-channel mask, got {found}.")
+    return mask
+
+
+def raise_faults(where: Path | str, faults: Sequence[str]) -> None:
+    """Raise one DatasetError that lists every fault, if there is any."""
+    if faults:
+        shown = "\n  ".join(faults[:50])
+        more = f"\n  ... and {len(faults) - 50} more" if len(faults) > 50 else ""
+        raise DatasetError(f"{where}: {len(faults)} fault(s):\n  {shown}{more}")

@@ -1,0 +1,1 @@
+"""Boxes, default boxes, box codec, non-maximum suppression and letterboxing, in NumPy alone."""

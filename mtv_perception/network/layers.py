@@ -1,0 +1,77 @@
+"""The few convolution blocks that every network here is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+BN_EPSILON = 1e-3
+"""Batch-norm epsilon of the published MobileNet weights, in Keras and in the TF Object Detection API alike."""
+
+BN_MOMENTUM = 0.97
+"""Short fine-tuning runs need moving statistics that keep up; the published .999 lags for thousands of steps."""
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """The multiple of `divisor` nearest to `channels`, never more than 10% below it.
+
+    Source: Sandler et al. 2018 (MobileNetV2), the authors' width-multiplier rounding.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def batch_norm(x: Any, name: str) -> Any:
+    """Batch normalisation over `[B, H, W, C]`."""
+    return keras.layers.BatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
+
+
+def conv(x: Any, filters: int, kernel: int, name: str, strides: int = 1, dilation: int = 1) -> Any:
+    """Convolution without bias, SAME padding, `[B, H, W, C]` to `[B, H/s, W/s, filters]`."""
+    return keras.layers.Conv2D(
+        filters, kernel, strides, padding="same", dilation_rate=dilation, use_bias=False, name=name
+    )(x)
+
+
+def depthwise(x: Any, name: str, strides: int = 1, dilation: int = 1, kernel: int = 3) -> Any:
+    """Depthwise convolution without bias, SAME padding."""
+    return keras.layers.DepthwiseConv2D(
+        kernel, strides, padding="same", dilation_rate=dilation, use_bias=False, name=name
+    )(x)
+
+
+def relu6(x: Any, name: str) -> Any:
+    """ReLU cut at 6."""
+    return keras.layers.ReLU(6.0, name=name)(x)
+
+
+def conv_bn_relu6(x: Any, filters: int, kernel: int, name: str, strides: int = 1) -> Any:
+    """Convolution, batch norm, ReLU6."""
+    return relu6(batch_norm(conv(x, filters, kernel, name, strides), f"{name}_bn"), f"{name}_relu")
+
+
+def separable(
+    x: Any, filters: int, name: str, strides: int = 1, dilation: int = 1, activate: bool = True, inner: bool = True
+) -> Any:
+    """Depthwise 3x3 and pointwise 1x1, each with batch norm and ReLU6.
+
+    Args:
+        x: `[B, H, W, C]`.
+        filters: output channels.
+        name: prefix of the layer names.
+        strides: of the depthwise convolution.
+        dilation: of the depthwise convolution (atrous rate).
+        activate: end in ReLU6.
+        inner: batch norm and ReLU6 between the two convolutions.
+    """
+    x = depthwise(x, f"{name}_depthwise", strides, dilation)
+    if inner:
+        x = relu6(batch_norm(x, f"{name}_depthwise_bn"), f"{name}_depthwise_relu")
+    x = batch_norm(conv(x, filters, 1, f"{name}_pointwise"), f"{name}_pointwise_bn")
+    return relu6(x, f"{name}_pointwise_relu") if activate else x
+
+
+def upsample(x: Any, factor: int, name: str) -> Any:
+    """Bilinear upsampling by a whole factor (half-pixel centres)."""
+    return keras.layers.UpSampling2D(factor, interpolation="bilinear", name=name)(x)

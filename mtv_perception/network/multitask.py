@@ -1,0 +1,51 @@
+"""The joint networks by preset: one backbone, class logits, box offsets and segmentation logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from mtv_perception.geometry.default_boxes import DefaultBoxSpec
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.reference import reference_outputs
+from mtv_perception.network.warehouse import warehouse_outputs
+
+
+@dataclass(frozen=True)
+class MultitaskNetwork:
+    """A built network.
+
+    Attributes:
+        model: images `[B, H, W, 3]` in -1..1 to a dict of the three raw outputs.
+        config: what it was built from.
+        default_boxes: the boxes its offsets refer to.
+        scores: how class logits become scores, "sigmoid" or "softmax".
+    """
+
+    model: keras.Model
+    config: NetworkConfig
+    default_boxes: DefaultBoxSpec
+    scores: str = field(default="sigmoid")
+
+
+_PRESETS: dict[str, Callable[[Any, NetworkConfig], tuple[Any, Any, Any, DefaultBoxSpec, str]]] = {
+    "warehouse": warehouse_outputs,
+    "warehouse-small": warehouse_outputs,
+    "reference": reference_outputs,
+}
+
+
+def build_network(config: NetworkConfig) -> MultitaskNetwork:
+    """Build the network a configuration describes, with fresh weights."""
+    images = keras.Input((*config.size_hw, 3), name="images")
+    class_logits, box_offsets, segmentation_logits, default_boxes, scores = _PRESETS[config.preset](images, config)
+    outputs = {
+        "class_logits": class_logits,
+        "box_offsets": box_offsets,
+        "segmentation_logits": segmentation_logits,
+    }
+    name = config.preset.replace("-", "_")
+    return MultitaskNetwork(keras.Model(images, outputs, name=name), config, default_boxes, scores)

@@ -1,0 +1,66 @@
+"""The product's layout: a light feature pyramid at strides 8 to 128 under SSDLite, DeepLabV3+ on its stride-16 level.
+
+The pyramid (Lin et al. 2017, "Feature Pyramid Networks") costs 0.8 ms of 7.5 on two cores and gives the stride-8 level
+the context small people need. Context pooling stands on the fused stride-16 level, where dilation is cheap and no
+backbone stage has to be dilated. Every operator has an int8 kernel in the LiteRT CPU delegate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from mtv_perception.geometry.default_boxes import DefaultBoxSpec, pyramid_spec
+from mtv_perception.network.backbone import backbone_features
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.deeplabv3plus import aspp, decoder
+from mtv_perception.network.layers import batch_norm, conv, relu6, separable, upsample
+from mtv_perception.network.ssdlite import ssdlite
+
+# Channels: pyramid, context, decoder, decoder's skip.
+_CHANNELS = {"warehouse": (128, 64, 64, 24), "warehouse-small": (64, 48, 32, 16)}
+_ATROUS_RATES = (3, 6, 12)
+_BASE_SIZES = (20.0, 40.0, 80.0, 160.0, 320.0)
+_SIZE_STEPS = (1.0, math.sqrt(2.0))
+_ASPECT_RATIOS = (0.4, 1.0, 2.0)
+_SCORE_PRIOR = 0.01
+
+
+def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
+    """Levels at strides 8, 16, 32, 64, 128, each `[B, H / stride, W / stride, channels]`.
+
+    Args:
+        features: backbone features at strides 8, 16, 32.
+        channels: of every level.
+    """
+    lateral = {s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn") for s in (8, 16, 32)}
+    top = separable(relu6(lateral[32], "merge32_relu"), channels, "level32")
+    levels = [top]
+    for stride in (16, 8):
+        above = levels[0]
+        if above.shape[1] != lateral[stride].shape[1]:
+            above = upsample(above, 2, f"upsample{stride}")
+        merged = keras.layers.Add(name=f"merge{stride}")([lateral[stride], above])
+        levels.insert(0, separable(relu6(merged, f"merge{stride}_relu"), channels, f"level{stride}"))
+    for stride in (64, 128):
+        levels.append(separable(levels[-1], channels, f"level{stride}", strides=2))
+    return levels
+
+
+def warehouse_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
+    """Class logits, box offsets, segmentation logits (stride 4), the default boxes and the kind of score."""
+    height, width = config.size_hw
+    if height % 32 or width % 32:
+        raise ValueError(f"Expected a network size in multiples of 32, got {config.size_hw!r}.")
+    pyramid_channels, context_channels, decoder_channels, skip_channels = _CHANNELS[config.preset]
+    features = backbone_features(images, config)
+    levels = feature_pyramid(features, pyramid_channels)
+    grids = [(int(x.shape[1]), int(x.shape[2])) for x in levels]
+    boxes = pyramid_spec(config.size_hw, grids, _BASE_SIZES, _SIZE_STEPS, _ASPECT_RATIOS)
+    counts = [item.boxes_per_point for item in boxes.maps]
+    class_logits, box_offsets = ssdlite(levels, counts, len(config.names) - 1, _SCORE_PRIOR)
+    context = aspp(levels[1], context_channels, _ATROUS_RATES)
+    pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
+    return class_logits, box_offsets, pixels, boxes, "sigmoid"

@@ -1,0 +1,33 @@
+# Source this (bash): the environment of every process of this project that is run from .venv.
+# test.sh, the Makefile and colcon_check.sh do; for your own shell: `source scripts/env.sh`.
+
+MTV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export MTV_ROOT
+
+# By default Fast DDS drops nearly every best-effort camera image, because one is larger than its shared-memory segment.
+export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
+
+# rclpy writes its log under HOME.
+export HOME="${HOME:-$MTV_ROOT/build/home}"
+
+# Set by the ROS wheels of another environment in a process that started this one; ours must set up its own.
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+if [ "$(cat "$MTV_ROOT/.venv/mtv-ros" 2>/dev/null)" = system ]; then
+  # The ROS 2 that is sourced, and from .venv the messages that were generated there.
+  case ":${AMENT_PREFIX_PATH:-}:" in
+    *":$MTV_ROOT/.venv:"*) ;;
+    *)
+      export AMENT_PREFIX_PATH="$MTV_ROOT/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
+      export LD_LIBRARY_PATH="$MTV_ROOT/.venv/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+      ;;
+  esac
+else
+  # The ROS 2 wheels in .venv; another ROS 2 in the same shell would be mixed with them.
+  if [ -n "${ROS_DISTRO:-}" ]; then
+    echo "note: .venv has its own ROS 2; the $ROS_DISTRO of this shell is not used." >&2
+    unset PYTHONPATH LD_LIBRARY_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+    unset ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
+  fi
+  export AMENT_PREFIX_PATH="$MTV_ROOT/.venv"
+fi
