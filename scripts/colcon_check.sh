@@ -39,6 +39,7 @@ status = PerceptionStatus(model_id="check", received=3)
 assert deserialize_message(serialize_message(status), PerceptionStatus) == status
 libraries = {line.split()[-1] for line in open("/proc/self/maps") if "libmtv_perception__" in line}
 assert libraries, "no message library was loaded"
+assert mtv_perception.__version__, "the generated __init__.py was installed over ours"
 module = importlib.import_module(name)
 message = sys.modules[PerceptionStatus.__module__]
 for path in (mtv_perception.__file__, module.__file__, message.__file__):

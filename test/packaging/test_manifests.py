@@ -8,16 +8,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def package_xml():
-    return ElementTree.parse(ROOT / "package.xml").getroot()
+def assigned(name, path):
+    return re.search(rf'^{name} = "(.+?)"', (ROOT / path).read_text(), re.MULTILINE)[1]
 
 
 def test_all_manifests_name_the_same_version():
-    version = package_xml().findtext("version")
-    project = re.search(r'^version = "(.+?)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    module = re.search(r'^__version__ = "(.+?)"', (ROOT / "mtv_perception/__init__.py").read_text(), re.MULTILINE)
+    version = ElementTree.parse(ROOT / "package.xml").findtext("version")
 
-    assert (project[1], module[1]) == (version, version)
+    assert assigned("version", "pyproject.toml") == version
+    assert assigned("__version__", "mtv_perception/__init__.py") == version
 
 
 def test_a_robots_own_vision_msgs_wins():

@@ -71,7 +71,7 @@ def make_assets(split: str) -> Assets:
 
 def vary(color: Rgb | np.ndarray, rng: np.random.Generator, amount: float = 0.06) -> Rgb:
     """A colour close to another one."""
-    near = np.clip(np.asarray(color) * rng.uniform(1 - 2 * amount, 1 + 2 * amount) + rng.normal(0, amount / 2, 3), 0.01, 1.0)
+    near = np.clip(np.asarray(color) * rng.uniform(1 - 2 * amount, 1 + 2 * amount) + rng.normal(0, amount / 6, 3), 0.01, 1.0)
     return float(near[0]), float(near[1]), float(near[2])
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtv_perception.data.synthetic.assets import BLACK, Assets, pick_color, vary
 from mtv_perception.data.synthetic.mesh import FABRIC, Material, Mesh, box, merge, rotation_x, rotation_y, rotation_z, transform
 from mtv_perception.data.synthetic.poses import Limb, Pose
-from mtv_perception.data.synthetic.sweeps import ellipsoid, lathe, tube
+from mtv_perception.data.synthetic.sweeps import ellipsoid, tube
 
 Vector = NDArray[np.float64]
 _SKIN = ((0.95, 0.76, 0.64), (0.87, 0.66, 0.52), (0.76, 0.55, 0.40), (0.58, 0.40, 0.28), (0.38, 0.25, 0.18))
@@ -57,15 +57,15 @@ def sample_outfit(assets: Assets, rng: np.random.Generator) -> Outfit:
     """A body of the split's pool in random clothes."""
     body = np.random.default_rng([31, int(rng.choice(assets.bodies))])
 
-    def cloth(color: tuple[float, float, float]) -> Material:
-        return Material(color, roughness=0.9, layer=assets.textures.pick("garment", rng), kind=FABRIC, dirt=0.7)
+    def cloth(color: tuple[float, float, float], group: str) -> Material:
+        return Material(color, roughness=0.9, layer=assets.textures.pick(group, rng), kind=FABRIC, dirt=0.8)
 
     return Outfit(
         height=float(np.clip(body.normal(1.73, 0.09), 1.5, 1.98)),
         girth=float(np.clip(body.normal(1.06, 0.12), 0.84, 1.4)),
         skin=Material(vary(_SKIN[int(body.integers(len(_SKIN)))], body, 0.04), roughness=0.5, dirt=0.05),
-        top=cloth(pick_color(assets.cloth_colors, rng)),
-        trousers=cloth(pick_color(assets.cloth_colors[:6], rng)),
+        top=cloth(pick_color(assets.cloth_colors, rng), "garment"),
+        trousers=cloth(pick_color(assets.cloth_colors[:5] if rng.random() < 0.8 else assets.cloth_colors, rng), "denim"),
         shoes=Material(vary((0.1, 0.08, 0.07), rng, 0.1), roughness=0.6),
         hair=Material(vary(_HAIR[int(body.integers(len(_HAIR)))], body, 0.03), roughness=0.6, dirt=0.1),
         sleeve=float(rng.choice([0.45, 0.5, 0.8, 1.0, 1.0, 1.0])),
@@ -130,8 +130,8 @@ def _arm(outfit: Outfit, arm: Limb, shoulder: Vector, chest: Vector, sign: int) 
     forward = forward + np.array([0, -sign * np.sin(arm.turn), 0])
     fore = chest @ (forward / np.linalg.norm(forward))
     wrist = elbow + 0.15 * h * fore
-    steps = np.array([-0.1, 0.05, 0.3, 0.6, 0.9, 1.0])
-    radii = np.array([0.028, 0.034, 0.031, 0.027, 0.024, 0.0235]) * h * g
+    steps = np.array([-0.09, 0.06, 0.3, 0.6, 0.9, 1.0])
+    radii = np.array([0.016, 0.032, 0.031, 0.027, 0.024, 0.0235]) * h * g
     fore_r = np.array([0.0235, 0.0245, 0.0225, 0.019, 0.0165, 0.0155]) * h * g**0.6
     centers = np.vstack([shoulder + np.outer(steps, elbow - shoulder), (elbow + np.outer(np.linspace(0, 1.02, 6), wrist - elbow))[1:]])
     radius = np.concatenate([radii, fore_r[1:]])
@@ -169,8 +169,8 @@ def _torso(outfit: Outfit, trunk: Vector, chest: Vector) -> Mesh:
         else tube(axis[3:], width[3:] + outfit.loose, depth[3:] + outfit.loose, side[3:], outfit.top, 16),
     ]  # fmt: skip
     for sign in (1, -1):
-        cap = trunk @ np.array([0, 0, 0.263 * h]) + chest @ np.array([-0.004 * h, sign * 0.1 * h * g**0.35, 0])
-        parts.append(ellipsoid(cap, np.array([0.036, 0.036, 0.034]) * h * g**0.4 + outfit.loose, outfit.top))
+        cap = trunk @ np.array([0, 0, 0.257 * h]) + chest @ np.array([-0.004 * h, sign * 0.097 * h * g**0.35, 0])
+        parts.append(ellipsoid(cap, np.array([0.034, 0.031, 0.034]) * h * g**0.4 + outfit.loose, outfit.top))
     if outfit.vest is not None:
         wide, deep = width[2:9] + outfit.loose * 2 + 0.012, depth[2:9] + outfit.loose * 2 + 0.014
         wide[-1], deep[-1] = wide[-1] * 0.86, deep[-1] * 1.05
@@ -219,7 +219,8 @@ def _headwear(outfit: Outfit, rng: np.random.Generator) -> Mesh:
         parts.append(ellipsoid(np.array([0.03, 0, 0.02]) * h, np.array([0.024, 0.031, 0.026]) * h, outfit.hair))
     if outfit.helmet is not None:
         dome = np.array([[0.063, 0.0], [0.0635, 0.012], [0.06, 0.028], [0.05, 0.046], [0.034, 0.056], [0.014, 0.061], [0.0, 0.062]]) * h
-        shell = transform(lathe(dome, outfit.helmet, 16), np.diag([1.08, 0.92, 1.0]), np.array([-0.004, 0, 0.082]) * h)
+        spine = np.outer(dome[:, 1], [0, 0, 1.0]) + np.array([-0.004, 0, 0.082]) * h
+        shell = tube(spine, dome[:, 0] * 0.9, dome[:, 0] * 1.06, (0, 1, 0), outfit.helmet, 16)
         brim = ellipsoid(np.array([0.034, 0, 0.083]) * h, np.array([0.052, 0.048, 0.004]) * h, outfit.helmet, 5, 14)
         ridge = box(np.array([-0.004, 0, 0.14]) * h, np.array([0.09, 0.014, 0.012]) * h, outfit.helmet)
         parts += [shell, brim, ridge]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtv_perception.data.synthetic.assets import Assets, vary
-from mtv_perception.data.synthetic.mesh import Material, Mesh, boxes, merge, place
-from mtv_perception.data.synthetic.sweeps import lathe, sweep
+from mtv_perception.data.synthetic.mesh import Material, Mesh, boxes, make_mesh, merge, place
+from mtv_perception.data.synthetic.sweeps import lathe, sweep, triangulate
 
 Path = NDArray[np.float64]
 
@@ -50,11 +50,11 @@ def sample_path(rng: np.random.Generator) -> Path:
     path = straight_path(length, bends)
     along = rng.random() < 0.45
     if along:  # runs away from the robot
-        start = np.array([rng.uniform(-1.0, 2.5), rng.normal(0, 1.0), 0])
+        start = np.array([rng.uniform(-1.0, 1.5), rng.normal(0, 0.8), 0])
         yaw = rng.normal(0, 0.25)
     else:  # crosses the view
         yaw = rng.uniform(0.35, np.pi - 0.35) * rng.choice([-1, 1])
-        through = np.array([rng.uniform(1.0, 9.0), 0, 0]) + np.array([0, rng.normal(0, 0.8), 0])
+        through = np.array([np.exp(rng.uniform(0.0, 2.2)), 0, 0]) + np.array([0, rng.normal(0, 0.8), 0])
         start = through - rng.uniform(0.25, 0.6) * length * np.array([np.cos(yaw), np.sin(yaw), 0])
     c, s = np.cos(yaw), np.sin(yaw)
     return path @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + start
@@ -64,7 +64,7 @@ def make_rail(assets: Assets, path: Path, rng: np.random.Generator) -> Mesh:
     """A rail of the split's pool along a path: flange, web, polished head, fastenings."""
     design = np.random.default_rng([47, int(rng.choice(assets.rail_profiles))])
     section, materials, base_half, base_top = _profile(assets, design, rng)
-    parts = [sweep(section, path, materials)]
+    parts = [sweep(section, path, materials), _end_caps(section, path, materials[0])]
     spacing = design.uniform(0.35, 1.2)
     stations = np.linspace(0, len(path) - 2, max(2, int(len(path) * 0.12 / spacing))).astype(int)
     if design.random() < 0.75:
@@ -74,17 +74,34 @@ def make_rail(assets: Assets, path: Path, rng: np.random.Generator) -> Mesh:
     return merge(parts)
 
 
+def _end_caps(section: NDArray[np.float64], path: Path, material: Material) -> Mesh:
+    faces = triangulate(section)
+    parts = []
+    for end, inner in ((path[0], path[1]), (path[-1], path[-2])):
+        outward = (end - inner) / np.linalg.norm(end - inner)
+        left = np.array([-outward[1], outward[0], 0])
+        points = end + outward * 0.001 + section[:, :1] * left + section[:, 1:] * np.array([0, 0, 1.0])
+        parts.append(make_mesh(points, np.tile(outward, (len(section), 1)), section, faces, material))
+    return merge(parts)
+
+
+def crossing(a: Path, b: Path) -> bool:
+    """Whether two paths touch, so that their rails are one connected thing."""
+    gap = np.linalg.norm(a[:, None, :2] - b[None, :, :2], axis=-1)
+    return bool(gap.min() < 0.2)
+
+
 def _profile(assets: Assets, design: np.random.Generator, rng: np.random.Generator) -> tuple[NDArray[np.float64], list[Material], float, float]:
-    base, head = design.uniform(0.035, 0.075), design.uniform(0.012, 0.035)
+    base, head = design.uniform(0.04, 0.095), design.uniform(0.014, 0.04)
     flange, height = design.uniform(0.005, 0.012), design.uniform(0.035, 0.13)
     web, cap = min(design.uniform(0.004, 0.012), head), design.uniform(0.008, 0.03)
     finish = design.choice(["steel", "rust", "painted", "dusty"], p=[0.4, 0.2, 0.2, 0.2])
-    shine = Material((0.78, 0.78, 0.8), design.uniform(0.15, 0.35), 1.0, assets.textures.pick("brushed", rng), dirt=0.25)
+    shine = Material((0.95, 0.95, 0.96), design.uniform(0.15, 0.35), 1.0, assets.textures.pick("brushed", rng), dirt=0.25)
     side = {
-        "steel": Material((0.6, 0.6, 0.62), 0.4, 0.9, assets.textures.pick("brushed", rng), dirt=0.5),
-        "rust": Material((0.75, 0.62, 0.55), 0.8, 0.2, assets.textures.pick("rust", rng), dirt=0.6),
+        "steel": Material((0.72, 0.72, 0.74), 0.38, 0.9, assets.textures.pick("brushed", rng), dirt=0.5),
+        "rust": Material((1.0, 0.85, 0.75), 0.75, 0.2, assets.textures.pick("rust", rng), dirt=0.6),
         "painted": Material(vary((0.9, 0.72, 0.08) if design.random() < 0.6 else (0.35, 0.37, 0.4), design), 0.5, 0.0, dirt=0.6),
-        "dusty": Material((0.48, 0.46, 0.43), 0.85, 0.2, assets.textures.pick("rust", rng), dirt=0.8),
+        "dusty": Material((0.72, 0.69, 0.64), 0.85, 0.2, assets.textures.pick("rust", rng), dirt=0.8),
     }[str(finish)]
     top = shine if rng.random() < 0.75 else replace(side, roughness=max(0.2, side.roughness - 0.2))
     slope = design.uniform(0, 0.006)

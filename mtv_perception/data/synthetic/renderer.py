@@ -19,6 +19,7 @@ from mtv_perception.data.synthetic.textures import SIZE, TexturePool
 from mtv_perception.errors import MtvError
 
 SHADOW_SIZE = 1536
+MIRROR_ROUGHNESS = 0.72  # floors rougher than this reflect only the sky's colour
 CUTOUT_SIZE = 384
 MAX_CUTOUTS = 4
 NO_EGL = "No OpenGL context over EGL: {0}. Install Mesa's software renderer: apt-get install libegl1 libgl1-mesa-dri."
@@ -73,6 +74,11 @@ class Renderer:
         self._frame = gl.framebuffer([self._color, self._ids], gl.depth_texture((width, height)))
         self._depth_only = gl.framebuffer([], self._frame.depth_attachment)
         self._count_frame = gl.framebuffer([gl.texture(self._count_hw[::-1], 1)])
+        self._mirror_hw = (max(height // 2, 1), max(width // 2, 1))
+        self._mirror = gl.texture(self._mirror_hw[::-1], 4, dtype="f2")
+        self._mirror.repeat_x = self._mirror.repeat_y = False
+        self._mirror.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        self._mirror_frame = gl.framebuffer([self._mirror], gl.depth_texture(self._mirror_hw[::-1]))
         self._shadow_maps = [self._shadow_map() for _ in range(2)]
         self._textures = gl.texture_array((SIZE, SIZE, len(pool.pixels)), 3, pool.pixels.tobytes())
         self._textures.build_mipmaps()
@@ -92,7 +98,7 @@ class Renderer:
 
     def render(self, scene: Scene) -> Rendered:
         """Draws a scene; the result does not depend on scenes drawn before."""
-        meshes = [merge(scene.clutter), *(mesh for _, mesh in scene.targets), merge(scene.no_shadow)]
+        meshes = [merge([*scene.ground_layers, *scene.clutter]), *(mesh for _, mesh in scene.targets), merge(scene.no_shadow)]
         starts = np.cumsum([0] + [3 * len(m.triangles) for m in meshes])
         buffers = self._upload(meshes)
         if scene.cutouts:
@@ -110,6 +116,8 @@ class Renderer:
             del texture
         camera = scene.camera.view_projection(self._size_hw[1] / self._size_hw[0])
         self._set_uniforms(scene, camera, matrices)
+        floor = sum(3 * len(m.triangles) for m in scene.ground_layers)
+        self._draw_mirror(scene, camera, arrays[self._shade], int(starts[-1]) - floor, floor)
         self._write(self._depth, view_proj=camera)
         self._depth_only.use()
         self._depth_only.clear()
@@ -118,11 +126,24 @@ class Renderer:
         self._gl.depth_func = "<="
         arrays[self._shade].render()
         color = np.frombuffer(self._color.read(), np.float16).reshape(*self._size_hw, 4)[::-1, :, :3].astype(np.float32)
+        color = np.nan_to_num(color, copy=False, nan=0.0, posinf=100.0, neginf=0.0)
         ids = np.frombuffer(self._ids.read(alignment=1), np.uint16).reshape(self._size_hw)[::-1].astype(np.int32)
         full = self._count_targets(arrays[self._count], camera, starts[1:-1])
         for item in (*arrays.values(), *buffers):
             item.release()
         return Rendered(color, ids, full)
+
+    def _draw_mirror(self, scene: Scene, camera: np.ndarray, array, vertices: int, first: int) -> None:  # type: ignore[no-untyped-def]
+        """What a polished floor reflects: everything but the floor, upside down, at half size."""
+        glossy = bool(scene.ground.params[2] < MIRROR_ROUGHNESS)
+        if glossy:
+            flip = np.diag([1.0, 1, -1, 1])
+            self._write(self._shade, view_proj=camera @ flip, eye=scene.camera.position * [1, 1, -1], mirror_on=0.0)
+            self._mirror_frame.use()
+            self._mirror_frame.clear(*scene.light.ground_color)
+            array.render(vertices=vertices, first=first)
+            self._mirror.build_mipmaps()
+        self._write(self._shade, view_proj=camera, eye=scene.camera.position, mirror_on=float(glossy))
 
     def _upload(self, meshes: list[Mesh]):  # type: ignore[no-untyped-def]
         whole = merge(meshes)
@@ -151,9 +172,9 @@ class Renderer:
 
     def _set_uniforms(self, scene: Scene, camera: np.ndarray, matrices: list[np.ndarray]) -> None:
         light, ground = scene.light, scene.ground
-        for unit, texture in enumerate((self._textures, self._cutouts, *(t for t, _ in self._shadow_maps))):
+        for unit, texture in enumerate((self._textures, self._cutouts, *(t for t, _ in self._shadow_maps), self._mirror)):
             texture.use(unit)
-        for unit, name in enumerate(("textures", "cutouts", "sun_map", "roof_map")):
+        for unit, name in enumerate(("textures", "cutouts", "sun_map", "roof_map", "mirror")):
             self._shade[name].value = unit
         for program in (self._depth, self._count):
             program["cutouts"].value = 1
@@ -162,7 +183,7 @@ class Renderer:
             sun_dir=light.sun_direction, sun_color=light.sun_color, sun_radius=light.sun_radius, sky_color=light.sky_color,
             ground_color=light.ground_color, lamp_position=light.lamp_positions, lamp_color=light.lamp_colors, lamp_rows=light.lamp_rows,
             lamp_gain=light.lamp_gain, fog_density=light.fog_density, fog_color=light.fog_color, roof_strength=light.roof_strength,
-            floor_color=ground.color, floor_tint=ground.tint, floor_params=ground.params, slab=ground.slab, noise_offset=ground.noise_offset,
+            floor_color=ground.color, floor_tint=ground.tint, floor_params=ground.params, slab=ground.slab, noise_offset=ground.noise_offset, frame_size=self._size_hw[::-1],
         )  # fmt: skip
 
     def _count_targets(self, array, camera: np.ndarray, starts: np.ndarray) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]

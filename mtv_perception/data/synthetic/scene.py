@@ -22,8 +22,8 @@ class Light:
         sun_radius: softness of its shadow in shadow-map coordinates.
         sky_color: (3,) ambient light from above.
         ground_color: (3,) ambient light from below.
-        lamp_positions: (8, 3) metres.
-        lamp_colors: (8, 3).
+        lamp_positions: (5, 3) metres.
+        lamp_colors: (5, 3).
         lamp_rows: spacing of the strip lights seen in reflections, 1/tan.
         lamp_gain: their brightness.
         roof_strength: how dark the shadow of the light from above is, 0..1.
@@ -66,11 +66,23 @@ class Ground:
 
 @dataclass
 class Scene:
-    """A scene under construction: instance 0 is everything that is not a target."""
+    """A scene under construction: instance 0 is everything that is not a target.
+
+    Attributes:
+        camera: the observer.
+        light: the illumination.
+        ground: the floor's look.
+        ground_layers: the floor and what lies flat on it; not reflected in it.
+        clutter: what has no label.
+        targets: class id and mesh of each instance; its id is its place plus one.
+        cutouts: RGBA pictures of pasted people.
+        no_shadow: walls and ceiling, which would shade everything.
+    """
 
     camera: Camera
     light: Light
     ground: Ground
+    ground_layers: list[Mesh] = field(default_factory=list)
     clutter: list[Mesh] = field(default_factory=list)
     targets: list[tuple[int, Mesh]] = field(default_factory=list)
     cutouts: list[np.ndarray] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """GLSL programs of the synthetic renderer."""
 
-LAMPS = 8
+LAMPS = 5
 
 DEPTH_VERTEX = """
 #version 330
@@ -45,6 +45,7 @@ uniform vec3 eye, sun_dir, sun_color, sky_color, ground_color;
 uniform vec3 lamp_position[LAMPS]; uniform vec3 lamp_color[LAMPS];
 uniform float lamp_rows, lamp_gain, fog_density, roof_strength, sun_radius; uniform vec3 fog_color;
 uniform vec3 floor_color, floor_tint; uniform vec4 floor_params; uniform vec4 slab; uniform vec2 noise_offset;
+uniform sampler2D mirror; uniform float mirror_on; uniform vec2 frame_size;
 in vec3 v_position; in vec3 v_normal; in vec2 v_uv;
 flat in vec3 v_color; flat in vec4 v_params; flat in float v_dirt; flat in float v_instance;
 layout(location = 0) out vec4 out_color;
@@ -52,17 +53,20 @@ layout(location = 1) out uint out_instance;
 
 vec3 linear(vec3 c) { return c * c * (0.8 * c + 0.2); }
 float noise(vec2 p) { return texture(textures, vec3(p + noise_offset, 0.0)).r; }
+float crease(vec2 p) { return texture(textures, vec3(p + noise_offset, 1.0)).r; }
 float hash(vec2 p) { return fract(sin(dot(p, vec2(12.9898, 78.233))) * 43758.5453); }
 
 float shadow(sampler2DShadow map, mat4 matrix, vec3 p, float radius, float bias) {
   vec4 q = matrix * vec4(p, 1.0);
   vec3 s = q.xyz / q.w * 0.5 + 0.5;
-  if (any(lessThan(s, vec3(0.0))) || any(greaterThan(s, vec3(1.0)))) return 1.0;
+  vec2 rim = abs(s.xy - 0.5);
+  float inside = smoothstep(0.5, 0.42, max(rim.x, rim.y));
+  if (inside == 0.0 || s.z > 1.0 || s.z < 0.0) return 1.0;
   float angle = 6.2832 * hash(gl_FragCoord.xy), sum = 0.0;
   mat2 turn = mat2(cos(angle), sin(angle), -sin(angle), cos(angle));
   const vec2 taps[6] = vec2[](vec2(-.33,-.1), vec2(.25,-.62), vec2(.85,.2), vec2(.1,.5), vec2(-.75,.55), vec2(-.4,-.85));
   for (int i = 0; i < 6; ++i) sum += texture(map, vec3(s.xy + turn * taps[i] * radius, s.z - bias));
-  return sum / 6.0;
+  return mix(1.0, sum / 6.0, inside);
 }
 
 vec3 floor_albedo(vec2 p, out float rough) {
@@ -85,16 +89,24 @@ vec3 environment(vec3 d, float rough) {
     vec2 p = d.xy / d.z * lamp_rows;
     float blur = 0.04 + rough * 0.45;
     float strip = smoothstep(0.5 + blur, 0.5 - blur, abs(fract(p.y + 0.3) - 0.5) * 3.2) * smoothstep(0.5 + blur, 0.5 - blur, abs(fract(p.x * 0.45) - 0.5) * 1.4);
-    base += lamp_gain * sky_color * strip * (1.0 - rough);
+    base += lamp_gain * sky_color * strip * pow(1.0 - rough, 3.0) * smoothstep(0.06, 0.35, d.z);
   }
   return base;
+}
+
+vec3 bump(vec3 n, float h) {
+  vec3 px = dFdx(v_position), py = dFdy(v_position), r1 = cross(py, n), r2 = cross(n, px);
+  float det = dot(px, r1);
+  vec3 bent = abs(det) * n - sign(det) * (dFdx(h) * r1 + dFdy(h) * r2);
+  float size = dot(bent, bent);
+  return size > 1e-30 ? bent * inversesqrt(size) : n;
 }
 
 float ggx(float nh, float rough) { float a = rough * rough; a *= a; float d = nh * nh * (a - 1.0) + 1.0; return a / (3.1416 * d * d + 1e-5); }
 
 void main() {
   out_instance = uint(v_instance + 0.5);
-  vec3 n = normalize(v_normal), view = normalize(eye - v_position);
+  vec3 n = dot(v_normal, v_normal) > 1e-12 ? normalize(v_normal) : vec3(0, 0, 1), view = normalize(eye - v_position);
   if (dot(n, view) < 0.0) n = -n;
   float rough = v_params.x, metal = v_params.y, layer = v_params.z, kind = v_params.w;
   vec3 albedo = v_color;
@@ -107,7 +119,7 @@ void main() {
     vec4 texel = texture(cutouts, vec3(v_uv, layer));
     if (texel.a < 0.5) discard;
     float lit = 0.75 + 0.25 * shadow(roof_map, roof_matrix, v_position + vec3(0, 0, 0.3), 0.01, 0.002);
-    vec3 light = sky_color * 1.3 + ground_color * 0.5 + sun_color * 0.35;
+    vec3 light = sky_color * 0.75 + ground_color * 0.3 + sun_color * 0.25;
     for (int i = 0; i < LAMPS; ++i) { vec3 to = lamp_position[i] - v_position; light += lamp_color[i] * 0.25 / (1.0 + dot(to, to)); }
     out_color = vec4(linear(texel.rgb / texel.a) * light * lit * v_color, 1.0);
     return;
@@ -131,11 +143,9 @@ void main() {
     float grime = noise(flat_uv * 0.23) * 0.6 + noise(flat_uv * 1.3 + 0.37) * 0.4;
     float low = exp(-max(v_position.z, 0.0) * 3.0);
     if (kind == 6.0) {
-      vec2 e = vec2(0.008, 0.0); float s = 1.3;
-      float h = noise(flat_uv * s), hx = noise(flat_uv * s + e.xy), hy = noise(flat_uv * s + e.yx);
-      vec3 t = normalize(cross(n, vec3(0.31, 0.2, 0.93))), b = cross(n, t);
-      n = normalize(n + v_dirt * 5.0 * ((h - hx) * t + (h - hy) * b));
-      albedo *= 0.85 + 0.3 * h;
+      float h = 0.65 * crease(v_uv * vec2(1.2, 2.2)) + 0.35 * crease(v_uv * vec2(3.0, 5.5) + 0.5);
+      n = bump(n, 0.07 * v_dirt * h);
+      albedo *= 0.75 + 0.5 * h;
     } else {
       float amount = v_dirt * smoothstep(0.42, 0.72, grime + 0.12 * low);
       albedo = mix(albedo, vec3(0.09, 0.075, 0.06) * (0.5 + grime), amount * 0.75);
@@ -145,14 +155,20 @@ void main() {
   }
   vec3 f0 = mix(vec3(0.04), albedo, metal), diffuse = albedo * (1.0 - metal);
   vec3 lifted = v_position + n * 0.02;
-  float roof = mix(1.0, shadow(roof_map, roof_matrix, lifted, 0.013, 0.0006), roof_strength);
-  float sun = dot(sun_color, vec3(1.0)) > 0.0 ? shadow(sun_map, sun_matrix, lifted, sun_radius, 0.0008) : 0.0;
+  float roof = mix(1.0, shadow(roof_map, roof_matrix, lifted, 0.016, 0.0006), roof_strength);
+  float sun_nl = dot(n, sun_dir);
+  float sun = sun_nl > 0.0 && dot(sun_color, vec3(1.0)) > 0.0 ? shadow(sun_map, sun_matrix, v_position + n * (0.025 + 26.0 * sun_radius * sqrt(max(0.0, 1.0 - sun_nl * sun_nl))), sun_radius, 0.0007) : 0.0;
   float contact = 1.0 - 0.45 * exp(-max(v_position.z, 0.0) * 7.0) * (kind == 1.0 || kind == 2.0 || kind == 3.0 ? 0.0 : 1.0) * (1.0 - abs(n.z));
   vec3 ambient = mix(ground_color, sky_color, 0.5 + 0.5 * n.z) * roof * contact;
   vec3 color = diffuse * ambient;
   float nv = max(dot(n, view), 0.03);
   vec3 fresnel = f0 + (max(vec3(1.0 - rough), f0) - f0) * pow(1.0 - nv, 5.0);
-  color += fresnel * environment(reflect(-view, n), rough) * (0.35 + 0.65 * roof) * contact;
+  vec3 gleam = environment(reflect(-view, n), rough) * (0.35 + 0.65 * roof) * contact;
+  if (mirror_on > 0.0 && n.z > 0.9 && v_position.z < 0.01 && kind >= 1.0 && kind <= 3.0) {
+    vec2 wave = 0.012 * rough * vec2(noise(v_position.xy * 2.3) - 0.5, 2.0 * noise(v_position.xy * 2.3 + 0.4) - 1.0);
+    gleam = textureLod(mirror, gl_FragCoord.xy / frame_size + wave, rough * 6.0).rgb;
+  }
+  color += fresnel * gleam;
   vec3 h = normalize(sun_dir + view); float nl = max(dot(n, sun_dir), 0.0);
   color += sun_color * nl * sun * (diffuse + f0 * min(ggx(max(dot(n, h), 0.0), max(rough, 0.12)) * 0.8, 12.0));
   for (int i = 0; i < LAMPS; ++i) {

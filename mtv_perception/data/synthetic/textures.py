@@ -19,7 +19,7 @@ class TexturePool:
     """All texture layers of a split.
 
     Attributes:
-        pixels: (L, SIZE, SIZE, 3) uint8 RGB; layer 0 is neutral fractal noise.
+        pixels: (L, SIZE, SIZE, 3) uint8 RGB; layer 0 is neutral fractal noise, layer 1 a smoother one.
         groups: layer indices by name of the painter.
     """
 
@@ -63,7 +63,7 @@ def _text(image: Image, rng: np.random.Generator, box: tuple[int, int, int, int]
 
 
 def cardboard(rng: np.random.Generator) -> Image:
-    base = _flat((0.72 + rng.uniform(-0.08, 0.08), 0.55 + rng.uniform(-0.06, 0.06), 0.37 + rng.uniform(-0.06, 0.06))) * _grain(rng, 0.25)
+    base = _flat((0.80 + rng.uniform(-0.08, 0.08), 0.66 + rng.uniform(-0.06, 0.06), 0.50 + rng.uniform(-0.06, 0.06))) * _grain(rng, 0.25)
     base *= (1 + 0.03 * np.sin(np.arange(SIZE) * 0.9))[None, :, None]
     if rng.random() < 0.75:
         tape = int(rng.integers(10, 26))
@@ -175,7 +175,13 @@ def garment(rng: np.random.Generator) -> Image:
         image[:, 60:66] *= 0.5
         _text(image, rng, (30, 150, 70, 26), (0.3, 0.3, 0.3))
     folds = cv2.resize(fractal_noise(rng, falloff=1.5)[:, :96], (SIZE, SIZE))
-    return image * (0.55 + 0.85 * folds[..., None])
+    return image * (0.82 + 0.32 * folds[..., None])
+
+
+def denim(rng: np.random.Generator) -> Image:
+    folds = cv2.resize(fractal_noise(rng, falloff=1.6)[:, :96], (SIZE, SIZE))
+    weave = 1 + 0.06 * rng.standard_normal((SIZE, SIZE, 1)).astype(np.float32)
+    return _flat(0.9) * (0.88 + 0.2 * folds[..., None]) * weave
 
 
 def mesh_grid(rng: np.random.Generator) -> Image:
@@ -188,11 +194,32 @@ def mesh_grid(rng: np.random.Generator) -> Image:
 
 def wrap(rng: np.random.Generator) -> Image:
     """Goods in stretch film: pale streaks over stacked colours."""
-    rows = np.repeat(rng.uniform(0.35, 0.95, (8, 1, 3)), SIZE // 8, axis=0) * np.ones((1, SIZE, 1))
+    tone = rng.uniform(0.4, 0.95, (8, 1, 1)) * np.array([1.0, 0.93, 0.85]) + rng.normal(0, 0.05, (8, 1, 3))
+    rows = np.repeat(tone, SIZE // 8, axis=0) * np.ones((1, SIZE, 1))
     columns = np.repeat(rng.uniform(0.85, 1.1, (1, 8, 1)), SIZE // 8, axis=1)
     streaks = cv2.GaussianBlur(rng.random((SIZE, SIZE)).astype(np.float32), (0, 0), sigmaX=20, sigmaY=1.2)
     film = np.clip((streaks - streaks.mean()) / streaks.std() * 0.14 + 0.3, 0, 0.8)[..., None]
     return (rows * columns).astype(np.float32) * (1 - film) + 0.9 * film
+
+
+def horizon(rng: np.random.Generator) -> Image:
+    """Sky above a line of trees and roofs; the texture's lower edge is the ground."""
+    height = np.linspace(1, 0, SIZE)[:, None, None]
+    clear = rng.random() < 0.6
+    zenith = np.array([0.35, 0.55, 0.9] if clear else [0.75, 0.78, 0.82])
+    image = (zenith * height + np.array([0.85, 0.9, 0.95]) * (1 - height)) * np.ones((1, SIZE, 1))
+    cloud = np.clip((fractal_noise(rng, falloff=1.7) - 0.5) * rng.uniform(1.5, 4), 0, 1)[..., None]
+    image = image * (1 - cloud) + 0.95 * cloud
+    ridge = (fractal_noise(rng, falloff=1.1)[0] * rng.uniform(30, 90)).astype(int)
+    leaves = 0.5 + fractal_noise(rng, falloff=0.9)[..., None]
+    green = np.array([0.22, 0.30, 0.14]) * rng.uniform(0.6, 1.2) * leaves
+    trees = np.arange(SIZE)[:, None] > SIZE - ridge[None]
+    image[trees] = green[trees]
+    for _ in range(int(rng.integers(0, 5))):
+        x, w, h = (int(v) for v in rng.integers([0, 20, 15], [230, 90, 60]))
+        image[SIZE - h :, x : x + w] = rng.uniform(0.3, 0.8) + rng.normal(0, 0.05, 3)
+        image[SIZE - h + 6 : SIZE - 4 : 12, x + 4 : x + w - 4 : 7] *= 0.5
+    return np.asarray(image, np.float32)
 
 
 PAINTERS: dict[str, tuple[Callable[[np.random.Generator], Image], int]] = {
@@ -207,8 +234,10 @@ PAINTERS: dict[str, tuple[Callable[[np.random.Generator], Image], int]] = {
     "hazard": (hazard, 3),
     "vest": (vest, 6),
     "garment": (garment, 8),
+    "denim": (denim, 4),
     "grid": (mesh_grid, 2),
     "wrap": (wrap, 4),
+    "horizon": (horizon, 5),
 }
 
 
@@ -217,7 +246,8 @@ def make_pool(split: str) -> TexturePool:
     if split not in POOL_SEEDS:
         raise ValueError(f"Expected a split of {sorted(POOL_SEEDS)}, got {split!r}.")
     rng = np.random.default_rng(POOL_SEEDS[split])
-    layers, groups = [np.repeat(fractal_noise(rng, falloff=1.25)[..., None], 3, axis=2)], {}
+    layers = [np.repeat(fractal_noise(rng, falloff=falloff)[..., None], 3, axis=2) for falloff in (1.25, 2.6)]
+    groups: dict[str, list[int]] = {}
     for name, (paint, count) in PAINTERS.items():
         groups[name] = list(range(len(layers), len(layers) + count))
         layers += [paint(rng) for _ in range(count)]

@@ -1,0 +1,1 @@
+"""The `mtv` command, one module a subcommand."""

@@ -1,0 +1,106 @@
+"""`mtv evaluate`: the scores of a model on labelled images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.evaluation.evaluate import Evaluation, evaluate
+from mtv_perception.evaluation.report import write_report
+from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
+from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+
+HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
+
+# AP wants the weak detections too: the whole curve is scored, and each class on its own.
+SCORE_THRESHOLD = 0.01
+IOU_THRESHOLD = 0.6
+MAX_DETECTIONS = 100
+
+
+def _severities(text: str) -> tuple[int, ...]:
+    try:
+        chosen = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        chosen = ()
+    if not chosen or not set(chosen) <= set(SEVERITIES):
+        raise argparse.ArgumentTypeError(f"expected numbers of {SEVERITIES} with commas, got {text!r}")
+    return chosen
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_options(parser)
+    add = parser.add_argument
+    add("--iou", type=float, default=IOU_THRESHOLD, help="overlap allowed by NMS (default: %(default)s)")
+    add("--report", type=Path, metavar="FILE", help="write an HTML report with plots and the worst images")
+    add("--robustness", action="store_true", help="also score corrupted images: 15 passes for each severity")
+    add("--severities", type=_severities, default=SEVERITIES, metavar="1,3,5", help="of corruption, 1 to 5")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print, and write what was asked for."""
+    artefact = load_artefact(args.model)
+    dataset = dataset_of(args, artefact.labels)
+    perceiver = Perceiver(
+        artefact,
+        PerceiverConfig(
+            score_threshold=SCORE_THRESHOLD,
+            mask_threshold=0.0,
+            iou_threshold=args.iou,
+            max_detections=MAX_DETECTIONS,
+            max_per_class=MAX_DETECTIONS,
+            num_threads=args.threads,
+        ),
+    )
+    evaluation, robustness = evaluate(perceiver, dataset), None
+    scores = {"model": artefact.model_id, **evaluation.to_json()}
+    show(evaluation, Console())
+    if args.robustness:
+        robustness = evaluate_robustness(perceiver, dataset, evaluation, severities=args.severities)
+        scores["robustness"] = robustness.to_json()
+        show_robustness(robustness, Console())
+    if args.json:
+        write_json(args.json, scores)
+    if args.report:
+        write_report(args.report, evaluation, perceiver, model_id=artefact.model_id, robustness=robustness)
+    return 0
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print the scores as two tables."""
+    scores = evaluation.to_json()
+    table = Table("class", "AP", "AP@.50", "AP@.70", "IoU", "boundary F")
+    for name, iou in scores["iou"].items():
+        row = scores["per_class"].get(name, {})
+        cells = (row.get("ap"), row.get("ap50"), row.get("ap70"), iou, scores["boundary_f"].get(name))
+        table.add_row(name, *map(_number, cells))
+    table.add_section()
+    means = (scores["map"], scores["map50"], scores["ap70"], scores["miou"])
+    table.add_row("mean", *map(_number, means), "")
+    console.print(table)
+    latency = scores["latency_ms"]
+    console.print(
+        f"{scores['images']} images of {scores['dataset']}; "
+        f"person recall at 0.1 false alarms an image {_number(scores['person_recall_at_0.1fppi'])}; "
+        f"D-ECE {_number(scores['d_ece'])}; "
+        f"latency p50/p95/p99 {latency['p50']:.1f}/{latency['p95']:.1f}/{latency['p99']:.1f} ms"
+    )
+
+
+def show_robustness(robustness: Robustness, console: Console) -> None:
+    """Print the scores under corruption as a table."""
+    table = Table("under corruption", "clean", "mPC", "rPC")
+    for name, part in robustness.to_json().items():
+        if name != "severities":
+            table.add_row(name, *(_number(part[key]) for key in ("clean", "mpc", "rpc")))
+    console.print(table)
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,64 @@
+"""What the commands that measure a model on labelled data share: their options, the model, the data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mtv_perception.data.open import AUTO, FORMATS, DatasetConfig, open_dataset
+from mtv_perception.data.sample import Dataset
+from mtv_perception.labels import LabelSet
+
+
+def _fold(text: str) -> str:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N with K in 0 .. N-1, got {text!r}")
+    return f"fold:{text}"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the model, the data and what they are restricted to."""
+    add = parser.add_argument
+    add("--model", type=Path, required=True, metavar="DIR", help="model artefact")
+    add("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
+    add("--fold", type=_fold, default="all", metavar="K/N", help="only the K-th of N parts; K counts from 0")
+    add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
+    add("--mask-classes", type=_names, metavar="A,B", help="classes the masks tell apart")
+    add("--limit", type=_positive, metavar="N", help="only the first N images")
+    add("--threads", type=_positive, default=2, metavar="N", help="CPU threads (default: %(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write the results here")
+
+
+def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
+    """The data set that the options name."""
+    config = DatasetConfig(
+        path=args.data,
+        format=args.format,
+        take=args.fold,
+        box_classes=args.box_classes,
+        mask_classes=args.mask_classes,
+    )
+    dataset = open_dataset(config, labels)
+    return replace(dataset, samples=dataset.samples[: args.limit])
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write results for machines, creating the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,46 @@
+"""`mtv summary`: size and shapes of a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "parameters, multiply-adds and output shapes of a network"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--preset", default="warehouse", help="warehouse, warehouse-small or reference")
+    parser.add_argument("--backbone", default="mobilenetv2", help="mobilenetv2 or shufflenetv2")
+    parser.add_argument("--width", type=float, help="channel multiplier of the backbone (default: the preset's)")
+    parser.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input")
+    parser.add_argument("--legacy-heads", action="store_true", help="reference: heads as the seeds had them")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the network and print its figures."""
+    from mtv_perception.config import from_mapping
+    from mtv_perception.network.config import NetworkConfig
+    from mtv_perception.network.multitask import build_network
+    from mtv_perception.network.summary import summarise
+
+    values = {
+        "preset": args.preset,
+        "backbone": args.backbone,
+        "size_hw": list(args.size),
+        "legacy_heads": args.legacy_heads,
+    }
+    if args.width is not None:
+        values["width"] = args.width
+    figures = summarise(build_network(from_mapping(NetworkConfig, values)))
+    print(f"{figures['preset']}: {figures['backbone']} x{figures['width']:g} at {args.size[0]}x{args.size[1]}")
+    print(f"  parameters      {figures['parameters']:>14,}")
+    print(f"  multiply-adds   {figures['multiply_adds']:>14,}")
+    print(f"  default boxes   {figures['default_boxes']:>14,}")
+    for name, shape in figures["outputs"].items():
+        print(f"  {name:<22} {' x '.join(map(str, shape))}")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0

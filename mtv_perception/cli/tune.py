@@ -1,0 +1,82 @@
+"""`mtv tune`: score thresholds and the suppression overlap of a model, on validation images."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
+from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+from mtv_perception.runtime.artefact import write_thresholds
+
+HELP = "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
+
+# Everything that another setting might keep must come through.
+SCORE_THRESHOLD = 0.01
+IOU_THRESHOLD = 0.95
+MAX_DETECTIONS = 1000
+MAX_CANDIDATES = 5000
+
+
+def _goal(text: str) -> tuple[str, Goal]:
+    name, _, wish = text.partition("=")
+    kind, _, value = wish.partition(":")
+    try:
+        return name, Goal(kind, float(value or 0))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_options(parser)
+    parser.add_argument(
+        "--goal",
+        type=_goal,
+        action="append",
+        default=[],
+        metavar="CLASS=KIND[:VALUE]",
+        help="f1 (the default), recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed)",
+    )
+    parser.add_argument("--write", action="store_true", help="put the outcome into the model's model.yaml")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tune, print, and write where asked to."""
+    artefact = load_artefact(args.model)
+    goals = dict(args.goal)
+    check_goals(goals, artefact.labels)
+    dataset = dataset_of(args, artefact.labels)
+    perceiver = Perceiver(
+        artefact,
+        PerceiverConfig(
+            score_threshold=SCORE_THRESHOLD,
+            iou_threshold=IOU_THRESHOLD,
+            max_detections=MAX_DETECTIONS,
+            max_per_class=MAX_DETECTIONS,
+            max_candidates=MAX_CANDIDATES,
+            mask_size="network",
+            num_threads=args.threads,
+        ),
+    )
+    tuning = tune(collect(perceiver, dataset), artefact.labels, goals)
+    show(tuning, Console())
+    if args.json:
+        write_json(args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()})
+    if args.write:
+        write_thresholds(args.model, tuning.thresholds, tuning.iou_threshold)
+    return 0
+
+
+def show(tuning: Tuning, console: Console) -> None:
+    """Print the outcome as a table."""
+    table = Table("class", "threshold", "precision", "recall", "F1", "false alarms an image", "")
+    for name, point in tuning.points.items():
+        numbers = (point.threshold, point.precision, point.recall, point.f1, point.fppi)
+        remark = "" if point.reached else "goal out of reach"
+        table.add_row(name, *(f"{number:.3f}" for number in numbers), remark)
+    console.print(table)
+    console.print(f"NMS overlap {tuning.iou_threshold:.2f}, from {tuning.images} images")

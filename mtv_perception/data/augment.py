@@ -1,0 +1,196 @@
+"""Augmentation that moves image, boxes, mask and label knowledge together. Every draw comes from the given generator.
+
+Sources: random crops and zoom-out, Liu et al. 2016 (SSD) section 3.6; mosaic, Bochkovskiy et al. 2020 (YOLOv4) section
+3.3; copy-paste, Ghiasi et al. 2021, "Simple Copy-Paste".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from mtv_perception.config import setting
+from mtv_perception.data.scene import Scene, fit_matrix, keep_visible, scale_shift, warp_scene
+
+Draw = Callable[[np.random.Generator], Scene]
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How often and how strongly; a probability of 0 switches a step off."""
+
+    flip: float = setting(0.5, "Probability of a horizontal mirror image.", low=0, high=1)
+    mosaic: float = setting(0.3, "Probability of joining four images into one.", low=0, high=1)
+    crop: float = setting(0.8, "Probability of a random scale and placement.", low=0, high=1)
+    scale: tuple[float, float] = setting((0.5, 2.0), "Range of the random scale, 1 = the image just fits.", low=0.1, high=10)
+    stretch: float = setting(0.15, "Largest relative change of the aspect ratio.", low=0, high=0.9)
+    copy_paste: float = setting(0.2, "Probability of pasting masked objects from another image.", low=0, high=1)
+    brightness: float = setting(32.0, "Largest shift of the grey level, of 255.", low=0, high=255)
+    contrast: float = setting(0.4, "Largest relative change of contrast.", low=0, high=1)
+    saturation: float = setting(0.4, "Largest relative change of saturation.", low=0, high=1)
+    hue: float = setting(12.0, "Largest turn of the hue, degrees.", low=0, high=180)
+    degrade: float = setting(0.25, "Probability of one of blur, noise, JPEG artefacts.", low=0, high=1)
+
+
+OFF = AugmentConfig(0, 0, 0, (1.0, 1.0), 0, 0, 0, 0, 0, 0, 0)
+
+
+def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+    """One training scene of the network's size.
+
+    Args:
+        draw: gives a source scene; called once, or several times for mosaic and copy-paste.
+        size_hw: size of the result, pixels.
+        config: which steps.
+        rng: source of every random choice.
+    """
+    scene = _mosaic(draw, size_hw, config, rng) if rng.random() < config.mosaic else place(draw(rng), size_hw, config, rng)
+    if rng.random() < config.copy_paste:
+        scene = copy_paste(scene, draw(rng), rng)
+    image = photometric(scene.image, config, rng)
+    if rng.random() < config.degrade:
+        image = degrade(image, rng)
+    return replace(scene, image=image)
+
+
+def place(scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+    """Scale, stretch, mirror and shift a scene into the target, keeping a random object in view when cropping."""
+    matrix = fit_matrix(scene.size_hw, size_hw)
+    if rng.random() < config.crop:
+        low, high = np.log(config.scale)
+        scale = matrix[0, 0] * np.exp(rng.uniform(low, high))
+        stretch = np.exp(rng.uniform(-1, 1) * config.stretch / 2)
+        scales = np.array([scale * stretch, scale / stretch])
+        matrix = scale_shift(*scales, *_shift(scene, scales, size_hw, rng))
+    if rng.random() < config.flip:
+        matrix[0] = -matrix[0]
+        matrix[0, 2] += size_hw[1]
+    return warp_scene(scene, matrix, size_hw, border=int(rng.integers(60, 180)))
+
+
+def _shift(scene: Scene, scales: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Offset (x, y) of the scaled scene: anywhere it covers the target or lies in it, with an object inside."""
+    spare = np.array(size_hw[::-1]) - np.array(scene.size_hw[::-1]) * scales
+    shift = rng.uniform(np.minimum(spare, 0), np.maximum(spare, 0))
+    if not len(scene.boxes_xyxy) or rng.random() < 0.2:
+        return shift
+    box = scene.boxes_xyxy[rng.integers(len(scene.boxes_xyxy))]
+    centre = (box[:2] + box[2:]) / 2 * scales
+    low, high = -centre, np.array(size_hw[::-1]) - centre
+    return np.clip(shift, np.minimum(low, high), np.maximum(low, high))
+
+
+def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+    """Four scenes around a random cross."""
+    height, width = size_hw
+    row = int(height * rng.uniform(0.3, 0.7))
+    column = int(width * rng.uniform(0.3, 0.7))
+    image = np.empty((height, width, 3), np.uint8)
+    truth = np.empty((height, width, 3), np.uint16)
+    parts = []
+    for top, bottom in ((0, row), (row, height)):
+        for left, right in ((0, column), (column, width)):
+            part = place(draw(rng), (bottom - top, right - left), config, rng)
+            image[top:bottom, left:right], truth[top:bottom, left:right] = part.image, part.truth
+            parts.append(replace(part, boxes_xyxy=part.boxes_xyxy + np.float32([left, top, left, top])))
+    return Scene(
+        image,
+        np.concatenate([part.boxes_xyxy for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+        np.concatenate([part.crowd for part in parts]),
+        truth,
+    )
+
+
+def copy_paste(scene: Scene, source: Scene, rng: np.random.Generator, limit: int = 3) -> Scene:
+    """Paste up to `limit` masked objects of `source` into `scene`, over what is there.
+
+    Objects are those whose mask fills a fair part of their box. Boxes they cover are clipped no further than the
+    pixels say: a box mostly covered becomes a crowd box.
+    """
+    for index in rng.permutation(len(source.boxes_xyxy))[:limit]:
+        scene = _paste_object(scene, source, int(index), rng)
+    return scene
+
+
+def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Generator) -> Scene:
+    x0, y0, x1, y1 = np.round(source.boxes_xyxy[index]).astype(int)
+    class_id = source.class_ids[index]
+    shape = (source.truth[y0:y1, x0:x1, 0] == class_id).astype(np.uint8)
+    if source.crowd[index] or shape.size < 200 or shape.mean() < 0.25:
+        return scene
+    height, width = scene.size_hw
+    scale = min(np.exp(rng.uniform(np.log(0.4), np.log(1.4))), 0.9 * height / (y1 - y0), 0.9 * width / (x1 - x0))
+    size = max(4, round((x1 - x0) * scale)), max(4, round((y1 - y0) * scale))
+    patch = cv2.resize(source.image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    shape = cv2.resize(shape, size, interpolation=cv2.INTER_NEAREST)
+    left, top = int(rng.integers(0, width - size[0] + 1)), int(rng.integers(0, height - size[1] + 1))
+    window = np.s_[top : top + size[1], left : left + size[0]]
+    soft = cv2.GaussianBlur(shape.astype(np.float32), (3, 3), 0)[..., None]
+    image, truth = scene.image.copy(), scene.truth.copy()
+    image[window] = (image[window] * (1 - soft) + patch * soft).astype(np.uint8)
+    truth[window][shape > 0] = (class_id, 0xFFFF, 0xFFFF)
+    new_box = np.float32([[left, top, left + size[0], top + size[1]]])
+    pasted = Scene(
+        image,
+        np.concatenate([scene.boxes_xyxy, new_box]),
+        np.append(scene.class_ids, class_id).astype(np.int32),
+        np.append(scene.crowd | _covered(scene.boxes_xyxy, new_box[0]), False),
+        truth,
+    )
+    return keep_visible(pasted)
+
+
+def _covered(boxes_xyxy: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """Which boxes lie for more than 70% under `cover`."""
+    low, high = np.maximum(boxes_xyxy[:, :2], cover[:2]), np.minimum(boxes_xyxy[:, 2:], cover[2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    return shared > 0.7 * np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
+
+
+def photometric(image: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+    """Change brightness, contrast, saturation and hue of one `(H, W, 3)` uint8 RGB image."""
+    gain = 1 + rng.uniform(-1, 1) * config.contrast
+    bias = rng.uniform(-1, 1) * config.brightness + 127 * (1 - gain)
+    saturation = 1 + rng.uniform(-1, 1) * config.saturation
+    turn = rng.uniform(-1, 1) * config.hue / 2
+    if config.hue or config.saturation:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        levels = np.arange(256)
+        table = np.stack([(levels + turn) % 180, np.clip(levels * saturation, 0, 255), levels], -1)
+        image = cv2.cvtColor(cv2.LUT(hsv, np.round(table).astype(np.uint8)[None]), cv2.COLOR_HSV2RGB)
+    return cv2.LUT(image, _affine_table(gain, bias)) if gain != 1 or bias else image
+
+
+def _affine_table(gain: float, bias: float) -> np.ndarray:
+    return np.clip(np.arange(256) * gain + bias, 0, 255).astype(np.uint8)
+
+
+def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    length = int(rng.integers(1, 5)) * 2 + 1
+    kernel = np.zeros((length, length), np.float32)
+    angle = rng.uniform(0, np.pi)
+    end = np.round(length // 2 * (1 + np.array([np.cos(angle), np.sin(angle)]))).astype(int)
+    cv2.line(kernel, (length - 1 - int(end[0]), length - 1 - int(end[1])), (int(end[0]), int(end[1])), 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum())
+
+
+def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    grain = rng.normal(0, rng.uniform(2, 12), image.shape).astype(np.float32)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 75))])
+    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
+
+
+_DEGRADATIONS = (_blur, _noise, _jpeg)
+
+
+def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One of motion blur, sensor noise or JPEG artefacts."""
+    return _DEGRADATIONS[rng.integers(len(_DEGRADATIONS))](image, rng)

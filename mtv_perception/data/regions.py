@@ -1,0 +1,104 @@
+"""Objects' pixels as run lengths: COCO's polygons and RLE encoded compactly, and rendered into a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import UNLABELED_ID
+
+_MIN_POLYGON_NUMBERS = 6
+
+
+@dataclass(frozen=True)
+class Region:
+    """The pixels of one object.
+
+    Attributes:
+        class_id: its class; 255 where the pixels are to be ignored.
+        counts: COCO's compressed run lengths, column by column over the whole image.
+    """
+
+    class_id: int
+    counts: bytes
+
+
+def _coco_mask() -> Any:
+    """pycocotools.mask: a dependency of training that only sets with polygons or run lengths need."""
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise DatasetError(
+            "Expected pycocotools to render polygons: pip install 'mtv_perception[train]'."
+        ) from error
+    return mask
+
+
+def encode_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> bytes:
+    """Compressed run lengths of a COCO `segmentation`.
+
+    Args:
+        segmentation: a list of polygons `[x0, y0, x1, y1, ...]` in pixels, or `{"size": [h, w], "counts":
+            ...}` with counts as a list or as COCO's compressed string.
+        size_hw: of the image, pixels.
+
+    Raises:
+        ValueError: neither of these, or run lengths for an image of another size.
+    """
+    if isinstance(segmentation, dict):
+        return _encode_runs(segmentation, size_hw)
+    if not isinstance(segmentation, list) or not all(_is_polygon(polygon) for polygon in segmentation):
+        raise ValueError("Expected polygons [x0, y0, x1, y1, x2, y2, ...] or run lengths.")
+    mask = _coco_mask()
+    return bytes(mask.merge(mask.frPyObjects(segmentation, *size_hw))["counts"])
+
+
+def _is_polygon(polygon: Any) -> bool:
+    if not isinstance(polygon, list) or len(polygon) < _MIN_POLYGON_NUMBERS or len(polygon) % 2:
+        return False
+    numbers = all(isinstance(value, (int, float)) for value in polygon)
+    return numbers and bool(np.isfinite(polygon).all())
+
+
+def _encode_runs(runs: dict[str, Any], size_hw: tuple[int, int]) -> bytes:
+    size, counts = runs.get("size"), runs.get("counts")
+    if size != list(size_hw):
+        raise ValueError(f"Expected run lengths of size {list(size_hw)}, got {size!r}.")
+    mask = _coco_mask()
+    if isinstance(counts, list):
+        if not all(isinstance(n, int) and n >= 0 for n in counts) or sum(counts) != size_hw[0] * size_hw[1]:
+            raise ValueError(f"Expected run lengths that add up to {size_hw[0] * size_hw[1]} pixels.")
+        return bytes(mask.frPyObjects(runs, *size_hw)["counts"])
+    if not isinstance(counts, (str, bytes)):
+        raise ValueError(f"Expected run lengths as a list or a string, got {counts!r}.")
+    packed = counts.encode("ascii") if isinstance(counts, str) else counts
+    mask.decode({"size": size, "counts": packed})  # ValueError when the runs leave the image.
+    return packed
+
+
+def encode_box(box_xyxy: np.ndarray, size_hw: tuple[int, int]) -> bytes:
+    """Run lengths of a box `(4,)`, corners in pixels."""
+    x0, y0, x1, y1 = (float(value) for value in box_xyxy)
+    return encode_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], size_hw)
+
+
+def render_regions(regions: Sequence[Region], size_hw: tuple[int, int]) -> np.ndarray:
+    """A mask `(H, W)` uint8 of class ids, background where no region lies.
+
+    Regions to ignore lie below all others, and large ones below small ones, which they would hide otherwise.
+    """
+    out = np.zeros(size_hw, np.uint8)
+    if not regions:
+        return out
+    mask = _coco_mask()
+    runs = [{"size": list(size_hw), "counts": region.counts} for region in regions]
+    areas = mask.area(runs)
+    for index in sorted(
+        range(len(regions)), key=lambda i: (regions[i].class_id != UNLABELED_ID, -int(areas[i]))
+    ):
+        out[mask.decode(runs[index]).astype(bool)] = regions[index].class_id
+    return out

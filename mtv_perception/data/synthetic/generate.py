@@ -1,0 +1,195 @@
+"""Writes a synthetic data set; image i depends only on the options, the seed and i."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mtv_perception.data.synthetic.annotate import CATEGORIES, annotations, class_mask
+from mtv_perception.data.synthetic.assets import Assets, make_assets
+from mtv_perception.data.synthetic.camera import distortion_map
+from mtv_perception.data.synthetic.cutouts import Cutout, load_cutouts
+from mtv_perception.data.synthetic.layout import compose
+from mtv_perception.data.synthetic.renderer import Renderer
+from mtv_perception.data.synthetic.sensor import expose
+from mtv_perception.data.synthetic.textures import POOL_SEEDS
+
+VERSION = 1
+SUPERSAMPLING = 1.5
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished image.
+
+    Attributes:
+        rgb: (H, W, 3) uint8.
+        mask: (H, W) uint8 class ids.
+        instances: (H, W) int32 instance ids, 0 for none.
+        annotations: COCO annotations without ids.
+    """
+
+    rgb: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    instances: NDArray[np.int32]
+    annotations: list[dict[str, Any]]
+
+
+class Studio:
+    """Assets and renderer of one process."""
+
+    def __init__(self, split: str, size_hw: tuple[int, int], cutouts: list[Cutout] | None = None, threads: int = 2) -> None:
+        self._assets: Assets = make_assets(split)
+        self._size_hw = size_hw
+        self._render_hw = (round(size_hw[0] * SUPERSAMPLING), round(size_hw[1] * SUPERSAMPLING))
+        self._cutouts = cutouts
+        self._renderer = Renderer(self._render_hw, self._assets.textures, threads)
+
+    def close(self) -> None:
+        """Releases the renderer."""
+        self._renderer.close()
+
+    def shoot(self, seed: int, index: int) -> Sample:
+        """Composes, renders and annotates image `index`."""
+        rng = np.random.default_rng([seed, index])
+        scene = compose(self._assets, rng, self._cutouts)
+        rendered = self._renderer.render(scene)
+        map_xy = distortion_map(self._size_hw, scene.camera.distortion, SUPERSAMPLING)
+        columns = np.clip(np.rint(map_xy[0]).astype(int), 0, self._render_hw[1] - 1)
+        rows = np.clip(np.rint(map_xy[1]).astype(int), 0, self._render_hw[0] - 1)
+        instances = rendered.instances[rows, columns]
+        class_ids = [class_id for class_id, _ in scene.targets]
+        found = annotations(instances, class_ids, rendered.full_pixels / SUPERSAMPLING**2)
+        return Sample(expose(rendered.color, map_xy, SUPERSAMPLING, rng), class_mask(instances, class_ids), instances, found)
+
+
+@dataclass(frozen=True)
+class _Job:
+    out_dir: str
+    seed: int
+    split: str
+    size_hw: tuple[int, int]
+    cutouts: str | None
+    keep: tuple[str, ...] | None
+
+
+_worker: tuple[Studio, _Job] | None = None
+
+
+def _start_worker(job: _Job, threads: int) -> None:
+    global _worker
+    cv2.setNumThreads(threads)
+    people = None if job.cutouts is None else load_cutouts(Path(job.cutouts), None if job.keep is None else list(job.keep))
+    _worker = (Studio(job.split, job.size_hw, people, threads), job)
+
+
+def _make_one(index: int) -> int:
+    if _worker is None:
+        raise RuntimeError("Expected _start_worker to have run in this process.")
+    studio, job = _worker
+    sample, out = studio.shoot(job.seed, index), Path(job.out_dir)
+    stem = f"{index:06d}"
+    cv2.imwrite(str(out / "images" / f"{stem}.jpg"), sample.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    cv2.imwrite(str(out / "masks" / f"{stem}.png"), sample.mask)
+    part = out / "parts" / f"{stem}.json"
+    part.with_suffix(".tmp").write_text(json.dumps(sample.annotations))
+    part.with_suffix(".tmp").replace(part)
+    return index
+
+
+def generate(
+    out_dir: Path,
+    count: int,
+    seed: int,
+    split: str = "train",
+    cutouts: Path | None = None,
+    workers: int = 1,
+    size_hw: tuple[int, int] = (480, 640),
+    keep_cutouts: list[str] | None = None,
+) -> None:
+    """Writes `images/`, `masks/` and `annotations.json` (COCO) into out_dir.
+
+    Images that an earlier run with the same options finished are kept; a larger count extends the set.
+
+    Args:
+        out_dir: created if absent.
+        count: images in the finished set.
+        seed: of all randomness.
+        split: "train" or "heldout": disjoint asset pools.
+        cutouts: data set with person masks whose people are pasted in, or None.
+        workers: processes.
+        size_hw: height and width of the images, pixels.
+        keep_cutouts: file names of `cutouts` that may be used, None for all.
+
+    Raises:
+        ValueError: for a bad argument, or if out_dir holds a set made with other options.
+        RendererUnavailable: without OpenGL over EGL.
+    """
+    _check(count, seed, split, workers, size_hw)
+    for folder in ("images", "masks", "parts"):
+        (out_dir / folder).mkdir(parents=True, exist_ok=True)
+    options = {
+        "version": VERSION, "seed": seed, "split": split, "size_hw": list(size_hw),
+        "cutouts": None if cutouts is None else str(cutouts), "keep_cutouts": None if keep_cutouts is None else sorted(keep_cutouts),
+    }  # fmt: skip
+    _check_options(out_dir, options)
+    job = _Job(str(out_dir), seed, split, size_hw, options["cutouts"], None if keep_cutouts is None else tuple(sorted(keep_cutouts)))  # type: ignore[arg-type]
+    missing = [i for i in range(count) if not (out_dir / "parts" / f"{i:06d}.json").is_file()]
+    for _ in tqdm(_run(job, missing, workers), total=count, initial=count - len(missing), unit="image", desc=f"synth {split}"):
+        pass
+    _write_index(out_dir, count, size_hw)
+
+
+def _check(count: int, seed: int, split: str, workers: int, size_hw: tuple[int, int]) -> None:
+    if split not in POOL_SEEDS:
+        raise ValueError(f"Expected a split of {sorted(POOL_SEEDS)}, got {split!r}.")
+    for name, value, low in (("count", count, 1), ("seed", seed, 0), ("workers", workers, 1), ("height", size_hw[0], 32), ("width", size_hw[1], 32)):
+        if value < low:
+            raise ValueError(f"Expected {name} of at least {low}, got {value!r}.")
+
+
+def _check_options(out_dir: Path, options: dict[str, Any]) -> None:
+    record = out_dir / "synth.json"
+    if record.is_file():
+        before = json.loads(record.read_text())
+        if before != options:
+            changed = sorted(k for k in options if before.get(k) != options[k])
+            raise ValueError(f"Expected the options that {str(out_dir)!r} was made with, got another {', '.join(changed)}: choose an empty folder.")
+    record.write_text(json.dumps(options, indent=1))
+
+
+def _run(job: _Job, indices: list[int], workers: int) -> Iterator[int]:
+    if not indices:
+        return
+    if workers == 1:
+        _start_worker(job, 2)
+        try:
+            for index in indices:
+                yield _make_one(index)
+        finally:
+            if _worker is not None:
+                _worker[0].close()
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (job, 1)) as pool:
+        yield from pool.map(_make_one, indices, chunksize=4)
+
+
+def _write_index(out_dir: Path, count: int, size_hw: tuple[int, int]) -> None:
+    images, items = [], []
+    for i in range(count):
+        images.append({"id": i + 1, "file_name": f"{i:06d}.jpg", "height": size_hw[0], "width": size_hw[1]})
+        for item in json.loads((out_dir / "parts" / f"{i:06d}.json").read_text()):
+            items.append({"id": len(items) + 1, "image_id": i + 1, **item})
+    info = {"description": "Synthetic warehouse images of mtv_perception; boxes are visible extents, masks hold class ids."}
+    (out_dir / "annotations.json").write_text(json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES}))

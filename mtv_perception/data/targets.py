@@ -1,0 +1,115 @@
+"""Training targets: which default box answers for which object, and where nothing is known.
+
+Source: Liu et al. 2016 (SSD), section 2.2, "Matching strategy"; the band of ignored overlaps as in Ren et al. 2015
+(Faster R-CNN), section 3.1.2; several best boxes an object in the spirit of Zhang et al. 2020 (ATSS), section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtv_perception.config import setting
+from mtv_perception.data.scene import Scene
+from mtv_perception.geometry.boxes import box_areas, pairwise_intersections, pairwise_iou, xyxy_to_cxcywh
+
+NEGATIVE = 0
+IGNORED = -1
+
+
+@dataclass(frozen=True)
+class MatchConfig:
+    """The matching strategy."""
+
+    positive_iou: float = setting(0.5, "A default box with at least this overlap answers for the object.", low=0, high=1)
+    negative_iou: float = setting(0.4, "Below this overlap with every object it is background; between, ignored.", low=0, high=1)
+    best_boxes: int = setting(4, "Every object takes at least this many of its best default boxes...", low=1, high=50)
+    best_iou: float = setting(0.25, "... whose overlap is at least this; its very best box always.", low=0, high=1)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the network should say about one scene.
+
+    Attributes:
+        classes: `(N,)` int8; 0 background, c > 0 an object of class c, -1 ignored.
+        boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
+        known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's centre.
+        mask: `(h, w)` uint8, class ids at the segmentation stride, 255 = ignored.
+        mask_known: `(h, w)` uint16, bit set of the classes the mask tells apart.
+    """
+
+    classes: np.ndarray
+    boxes_xyxy: np.ndarray
+    known: np.ndarray
+    mask: np.ndarray
+    mask_known: np.ndarray
+
+
+def match(
+    boxes_xyxy: np.ndarray, default_xyxy: np.ndarray, crowd: np.ndarray, config: MatchConfig
+) -> np.ndarray:
+    """For each default box the object it answers for.
+
+    Args:
+        boxes_xyxy: `(M, 4)` objects.
+        default_xyxy: `(N, 4)` default boxes.
+        crowd: `(M,)` bool; default boxes mostly inside such a box are ignored.
+        config: thresholds.
+
+    Returns:
+        `(N,)` int64: index of the object, -1 background, -2 ignored.
+    """
+    result = np.full(len(default_xyxy), -1, np.int64)
+    objects = np.flatnonzero(~crowd)
+    if crowd.any():
+        inside = pairwise_intersections(boxes_xyxy[crowd], default_xyxy) / box_areas(default_xyxy)
+        result[(inside > 0.5).any(0)] = -2
+    if not len(objects):
+        return result
+    iou = pairwise_iou(boxes_xyxy[objects], default_xyxy)
+    best = iou.argmax(0)
+    best_iou = iou.max(0)
+    result[best_iou >= config.negative_iou] = -2
+    positive = best_iou >= config.positive_iou
+    result[positive] = objects[best[positive]]
+    count = min(config.best_boxes, iou.shape[1])
+    # Smaller objects last, so that a large neighbour can't take their boxes away.
+    for row in np.argsort(-box_areas(boxes_xyxy[objects]), kind="stable"):
+        top = np.argpartition(-iou[row], count - 1)[:count]
+        result[top[iou[row, top] >= config.best_iou]] = objects[row]
+        result[iou[row].argmax()] = objects[row]
+    return result
+
+
+class TargetEncoder:
+    """Turns scenes into targets for one network.
+
+    Args:
+        default_xyxy: `(N, 4)` default boxes, pixels.
+        mask_hw: size of the segmentation logits.
+        config: matching strategy.
+    """
+
+    def __init__(self, default_xyxy: np.ndarray, mask_hw: tuple[int, int], config: MatchConfig) -> None:
+        self._default_xyxy = default_xyxy
+        self._centres = xyxy_to_cxcywh(default_xyxy)[:, :2].astype(int)
+        self._mask_hw = mask_hw
+        self._config = config
+
+    def __call__(self, scene: Scene) -> Targets:
+        """Encode a scene of the network's size."""
+        matched = match(scene.boxes_xyxy, self._default_xyxy, scene.crowd, self._config)
+        positive = matched >= 0
+        classes = np.where(matched == -2, IGNORED, NEGATIVE).astype(np.int8)
+        classes[positive] = scene.class_ids[matched[positive]]
+        boxes = np.zeros((len(matched), 4), np.float32)
+        boxes[positive] = scene.boxes_xyxy[matched[positive]]
+        height, width = scene.size_hw
+        x, y = np.clip(self._centres, 0, [width - 1, height - 1]).T
+        rows, columns = self._mask_hw
+        cells = scene.truth[height // rows // 2 :: height // rows, width // columns // 2 :: width // columns]
+        return Targets(
+            classes, boxes, scene.truth[y, x, 1], cells[..., 0].astype(np.uint8), np.ascontiguousarray(cells[..., 2])
+        )

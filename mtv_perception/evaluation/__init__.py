@@ -1,0 +1,1 @@
+"""Measuring a model on labelled images, tuning its thresholds, and writing the report."""

@@ -1,0 +1,40 @@
+"""The default boxes of a preset by themselves, without building (or importing) a network."""
+
+from __future__ import annotations
+
+import math
+
+from mtv_perception.geometry.default_boxes import DefaultBoxSpec, linear_scales, pyramid_spec, ssd_spec
+
+_PYRAMID_STRIDES = (8, 16, 32, 64, 128)
+_BASE_SIZES = (20.0, 40.0, 80.0, 160.0, 320.0)
+_SIZE_STEPS = (1.0, math.sqrt(2.0))
+_ASPECT_RATIOS = (0.4, 1.0, 2.0)
+
+_SSD_STRIDES = (16, 32, 64, 128)
+_SSD_PADDINGS = (0.025, 0.05, 0.075, 0.1)
+
+
+def grids_of(size_hw: tuple[int, int], strides: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Rows and columns of the feature maps at some strides; every convolution rounds up."""
+    return [(math.ceil(size_hw[0] / stride), math.ceil(size_hw[1] / stride)) for stride in strides]
+
+
+def warehouse_boxes(size_hw: tuple[int, int]) -> DefaultBoxSpec:
+    """The boxes of the presets `warehouse` and `warehouse-small` at a network size, pixels."""
+    return pyramid_spec(
+        size_hw, grids_of(size_hw, _PYRAMID_STRIDES), _BASE_SIZES, _SIZE_STEPS, _ASPECT_RATIOS
+    )
+
+
+def reference_boxes(size_hw: tuple[int, int]) -> DefaultBoxSpec:
+    """The boxes of the preset `reference` at a network size, pixels."""
+    scales = linear_scales(0.15, 0.95, len(_SSD_STRIDES))
+    return ssd_spec(size_hw, grids_of(size_hw, _SSD_STRIDES), scales, paddings=_SSD_PADDINGS)
+
+
+PRESET_BOXES = {
+    "warehouse": warehouse_boxes,
+    "warehouse-small": warehouse_boxes,
+    "reference": reference_boxes,
+}

@@ -1,0 +1,166 @@
+"""The model artefact: a folder with `model.tflite` (raw heads) and `model.yaml` (everything needed to read them)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mtv_perception.config import from_mapping, read_yaml, setting, to_plain
+from mtv_perception.errors import ArtefactError, ConfigError
+from mtv_perception.geometry.codec import Variances
+from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec
+from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.runtime.interpreter import LiteRtBackend
+from mtv_perception.runtime.outputs import Backend
+
+FORMAT_VERSION = 1
+SPEC_FILE = "model.yaml"
+MODEL_FILE = "model.tflite"
+_LARGEST_MODEL_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What `model.yaml` holds.
+
+    Attributes:
+        outputs: position of each raw output among the model's output tensors.
+        thresholds: score threshold by class name.
+    """
+
+    name: str
+    version: int = setting(1, "Rises with every retrained model.", low=0)
+    format: int = FORMAT_VERSION
+    classes: tuple[str, ...] = LabelSet().names
+    size_hw: tuple[int, int] = setting((480, 640), "Network input, pixels.", low=32, high=8192)
+    default_boxes: tuple[DefaultBoxMap, ...] = ()
+    variances: tuple[float, float, float, float] = tuple(Variances())
+    scores: str = setting("sigmoid", "How logits become scores.", choices=("sigmoid", "softmax"))
+    precision: str = setting("float32", "Number format.", choices=("float32", "float16", "int8"))
+    outputs: dict[str, int] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    iou_threshold: float = setting(0.5, "Overlap above which the weaker of two boxes of a class is dropped.", low=0, high=1)
+    sha256: str = ""
+    training_data: str = ""
+    licence: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.thresholds.items():
+            if name not in self.classes[1:] or not 0 < value < 1:
+                raise ValueError(f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, got {name}: {value!r}.")
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes as a LabelSet."""
+        return labels_of(self.classes)
+
+    @property
+    def box_spec(self) -> DefaultBoxSpec:
+        """The default boxes the offsets refer to."""
+        return DefaultBoxSpec(self.size_hw, self.default_boxes)
+
+    @property
+    def model_id(self) -> str:
+        """Name, version and number format with the first digits of the hash, for status messages."""
+        return f"{self.name}-v{self.version}-{self.precision}-{self.sha256[:8]}"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A verified artefact in memory; later changes of the files do not touch it.
+
+    Attributes:
+        folder: where it was read.
+        spec: its description.
+        content: the verified bytes of the LiteRT model.
+    """
+
+    folder: Path
+    spec: ModelSpec
+    content: bytes = field(repr=False)
+
+    @property
+    def labels(self) -> LabelSet:
+        """The model's classes."""
+        return self.spec.labels
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Network input, pixels."""
+        return self.spec.size_hw
+
+    @property
+    def model_id(self) -> str:
+        """Short text that identifies the model."""
+        return self.spec.model_id
+
+    def open(self, num_threads: int) -> Backend:
+        """A runnable network; ArtefactError when the file is no model or of other shapes than the description says."""
+        expected = {
+            "class_logits": (self.spec.box_spec.count, len(self.labels) - (self.spec.scores == "sigmoid")),
+            "box_offsets": (self.spec.box_spec.count, 4),
+            "segmentation_logits": (None, None, len(self.labels)),
+        }
+        return LiteRtBackend(self.content, self.size_hw, self.spec.outputs, expected, num_threads)
+
+
+def load_artefact(folder: Path | str) -> Artefact:
+    """Read and verify an artefact folder.
+
+    Raises:
+        ArtefactError: something is missing, of another format version, contradictory, or does not match its hash.
+    """
+    folder = Path(folder)
+    if not (folder / SPEC_FILE).is_file():
+        raise ArtefactError(f"{folder}: expected a model folder with {SPEC_FILE} and {MODEL_FILE}, found no {SPEC_FILE}.")
+    try:
+        values = read_yaml(folder / SPEC_FILE)
+        found = values.get("format") if isinstance(values, dict) else None
+        if found != FORMAT_VERSION:
+            raise ArtefactError(f"{folder / SPEC_FILE}: expected format {FORMAT_VERSION}, got {found!r}.")
+        spec = from_mapping(ModelSpec, values)
+    except ConfigError as error:
+        raise ArtefactError(f"{folder / SPEC_FILE}: {error}") from error
+    content = _read_model(folder / MODEL_FILE)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != spec.sha256:
+        raise ArtefactError(
+            f"{folder / MODEL_FILE}: expected SHA-256 {spec.sha256 or 'in ' + SPEC_FILE}, got {digest}; "
+            "the file is corrupt or belongs to another description."
+        )
+    return Artefact(folder, spec, content)
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST_MODEL_BYTES:
+            raise ArtefactError(f"{path}: expected at most {_LARGEST_MODEL_BYTES} bytes, got {path.stat().st_size}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path}: can't be read: {error}") from error
+
+
+def write_artefact(folder: Path, spec: ModelSpec, content: bytes) -> Artefact:
+    """Write an artefact whose description carries the hash of `content`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = replace(spec, sha256=hashlib.sha256(content).hexdigest())
+    (folder / MODEL_FILE).write_bytes(content)
+    _write_spec(folder, spec)
+    return Artefact(folder, spec, content)
+
+
+def write_thresholds(folder: Path, thresholds: dict[str, float], iou_threshold: float | None = None) -> None:
+    """Put tuned score thresholds (by class name) and perhaps an NMS threshold into an artefact's description."""
+    spec = load_artefact(folder).spec
+    changed = replace(spec, thresholds={**spec.thresholds, **thresholds})
+    _write_spec(folder, changed if iou_threshold is None else replace(changed, iou_threshold=iou_threshold))
+
+
+def _write_spec(folder: Path, spec: ModelSpec) -> None:
+    text = yaml.safe_dump(to_plain(spec), sort_keys=False, default_flow_style=None, width=110)
+    (folder / SPEC_FILE).write_text(text, encoding="utf-8")

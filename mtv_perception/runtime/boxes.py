@@ -1,0 +1,78 @@
+"""From raw class logits and offsets to boxes: threshold in logit space, keep the best, decode only those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mtv_perception.geometry.codec import Variances, decode
+from mtv_perception.geometry.nms import nms_per_class
+from mtv_perception.runtime.outputs import Tensor
+from mtv_perception.types import Detections
+
+Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Default-box indices, class ids, scores."""
+
+
+def sigmoid_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int) -> Candidates:
+    """The pairs of default box and class whose sigmoid reaches the class's threshold, at most the `limit` best.
+
+    Args:
+        class_logits: `(N, K)`, classes 1..K.
+        thresholds: `(K,)`, 0 < t < 1.
+        limit: keep at most this many.
+    """
+    logit_thresholds = np.log(thresholds) - np.log1p(-thresholds)
+    flat = class_logits.values.reshape(-1)
+    # One comparison over the whole tensor in its own number format; everything after touches survivors only.
+    lowest = class_logits.stored(float(logit_thresholds.min()))
+    if class_logits.is_quantised:
+        index = np.flatnonzero(flat >= np.int8(np.clip(lowest, -128, 127))) if lowest <= 127 else np.empty(0, np.int64)
+    else:
+        index = np.flatnonzero(flat >= np.float32(lowest))
+    columns = index % len(thresholds)
+    logits = class_logits.real(flat[index])
+    keep = logits >= logit_thresholds[columns].astype(np.float32)
+    index, columns, logits = _best(index[keep], columns[keep], logits[keep], limit)
+    return index // len(thresholds), columns + 1, 1 / (1 + np.exp(-logits))
+
+
+def softmax_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int) -> Candidates:
+    """As `sigmoid_candidates` for `(N, 1 + K)` softmax logits whose column 0 is the background."""
+    logits = class_logits.real(class_logits.values)
+    logits = logits - logits.max(1, keepdims=True)
+    scores = np.exp(logits)
+    scores = (scores / scores.sum(1, keepdims=True))[:, 1:]
+    rows, columns = np.nonzero(scores >= thresholds)
+    rows, columns, best = _best(rows, columns, scores[rows, columns], limit)
+    return rows, columns + 1, best
+
+
+def _best(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, limit: int) -> Candidates:
+    if len(scores) <= limit:
+        return rows, columns, scores
+    top = np.sort(np.argpartition(-scores, limit)[:limit])
+    return rows[top], columns[top], scores[top]
+
+
+CANDIDATES: dict[str, Callable[[Tensor, np.ndarray, int], Candidates]] = {
+    "sigmoid": sigmoid_candidates,
+    "softmax": softmax_candidates,
+}
+
+
+def detect(
+    candidates: Candidates,
+    box_offsets: Tensor,
+    default_cxcywh: np.ndarray,
+    variances: Variances,
+    iou_threshold: float,
+    limit_per_class: int,
+    limit: int,
+) -> Detections:
+    """Decode the candidates' boxes and suppress duplicates within each class; boxes in network pixels."""
+    rows, class_ids, scores = candidates
+    boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
+    kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)
+    return Detections(boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))

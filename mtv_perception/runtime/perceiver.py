@@ -1,0 +1,167 @@
+"""One image in, one Result out: letterbox, network, boxes, mask."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mtv_perception.config import setting
+from mtv_perception.errors import ConfigError, ImageError
+from mtv_perception.geometry.boxes import clip_boxes
+from mtv_perception.geometry.codec import Variances
+from mtv_perception.geometry.letterbox import Letterbox
+from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.boxes import CANDIDATES, detect
+from mtv_perception.runtime.mask import segment
+from mtv_perception.runtime.outputs import Backend
+from mtv_perception.types import Detections, Result, Segmentation, Timing
+
+_DEFAULT_THRESHOLD = 0.3
+_LOWEST_THRESHOLD = 1e-4
+
+
+@dataclass(frozen=True)
+class PerceiverConfig:
+    """What the user may choose about results."""
+
+    score_threshold: float = setting(
+        -1.0, "Lowest score of a detection; negative takes the model's own threshold of each class.", low=-1.0, high=1.0
+    )
+    class_score_thresholds: tuple[str, ...] = setting(
+        (), "Thresholds for single classes, each 'name=value'; they win over score_threshold."
+    )
+    iou_threshold: float = setting(
+        -1.0, "Overlap (IoU) above which the weaker of two boxes of a class is dropped; negative takes the model's own.",
+        low=-1.0, high=1.0,
+    )
+    max_detections: int = setting(100, "Most detections in an image.", low=1, high=1000)
+    max_per_class: int = setting(50, "Most detections of one class in an image.", low=1, high=1000)
+    max_candidates: int = setting(1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000)
+    mask_threshold: float = setting(0.0, "Confidence below which a pixel is unlabelled (255).", low=0.0, high=1.0)
+    mask_size: str = setting(
+        "source", "Size of the mask: of the source image, or of the image inside the network input.",
+        choices=("source", "network"),
+    )
+    suppress_absent: tuple[str, ...] = setting(
+        (), "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot."
+    )
+    num_threads: int = setting(2, "CPU threads of the network.", low=1, high=64, read_only=True)
+
+    def thresholds(self, spec: ModelSpec) -> np.ndarray:
+        """The score threshold of each foreground class of a model, `(K,)` float64 inside 0..1."""
+        names = spec.labels.foreground
+        if self.score_threshold >= 0:
+            values = dict.fromkeys(names, self.score_threshold)
+        else:
+            values = {name: spec.thresholds.get(name, _DEFAULT_THRESHOLD) for name in names}
+        values.update(self._single_thresholds(names))
+        return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
+
+    def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
+        found = {}
+        for entry in self.class_score_thresholds:
+            name, _, text = entry.partition("=")
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if name not in names or not 0 <= value <= 1:
+                raise ConfigError(
+                    f"class_score_thresholds: expected 'name=value' with a class of {', '.join(names)} "
+                    f"and a value in 0 .. 1, got {entry!r}."
+                )
+            found[name] = value
+        return found
+
+
+class Model(Protocol):
+    """A described network that can be opened: an Artefact, or a Keras model in training."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is."""
+
+    def open(self, num_threads: int) -> Backend:
+        """A runnable copy."""
+
+
+class Perceiver:
+    """Runs a model on images, one at a time; not to be shared between threads.
+
+    Args:
+        model: an artefact.
+        config: thresholds and limits; may be replaced between images (`config` property).
+
+    Raises:
+        ArtefactError: the model can't be opened.
+        ConfigError: the configuration does not fit the model's classes.
+    """
+
+    def __init__(self, model: Model, config: PerceiverConfig = PerceiverConfig()) -> None:
+        self.spec = model.spec
+        self._labels = model.spec.labels
+        self._candidates = CANDIDATES[model.spec.scores]
+        self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
+        self._variances = Variances(*model.spec.variances)
+        self.config = config
+        self._backend = model.open(config.num_threads)
+
+    @property
+    def config(self) -> PerceiverConfig:
+        """Thresholds and limits in force."""
+        return self._config
+
+    @config.setter
+    def config(self, config: PerceiverConfig) -> None:
+        self._thresholds = config.thresholds(self.spec)
+        self._suppressed = [self._labels.id_of(name) for name in config.suppress_absent]
+        self._iou_threshold = config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
+        self._config = config
+
+    def __call__(self, image_rgb: np.ndarray) -> Result:
+        """See one image.
+
+        Args:
+            image_rgb: `(H, W, 3)` uint8, any size.
+
+        Returns:
+            Detections and segmentation in the image's pixels.
+
+        Raises:
+            ImageError: of another shape or dtype, or empty.
+        """
+        if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8 or not image_rgb.size:
+            raise ImageError(f"Expected an image (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}.")
+        start = time.perf_counter()
+        letterbox = Letterbox.fit((image_rgb.shape[0], image_rgb.shape[1]), self.spec.size_hw)
+        letterbox.write(image_rgb, self._backend.input_view())
+        filled = time.perf_counter()
+        raw = self._backend.run()
+        ran = time.perf_counter()
+        candidates = self._candidates(raw.class_logits, self._thresholds, self._config.max_candidates)
+        found = detect(
+            candidates,
+            raw.box_offsets,
+            self._default_cxcywh,
+            self._variances,
+            self._iou_threshold,
+            self._config.max_per_class,
+            self._config.max_detections,
+        )
+        mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
+        segmentation = segment(raw.segmentation_logits, letterbox, mask_hw, self._config.mask_threshold)
+        detections = self._finish(found, letterbox, segmentation)
+        timing = Timing((filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3)
+        return Result(detections, segmentation, letterbox.source_hw, timing)
+
+    def _finish(self, found: Detections, letterbox: Letterbox, segmentation: Segmentation) -> Detections:
+        """To source pixels, clipped; boxes that lie wholly in the padding, and absent classes where asked, dropped."""
+        boxes = clip_boxes(letterbox.boxes_to_source(found.boxes_xyxy), letterbox.source_hw)
+        keep = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
+        for class_id in self._suppressed:
+            if not (segmentation.class_ids == class_id).any():
+                keep &= found.class_ids != class_id
+        return Detections(boxes[keep], found.scores[keep], found.class_ids[keep])

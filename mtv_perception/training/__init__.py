@@ -1,0 +1,1 @@
+"""Losses, task weighting, schedule and the training loop."""

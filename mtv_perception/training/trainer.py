@@ -1,0 +1,175 @@
+"""A training run from first weights to best checkpoint; killed at any time, it goes on exactly where it was."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import yaml
+from tqdm import tqdm
+
+from mtv_perception.config import load, to_plain
+from mtv_perception.data.open import open_dataset
+from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
+from mtv_perception.data.targets import TargetEncoder
+from mtv_perception.errors import ConfigError
+from mtv_perception.network.multitask import MultitaskNetwork, build_network
+from mtv_perception.training.config import TrainConfig
+from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone
+from mtv_perception.training.keras_model import KerasModel
+from mtv_perception.training.log import RunLog
+from mtv_perception.training.provenance import describe_run
+from mtv_perception.training.schedule import warmup_cosine
+from mtv_perception.training.state import restore_state, save_state
+from mtv_perception.training.step import TrainingStep, freeze_layers, freeze_norms
+from mtv_perception.training.strategy import make_strategy
+
+_LOG = logging.getLogger(__name__)
+_LAST_FILE = "last.npz"
+_LOG_EVERY = 10
+
+Validate = Callable[[KerasModel], Mapping[str, Any]]
+"""Judges a model; returns figures by name, None where one does not apply."""
+
+
+class Trainer:
+    """A run in its folder.
+
+    Args:
+        config: what to train.
+        folder: for checkpoints and logs; its `config.yaml` must agree when resuming.
+        validate: judges the averaged weights; none trains without and keeps the last as best.
+        resume: go on from the folder's last checkpoint.
+
+    Raises:
+        ConfigError: the folder holds another run, or one and `resume` is false.
+        DatasetError: the training data has faults.
+    """
+
+    def __init__(
+        self, config: TrainConfig, folder: Path, validate: Validate | None = None, resume: bool = False
+    ) -> None:
+        self._config, self._folder, self._validate = config, folder, validate
+        self._claim_folder(resume)
+        keras.utils.set_random_seed(config.seed)
+        keras.mixed_precision.set_global_policy(config.mixed_precision)
+        self._strategy = make_strategy(config.devices)
+        with self._strategy.scope():
+            self.network = build_network(config.network)
+            backbone = load_backbone(self.network, config.pretrained) if config.pretrained else []
+            if config.initial:
+                load_averaged(self.network, Path(config.initial))
+            freeze_norms(self.network.model, config.freeze_norms, backbone)
+            freeze_layers(self.network.model, config.freeze)
+            self._step = TrainingStep(self.network, config.losses, config.optimiser)
+        self._evaluated = build_network(config.network)
+        self._variables = self._step.variables()
+        self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
+        self._log = RunLog(folder, self._done)
+        self._best = self._read_best()
+        self._source = self._open_data()
+
+    def _claim_folder(self, resume: bool) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path, text = self._folder / "config.yaml", yaml.safe_dump(to_plain(self._config), sort_keys=False)
+        if not resume and (self._folder / _LAST_FILE).exists():
+            raise ConfigError(f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume.")
+        if resume and not (self._folder / _LAST_FILE).exists():
+            raise ConfigError(f"{self._folder}: expected a run to resume, found no checkpoint.")
+        if resume and path.read_text(encoding="utf-8") != text:
+            raise ConfigError(f"{path}: expected the configuration the run began with, got a different one.")
+        path.write_text(text, encoding="utf-8")
+        (self._folder / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+
+    def _open_data(self) -> SceneSource:
+        config, labels = self._config, self._config.network.labels
+        if not config.train:
+            raise ConfigError("train: expected at least one data set, got none.")
+        datasets = tuple(open_dataset(item, labels) for item in config.train)
+        mixture = Mixture(datasets, tuple(item.weight for item in config.train))
+        return SceneSource(mixture, config.network.size_hw, config.augment, config.seed)
+
+    def _batches(self) -> Iterator[Any]:
+        config = self._config
+        encoder = TargetEncoder(
+            self.network.default_boxes.boxes_xyxy(),
+            tuple(self.network.model.output["segmentation_logits"].shape[1:3]),
+            config.match,
+        )
+        indices = range(self._done * config.batch_size, config.steps * config.batch_size)
+        batches = training_batches(self._source, encoder, indices, config.batch_size, config.workers)
+        return iter(self._strategy.experimental_distribute_dataset(batches))
+
+    def _compiled_step(self) -> Callable[[Any], dict[str, tf.Tensor]]:
+        strategy, step = self._strategy, self._step
+
+        @tf.function
+        def run(batch: Any) -> dict[str, tf.Tensor]:
+            logged = strategy.run(step, args=(batch,))
+            return {n: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in logged.items()}
+
+        return run
+
+    def train(self) -> dict[str, Any]:
+        """Run to the end; returns the best validation's figures (empty without validation)."""
+        config, run = self._config, None
+        progress = tqdm(total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5)
+        batches = self._batches() if self._done < config.steps else iter(())
+        started, images = time.monotonic(), 0
+        for batch in batches:
+            run = run or self._compiled_step()
+            rate = warmup_cosine(self._done, config.steps, config.optimiser.learning_rate, config.optimiser.warmup)
+            self._step.optimiser.learning_rate.assign(rate)
+            logged = run(batch)
+            if self._done % _LOG_EVERY == 0:
+                values = {name: float(value) for name, value in logged.items()}
+                if not np.isfinite(values["total"]):
+                    raise FloatingPointError(f"Expected a finite loss at step {self._done}, got {values}.")
+                speed = images / max(time.monotonic() - started, 1e-6)
+                self._log.scalars(self._done, {**values, "learning_rate": rate, "images_per_second": speed})
+                progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
+            self._done += 1
+            images += config.batch_size
+            progress.update()
+            last = self._done == config.steps
+            if last or self._done % config.validate_every == 0:
+                self._judge()
+            if last or self._done % config.checkpoint_every == 0:
+                save_state(self._folder / _LAST_FILE, self._variables, self._done)
+        progress.close()
+        return self._best
+
+    def _judge(self) -> None:
+        """Validate the averaged weights, and keep them when they are the best so far."""
+        for target, value in zip(self._evaluated.model.weights, self._step.averaged_weights(), strict=True):
+            target.assign(value)
+        figures = self._validate(KerasModel(self._evaluated)) if self._validate else {}
+        wanted = [figures.get(name) for name in self._config.monitor]
+        usable = [float(value) for value in wanted if value is not None]
+        score = float(np.mean(usable)) if usable else float(self._done)
+        plain = {name: float(v) for name, v in figures.items() if isinstance(v, (int, float))}
+        self._log.scalars(self._done, {f"validation/{name}": value for name, value in plain.items()})
+        shown = {name: round(value, 4) for name, value in plain.items()}
+        _LOG.info("step %d: score %.4f, best %.4f, %s", self._done, score, self._best.get("score", 0.0), shown)
+        if score >= self._best.get("score", float("-inf")):
+            self._best = {"score": score, "step": self._done, **plain}
+            save_state(self._folder / BEST_FILE, {"average": self._evaluated.model.weights}, self._done)
+            (self._folder / "best.yaml").write_text(yaml.safe_dump(self._best), encoding="utf-8")
+
+    def _read_best(self) -> dict[str, Any]:
+        path = self._folder / "best.yaml"
+        return yaml.safe_load(path.read_text(encoding="utf-8")) if self._done and path.is_file() else {}
+
+
+def load_run(folder: Path) -> tuple[TrainConfig, MultitaskNetwork]:
+    """A finished run's configuration and its network with the best averaged weights."""
+    config = load(TrainConfig, folder / "config.yaml")
+    network = build_network(config.network)
+    load_averaged(network, folder)
+    return config, network

@@ -1,0 +1,1 @@
+"""Pictures for people: overlays on images, and plots of scores."""
