@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--model", type=Path, required=True, metavar="DIR", help="model artefact")
     add("--data", type=Path, required=True, metavar="DIR", help="labelled images")
     add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
-    add("--fold", type=_fold, default="all", metavar="K/N", help="only the K-th of N parts; K counts from 0")
+    add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
     add("--mask-classes", type=_names, metavar="A,B", help="classes the masks tell apart")
     add("--limit", type=_positive, metavar="N", help="only the first N images")
@@ -50,7 +50,7 @@ def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
     config = DatasetConfig(
         path=args.data,
         format=args.format,
-        take=args.fold,
+        take=args.fold or "all",
         box_classes=args.box_classes,
         mask_classes=args.mask_classes,
     )

@@ -102,6 +102,7 @@ def assemble(
     """
     if not entries and not faults:
         raise DatasetError(f"{root}: expected at least one image, got an empty data set.")
+    base = root.parent if root.is_file() else root
     every = list(faults)
     stated = options.box_classes is not None or options.mask_classes is not None
     used = [name for entry in entries for name in entry.names]
@@ -112,7 +113,7 @@ def assemble(
     table = _mask_table(mask_names, ids)
     samples, seen = [], set()
     for entry in entries:
-        sample, masked, found = _checked(entry, root, ids, table or tuple(range(len(labels))))
+        sample, masked, found = _checked(entry, base, ids, table or tuple(range(len(labels))))
         samples.append(replace(sample, mask_ids=table if sample.mask_path else ()))
         seen |= masked
         every += found

@@ -19,10 +19,11 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 
-_REQUIRED = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
+_ID, _NUMBER = (int, str), (int, float)
+_REQUIRED: dict[str, dict[str, Any]] = {
+    "images": {"id": _ID, "file_name": str, "width": _NUMBER, "height": _NUMBER},
+    "annotations": {"image_id": _ID, "category_id": _ID, "bbox": list},
+    "categories": {"id": _ID, "name": str},
 }
 
 
@@ -48,7 +49,7 @@ def read_coco(
         DatasetError: unreadable or empty, or every fault (missing image, box outside, ...) at once.
     """
     index, faults = _read_index(root / "annotations.json")
-    names = {category["id"]: str(category["name"]) for category in index["categories"]}
+    names = {category["id"]: category["name"] for category in index["categories"]}
     by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in index["images"]}
     if len(by_image) < len(index["images"]):
         faults.append(
@@ -85,19 +86,19 @@ def _read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]
     complete: dict[str, list[dict[str, Any]]] = {}
     faults = []
     for key, needed in _REQUIRED.items():
-        complete[key] = [
-            item for item in index[key] if isinstance(item, dict) and all(k in item for k in needed)
-        ]
+        complete[key] = [item for item in index[key] if _is_complete(item, needed)]
         if len(complete[key]) < len(index[key]):
             count = len(index[key]) - len(complete[key])
-            faults.append(f"{path.name}: {count} of {key!r} lack one of {', '.join(needed)}")
+            faults.append(f"{path.name}: {count} of {key!r} lack a valid {', '.join(needed)}")
     return complete, faults
 
 
-def _is_box(bbox: Any) -> bool:
-    return (
-        isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(value, (int, float)) for value in bbox)
-    )
+def _is_complete(item: Any, needed: Mapping[str, Any]) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(key), kinds) for key, kinds in needed.items())
+
+
+def _is_box(bbox: list[Any]) -> bool:
+    return len(bbox) == 4 and all(isinstance(value, _NUMBER) for value in bbox)
 
 
 def _entry(

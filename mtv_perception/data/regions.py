@@ -53,6 +53,9 @@ def encode_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> bytes:
         return _encode_runs(segmentation, size_hw)
     if not isinstance(segmentation, list) or not all(_is_polygon(polygon) for polygon in segmentation):
         raise ValueError("Expected polygons [x0, y0, x1, y1, x2, y2, ...] or run lengths.")
+    reach = max(size_hw)
+    if any(min(polygon) < -reach or max(polygon) > 2 * reach for polygon in segmentation):
+        raise ValueError(f"Expected polygons within the image of {size_hw[1]}x{size_hw[0]} pixels.")
     mask = _coco_mask()
     return bytes(mask.merge(mask.frPyObjects(segmentation, *size_hw))["counts"])
 
@@ -65,19 +68,35 @@ def _is_polygon(polygon: Any) -> bool:
 
 
 def _encode_runs(runs: dict[str, Any], size_hw: tuple[int, int]) -> bytes:
-    size, counts = runs.get("size"), runs.get("counts")
+    size, counts, pixels = runs.get("size"), runs.get("counts"), size_hw[0] * size_hw[1]
     if size != list(size_hw):
         raise ValueError(f"Expected run lengths of size {list(size_hw)}, got {size!r}.")
-    mask = _coco_mask()
-    if isinstance(counts, list):
-        if not all(isinstance(n, int) and n >= 0 for n in counts) or sum(counts) != size_hw[0] * size_hw[1]:
-            raise ValueError(f"Expected run lengths that add up to {size_hw[0] * size_hw[1]} pixels.")
-        return bytes(mask.frPyObjects(runs, *size_hw)["counts"])
-    if not isinstance(counts, (str, bytes)):
-        raise ValueError(f"Expected run lengths as a list or a string, got {counts!r}.")
-    packed = counts.encode("ascii") if isinstance(counts, str) else counts
-    mask.decode({"size": size, "counts": packed})  # ValueError when the runs leave the image.
-    return packed
+    lengths = _unpack(counts) if isinstance(counts, (str, bytes)) else counts
+    if not isinstance(lengths, list) or not all(isinstance(n, int) and n >= 0 for n in lengths):
+        raise ValueError("Expected run lengths as a list of numbers from 0, or as COCO's string.")
+    if sum(lengths) != pixels:
+        raise ValueError(f"Expected run lengths that add up to {pixels} pixels, got {sum(lengths)}.")
+    return bytes(_coco_mask().frPyObjects({"size": size, "counts": lengths}, *size_hw)["counts"])
+
+
+def _unpack(text: str | bytes) -> list[int]:
+    """Run lengths from COCO's string: five bits a character; from the fourth on, less the last but one.
+
+    Source: rleFrString in the COCO API (maskApi.c).
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in text.encode() if isinstance(text, str) else text:
+        bits = byte - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+        value = shift = 0
+    return lengths
 
 
 def encode_box(box_xyxy: np.ndarray, size_hw: tuple[int, int]) -> bytes:

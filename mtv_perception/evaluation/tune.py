@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.sample import Dataset
+from mtv_perception.errors import DatasetError
 from mtv_perception.evaluation.records import (
     BoxRecord,
     Perceive,
@@ -27,6 +28,7 @@ from mtv_perception.metrics.matching import match_class
 from mtv_perception.types import Detections
 
 NMS_OVERLAPS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+USUAL_OVERLAP = 0.5
 MATCH_IOU = 0.5
 _LARGEST = {"recall": 1.0, "fppi": math.inf}
 
@@ -136,20 +138,25 @@ def tune(
     goals: Mapping[str, Goal] | None = None,
     overlaps: Sequence[float] = NMS_OVERLAPS,
 ) -> Tuning:
-    """Choose thresholds and the suppression overlap; the lowest of equally good overlaps.
+    """Choose thresholds and the suppression overlap; of equally good overlaps the one nearest to 0.5.
 
     Args:
         records: see `collect`.
         labels: what the class ids mean.
         goals: by class name; best F1 for the others.
         overlaps: NMS overlaps to try.
+
+    Raises:
+        DatasetError: no class has both objects and detections.
     """
     check_goals(goals or {}, labels)
     tried = {
         overlap: _operating_points(suppressed(records, overlap), labels, goals or {}) for overlap in overlaps
     }
     mean_f1 = {overlap: _mean([point.f1 for point in points.values()]) for overlap, points in tried.items()}
-    best = max(overlaps, key=lambda overlap: (mean_f1[overlap], -overlap))
+    best = max(overlaps, key=lambda overlap: (mean_f1[overlap], -abs(overlap - USUAL_OVERLAP)))
+    if not tried[best]:
+        raise DatasetError("Expected objects and detections of at least one class to tune on, got none.")
     return Tuning(best, tried[best], mean_f1, len(records))
 
 

@@ -19,6 +19,8 @@ from mtv_perception.types import Detections
 _AT_IOU_50 = np.array([0.5])
 _TINT = 0.45
 _GAP_PX = 6
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_SCALE = 0.4
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,15 @@ def _draw(
         tinted = (1 - _TINT) * canvas[shown] + _TINT * labels.colour_table()[mask[shown]]
         canvas[shown] = tinted.astype(np.uint8)
     for box, class_id, caption in zip(np.rint(boxes_xyxy).astype(int), class_ids, captions, strict=True):
-        colour, corner = labels.colour(int(class_id)), (int(box[0]), max(int(box[1]) - 3, 10))
+        colour = labels.colour(int(class_id))
         cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), colour, 2)
-        cv2.putText(canvas, caption, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(canvas, caption, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+        _write(canvas, caption, (int(box[0]), int(box[1])))
     return canvas
+
+
+def _write(canvas: np.ndarray, text: str, corner_xy: tuple[int, int]) -> None:
+    """White on black above a box, or inside its top where there is no room above."""
+    (width, height), below = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
+    x, y = corner_xy[0], max(corner_xy[1], height + below)
+    cv2.rectangle(canvas, (x, y - height - below), (x + width, y), (0, 0, 0), cv2.FILLED)
+    cv2.putText(canvas, text, (x, y - below), _FONT, _FONT_SCALE, (255, 255, 255), 1, cv2.LINE_AA)

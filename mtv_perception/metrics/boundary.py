@@ -1,8 +1,8 @@
 """How well the outline of a mask follows the true one.
 
 Source: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section 3:
-precision is the share of the predicted outline near the true one, recall the reverse, the score their harmonic
-mean; image by image, then the mean over images.
+precision is the share of the predicted outline near the true one, recall the reverse, the score their
+harmonic mean; image by image, then the mean over images.
 """
 
 from __future__ import annotations

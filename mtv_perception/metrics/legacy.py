@@ -2,7 +2,7 @@
 
 They are not the scores that papers mean by the same words: the IoU is averaged over images and counts 0 for
 every class an image lacks, so a perfect mask does not reach 1; the accuracy counts true negatives, so that of
-four classes a wrong mask still gets .5; the AP cuts weak detections off and counts an object every time found.
+four classes a wrong mask still gets .5; the AP cuts weak detections off and counts an object each time found.
 """
 
 from __future__ import annotations

@@ -121,6 +121,11 @@ class Perceiver:
         self._iou_threshold = config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
         self._config = config
 
+    @property
+    def lowest_threshold(self) -> float:
+        """The lowest score a detection can have."""
+        return float(self._thresholds.min())
+
     def __call__(self, image_rgb: np.ndarray) -> Result:
         """See one image.
 

@@ -1,1 +1,1 @@
-"""Pictures for people: overlays on images, and plots of scores."""
+"""Pictures for people: overlays, colour masks, plots. One palette everywhere (see labels)."""

@@ -77,7 +77,7 @@ def plot_reliability(reliability: Reliability) -> Figure:
     axes.bar(left, reliability.precision[filled], width, align="edge", edgecolor="white", label="measured")
     heights, counts = reliability.precision[filled], reliability.count[filled]
     for x, y, count in zip(left + width / 2, heights, counts, strict=True):
-        axes.text(x, min(y + 0.01, 0.97), str(count), ha="center", fontsize=6)
+        axes.text(x, min(y + 0.01, 0.92), str(count), ha="center", rotation=90, fontsize=6)
     axes.legend(loc="upper left", fontsize="small")
     return figure
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mtv_perception.data.statistics import DatasetStatistics, Spread
 from mtv_perception.labels import UNLABELED_ID, LabelSet
@@ -89,10 +90,10 @@ def _draw_spreads(axes: Any, spreads: dict[int, Spread], labels: LabelSet) -> No
     for patch, index in zip(drawn["boxes"], spreads, strict=True):
         patch.set_facecolor(_colour(labels, index))
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="y", which="both", labelsize=8)
-    axes.grid(axis="y", which="both", color=_GRID_COLOUR)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y", color=_GRID_COLOUR)
 
 
 def _draw_sizes(axes: Any, statistics: DatasetStatistics, labels: LabelSet) -> None:

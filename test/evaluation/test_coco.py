@@ -25,7 +25,9 @@ def random_record(rng):
     guesses[:, 2:] = np.maximum(guesses[:, 2:], guesses[:, :2] + 1)
     detections = Detections(guesses, rng.random(len(guesses)).astype(np.float32), class_ids[found])
     known = CLASSES if rng.random() < 0.7 else (1, 3)
-    return BoxRecord.of(Sample(Path("x.png"), (300, 300), boxes, class_ids, rng.random(count) < 0.2, None, known), detections)
+    return BoxRecord.of(
+        Sample(Path("x.png"), (300, 300), boxes, class_ids, rng.random(count) < 0.2, None, known), detections
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))

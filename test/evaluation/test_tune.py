@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mtv_perception.data.sample import Sample
+from mtv_perception.errors import DatasetError
 from mtv_perception.evaluation.records import BoxRecord
 from mtv_perception.evaluation.tune import Goal, collect, tune
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections
 
-A, B, C, D, NOWHERE = ([x, 10, x + 40, 90] for x in (0, 100, 200, 300, 500))
+A, B, C, D, NOWHERE, ELSEWHERE = ([x, 10, x + 40, 90] for x in range(0, 600, 100))
 
 
 def record(truth, detected, scores, class_id=2):
@@ -27,33 +28,92 @@ def record(truth, detected, scores, class_id=2):
     return BoxRecord.of(sample, Detections(boxes(detected), np.array(scores, np.float32), ids(detected)))
 
 
-# Three objects found at .9, .8, .6, false alarms at .7 and .5, the fourth object at .1 behind ten false alarms at .2.
-HARD = [record([A, B, C, D], [A, B, NOWHERE, C, NOWHERE, D], [0.9, 0.8, 0.7, 0.6, 0.5, 0.1])] + [
-    record([], [NOWHERE], [0.2]) for _ in range(9)
+# Ten images; by falling score: hit, hit, miss, hit, miss, nine misses in the other images, hit.
+HARD = [
+    record([A, B, C, D], [A, B, NOWHERE, C, ELSEWHERE, D], [0.9, 0.8, 0.7, 0.6, 0.5, 0.1]),
+    *(record([], [NOWHERE], [0.2]) for _ in range(9)),
 ]
-
-
-def tuned(goal=None, records=HARD):
-    return tune(records, WAREHOUSE, {"person": goal} if goal else None, overlaps=(0.99,)).points["person"]
 
 
 @pytest.mark.parametrize(
     "goal, threshold, precision, recall, fppi",
     [
-        (None, 0.55, 3 / 4, 3 / 4, 0.1),
+        (Goal(), 0.55, 3 / 4, 3 / 4, 0.1),
         (Goal("recall", 0.5), 0.75, 1.0, 0.5, 0.0),
         (Goal("recall", 0.75), 0.55, 3 / 4, 3 / 4, 0.1),
-        (Goal("recall", 1.0), 0.05, 4 / 14, 1.0, 1.0),
+        (Goal("recall", 1.0), 0.05, 4 / 15, 1.0, 1.1),
         (Goal("fppi", 0.05), 0.75, 1.0, 0.5, 0.0),
         (Goal("fppi", 0.15), 0.55, 3 / 4, 3 / 4, 0.1),
     ],
     ids=str,
 )
 def test_the_known_optimum_is_found(goal, threshold, precision, recall, fppi):
-    records = [HARD[0], *HARD[1:]]
-    point = tuned(goal, records)
-    assert point.reached
+    tuning = tune(HARD, WAREHOUSE, {"person": goal})
+    point = tuning.points["person"]
     found = (point.threshold, point.precision, point.recall, point.fppi)
-    # NOWHERE at .5 is a duplicate of NOWHERE at .7, which an overlap of .99 removes.
-    duplicates = 0 if goal != Goal("recall", 1.0) else 1
-    assert found == pytest.approx((threshold, 4 / 13 if duplicates else precision, recall, 0.9 + 0.1 if not duplicates and fppi == 1 else found[3] if duplicates else fppi), abs=1e-6)
+    assert point.reached and tuning.images == 10
+    assert found == pytest.approx((threshold, precision, recall, fppi), abs=1e-6)
+    assert tuning.thresholds == {"person": point.threshold}
+
+
+@pytest.mark.parametrize(
+    "goal, threshold", [(Goal("recall", 0.5), 0.1), (Goal("fppi", 0.4), 0.45)], ids=["recall", "fppi"]
+)
+def test_a_goal_out_of_reach_is_said_to_be(goal, threshold):
+    truth, score = ([A, B, C], 0.2) if goal.kind == "recall" else ([], 0.9)
+    records = [record(truth, [NOWHERE], [score]), record([A] if not truth else [], [], [])]
+    point = tune(records, WAREHOUSE, {"person": goal}).points["person"]
+    assert not point.reached and point.threshold == pytest.approx(threshold)
+
+
+def test_the_overlap_keeps_neighbours_and_drops_duplicates():
+    one, neighbour, duplicate = (
+        [20, 0, 60, 90],
+        [33, 0, 73, 90],
+        [12, 0, 52, 90],
+    )  # IoU with the first: .51, .67
+    weak = record(
+        [one], [one], [0.6]
+    )  # the threshold must let it through, so it can't shut out the duplicate
+    crowded = record([one, neighbour], [one, neighbour, duplicate], [0.9, 0.8, 0.7])
+    tuning = tune([crowded, weak], WAREHOUSE)
+    assert tuning.iou_threshold == 0.55
+    assert [overlap for overlap, f1 in tuning.mean_f1.items() if f1 == 1] == [0.55, 0.6, 0.65]
+
+
+def test_classes_without_objects_or_detections_get_no_threshold():
+    nothing = [record([], [A], [0.9], class_id=1), record([A], [], [], class_id=3)]
+    assert set(tune([*HARD, *nothing], WAREHOUSE).thresholds) == {"person"}
+    with pytest.raises(DatasetError, match="to tune on, got none"):
+        tune(nothing, WAREHOUSE)
+
+
+def test_an_overlap_that_does_not_matter_stays_the_usual():
+    assert tune(HARD, WAREHOUSE).iou_threshold == 0.5
+
+
+def test_one_pass_collects_what_is_tuned_on(oracle, dataset):
+    calls = []
+
+    def counting(image):
+        calls.append(1)
+        return oracle(image)
+
+    tuning = tune(collect(counting, dataset, quiet=True), dataset.labels)
+    assert len(calls) == len(dataset) + 1  # the first image once more, to warm up
+    assert {name: point.f1 for name, point in tuning.points.items()} == {
+        "rail": 1,
+        "person": 1,
+        "forklift": 1,
+    }
+
+
+@pytest.mark.parametrize("kind, value", [("best", 0), ("recall", 0), ("recall", 1.5), ("fppi", float("nan"))])
+def test_a_goal_must_make_sense(kind, value):
+    with pytest.raises(ValueError, match="Expected a"):
+        Goal(kind, value)
+
+
+def test_a_goal_for_an_unknown_class_is_refused():
+    with pytest.raises(ValueError, match="rail, person, forklift, got 'cat'"):
+        tune(HARD, WAREHOUSE, {"cat": Goal()})

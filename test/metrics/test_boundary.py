@@ -33,7 +33,10 @@ def f_by_hand(truth, guess, class_id, tolerance):
         return np.nan
     if not true_points or not points:
         return 0.0
-    precision, recall = share_by_hand(points, true_points, tolerance), share_by_hand(true_points, points, tolerance)
+    precision, recall = (
+        share_by_hand(points, true_points, tolerance),
+        share_by_hand(true_points, points, tolerance),
+    )
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
@@ -62,7 +65,9 @@ def square(offset):
     return mask
 
 
-@pytest.mark.parametrize("offset, tolerance, expected", [(0, 0, 1.0), (2, 2, 1.0), (3, 2, None), (2, 1.9, None)])
+@pytest.mark.parametrize(
+    "offset, tolerance, expected", [(0, 0, 1.0), (2, 2, 1.0), (3, 2, None), (2, 1.9, None)]
+)
 def test_a_shift_within_the_tolerance_is_forgiven(offset, tolerance, expected):
     measured = boundary_f(square(0), square(offset), 1, tolerance)
     assert measured == expected if expected else 0 < measured < 1

@@ -23,7 +23,9 @@ def error_by_hand(scores, hits, bins, min_score):
 
 
 # Away from the edges of the bins, where rounding decides on the side.
-scores_and_hits = st.lists(st.tuples(st.floats(0, 1).filter(lambda s: abs(s * 60 - round(s * 60)) > 1e-6), st.booleans()))
+scores_and_hits = st.lists(
+    st.tuples(st.floats(0, 1).filter(lambda s: abs(s * 60 - round(s * 60)) > 1e-6), st.booleans())
+)
 
 
 @given(scores_and_hits, st.sampled_from([1, 10, 20]), st.sampled_from([0.0, 0.31]))

@@ -11,7 +11,9 @@ TALL, SHORT, NOWHERE = [0, 0, 20, 40], [100, 0, 110, 20], [300, 300, 320, 340]
 
 def image(truth, detected, scores):
     return ImageBoxes(
-        np.array(truth, float).reshape(-1, 4), np.array(detected, float).reshape(-1, 4), np.array(scores, float)
+        np.array(truth, float).reshape(-1, 4),
+        np.array(detected, float).reshape(-1, 4),
+        np.array(scores, float),
     )
 
 

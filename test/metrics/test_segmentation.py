@@ -11,7 +11,9 @@ from mtv_perception.metrics.segmentation import class_iou, confusion_matrix, mea
 COUNT = 4
 ids = st.sampled_from([0, 1, 2, 3, 255])
 pairs = st.integers(0, 6).flatmap(
-    lambda side: st.tuples(arrays(np.uint8, (side, 5), elements=ids), arrays(np.uint8, (side, 5), elements=ids))
+    lambda side: st.tuples(
+        arrays(np.uint8, (side, 5), elements=ids), arrays(np.uint8, (side, 5), elements=ids)
+    )
 )
 
 

@@ -1,5 +1,5 @@
 """Synthetic warehouse images with exact boxes and masks."""
 
-from mtv_perception.data.synthetic.generate import generate
+from mtv_perception.data.synthetic.dataset import generate
 
 __all__ = ["generate"]

@@ -129,8 +129,10 @@ def columns(assets: Assets, hall: Hall, spots: list[tuple[float, float]], rng: R
 
 def sky(assets: Assets, brightness: float, rng: Rng) -> Mesh:
     """A distant backdrop for outdoor scenes: trees, roofs, clouds."""
-    tone = Material((brightness, brightness, brightness), kind=EMISSIVE, layer=assets.textures.pick("horizon", rng))
-    top = Material(tuple(np.array([0.3, 0.45, 0.75]) * brightness), kind=EMISSIVE)  # type: ignore[arg-type]
+    layer = assets.textures.pick("horizon", rng)
+    tone = Material((brightness, brightness, brightness), kind=EMISSIVE, layer=layer)
+    zenith = (assets.textures.pixels[layer, :3].mean(axis=(0, 1)) / 255) ** 2.2 * brightness
+    top = Material((float(zenith[0]), float(zenith[1]), float(zenith[2])), kind=EMISSIVE)
     height, repeats = float(rng.uniform(18, 45)), (float(rng.uniform(1.5, 4)), 1.0)
     sides = [quad((80, 90, -1), (0, -180, 0), (0, 0, height), tone, repeats)]
     sides += [quad((-20, s * 90, -1), (100, 0, 0), (0, 0, height), tone, repeats) for s in (1, -1)]

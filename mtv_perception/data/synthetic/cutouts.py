@@ -16,6 +16,7 @@ from mtv_perception.data.synthetic.scene import PERSON
 from mtv_perception.errors import DatasetError
 
 MIN_HEIGHT_PX = 70
+MAX_CLIPPED = 0.25
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,18 @@ def _cut(image_file: Path, mask_file: Path, boxes_xywh: list[list[float]]) -> li
         if person.mean() < 0.25 or (mask[y0:y1, x0:x1] == 255).mean() > 0.05 or x0 <= 1 or x1 >= bgr.shape[1] - 1:
             continue
         whole = h / w > 2.0 and y1 < bgr.shape[0] - 3 and y0 > 1
+        if _clipped(bgr[y0:y1, x0:x1][person > 0]) > MAX_CLIPPED:
+            continue
         alpha = cv2.GaussianBlur(cv2.erode(person, np.ones((2, 2), np.uint8)).astype(np.float32), (0, 0), 0.7)
         rgb = cv2.cvtColor(bgr[y0:y1, x0:x1], cv2.COLOR_BGR2RGB).astype(np.float32)
         rgba = cv2.resize(np.dstack([rgb * alpha[..., None], alpha * 255]), (CUTOUT_SIZE, CUTOUT_SIZE), interpolation=cv2.INTER_AREA)
         result.append(Cutout(np.asarray(np.clip(rgba, 0, 255), np.uint8), w / h, whole))
     return result
+
+
+def _clipped(pixels: NDArray[np.uint8]) -> float:
+    """Share of pixels (N, 3) that are all black or all white."""
+    return float(np.mean((pixels.max(axis=1) < 12) | (pixels.min(axis=1) > 243)))
 
 
 def _overlap(a: list[float], b: list[float]) -> float:

@@ -116,7 +116,7 @@ def _profile(assets: Assets, design: np.random.Generator, rng: np.random.Generat
 def _fastenings(path: Path, stations: NDArray[np.int64], half: float, top: float, material: Material, design: np.random.Generator) -> list[Mesh]:
     size = design.uniform(0.008, 0.014)
     bolt = lathe([[size, 0], [size, 0.012], [0, 0.013]], replace(material, metallic=0.8, roughness=0.4), 6)
-    plate = boxes([[0, 0, top / 2]], (0.1, half * 2 + design.uniform(0.03, 0.12), top * 1.6), material)
+    plate = boxes([[0, 0, top * 0.8]], (0.1, half * 2 + design.uniform(0.03, 0.12), top * 1.6), material)
     parts = []
     for k in stations[:60]:
         ahead = path[k + 1] - path[k]

@@ -18,7 +18,7 @@ from mtv_perception.data.synthetic.shaders import COUNT_FRAGMENT, DEPTH_FRAGMENT
 from mtv_perception.data.synthetic.textures import SIZE, TexturePool
 from mtv_perception.errors import MtvError
 
-SHADOW_SIZE = 1536
+SHADOW_SIZE = 1152
 MIRROR_ROUGHNESS = 0.72  # floors rougher than this reflect only the sky's colour
 CUTOUT_SIZE = 384
 MAX_CUTOUTS = 4
@@ -74,7 +74,7 @@ class Renderer:
         self._frame = gl.framebuffer([self._color, self._ids], gl.depth_texture((width, height)))
         self._depth_only = gl.framebuffer([], self._frame.depth_attachment)
         self._count_frame = gl.framebuffer([gl.texture(self._count_hw[::-1], 1)])
-        self._mirror_hw = (max(height // 2, 1), max(width // 2, 1))
+        self._mirror_hw = (max(height // 3, 1), max(width // 3, 1))
         self._mirror = gl.texture(self._mirror_hw[::-1], 4, dtype="f2")
         self._mirror.repeat_x = self._mirror.repeat_y = False
         self._mirror.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
@@ -82,7 +82,7 @@ class Renderer:
         self._shadow_maps = [self._shadow_map() for _ in range(2)]
         self._textures = gl.texture_array((SIZE, SIZE, len(pool.pixels)), 3, pool.pixels.tobytes())
         self._textures.build_mipmaps()
-        self._textures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        self._textures.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
         self._cutouts = gl.texture_array((CUTOUT_SIZE, CUTOUT_SIZE, MAX_CUTOUTS), 4)
         self._cutouts.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         self._cutouts.repeat_x = self._cutouts.repeat_y = False
@@ -107,23 +107,22 @@ class Renderer:
         casting = int(starts[-2])
         matrices = shadow_matrices(scene)
         self._gl.enable(self._gl.DEPTH_TEST)
+        self._gl.depth_func = "<="
         self._cutouts.use(1)
-        for (texture, frame), matrix in zip(self._shadow_maps, matrices, strict=True):
+        for (_, frame), matrix in zip(self._shadow_maps, matrices, strict=True):
             frame.use()
             frame.clear()
             self._write(self._depth, view_proj=matrix)
             arrays[self._depth].render(vertices=casting)
-            del texture
         camera = scene.camera.view_projection(self._size_hw[1] / self._size_hw[0])
         self._set_uniforms(scene, camera, matrices)
         floor = sum(3 * len(m.triangles) for m in scene.ground_layers)
-        self._draw_mirror(scene, camera, arrays[self._shade], int(starts[-1]) - floor, floor)
+        self._draw_mirror(scene, camera, arrays, int(starts[-1]) - floor, floor)
         self._write(self._depth, view_proj=camera)
         self._depth_only.use()
         self._depth_only.clear()
         arrays[self._depth].render()
         self._frame.use()
-        self._gl.depth_func = "<="
         arrays[self._shade].render()
         color = np.frombuffer(self._color.read(), np.float16).reshape(*self._size_hw, 4)[::-1, :, :3].astype(np.float32)
         color = np.nan_to_num(color, copy=False, nan=0.0, posinf=100.0, neginf=0.0)
@@ -133,15 +132,19 @@ class Renderer:
             item.release()
         return Rendered(color, ids, full)
 
-    def _draw_mirror(self, scene: Scene, camera: np.ndarray, array, vertices: int, first: int) -> None:  # type: ignore[no-untyped-def]
-        """What a polished floor reflects: everything but the floor, upside down, at half size."""
+    def _draw_mirror(self, scene: Scene, camera: np.ndarray, arrays, vertices: int, first: int) -> None:  # type: ignore[no-untyped-def]
+        """What a polished floor reflects: everything but the floor, upside down, at a third of the size."""
         glossy = bool(scene.ground.params[2] < MIRROR_ROUGHNESS)
         if glossy:
             flip = np.diag([1.0, 1, -1, 1])
             self._write(self._shade, view_proj=camera @ flip, eye=scene.camera.position * [1, 1, -1], mirror_on=0.0)
             self._mirror_frame.use()
             self._mirror_frame.clear(*scene.light.ground_color)
-            array.render(vertices=vertices, first=first)
+            self._write(self._depth, view_proj=camera @ flip)
+            self._mirror_frame.color_mask = (False,) * 4
+            arrays[self._depth].render(vertices=vertices, first=first)
+            self._mirror_frame.color_mask = (True,) * 4
+            arrays[self._shade].render(vertices=vertices, first=first)
             self._mirror.build_mipmaps()
         self._write(self._shade, view_proj=camera, eye=scene.camera.position, mirror_on=float(glossy))
 

@@ -64,7 +64,7 @@ float shadow(sampler2DShadow map, mat4 matrix, vec3 p, float radius, float bias)
   if (inside == 0.0 || s.z > 1.0 || s.z < 0.0) return 1.0;
   float angle = 6.2832 * hash(gl_FragCoord.xy), sum = 0.0;
   mat2 turn = mat2(cos(angle), sin(angle), -sin(angle), cos(angle));
-  const vec2 taps[6] = vec2[](vec2(-.33,-.1), vec2(.25,-.62), vec2(.85,.2), vec2(.1,.5), vec2(-.75,.55), vec2(-.4,-.85));
+  const vec2 taps[6] = vec2[](vec2(-.12,-.05), vec2(.1,-.24), vec2(.4,.15), vec2(.05,.2), vec2(-.75,.5), vec2(.2,-.85));
   for (int i = 0; i < 6; ++i) sum += texture(map, vec3(s.xy + turn * taps[i] * radius, s.z - bias));
   return mix(1.0, sum / 6.0, inside);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -241,6 +242,7 @@ PAINTERS: dict[str, tuple[Callable[[np.random.Generator], Image], int]] = {
 }
 
 
+@cache
 def make_pool(split: str) -> TexturePool:
     """Paints the layers of a split; about half a second."""
     if split not in POOL_SEEDS:

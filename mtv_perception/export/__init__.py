@@ -1,0 +1,1 @@
+"""From a trained network to a LiteRT artefact, and the proof that both say the same."""

@@ -1,0 +1,58 @@
+"""Writing a verified model folder from a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtv_perception.data.sample import Dataset
+from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
+from mtv_perception.export.convert import convert
+from mtv_perception.export.parity import check_errors, output_errors, output_positions
+from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.runtime.artefact import Artefact, ModelSpec, write_artefact
+from mtv_perception.training.keras_model import spec_of
+
+_PARITY_IMAGES = 8
+
+
+def calibration_images(datasets: Sequence[Dataset], size_hw: tuple[int, int], count: int) -> list[np.ndarray]:
+    """Images of the network's size, letterboxed, taken evenly from data sets."""
+    samples = [sample for dataset in datasets for sample in dataset.samples]
+    chosen = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))
+    scenes = (load_scene(samples[index]) for index in chosen)
+    return [warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image for scene in scenes]
+
+
+def export_artefact(
+    network: MultitaskNetwork,
+    folder: Path,
+    precision: str,
+    calibration: Sequence[np.ndarray],
+    describe: dict[str, Any],
+) -> tuple[Artefact, dict[str, float]]:
+    """Convert, compare with the network, and only then write.
+
+    Args:
+        network: with its final weights.
+        folder: of the artefact.
+        precision: float32, float16 or int8.
+        calibration: images of the network's size; also used to compare.
+        describe: fields of ModelSpec: name, version, training_data, licence, ...
+
+    Returns:
+        The artefact and the worst relative error of each raw output.
+
+    Raises:
+        ArtefactError: the converted model differs too much from the network; nothing is written.
+    """
+    content = convert(network, precision, calibration)
+    positions = output_positions(content, network, calibration[0])
+    errors = output_errors(content, network, positions, calibration[:_PARITY_IMAGES])
+    check_errors(errors, precision)
+    spec: ModelSpec = replace(spec_of(network), outputs=positions, precision=precision, **describe)
+    return write_artefact(folder, spec, content), errors

@@ -1,0 +1,76 @@
+"""Conversion of a network to LiteRT in float32, float16 or int8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.training.keras_model import OUTPUTS
+
+PRECISIONS = ("float32", "float16", "int8")
+
+
+def _normalise(image: np.ndarray) -> np.ndarray:
+    return (image.astype(np.float32) / 127.5 - 1.0)[None]
+
+
+def _fixed_model(network: MultitaskNetwork, with_scaling: bool) -> keras.Model:
+    """The network at batch size 1, outputs in the order of OUTPUTS.
+
+    A fixed batch lets the converter fold every shape, which keeps dilated convolutions whole (no SpaceToBatch) and the
+    whole graph inside the CPU delegate.
+    """
+    size_hw = network.config.size_hw
+    dtype = "uint8" if with_scaling else "float32"
+    images = keras.Input((*size_hw, 3), batch_size=1, dtype=dtype, name="images")
+    x = keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(images) if with_scaling else images
+    outputs = network.model(x)
+    return keras.Model(images, [outputs[name] for name in OUTPUTS])
+
+
+def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.ndarray] = ()) -> bytes:
+    """The network as a LiteRT model with uint8 input and raw outputs in the order of OUTPUTS.
+
+    int8 is per channel for weights, per tensor for activations, whose ranges come from the calibration images; the
+    image scaling is the quantisation of the input itself and costs nothing.
+
+    Args:
+        network: with its final weights.
+        precision: one of PRECISIONS.
+        calibration: images `(H, W, 3)` uint8 of the network's size; needed for int8.
+
+    Raises:
+        ValueError: unknown precision, or int8 without calibration images.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"Expected a precision of {', '.join(PRECISIONS)}, got {precision!r}.")
+    images = list(calibration)
+    if precision == "int8" and not images:
+        raise ValueError("Expected calibration images for int8, got none.")
+    converter = tf.lite.TFLiteConverter.from_keras_model(_fixed_model(network, precision != "int8"))
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.representative_dataset = _representative(images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8
+    content: bytes = converter.convert()
+    return content
+
+
+def _representative(images: list[np.ndarray]) -> Callable[[], Iterator[list[np.ndarray]]]:
+    def generate() -> Iterator[list[np.ndarray]]:
+        # Black and white fix the input's range, so that its quantisation is the image scaling exactly.
+        extremes = np.zeros_like(images[0])
+        extremes[: len(extremes) // 2] = 255
+        for image in (extremes, *images):
+            yield [_normalise(image)]
+
+    return generate

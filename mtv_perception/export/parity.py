@@ -1,0 +1,85 @@
+"""Does the exported model say what the network says?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from mtv_perception.errors import ArtefactError
+from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.training.keras_model import OUTPUTS
+
+# Largest allowed error of each precision: root mean square of the difference over that of the output.
+ERROR_LIMITS = {"float32": 1e-4, "float16": 2e-2, "int8": 0.35}
+_LEAST_SPREAD = 0.5
+"""Outputs that hardly vary (an untrained head) are judged against this spread instead of their own."""
+
+
+def _keras_outputs(network: MultitaskNetwork, image: np.ndarray) -> dict[str, np.ndarray]:
+    outputs = network.model(image.astype(np.float32)[None] / 127.5 - 1.0, training=False)
+    return {name: np.asarray(outputs[name][0]) for name in OUTPUTS}
+
+
+class _Exported:
+    """The bare exported model with real-valued outputs."""
+
+    def __init__(self, content: bytes) -> None:
+        self._interpreter = Interpreter(model_content=content, num_threads=2)
+        self._interpreter.allocate_tensors()
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], image[None])
+        self._interpreter.invoke()
+        return [self._real(detail) for detail in self._interpreter.get_output_details()]
+
+    def _real(self, detail: dict[str, Any]) -> np.ndarray:
+        scale, zero_point = detail["quantization"]
+        values = self._interpreter.get_tensor(detail["index"])[0].astype(np.float32)
+        return (values - zero_point) * scale if scale else values
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Root mean square difference over the root mean square of the expected values' spread."""
+    spread = float(np.sqrt(np.mean((expected - expected.mean()) ** 2)))
+    return float(np.sqrt(np.mean((found - expected) ** 2))) / max(spread, _LEAST_SPREAD)
+
+
+def output_positions(content: bytes, network: MultitaskNetwork, image: np.ndarray) -> dict[str, int]:
+    """At which position of the exported model each raw output stands (converters reorder them).
+
+    Args:
+        content: the exported model.
+        network: what it was exported from.
+        image: `(H, W, 3)` uint8 of the network's size; outputs of equal shape are told apart by their values on it.
+    """
+    found, positions = _Exported(content)(image), {}
+    for name, expected in _keras_outputs(network, image).items():
+        same = [i for i, array in enumerate(found) if array.shape == expected.shape and i not in positions.values()]
+        if not same:
+            raise ArtefactError(f"Expected an output {name!r} of shape {expected.shape}, got {[a.shape for a in found]}.")
+        positions[name] = min(same, key=lambda i: relative_error(found[i], expected))
+    return positions
+
+
+def output_errors(
+    content: bytes, network: MultitaskNetwork, positions: dict[str, int], images: Iterable[np.ndarray]
+) -> dict[str, float]:
+    """The worst relative error of each raw output over some images."""
+    exported = _Exported(content)
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for image in images:
+        found = exported(image)
+        for name, expected in _keras_outputs(network, image).items():
+            worst[name] = max(worst[name], relative_error(found[positions[name]], expected))
+    return worst
+
+
+def check_errors(errors: dict[str, float], precision: str) -> None:
+    """Raise ArtefactError when an output's error is above the precision's limit."""
+    limit = ERROR_LIMITS[precision]
+    bad = {name: round(error, 4) for name, error in errors.items() if not error <= limit}
+    if bad:
+        raise ArtefactError(f"Expected relative output errors of at most {limit} for {precision}, got {bad}.")

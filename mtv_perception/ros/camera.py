@@ -1,0 +1,95 @@
+"""One camera of the node: its subscription, its outputs, its clockwork of stamps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo
+
+from mtv_perception.ros.config import NodeConfig
+from mtv_perception.ros.conversions import NANOSECONDS, TO_RGB, stamp_ns
+from mtv_perception.ros.diagnostics import LatencyWindow
+from mtv_perception.ros.outputs import CameraOutputs, newest_only
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Decides by its stamp whether a frame may still be processed.
+
+    Attributes:
+        max_age: seconds; 0 for no limit.
+        time_jump: seconds back that mean a new timeline.
+    """
+
+    max_age: float
+    time_jump: float
+
+    def accepts(self, stamp: int, newest: int | None, now: int) -> bool:
+        """Whether a frame of `stamp` may follow a result of stamp `newest` at time `now` (all nanoseconds)."""
+        if self.max_age and now - stamp > self.max_age * NANOSECONDS:
+            return False
+        if newest is None or stamp > newest:
+            return True
+        return newest - stamp > self.time_jump * NANOSECONDS
+
+
+class Camera:
+    """A camera's subscription, outputs and memory.
+
+    Args:
+        node: the lifecycle node.
+        name: of the camera; empty for the only one.
+        config: topics and timing.
+        submit: called with the camera's name and an image message, in the executor's thread.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, config: NodeConfig, submit: Callable[[str, Any], None]) -> None:
+        self.name = name
+        prefix = f"{name}/" if name else ""
+        self.outputs = CameraOutputs(node, prefix, config)
+        self.latency = LatencyWindow()
+        self.info: CameraInfo | None = None
+        self.last_error = ""
+        self.received_at = time.monotonic()
+        self._newest: int | None = None
+        self._freshness = Freshness(config.max_age, config.time_jump)
+        kind, topic, self.to_rgb = TO_RGB[config.transport]
+        qos = newest_only(config.image_reliability)
+        self._subscriptions = [node.create_subscription(kind, prefix + topic, self._receive, qos)]
+        if config.camera_info:
+            self._subscriptions.append(node.create_subscription(CameraInfo, f"{prefix}camera_info", self._keep_info, qos))
+        self._node, self._submit = node, submit
+
+    def configure(self, config: NodeConfig) -> None:
+        """Take changed settings over."""
+        self._freshness = Freshness(config.max_age, config.time_jump)
+        self.outputs.configure(config)
+
+    def destroy(self) -> None:
+        """Take subscription and topics away."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self.outputs.destroy()
+
+    def _receive(self, message: Any) -> None:
+        self.received_at = time.monotonic()
+        self._submit(self.name, message)
+
+    def _keep_info(self, message: CameraInfo) -> None:
+        self.info = message
+
+    def admit(self, message: Any) -> bool:
+        """Whether the message is new enough to be processed; if so it becomes the newest."""
+        stamp = stamp_ns(message.header)
+        if not self._freshness.accepts(stamp, self._newest, self._node.get_clock().now().nanoseconds):
+            return False
+        self._newest = stamp
+        return True
+
+    def silent_seconds(self) -> float:
+        """Since the last image arrived (or the node was activated)."""
+        return time.monotonic() - self.received_at

@@ -1,0 +1,66 @@
+"""Process entry points: one node, one single-threaded executor, a clean end on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+
+def spin(make_node: Callable[[], Node], args: Sequence[str] | None = None, ready: Callable[[Any], None] | None = None) -> int:
+    """Run a node until it is told to stop.
+
+    A MultiThreadedExecutor starves the inference thread, so there is one thread for callbacks and the node's own for
+    work. The order of the end matters: executor, worker, node, context.
+
+    Args:
+        make_node: builds the node once rclpy is up.
+        args: command line, ROS arguments included.
+        ready: called with the node before spinning.
+
+    Returns:
+        The exit status.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stopping = []
+    executor = SingleThreadedExecutor()
+    node = make_node()
+
+    def stop(number: int, frame: Any) -> None:
+        stopping.append(number)
+        executor.wake()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    executor.add_node(node)
+    try:
+        if ready:
+            ready(node)
+        while not stopping and rclpy.ok() and not getattr(node, "finished", False):
+            executor.spin_once(timeout_sec=0.5)
+    except ExternalShutdownException:
+        pass
+    finally:
+        executor.shutdown()
+        close = getattr(node, "close", None)
+        if close:
+            close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def perception_main(args: Sequence[str] | None = None) -> int:
+    """`perception_node`."""
+    from mtv_perception.ros.node import PerceptionNode  # noqa: PLC0415
+
+    def autostart(node: PerceptionNode) -> None:
+        if node.get_parameter("autostart").value:
+            node.autostart()
+
+    return spin(PerceptionNode, args, autostart)

@@ -1,0 +1,145 @@
+"""`mtv evaluate` and `mtv tune` from the command line, with a network that answers from the labels."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli import evaluate, tune
+from mtv_perception.cli.main import main
+from mtv_perception.labels import WAREHOUSE
+from mtv_perception.types import Detections, Result, Segmentation
+
+HEIGHT, WIDTH = 60, 80
+BOX_XYWH = [10, 5, 20, 40]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Four images in COCO's layout: a bright one with a person, then dark ones without."""
+    folder = tmp_path / "data"
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    images = [{"id": i, "file_name": f"{i}.png", "width": WIDTH, "height": HEIGHT} for i in range(1, 5)]
+    for image in images:
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        if image["id"] == 1:
+            mask[5:45, 10:30] = 2
+        cv2.imwrite(
+            str(folder / "images" / image["file_name"]),
+            np.full((HEIGHT, WIDTH, 3), 200 * (image["id"] == 1), np.uint8),
+        )
+        cv2.imwrite(str(folder / "masks" / image["file_name"]), mask)
+    person = {"id": 1, "image_id": 1, "category_id": 2, "bbox": BOX_XYWH, "area": 800, "iscrowd": 0}
+    categories = [{"id": i, "name": name} for i, name in enumerate(WAREHOUSE.names) if i]
+    index = {"images": images, "annotations": [person], "categories": categories}
+    (folder / "annotations.json").write_text(json.dumps(index))
+    return folder
+
+
+@pytest.fixture
+def written():
+    """What `mtv tune --write` would have written."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def fake_network(monkeypatch, written):
+    def perceiver(artefact, config):
+        def perceive(image):
+            mask, found = np.zeros(image.shape[:2], np.uint8), Detections()
+            if image.mean() > 100:
+                mask[5:45, 10:30] = 2
+                found = Detections(np.array([[10, 5, 30, 45]], np.float32), np.float32([0.8]), np.int32([2]))
+            return Result(found, Segmentation(mask, mask), image.shape[:2])
+
+        return perceive
+
+    artefact = SimpleNamespace(labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64))
+    for module in (evaluate, tune):
+        monkeypatch.setattr(module, "load_artefact", lambda folder: artefact)
+        monkeypatch.setattr(module, "Perceiver", perceiver)
+    monkeypatch.setattr(tune, "write_thresholds", lambda *args: written.append(args))
+
+
+def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
+    out, report = tmp_path / "out" / "scores.json", tmp_path / "out" / "report.html"
+    assert (
+        main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), "--report", str(report)])
+        == 0
+    )
+    scores = json.loads(out.read_text())
+    assert scores["model"] == "fake-v1" and scores["images"] == 4
+    assert (
+        scores["per_class"]["person"]["ap"] == pytest.approx(1) and scores["per_class"]["rail"]["ap"] is None
+    )
+    assert scores["miou"] == 1 and scores["iou"]["forklift"] is None
+    assert "fake-v1 on data" in report.read_text()
+    shown = capsys.readouterr().out
+    assert "person" in shown and "1.000" in shown and "4 images of data" in shown
+
+
+def test_limit_and_fold_take_a_part(data, tmp_path):
+    def images(*options):
+        out = tmp_path / "scores.json"
+        assert main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options]) == 0
+        return json.loads(out.read_text())["images"]
+
+    assert images("--limit", "3") == 3
+    assert images("--fold", "0/2") == 2
+
+
+def test_classes_can_be_named(data, tmp_path):
+    out = tmp_path / "scores.json"
+    options = ["--box-classes", "person,forklift", "--mask-classes", "forklift"]
+    assert main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options]) == 0
+    scores = json.loads(out.read_text())
+    assert scores["per_class"]["person"]["ap"] == pytest.approx(1)
+    assert scores["iou"]["person"] is None
+
+
+def test_robustness_is_added(data, tmp_path):
+    pytest.importorskip("imagecorruptions")
+    out = tmp_path / "scores.json"
+    options = ["--robustness", "--severities", "5", "--limit", "1", "--json", str(out)]
+    assert main(["evaluate", "--model", "m", "--data", str(data), *options]) == 0
+    robustness = json.loads(out.read_text())["robustness"]
+    assert robustness["severities"] == [5] and len(robustness["map"]["corrupted"]) == 15
+    assert robustness["map"]["clean"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--fold", "2/2"], ["--fold", "x"], ["--limit", "0"], ["--severities", "6"], ["--format", "none"]],
+    ids=" ".join,
+)
+def test_bad_options_are_refused(options, data, capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--model", "m", "--data", str(data), *options])
+    assert re.search("expected|invalid choice", capsys.readouterr().err)
+
+
+def test_tune_writes_where_asked(data, tmp_path, written, capsys):
+    out = tmp_path / "tuning.json"
+    options = ["--goal", "person=recall:0.9", "--json", str(out), "--write"]
+    assert main(["tune", "--model", "m", "--data", str(data), *options]) == 0
+    tuning = json.loads(out.read_text())
+    assert tuning["thresholds"] == {"person": pytest.approx(0.4)} and tuning["images"] == 4
+    assert [str(written[0][0]), *written[0][1:]] == ["m", tuning["thresholds"], tuning["iou_threshold"]]
+    assert "0.400" in capsys.readouterr().out
+
+
+def test_tune_writes_nothing_unasked(data, written):
+    assert main(["tune", "--model", "m", "--data", str(data)]) == 0
+    assert written == []
+
+
+def test_an_impossible_goal_is_refused(data, capsys):
+    with pytest.raises(SystemExit):
+        main(["tune", "--model", "m", "--data", str(data), "--goal", "person=recall:2"])
+    assert "at most 1.0" in capsys.readouterr().err
+    assert main(["tune", "--model", "m", "--data", str(data), "--goal", "cat=f1"]) == 2
+    assert "got 'cat'" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+import argparse
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli import stats
+from mtv_perception.errors import DatasetError
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("images", "labels", "masks"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "set" / "images" / "a.png"), np.zeros((96, 128, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "set" / "masks" / "a.png"), np.full((96, 128), 2, np.uint8))
+    (tmp_path / "set" / "labels" / "a.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "set" / "classes.txt").write_text("person\n")
+    return tmp_path / "set"
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    stats.configure(parser)
+    return stats.run(parser.parse_args([str(item) for item in arguments]))
+
+
+def test_help_is_one_line():
+    assert stats.HELP
+    assert "\n" not in stats.HELP
+
+
+def test_table(root, capsys):
+    assert run(root, "--size", 96, 128) == 0
+    text = capsys.readouterr().out
+    assert "person" in text
+    assert "100.00%" in text
+    assert "32x48" in text
+
+
+def test_files(root, tmp_path):
+    json_path, plot_path = tmp_path / "out" / "a.json", tmp_path / "out" / "a.png"
+    assert run(root, root, "--size", 96, 128, "--json", json_path, "--plot", plot_path, "--clusters", 2) == 0
+    content = json.loads(json_path.read_text())
+    assert content["size_hw"] == [96, 128]
+    assert [source["objects"] for source in content["sources"]] == [1, 1]
+    assert content["classes"][2]["instances"] == 2
+    assert content["clusters"]["shapes_wh"] == [[32, 48]]
+    assert cv2.imread(str(plot_path)) is not None
+
+
+def test_stated_format_and_other_names(root, tmp_path):
+    json_path = tmp_path / "a.json"
+    (root / "masks" / "a.png").unlink()
+    assert run(root, "--format", "yolo", "--names", "person", "--size", 96, 128, "--json", json_path) == 0
+    assert [item["name"] for item in json.loads(json_path.read_text())["classes"]] == ["background", "person"]
+
+
+@pytest.mark.parametrize("arguments", [["--clusters", 0], ["--size", 0, 64], ["--size", 30, 30]])
+def test_bad_arguments(root, arguments):
+    with pytest.raises(ValueError, match="Expected"):
+        run(root, *arguments)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DatasetError, match="gone"):
+        run(tmp_path / "gone")

@@ -1,0 +1,76 @@
+"""The report holds the numbers, the plots and the worst images, and refers to nothing outside itself."""
+
+import base64
+import re
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.report import write_report
+from mtv_perception.evaluation.robustness import Degradation, Robustness
+from mtv_perception.evaluation.worst import best_thresholds, draw_pair, worst_images
+
+
+@pytest.fixture
+def flawed(oracle, dataset):
+    """The oracle, but it misses everything in the data set's first image."""
+    seen = dataset.samples[0].boxes_xyxy
+
+    def perceive(image):
+        result = oracle(image)
+        blinded = np.array_equal(result.detections.boxes_xyxy, seen)
+        keep = np.zeros(len(result.detections), bool) if blinded else slice(None)
+        return replace(result, detections=result.detections.select(keep))
+
+    return perceive
+
+
+def report_of(path, perceive, dataset, **more):
+    evaluation = evaluate(perceive, dataset, quiet=True)
+    write_report(path, evaluation, perceive, model_id="model <1>", **more)
+    return path.read_text(encoding="utf-8")
+
+
+def test_it_contains_numbers_plots_and_the_worst_image(flawed, dataset, tmp_path):
+    page = report_of(tmp_path / "new" / "report.html", flawed, dataset)
+    assert "<h1>model &lt;1&gt; on rectangles</h1>" in page
+    for name in ("background", "rail", "person", "forklift", "mAP@.50", "D-ECE", "person recall"):
+        assert name in page
+    assert "0.png: 3 missed, 0 false alarms, IoU 1.00" in page
+    assert page.count("data:image/png") == 3 and page.count("data:image/jpeg") == 1
+
+
+def test_pictures_are_embedded_and_can_be_decoded(flawed, dataset, tmp_path):
+    page = report_of(tmp_path / "report.html", flawed, dataset)
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 4 and "http" not in page
+    for source in sources:
+        content = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
+        assert cv2.imdecode(content, cv2.IMREAD_COLOR) is not None
+
+
+def test_a_faultless_model_has_no_worst_images(oracle, dataset, tmp_path):
+    assert "<p>None.</p>" in report_of(tmp_path / "report.html", oracle, dataset)
+
+
+def test_robustness_is_shown_where_measured(oracle, dataset, tmp_path):
+    part = Degradation(1.0, {"motion_blur": (0.5, 0.3)})
+    page = report_of(tmp_path / "report.html", oracle, dataset, robustness=Robustness((1, 5), part, part))
+    assert "<td>0.400</td>" in page and page.count("data:image/png") == 5
+
+
+def test_unlabelled_data_still_gives_a_report(oracle, dataset, tmp_path):
+    samples = tuple(replace(s, box_classes=(), mask_classes=(), mask_path=None) for s in dataset.samples)
+    page = report_of(tmp_path / "report.html", oracle, replace(dataset, samples=samples))
+    assert "<td>–</td>" in page and "data:image" not in page
+
+
+def test_worst_images_come_first_and_are_drawn_beside_their_truth(flawed, dataset):
+    evaluation = evaluate(flawed, dataset, quiet=True)
+    (worst,) = worst_images(evaluation, 5)
+    assert (worst.index, worst.missed, worst.false_alarms) == (0, 3, 0)
+    pair = draw_pair(dataset.samples[0], flawed, best_thresholds(evaluation), dataset.labels)
+    assert pair.shape == (120, 160 + 6 + 160, 3) and pair.dtype == np.uint8
