@@ -32,8 +32,8 @@ class PerceptionNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("perception", **kwargs)
-        self._parameters = NodeParameters(self)
-        self._parameters.add_check(self._check_settings)
+        self._declared = NodeParameters(self)
+        self._declared.add_check(self._check_settings)
         self.add_post_set_parameters_callback(self._apply)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
         self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose)
@@ -58,7 +58,7 @@ class PerceptionNode(LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Read the parameters, load and warm up the model, create the topics."""
         try:
-            self._settings = self._parameters.read()
+            self._settings = self._declared.read()
             self._engine = Engine(self._settings)
         except MtvError as error:
             self._problem = str(error)
@@ -193,7 +193,7 @@ class PerceptionNode(LifecycleNode):
         if not self._engine:
             response.success, response.message = False, "the node is not configured"
             return response
-        self._engine.reload_async(self._parameters.read(), self._reloaded)
+        self._engine.reload_async(self._declared.read(), self._reloaded)
         response.success, response.message = True, "loading; see the log, vision_info and diagnostics"
         return response
 
@@ -223,7 +223,7 @@ class PerceptionNode(LifecycleNode):
         """Take accepted parameters into use; a new model path loads in the background."""
         if not self._engine or not any(p.name in FIELD_SECTION for p in changed):
             return
-        old, self._settings = self._settings, self._parameters.read()
+        old, self._settings = self._settings, self._declared.read()
         for camera in self._cameras.values():
             camera.configure(self._settings.node)
         if old and old.node.model != self._settings.node.model:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mtv_perception.errors import ArtefactError
+from mtv_perception.resources import SOURCE_ROOT, share_folders
 
 
 def model_folders() -> list[Path]:
-    """Where models may lie: the source tree, then every ROS prefix's share folder."""
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    folders = [Path(__file__).resolve().parents[2] / "models"]
-    # Installed: <prefix>/lib/pythonX.Y/site-packages/mtv_perception/runtime/models.py
-    folders += [parent / "share" / "mtv_perception" / "models" for parent in Path(__file__).resolve().parents[3:7]]
-    folders += [Path(prefix) / "share" / "mtv_perception" / "models" for prefix in prefixes if prefix]
+    """Where models may lie: the source tree, then share folders."""
+    folders = [SOURCE_ROOT / "models", *(share / "models" for share in share_folders("mtv_perception"))]
     return [folder for folder in folders if folder.is_dir()]
 
 

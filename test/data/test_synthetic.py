@@ -1,7 +1,8 @@
-"""The synthetic generator: same bytes for the same seed, boxes that equal the masks, disjoint splits, resumption."""
+"""The synthetic generator: reproducible bytes, boxes that equal the masks, disjoint splits, resumption."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.cli import synth
 from mtv_perception.data.synthetic import generate
-from mtv_perception.data.synthetic.annotate import MIN_PIXELS, annotations, class_mask
+from mtv_perception.data.synthetic.annotate import MIN_PIXELS, annotate, class_mask
 from mtv_perception.data.synthetic.assets import make_assets
 from mtv_perception.data.synthetic.camera import distortion_map
 from mtv_perception.data.synthetic.cutouts import load_cutouts
 from mtv_perception.data.synthetic.forklifts import KINDS, make_forklift
 from mtv_perception.data.synthetic.mesh import Material
-from mtv_perception.data.synthetic.people import make_person, sample_outfit
+from mtv_perception.data.synthetic.outfits import sample_outfit
+from mtv_perception.data.synthetic.people import make_person
 from mtv_perception.data.synthetic.poses import UPRIGHT
 from mtv_perception.data.synthetic.rails import crossing, make_rail, straight_path
 from mtv_perception.data.synthetic.renderer import Renderer, RendererUnavailable
@@ -40,7 +43,7 @@ def studio() -> Iterator[Studio]:
 
 def test_annotations_of_nothing() -> None:
     empty = np.zeros((4, 5), np.int32)
-    assert annotations(empty, [], np.empty(0)) == []
+    assert annotate(empty, [], np.empty(0)) == []
     assert class_mask(empty, []).max() == 0
 
 
@@ -49,10 +52,10 @@ def test_annotations_mark_slivers_as_crowd() -> None:
     instances[2:12, 3:13] = 1
     instances[15:18, 0:4] = 2
     instances[0:2, 15:20] = 0
-    whole, sliver = annotations(instances, [3, 2], np.array([120.0, 12.0]))
+    whole, sliver = annotate(instances, [3, 2], np.array([120.0, 12.0]))
     assert whole["bbox"] == [3, 2, 10, 10] and whole["area"] == 100 and whole["iscrowd"] == 0
     assert sliver["area"] < MIN_PIXELS and sliver["iscrowd"] == 1
-    hidden = annotations(instances, [3, 2], np.array([1000.0, 12.0]))[0]
+    hidden = annotate(instances, [3, 2], np.array([1000.0, 12.0]))[0]
     assert hidden["iscrowd"] == 1
 
 
@@ -71,7 +74,10 @@ def test_distorted_map_stays_inside(distortion: tuple[float, float]) -> None:
 def test_triangulation_covers_a_concave_polygon() -> None:
     shape = np.array([[0, 0], [3, 0], [3, 1], [1, 1], [1, 3], [0, 3]], np.float64)
     corners = shape[np.array(triangulate(shape))]
-    doubled = np.cross(np.pad(corners[:, 1] - corners[:, 0], ((0, 0), (0, 1))), np.pad(corners[:, 2] - corners[:, 0], ((0, 0), (0, 1))))[:, 2]
+    doubled = np.cross(
+        np.pad(corners[:, 1] - corners[:, 0], ((0, 0), (0, 1))),
+        np.pad(corners[:, 2] - corners[:, 0], ((0, 0), (0, 1))),
+    )[:, 2]
     assert abs(doubled).sum() / 2 == pytest.approx(5.0)
     assert len(extrude(shape, 1.0, Material()).triangles) > 0
 
@@ -156,10 +162,33 @@ def test_generate_resumes_and_extends(tmp_path: Path) -> None:
     assert {c["id"]: c["name"] for c in data["categories"]} == {1: "rail", 2: "person", 3: "forklift"}
     for entry in data["images"]:
         image = cv2.imread(str(tmp_path / "images" / entry["file_name"]))
-        mask = cv2.imread(str(tmp_path / "masks" / entry["file_name"].replace("jpg", "png")), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(
+            str(tmp_path / "masks" / entry["file_name"].replace("jpg", "png")), cv2.IMREAD_UNCHANGED
+        )
         assert image.shape[:2] == mask.shape == SIZE_HW
     with pytest.raises(ValueError, match="another seed"):
         generate(tmp_path, 3, 8, size_hw=SIZE_HW)
+
+
+@pytest.mark.usefixtures("studio")
+def test_command_line(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    synth.configure(parser)
+    options = [
+        "--out",
+        str(tmp_path),
+        "--count",
+        "1",
+        "--seed",
+        "5",
+        "--size",
+        "64",
+        "96",
+        "--split",
+        "heldout",
+    ]
+    assert synth.run(parser.parse_args(options)) == 0
+    assert cv2.imread(str(tmp_path / "images" / "000000.jpg")).shape == (64, 96, 3)
 
 
 @pytest.mark.usefixtures("studio")
@@ -173,7 +202,13 @@ def test_heldout_differs_from_train(studio: Studio) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"count": 0}, "count of at least 1"), ({"seed": -1}, "seed of at least 0"), ({"split": "test"}, "split of"), ({"workers": 0}, "workers"), ({"size_hw": (8, 64)}, "height")],
+    [
+        ({"count": 0}, "count of at least 1"),
+        ({"seed": -1}, "seed of at least 0"),
+        ({"split": "test"}, "split of"),
+        ({"workers": 0}, "workers"),
+        ({"size_hw": (8, 64)}, "height"),
+    ],
 )
 def test_bad_arguments(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -184,7 +219,7 @@ def test_missing_egl_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None
     moderngl = pytest.importorskip("moderngl")
 
     def refuse(**_: object) -> None:
-        raise Exception("libEGL not loaded")  # noqa: TRY002 - what glcontext raises
+        raise Exception("libEGL not loaded")
 
     monkeypatch.setattr(moderngl, "create_standalone_context", refuse)
     with pytest.raises(RendererUnavailable, match="apt-get install libegl1"):

@@ -17,11 +17,13 @@ def class_mask(instances: NDArray[np.int32], class_ids: list[int]) -> NDArray[np
     return np.array([0, *class_ids], np.uint8)[instances]
 
 
-def annotations(instances: NDArray[np.int32], class_ids: list[int], full_pixels: NDArray[np.float64]) -> list[dict[str, Any]]:
+def annotate(
+    instances: NDArray[np.int32], class_ids: list[int], full_pixels: NDArray[np.float64]
+) -> list[dict[str, Any]]:
     """One COCO annotation, without ids, for each instance that can be seen.
 
-    An instance of fewer than MIN_PIXELS pixels, or of which less than MIN_VISIBLE shows, is kept as iscrowd 1, so
-    that neither training nor evaluation counts it.
+    An instance of fewer than MIN_PIXELS pixels, or of which less than MIN_VISIBLE shows, is kept as iscrowd
+    1, so that neither training nor evaluation counts it.
 
     Args:
         instances: (H, W) ids, 0 for none.
@@ -37,11 +39,13 @@ def annotations(instances: NDArray[np.int32], class_ids: list[int], full_pixels:
         rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
         x, y = int(columns[0]), int(rows[0])
         seen = area / max(float(full_pixels[k]), float(area))
-        result.append({
-            "category_id": int(class_id),
-            "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
-            "area": area,
-            "iscrowd": int(area < MIN_PIXELS or seen < MIN_VISIBLE),
-            "visible": round(seen, 3),
-        })  # fmt: skip
+        result.append(
+            {
+                "category_id": int(class_id),
+                "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
+                "area": area,
+                "iscrowd": int(area < MIN_PIXELS or seen < MIN_VISIBLE),
+                "visible": round(seen, 3),
+            }
+        )
     return result

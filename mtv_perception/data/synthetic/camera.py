@@ -49,7 +49,9 @@ class Camera:
         return projection @ view
 
 
-def distortion_map(size_hw: tuple[int, int], distortion: tuple[float, float], scale: float) -> tuple[Floats, Floats]:
+def distortion_map(
+    size_hw: tuple[int, int], distortion: tuple[float, float], scale: float
+) -> tuple[Floats, Floats]:
     """Where each output pixel lies in the rendered image, which is `scale` times as large.
 
     The rendered image is fitted so that the farthest corner still falls inside it.
@@ -65,7 +67,9 @@ def distortion_map(size_hw: tuple[int, int], distortion: tuple[float, float], sc
     factor = 1 + distortion[0] * r2 + distortion[1] * r2 * r2
     reach = max(float(np.max(np.abs(u) * factor)), float(np.max(np.abs(v) * factor)) * width / height, 1e-6)
     factor = factor / max(reach, 1.0)
-    return ((u * factor * half + half) * scale - 0.5).astype(np.float32), ((v * factor * half + height / 2) * scale - 0.5).astype(np.float32)
+    return ((u * factor * half + half) * scale - 0.5).astype(np.float32), (
+        (v * factor * half + height / 2) * scale - 0.5
+    ).astype(np.float32)
 
 
 def sample_camera(rng: np.random.Generator) -> Camera:

@@ -46,7 +46,9 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
     """
     index = folder / "annotations.json"
     if not index.is_file():
-        raise DatasetError(f"Expected a data set with annotations.json, images/ and masks/, got {str(folder)!r}.")
+        raise DatasetError(
+            f"Expected a data set with annotations.json, images/ and masks/, got {str(folder)!r}."
+        )
     data = json.loads(index.read_text())
     by_image: dict[int, list[list[float]]] = {}
     for item in data["annotations"]:
@@ -58,29 +60,51 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
         if image["id"] in by_image and mask_file.is_file() and (keep is None or image["file_name"] in keep):
             found += _cut(folder / "images" / image["file_name"], mask_file, by_image[image["id"]])
     if not found:
-        raise DatasetError(f"Expected people of at least {MIN_HEIGHT_PX} px with masks in {str(folder)!r}, found none.")
+        raise DatasetError(
+            f"Expected people of at least {MIN_HEIGHT_PX} px with masks in {str(folder)!r}, found none."
+        )
     return found
 
 
 def _cut(image_file: Path, mask_file: Path, boxes_xywh: list[list[float]]) -> list[Cutout]:
     bgr, mask = cv2.imread(str(image_file)), cv2.imread(str(mask_file), cv2.IMREAD_GRAYSCALE)
     if bgr is None or mask is None or mask.shape != bgr.shape[:2]:
-        raise DatasetError(f"Expected an image and a mask of the same size, got {str(image_file)!r} and {str(mask_file)!r}.")
+        raise DatasetError(
+            f"Expected an image and a mask of the same size, got {str(image_file)!r} and {str(mask_file)!r}."
+        )
     result = []
     for box in boxes_xywh:
         x, y, w, h = box
-        x0, y0, x1, y1 = max(int(x), 0), max(int(y), 0), min(int(x + w + 1), bgr.shape[1]), min(int(y + h + 1), bgr.shape[0])
-        if h < MIN_HEIGHT_PX or w < 25 or any(_overlap(box, other) > 0.15 for other in boxes_xywh if other is not box):
+        x0, y0, x1, y1 = (
+            max(int(x), 0),
+            max(int(y), 0),
+            min(int(x + w + 1), bgr.shape[1]),
+            min(int(y + h + 1), bgr.shape[0]),
+        )
+        if (
+            h < MIN_HEIGHT_PX
+            or w < 25
+            or any(_overlap(box, other) > 0.15 for other in boxes_xywh if other is not box)
+        ):
             continue
         person = (mask[y0:y1, x0:x1] == PERSON).astype(np.uint8)
-        if person.mean() < 0.25 or (mask[y0:y1, x0:x1] == 255).mean() > 0.05 or x0 <= 1 or x1 >= bgr.shape[1] - 1:
+        if (
+            person.mean() < 0.25
+            or (mask[y0:y1, x0:x1] == 255).mean() > 0.05
+            or x0 <= 1
+            or x1 >= bgr.shape[1] - 1
+        ):
             continue
         whole = h / w > 2.0 and y1 < bgr.shape[0] - 3 and y0 > 1
         if _clipped(bgr[y0:y1, x0:x1][person > 0]) > MAX_CLIPPED:
             continue
         alpha = cv2.GaussianBlur(cv2.erode(person, np.ones((2, 2), np.uint8)).astype(np.float32), (0, 0), 0.7)
         rgb = cv2.cvtColor(bgr[y0:y1, x0:x1], cv2.COLOR_BGR2RGB).astype(np.float32)
-        rgba = cv2.resize(np.dstack([rgb * alpha[..., None], alpha * 255]), (CUTOUT_SIZE, CUTOUT_SIZE), interpolation=cv2.INTER_AREA)
+        rgba = cv2.resize(
+            np.dstack([rgb * alpha[..., None], alpha * 255]),
+            (CUTOUT_SIZE, CUTOUT_SIZE),
+            interpolation=cv2.INTER_AREA,
+        )
         result.append(Cutout(np.asarray(np.clip(rgba, 0, 255), np.uint8), w / h, whole))
     return result
 
@@ -97,7 +121,9 @@ def _overlap(a: list[float], b: list[float]) -> float:
     return max(width, 0) * max(height, 0) / max(a[2] * a[3], 1e-9)
 
 
-def billboard(cutout: Cutout, layer: int, foot: tuple[float, float, float], height: float, mirrored: bool, gain: float) -> Mesh:
+def billboard(
+    cutout: Cutout, layer: int, foot: tuple[float, float, float], height: float, mirrored: bool, gain: float
+) -> Mesh:
     """An upright picture that faces the camera.
 
     Args:

@@ -24,12 +24,25 @@ JPEG_QUALITY = 90
 
 @dataclass(frozen=True)
 class _Job:
-    out_dir: str
+    """What every image of a set depends on, and where it goes."""
+
+    out_dir: Path
     seed: int
     split: str
     size_hw: tuple[int, int]
-    cutouts: str | None
-    keep: tuple[str, ...] | None
+    cutouts: Path | None
+    keep: list[str] | None
+
+    def record(self) -> dict[str, Any]:
+        """What synth.json holds."""
+        return {
+            "version": VERSION,
+            "seed": self.seed,
+            "split": self.split,
+            "size_hw": list(self.size_hw),
+            "cutouts": None if self.cutouts is None else str(self.cutouts),
+            "keep_cutouts": self.keep,
+        }
 
 
 _worker: tuple[Studio, _Job] | None = None
@@ -38,7 +51,7 @@ _worker: tuple[Studio, _Job] | None = None
 def _start_worker(job: _Job, threads: int) -> None:
     global _worker
     cv2.setNumThreads(threads)
-    people = None if job.cutouts is None else load_cutouts(Path(job.cutouts), None if job.keep is None else list(job.keep))
+    people = None if job.cutouts is None else load_cutouts(job.cutouts, job.keep)
     _worker = (Studio(job.split, job.size_hw, people, threads), job)
 
 
@@ -46,9 +59,11 @@ def _make_one(index: int) -> int:
     if _worker is None:
         raise RuntimeError("Expected _start_worker to have run in this process.")
     studio, job = _worker
-    sample, out = studio.shoot(job.seed, index), Path(job.out_dir)
+    sample, out = studio.shoot(job.seed, index), job.out_dir
     stem = f"{index:06d}"
-    cv2.imwrite(str(out / "images" / f"{stem}.jpg"), sample.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    cv2.imwrite(
+        str(out / "images" / f"{stem}.jpg"), sample.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
     cv2.imwrite(str(out / "masks" / f"{stem}.png"), sample.mask)
     part = out / "parts" / f"{stem}.json"
     part.with_suffix(".tmp").write_text(json.dumps(sample.annotations))
@@ -85,16 +100,14 @@ def generate(
         RendererUnavailable: without OpenGL over EGL.
     """
     _check(count, seed, split, workers, size_hw)
+    keep = None if keep_cutouts is None else sorted(keep_cutouts)
+    job = _Job(out_dir, seed, split, size_hw, cutouts, keep)
     for folder in ("images", "masks", "parts"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    options = {
-        "version": VERSION, "seed": seed, "split": split, "size_hw": list(size_hw),
-        "cutouts": None if cutouts is None else str(cutouts), "keep_cutouts": None if keep_cutouts is None else sorted(keep_cutouts),
-    }  # fmt: skip
-    _check_options(out_dir, options)
-    job = _Job(str(out_dir), seed, split, size_hw, options["cutouts"], None if keep_cutouts is None else tuple(sorted(keep_cutouts)))  # type: ignore[arg-type]
+    _check_options(out_dir, job.record())
     missing = [i for i in range(count) if not (out_dir / "parts" / f"{i:06d}.json").is_file()]
-    for _ in tqdm(_run(job, missing, workers), total=count, initial=count - len(missing), unit="image", desc=f"synth {split}"):
+    done = count - len(missing)
+    for _ in tqdm(_run(job, missing, workers), f"synth {split}", count, initial=done, unit="image"):
         pass
     _write_index(out_dir, count, size_hw)
 
@@ -102,7 +115,13 @@ def generate(
 def _check(count: int, seed: int, split: str, workers: int, size_hw: tuple[int, int]) -> None:
     if split not in POOL_SEEDS:
         raise ValueError(f"Expected a split of {sorted(POOL_SEEDS)}, got {split!r}.")
-    for name, value, low in (("count", count, 1), ("seed", seed, 0), ("workers", workers, 1), ("height", size_hw[0], 32), ("width", size_hw[1], 32)):
+    for name, value, low in (
+        ("count", count, 1),
+        ("seed", seed, 0),
+        ("workers", workers, 1),
+        ("height", size_hw[0], 32),
+        ("width", size_hw[1], 32),
+    ):
         if value < low:
             raise ValueError(f"Expected {name} of at least {low}, got {value!r}.")
 
@@ -113,7 +132,10 @@ def _check_options(out_dir: Path, options: dict[str, Any]) -> None:
         before = json.loads(record.read_text())
         if before != options:
             changed = sorted(k for k in options if before.get(k) != options[k])
-            raise ValueError(f"Expected the options that {str(out_dir)!r} was made with, got another {', '.join(changed)}: choose an empty folder.")
+            raise ValueError(
+                f"Expected the options that {str(out_dir)!r} was made with, "
+                f"got another {', '.join(changed)}: choose an empty folder."
+            )
     record.write_text(json.dumps(options, indent=1))
 
 
@@ -134,10 +156,13 @@ def _run(job: _Job, indices: list[int], workers: int) -> Iterator[int]:
 
 
 def _write_index(out_dir: Path, count: int, size_hw: tuple[int, int]) -> None:
-    images, items = [], []
+    images: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for i in range(count):
         images.append({"id": i + 1, "file_name": f"{i:06d}.jpg", "height": size_hw[0], "width": size_hw[1]})
         for item in json.loads((out_dir / "parts" / f"{i:06d}.json").read_text()):
             items.append({"id": len(items) + 1, "image_id": i + 1, **item})
-    info = {"description": "Synthetic warehouse images of mtv_perception; boxes are visible extents, masks hold class ids."}
-    (out_dir / "annotations.json").write_text(json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES}))
+    info = {"description": "Synthetic warehouse images; boxes are visible extents, masks hold class ids."}
+    (out_dir / "annotations.json").write_text(
+        json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES})
+    )

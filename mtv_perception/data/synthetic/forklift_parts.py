@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from mtv_perception.data.synthetic.assets import BLACK, DARK_STEEL, RUBBER, STEEL
-from mtv_perception.data.synthetic.mesh import EMISSIVE, Material, Mesh, box, boxes, merge, quad, rotation_x, rotation_y, rounded_box, transform
-from mtv_perception.data.synthetic.sweeps import bar, cylinder, lathe, torus, tube
+from mtv_perception.data.synthetic.assets import BLACK, DARK_STEEL, RUBBER
+from mtv_perception.data.synthetic.mesh import (
+    EMISSIVE,
+    Material,
+    Mesh,
+    box,
+    boxes,
+    merge,
+    quad,
+    rotation_x,
+    rotation_y,
+    rounded_box,
+    transform,
+)
+from mtv_perception.data.synthetic.sweeps import bar, cylinder, lathe, torus
 
 
-@dataclass(frozen=True)
-class Paint:
-    """The machine's finish.
-
-    Attributes:
-        body: main colour.
-        trim: counterweight, guard or chassis.
-        mast: mast channels.
-        rim: wheel centres.
-        label: marking with a made-up word.
-    """
-
-    body: Material
-    trim: Material
-    mast: Material
-    rim: Material
-    label: Material
-
-
-def wheel(center: tuple[float, float, float], radius: float, width: float, rim: Material, tread: bool = True) -> Mesh:
+def wheel(
+    center: tuple[float, float, float], radius: float, width: float, rim: Material, tread: bool = True
+) -> Mesh:
     """A tyred wheel on an axle along y; the outer face looks away from y = 0."""
     half, inner = width / 2, radius * 0.62
-    tyre = [[inner, -half * 0.9], [radius * 0.9, -half], [radius * 0.97, -half * 0.8], [radius, -half * 0.5], [radius, half * 0.5], [radius * 0.97, half * 0.8], [radius * 0.9, half], [inner, half * 0.9]]
-    disc = [[inner, half * 0.9], [inner * 0.92, half * 0.55], [inner * 0.6, half * 0.4], [inner * 0.45, half * 0.75], [inner * 0.3, half * 0.85], [0, half * 0.85]]
-    parts = [lathe(tyre, RUBBER, 24), lathe(disc, rim, 24), lathe([[inner, -half * 0.85], [0, -half * 0.85]], BLACK, 16)]
+    tyre = [
+        [inner, -half * 0.9],
+        [radius * 0.9, -half],
+        [radius * 0.97, -half * 0.8],
+        [radius, -half * 0.5],
+        [radius, half * 0.5],
+        [radius * 0.97, half * 0.8],
+        [radius * 0.9, half],
+        [inner, half * 0.9],
+    ]
+    disc = [
+        [inner, half * 0.9],
+        [inner * 0.92, half * 0.55],
+        [inner * 0.6, half * 0.4],
+        [inner * 0.45, half * 0.75],
+        [inner * 0.3, half * 0.85],
+        [0, half * 0.85],
+    ]
+    parts = [
+        lathe(tyre, RUBBER, 24),
+        lathe(disc, rim, 24),
+        lathe([[inner, -half * 0.85], [0, -half * 0.85]], BLACK, 16),
+    ]
     angles = np.linspace(0, 2 * np.pi, 5, endpoint=False)
     bolts = np.stack([np.cos(angles), np.sin(angles), 0 * angles], -1) * inner * 0.72 + [0, 0, half * 0.5]
     parts.append(boxes(bolts, (0.03, 0.03, 0.03), DARK_STEEL))
     if tread:
         angles = np.linspace(0, 2 * np.pi, 30, endpoint=False)
-        parts += [transform(box((radius * 0.99, 0, 0), (0.02, radius * 0.08, width * 0.97), RUBBER), _turn_z(a)) for a in angles]
+        parts += [
+            transform(box((radius * 0.99, 0, 0), (0.02, radius * 0.08, width * 0.97), RUBBER), _turn_z(a))
+            for a in angles
+        ]
     outward = rotation_x(-np.pi / 2 if center[1] >= 0 else np.pi / 2)
     return transform(merge(parts), outward, center)
 
@@ -51,116 +67,54 @@ def _turn_z(angle: float) -> np.ndarray:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def fork_pair(x: float, z: float, spread: float, length: float, width: float) -> Mesh:
-    """Two L-shaped forks whose tines lie at height z and point along +x."""
-    parts = []
-    for sign in (1, -1):
-        y = sign * spread / 2
-        parts += [box((x, y, z + 0.28), (0.045, width, 0.56), DARK_STEEL)]
-        tine = tube(
-            [[x - 0.02, y, z + 0.022], [x + length * 0.55, y, z + 0.02], [x + length * 0.95, y, z + 0.01], [x + length, y, z + 0.006]],
-            [width * 0.7, width * 0.7, width * 0.6, width * 0.3], [0.033, 0.03, 0.012, 0.007], (0, 1, 0), DARK_STEEL, 4,
-        )  # fmt: skip
-        parts.append(tine)
-    return merge(parts)
-
-
-def mast(x: float, bottom: float, height: float, gauge: float, lift: float, tilt: float, paint: Paint, stages: int, fork: tuple[float, float, float], backrest: float) -> Mesh:
-    """Channels, cylinders, chains, carriage and forks.
-
-    Args:
-        x: of the rear face, metres.
-        bottom: of the channels.
-        height: of the lowered mast.
-        gauge: between the channels.
-        lift: of the forks above the floor.
-        tilt: radians, positive leans back.
-        paint: finish.
-        stages: nested pairs of channels.
-        fork: spread, length, width.
-        backrest: height above the carriage, 0 for none.
-    """
-    rise = max(0.0, lift - 0.06)
-    inner_rise = max(0.0, rise - (height - 1.1)) if stages == 1 else rise * 0.5
-    parts = []
-    for k in range(stages + 1):
-        y, up = gauge / 2 - 0.055 * k, inner_rise * k / max(stages, 1)
-        material = paint.mast if k == 0 else DARK_STEEL
-        for sign in (1, -1):
-            parts.append(box((x + 0.05 + 0.012 * k, sign * y, bottom + up + height / 2), (0.13, 0.045, height), material))
-            parts.append(box((x + 0.05 + 0.012 * k, sign * (y - 0.026), bottom + up + height / 2), (0.07, 0.02, height), DARK_STEEL))
-        for level in (0.06, 0.97) if k == 0 else (0.99,):
-            parts.append(box((x + 0.01, 0, bottom + up + height * level), (0.05, 2 * y, 0.11), material))
-    for sign in (1, -1):
-        y = sign * (gauge / 2 - 0.16)
-        parts.append(cylinder((x + 0.0, y, bottom + 0.1), (x + 0.0, y, bottom + height * 0.8), 0.032, paint.mast, 8))
-        parts.append(cylinder((x + 0.0, y, bottom + height * 0.8), (x + 0.0, y, bottom + height * 0.97 + inner_rise), 0.02, STEEL, 8))
-        parts.append(box((x + 0.06, sign * 0.07, bottom + (height + inner_rise + rise) / 2), (0.02, 0.03, max(0.3, height + inner_rise - rise)), BLACK))
-        hose = [[x + 0.05, sign * 0.13, bottom + height + inner_rise - 0.1], [x + 0.06, sign * 0.14, bottom + (height + rise) / 2], [x + 0.09, sign * 0.13, lift + 0.35]]
-        parts.append(tube(hose, [0.012] * 3, [0.012] * 3, (0, 1, 0), RUBBER, 6))
-    front, width = x + 0.17, gauge + 0.22
-    parts += [box((front, 0, lift + 0.14), (0.05, width, 0.11), DARK_STEEL), box((front, 0, lift + 0.48), (0.05, width, 0.11), DARK_STEEL)]
-    parts += [box((front - 0.03, s * (gauge / 2 - 0.13), lift + 0.32), (0.06, 0.06, 0.5), DARK_STEEL) for s in (1, -1)]
-    parts.append(fork_pair(front + 0.045, lift, *fork))
-    if backrest > 0:
-        top = lift + 0.5 + backrest
-        posts = np.linspace(-width / 2, width / 2, 7)
-        parts += [bar((front, y, lift + 0.5), (front, y, top), 0.03, 0.03, BLACK) for y in posts]
-        parts.append(bar((front, -width / 2, top), (front, width / 2, top), 0.05, 0.04, BLACK, side=(0, 0, 1)))
-    pivot = np.array([x, 0, 0.3])
-    lean = rotation_y(-tilt).astype(np.float64)
-    return transform(merge(parts), lean, pivot - lean @ pivot)
-
-
-def guard(front: tuple[float, float], rear: tuple[float, float], roof: tuple[float, float, float], width: float, material: Material, rng: np.random.Generator) -> Mesh:
-    """Overhead guard: four posts and a barred roof.
-
-    Args:
-        front: x, z of the front feet.
-        rear: x, z of the rear feet.
-        roof: x of the front edge, x of the rear edge, height.
-        width: metres.
-        material: of posts and frame.
-        rng: chooses the bars.
-    """
-    x0, x1, z = roof
-    thick, half = rng.uniform(0.05, 0.08), width / 2
-    parts = []
-    for s in (1, -1):
-        y_top = s * (half - 0.04)
-        knee = (x0 + 0.02, y_top, z - 0.05)
-        parts.append(tube([(front[0], s * half, front[1]), (front[0] * 0.6 + x0 * 0.4, s * half, front[1] * 0.45 + z * 0.55), knee, (x0 - 0.06, y_top, z)], [thick / 2] * 4, [thick / 2] * 4, (0, 1, 0), material, 6))
-        parts.append(tube([(rear[0], s * half, rear[1]), (rear[0] * 0.5 + x1 * 0.5 - 0.02, s * half, (rear[1] + z) / 2), (x1, y_top, z)], [thick / 2] * 3, [thick / 2] * 3, (0, 1, 0), material, 6))
-        parts.append(bar((x0 - 0.06, y_top, z), (x1, y_top, z), thick, thick, material))
-    for x in (x0 - 0.05, x1):
-        parts.append(bar((x, -half + 0.04, z), (x, half - 0.04, z), thick, thick, material, side=(1, 0, 0)))
-    if rng.random() < 0.7:
-        parts += [bar((x, -half + 0.04, z), (x, half - 0.04, z), 0.035, 0.05, material, side=(1, 0, 0)) for x in np.linspace(x0 - 0.1, x1, int(rng.integers(5, 10)))]
-    else:
-        parts += [bar((x0 - 0.05, y, z), (x1, y, z), 0.035, 0.05, material) for y in np.linspace(-half + 0.06, half - 0.06, int(rng.integers(4, 8)))]
-    return merge(parts)
-
-
 def seat(x: float, y: float, z: float, rng: np.random.Generator) -> Mesh:
     """Cushion and back rest; z is the cushion's top."""
     cover = Material((0.06, 0.06, 0.065) if rng.random() < 0.8 else (0.25, 0.1, 0.08), 0.7, dirt=0.3)
-    back = transform(rounded_box((0, 0, 0.26), (0.12, 0.44, 0.52), 0.05, cover), rotation_y(-0.18), (x - 0.24, y, z - 0.02))
-    return merge([rounded_box((x, y, z - 0.07), (0.48, 0.48, 0.14), 0.05, cover), back, box((x - 0.02, y, z - 0.2), (0.34, 0.34, 0.18), BLACK)])
+    back = transform(
+        rounded_box((0, 0, 0.26), (0.12, 0.44, 0.52), 0.05, cover), rotation_y(-0.18), (x - 0.24, y, z - 0.02)
+    )
+    return merge(
+        [
+            rounded_box((x, y, z - 0.07), (0.48, 0.48, 0.14), 0.05, cover),
+            back,
+            box((x - 0.02, y, z - 0.2), (0.34, 0.34, 0.18), BLACK),
+        ]
+    )
 
 
 def steering(x: float, y: float, z: float) -> Mesh:
     """Column, wheel and levers; x, y, z is the hub."""
     ring = transform(torus(0.17, 0.016, BLACK), rotation_y(0.6 - np.pi / 2 + np.pi / 2), (x, y, z))
-    spokes = [bar((x, y, z), (x + 0.12 * np.cos(a), y + 0.16 * np.sin(a), z - 0.1 * np.cos(a)), 0.03, 0.015, BLACK, side=(0.3, 0.5, 1)) for a in (0.5, 2.6, 4.7)]
-    levers = [cylinder((x + 0.1, y - 0.2 - 0.07 * k, z - 0.2), (x + 0.06, y - 0.2 - 0.07 * k, z), 0.012, BLACK, 6) for k in range(3)]
+    spokes = [
+        bar(
+            (x, y, z),
+            (x + 0.12 * np.cos(a), y + 0.16 * np.sin(a), z - 0.1 * np.cos(a)),
+            0.03,
+            0.015,
+            BLACK,
+            side=(0.3, 0.5, 1),
+        )
+        for a in (0.5, 2.6, 4.7)
+    ]
+    levers = [
+        cylinder((x + 0.1, y - 0.2 - 0.07 * k, z - 0.2), (x + 0.06, y - 0.2 - 0.07 * k, z), 0.012, BLACK, 6)
+        for k in range(3)
+    ]
     return merge([ring, *spokes, *levers, cylinder((x, y, z), (x + 0.2, y, z - 0.45), 0.035, BLACK, 8)])
 
 
-def lamp(center: tuple[float, float, float], facing: float, color: tuple[float, float, float], lit: float) -> Mesh:
+def lamp(
+    center: tuple[float, float, float], facing: float, color: tuple[float, float, float], lit: float
+) -> Mesh:
     """A round lamp that faces +x or -x."""
     glow = Material(tuple(np.clip(np.array(color) * lit, 0, 8)), kind=EMISSIVE)  # type: ignore[arg-type]
     x, y, z = center
-    return merge([cylinder((x - facing * 0.06, y, z), center, 0.065, BLACK, 10), cylinder(center, (x + facing * 0.012, y, z), 0.055, glow, 10)])
+    return merge(
+        [
+            cylinder((x - facing * 0.06, y, z), center, 0.065, BLACK, 10),
+            cylinder(center, (x + facing * 0.012, y, z), 0.055, glow, 10),
+        ]
+    )
 
 
 def decals(x: tuple[float, float], half_width: float, z: tuple[float, float], material: Material) -> Mesh:
@@ -173,9 +127,50 @@ def decals(x: tuple[float, float], half_width: float, z: tuple[float, float], ma
 
 def gas_bottle(x: float, z: float, rng: np.random.Generator) -> Mesh:
     """An LPG bottle lying across the counterweight."""
-    tone = Material((0.72, 0.73, 0.74) if rng.random() < 0.6 else tuple(rng.uniform(0.2, 0.8, 3)), 0.35, 0.6, dirt=0.4)
+    tone = Material(
+        (0.72, 0.73, 0.74) if rng.random() < 0.6 else tuple(rng.uniform(0.2, 0.8, 3)), 0.35, 0.6, dirt=0.4
+    )
     r, half = 0.155, 0.38
-    profile = [[0, -half], [r * 0.6, -half + 0.02], [r * 0.9, -half + 0.07], [r, -half + 0.13], [r, half - 0.13], [r * 0.9, half - 0.07], [r * 0.6, half - 0.02], [r * 0.45, half], [r * 0.45, half + 0.06], [0, half + 0.06]]
+    profile = [
+        [0, -half],
+        [r * 0.6, -half + 0.02],
+        [r * 0.9, -half + 0.07],
+        [r, -half + 0.13],
+        [r, half - 0.13],
+        [r * 0.9, half - 0.07],
+        [r * 0.6, half - 0.02],
+        [r * 0.45, half],
+        [r * 0.45, half + 0.06],
+        [0, half + 0.06],
+    ]
     bottle = transform(lathe(profile, tone, 20), rotation_x(np.pi / 2), (x, 0, z + r + 0.02))
-    straps = [transform(lathe([[r + 0.006, y - 0.02], [r + 0.006, y + 0.02]], BLACK, 20), rotation_x(np.pi / 2), (x, 0, z + r + 0.02)) for y in (-0.17, 0.17)]
+    straps = [
+        transform(
+            lathe([[r + 0.006, y - 0.02], [r + 0.006, y + 0.02]], BLACK, 20),
+            rotation_x(np.pi / 2),
+            (x, 0, z + r + 0.02),
+        )
+        for y in (-0.17, 0.17)
+    ]
     return merge([bottle, *straps, box((x, 0, z + 0.02), (0.26, 0.5, 0.06), BLACK)])
+
+
+def lights(
+    design: np.random.Generator,
+    rng: np.random.Generator,
+    front: tuple[float, float, float],
+    rear: tuple[float, float, float],
+    top: float,
+    beacon_x: float,
+) -> Mesh:
+    """Head lamps, tail lamps and a beacon, lit or not; front and rear are a lamp's x, |y|, z."""
+    on = 5.0 if rng.random() < 0.4 else 0.8
+    parts = []
+    for s in (1, -1):
+        if design.random() < 0.8:
+            parts.append(lamp((front[0], s * front[1], front[2]), 1, (1, 0.97, 0.9), on))
+        parts.append(lamp((rear[0], s * rear[1], rear[2]), -1, (0.8, 0.08, 0.04), on * 0.5))
+    if design.random() < 0.6:
+        amber = Material((2.0, 0.75, 0.05) if rng.random() < 0.5 else (0.7, 0.3, 0.03), kind=EMISSIVE)
+        parts.append(cylinder((beacon_x, 0, top + 0.02), (beacon_x, 0, top + 0.15), 0.05, amber, 10))
+    return merge(parts)

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mtv_perception.data.synthetic import building, distractors, lighting, storage
+from mtv_perception.data.synthetic import building, distractors, floor_marks, lighting, storage
 from mtv_perception.data.synthetic.assets import Assets
 from mtv_perception.data.synthetic.camera import sample_camera
 from mtv_perception.data.synthetic.cutouts import Cutout, billboard
-from mtv_perception.data.synthetic.forklifts import Machine, make_forklift
+from mtv_perception.data.synthetic.forklifts import make_forklift
 from mtv_perception.data.synthetic.mesh import Mesh, merge, place, rotation_z, transform
-from mtv_perception.data.synthetic.people import make_person, sample_outfit
-from mtv_perception.data.synthetic.poses import push, sample_pose, sit, stand
+from mtv_perception.data.synthetic.outfits import sample_outfit
+from mtv_perception.data.synthetic.people import make_person
+from mtv_perception.data.synthetic.poses import push, sample_pose, sit
 from mtv_perception.data.synthetic.rails import crossing, make_rail, sample_path
 from mtv_perception.data.synthetic.renderer import MAX_CUTOUTS
 from mtv_perception.data.synthetic.scene import FORKLIFT, PERSON, RAIL, Scene
@@ -50,11 +51,15 @@ class Plan:
     reach: float
     taken: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def find(self, rng: Rng, radius: float, near: float, far: float, tries: int = 40) -> tuple[float, float] | None:
+    def find(
+        self, rng: Rng, radius: float, near: float, far: float, tries: int = 40
+    ) -> tuple[float, float] | None:
         """A free spot in view at a log-uniform distance, or None."""
         half_view = self.scene.camera.fov / 2
         for _ in range(tries):
-            distance = float(np.exp(rng.uniform(np.log(near), np.log(max(min(far, self.reach), near * 1.05)))))
+            distance = float(
+                np.exp(rng.uniform(np.log(near), np.log(max(min(far, self.reach), near * 1.05))))
+            )
             bearing = rng.uniform(-1.05, 1.05) * half_view
             x, y = distance * np.cos(bearing), distance * np.sin(bearing)
             if self.free(x, y, radius):
@@ -66,7 +71,11 @@ class Plan:
         """Whether a disc stands clear of everything, the lane's borders and the camera."""
         across = -x * np.sin(self.yaw) + y * np.cos(self.yaw)
         along = x * np.cos(self.yaw) + y * np.sin(self.yaw)
-        if not self.lane[0] + radius * 0.8 < across < self.lane[1] - radius * 0.8 or along > self.reach or np.hypot(x, y) < radius + 0.35:
+        if (
+            not self.lane[0] + radius * 0.8 < across < self.lane[1] - radius * 0.8
+            or along > self.reach
+            or np.hypot(x, y) < radius + 0.35
+        ):
             return False
         return all((x - a) ** 2 + (y - b) ** 2 > (radius + r) ** 2 for a, b, r in self.taken)
 
@@ -135,20 +144,24 @@ def _surroundings(assets: Assets, setting: str, rng: Rng) -> Plan:
     scene.no_shadow.append(plan.in_hall(parts[0]))
     scene.ground_layers.append(building.floor_mesh())
     if racks:
-        _add_racks(plan, assets, hall, setting, rng)
+        _add_racks(plan, assets, hall, setting == "aisle", rng)
     if setting == "production" or (not outdoors and rng.random() < 0.3):
         _add_columns(plan, assets, hall, rng)
-    scene.ground_layers += [distractors.stains(rng), plan.in_hall(distractors.floor_markings(assets, rng))]
+    scene.ground_layers += [floor_marks.stains(rng), plan.in_hall(floor_marks.floor_markings(assets, rng))]
     return plan
 
 
-def _add_racks(plan: Plan, assets: Assets, hall: building.Hall, setting: str, rng: Rng) -> None:
+def _add_racks(plan: Plan, assets: Assets, hall: building.Hall, aisle: bool, rng: Rng) -> None:
     tall = min(hall.height - 0.6, float(rng.uniform(2.5, 7.5)))
     start, length = float(rng.uniform(-2, 2.5)), min(hall.x[1] - 1, float(rng.uniform(6, 26)))
-    sides = (1, -1) if setting == "aisle" and rng.random() < 0.8 else (int(rng.choice([1, -1])),)
+    sides = (1, -1) if aisle and rng.random() < 0.8 else (int(rng.choice([1, -1])),)
     for side in sides:
         row = storage.rack_row(assets, rng, length, tall)
-        row = place(row, (start, plan.lane[1], 0)) if side > 0 else place(row, (start + length, plan.lane[0], 0), np.pi)
+        row = (
+            place(row, (start, plan.lane[1], 0))
+            if side > 0
+            else place(row, (start + length, plan.lane[0], 0), np.pi)
+        )
         plan.scene.add(plan.in_hall(row))
 
 
@@ -168,7 +181,9 @@ def _add_rails(plan: Plan, assets: Assets, count: int, rng: Rng) -> None:
     for _ in range(count):
         path = sample_path(rng)
         touching = [g for g in groups if any(crossing(path, other) for other in g)]
-        groups = [g for g in groups if all(g is not t for t in touching)] + [[path, *(p for g in touching for p in g)]]
+        groups = [g for g in groups if all(g is not t for t in touching)] + [
+            [path, *(p for g in touching for p in g)]
+        ]
     for group in groups:
         plan.scene.add_target(RAIL, merge([make_rail(assets, path, rng) for path in group]))
 
@@ -184,20 +199,19 @@ def _add_forklift(plan: Plan, assets: Assets, rng: Rng) -> None:
     plan.scene.add_target(FORKLIFT, place(machine.mesh, origin, yaw))
     if rng.random() < 0.35:
         load = storage.loaded_pallet(assets, rng, float(rng.uniform(0.3, 1.2)))
-        load = place(load, (machine.fork_heel + 0.42, 0, machine.lift - 0.07 if machine.lift > 0.09 else 0.0), np.pi / 2)
+        load = place(
+            load,
+            (machine.fork_heel + 0.42, 0, machine.lift - 0.07 if machine.lift > 0.09 else 0.0),
+            np.pi / 2,
+        )
         plan.scene.add(place(load, origin, yaw))
     if machine.seat is not None and rng.random() < 0.5:
-        _add_driver(plan, assets, machine, origin, yaw, rng)
+        body, _ = make_person(sample_outfit(assets, rng), sit(rng) if machine.seated else push(rng), rng)
+        *perch, turn = machine.seat
+        plan.scene.add_target(PERSON, place(place(body, perch, turn), origin, yaw))
     elif machine.seat is None and rng.random() < 0.6:
         walker, _ = make_person(sample_outfit(assets, rng), push(rng), rng)
         plan.scene.add_target(PERSON, place(place(walker, (machine.rear - 0.55, 0, 0)), origin, yaw))
-
-
-def _add_driver(plan: Plan, assets: Assets, machine: Machine, origin: np.ndarray, yaw: float, rng: Rng) -> None:
-    assert machine.seat is not None  # narrowed by the caller
-    x, y, z, turn = machine.seat
-    body, _ = make_person(sample_outfit(assets, rng), sit(rng) if machine.seated else push(rng), rng)
-    plan.scene.add_target(PERSON, place(place(body, (x, y, z), turn), origin, yaw))
 
 
 def _add_person(plan: Plan, assets: Assets, rng: Rng, gather: bool) -> None:
@@ -225,14 +239,23 @@ def _add_cutout(plan: Plan, assets: Assets, cutouts: list[Cutout], rng: Rng) -> 
     shown = stature if chosen.whole else stature * float(np.clip(0.4 / chosen.aspect, 0.35, 0.85))
     layer = len(plan.scene.cutouts)
     plan.scene.cutouts.append(chosen.rgba)
-    board = billboard(chosen, layer, (*spot, stature - shown), shown, bool(rng.random() < 0.5), float(rng.uniform(0.8, 1.15)))
+    board = billboard(
+        chosen,
+        layer,
+        (*spot, stature - shown),
+        shown,
+        bool(rng.random() < 0.5),
+        float(rng.uniform(0.8, 1.15)),
+    )
     plan.scene.add_target(PERSON, board)
     if not chosen.whole:
         distance, camera = float(np.hypot(*spot)), plan.scene.camera.height
         share = (distance - 0.75) / distance
         top = camera + (stature - shown - camera) * share + 0.08
         screen = storage.screen(assets, rng, max(top, 0.4), max(1.2, 1.3 * shown * chosen.aspect))
-        plan.scene.add(place(screen, (spot[0] * share, spot[1] * share, 0), float(np.arctan2(spot[1], spot[0]))))
+        plan.scene.add(
+            place(screen, (spot[0] * share, spot[1] * share, 0), float(np.arctan2(spot[1], spot[0])))
+        )
 
 
 def _add_pallets(plan: Plan, assets: Assets, count: int, rng: Rng) -> None:
@@ -240,7 +263,9 @@ def _add_pallets(plan: Plan, assets: Assets, count: int, rng: Rng) -> None:
         spot = plan.find(rng, 0.6, 1.6, 20)
         if spot is not None:
             load = storage.loaded_pallet(assets, rng, float(rng.uniform(0.15, 1.3)))
-            plan.scene.add(place(load, (*spot, 0), plan.yaw + rng.choice([0, np.pi / 2]) + rng.normal(0, 0.1)))
+            plan.scene.add(
+                place(load, (*spot, 0), plan.yaw + rng.choice([0, np.pi / 2]) + rng.normal(0, 0.1))
+            )
 
 
 def _add_clutter(plan: Plan, assets: Assets, count: int, rng: Rng) -> None:
@@ -253,4 +278,6 @@ def _add_clutter(plan: Plan, assets: Assets, count: int, rng: Rng) -> None:
     if rng.random() < 0.4:
         spot = plan.find(rng, 0.35, 0.9, 10)
         if spot is not None:
-            plan.scene.add(place(merge([storage.carton_pile(assets, rng)]), (*spot, 0), float(rng.uniform(0, 6))))
+            plan.scene.add(
+                place(merge([storage.carton_pile(assets, rng)]), (*spot, 0), float(rng.uniform(0, 6)))
+            )

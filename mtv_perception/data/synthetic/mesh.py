@@ -1,6 +1,7 @@
 """Triangle meshes and the primitives that every synthetic asset is made of.
 
-World frame: x forward, y left, z up, metres. Winding does not matter (nothing is culled); normals point outwards.
+World frame: x forward, y left, z up, metres. Winding does not matter (nothing is culled); normals point
+outwards.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Material:
 
     def row(self) -> Floats:
         """The eight surface attributes of a vertex, float32 (8,)."""
-        return np.array([*self.color, self.roughness, self.metallic, self.layer, self.kind, self.dirt], np.float32)
+        return np.array(
+            [*self.color, self.roughness, self.metallic, self.layer, self.kind, self.dirt], np.float32
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Mesh:
     triangles: NDArray[np.int32]
 
 
-def make_mesh(positions: ArrayLike, normals: ArrayLike, uvs: ArrayLike, triangles: ArrayLike, material: Material) -> Mesh:
+def make_mesh(
+    positions: ArrayLike, normals: ArrayLike, uvs: ArrayLike, triangles: ArrayLike, material: Material
+) -> Mesh:
     """A mesh of one material; normals are normalised here."""
     xyz = np.asarray(positions, np.float32).reshape(-1, 3)
     directions = np.asarray(normals, np.float32).reshape(-1, 3)
@@ -102,16 +107,19 @@ def place(mesh: Mesh, xyz: ArrayLike, yaw: float = 0.0) -> Mesh:
 
 
 def rotation_x(angle: float) -> Floats:
+    """Rotation (3, 3) about x, radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]], np.float32)
 
 
 def rotation_y(angle: float) -> Floats:
+    """Rotation (3, 3) about y, radians; positive tips +z towards +x."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
 def rotation_z(angle: float) -> Floats:
+    """Rotation (3, 3) about z, radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
 
@@ -122,7 +130,13 @@ _CUBE_V = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 0], [0, -
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
 
 
-def boxes(centers: ArrayLike, sizes: ArrayLike, material: Material, uv_per_m: float = 1.0, colors: ArrayLike | None = None) -> Mesh:
+def boxes(
+    centers: ArrayLike,
+    sizes: ArrayLike,
+    material: Material,
+    uv_per_m: float = 1.0,
+    colors: ArrayLike | None = None,
+) -> Mesh:
     """Many axis-aligned boxes at once.
 
     Args:
@@ -135,7 +149,11 @@ def boxes(centers: ArrayLike, sizes: ArrayLike, material: Material, uv_per_m: fl
     center = np.asarray(centers, np.float32).reshape(-1, 3)
     half = np.broadcast_to(np.asarray(sizes, np.float32), center.shape) / 2
     count = len(center)
-    unit = _CUBE_NORMALS[:, None] + _CORNERS[None, :, :1] * _CUBE_U[:, None] + _CORNERS[None, :, 1:] * _CUBE_V[:, None]
+    unit = (
+        _CUBE_NORMALS[:, None]
+        + _CORNERS[None, :, :1] * _CUBE_U[:, None]
+        + _CORNERS[None, :, 1:] * _CUBE_V[:, None]
+    )
     positions = center[:, None, None] + half[:, None, None] * unit[None]
     normals = np.broadcast_to(_CUBE_NORMALS[None, :, None], positions.shape)
     uvs = np.broadcast_to((_CORNERS * [1, -1] / 2 + 0.5)[None, None], (count, 6, 4, 2))
@@ -156,35 +174,57 @@ def box(center: ArrayLike, size: ArrayLike, material: Material, uv_per_m: float 
     return boxes(np.asarray(center, np.float32)[None], size, material, uv_per_m)
 
 
-def quad(origin: ArrayLike, edge_u: ArrayLike, edge_v: ArrayLike, material: Material, repeats: tuple[float, float] = (1, 1)) -> Mesh:
+def quad(
+    origin: ArrayLike,
+    edge_u: ArrayLike,
+    edge_v: ArrayLike,
+    material: Material,
+    repeats: tuple[float, float] = (1, 1),
+) -> Mesh:
     """A parallelogram from a corner (3,) and two edges (3,); the texture's top is at origin + edge_v."""
     o, u, v = (np.asarray(a, np.float32) for a in (origin, edge_u, edge_v))
     uvs = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32) * repeats
-    return make_mesh([o, o + u, o + u + v, o + v], np.tile(np.cross(u, v), (4, 1)), uvs, [[0, 1, 2], [0, 2, 3]], material)
+    return make_mesh(
+        [o, o + u, o + u + v, o + v], np.tile(np.cross(u, v), (4, 1)), uvs, [[0, 1, 2], [0, 2, 3]], material
+    )
 
 
 def grid_triangles(rows: int, columns: int) -> NDArray[np.int32]:
     """Triangles (2 (rows-1) (columns-1), 3) of a row-major vertex grid."""
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1, 1)
-    return np.concatenate([first + [0, 1, columns + 1], first + [0, columns + 1, columns]]).astype(np.int32)
+    return np.concatenate(
+        [first + np.array([0, 1, columns + 1]), first + np.array([0, columns + 1, columns])]
+    ).astype(np.int32)
 
 
-def rounded_box(center: ArrayLike, size: ArrayLike, radius: float, material: Material, uv_per_m: float = 1.0) -> Mesh:
+def rounded_box(
+    center: ArrayLike, size: ArrayLike, radius: float, material: Material, uv_per_m: float = 1.0
+) -> Mesh:
     """A box with bevelled, smoothly shaded edges."""
     half = np.asarray(size, np.float32) / 2
     bevel = min(radius, float(half.min()) * 0.95)
     parts = []
     for axis, u_axis, v_axis in zip(_CUBE_NORMALS, _CUBE_U, _CUBE_V, strict=True):
         edge_u, edge_v = float(half @ np.abs(u_axis)), float(half @ np.abs(v_axis))
-        us = np.array([-edge_u, -edge_u + bevel * 0.45, -edge_u + bevel, edge_u - bevel, edge_u - bevel * 0.45, edge_u])
-        vs = np.array([-edge_v, -edge_v + bevel * 0.45, -edge_v + bevel, edge_v - bevel, edge_v - bevel * 0.45, edge_v])
+        us = np.array(
+            [-edge_u, -edge_u + bevel * 0.45, -edge_u + bevel, edge_u - bevel, edge_u - bevel * 0.45, edge_u]
+        )
+        vs = np.array(
+            [-edge_v, -edge_v + bevel * 0.45, -edge_v + bevel, edge_v - bevel, edge_v - bevel * 0.45, edge_v]
+        )
         grid_u, grid_v = np.meshgrid(us, vs)
         surface = axis * half + grid_u[..., None] * u_axis + grid_v[..., None] * v_axis
         inner = np.clip(surface, -(half - bevel), half - bevel)
         out = surface - inner
         out = out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-9)
-        uvs = np.stack([grid_u, -grid_v], -1) * uv_per_m if uv_per_m else np.stack([grid_u / edge_u, -grid_v / edge_v], -1) / 2 + 0.5
-        parts.append(make_mesh(np.asarray(center) + inner + bevel * out, out, uvs, grid_triangles(6, 6), material))
+        uvs = (
+            np.stack([grid_u, -grid_v], -1) * uv_per_m
+            if uv_per_m
+            else np.stack([grid_u / edge_u, -grid_v / edge_v], -1) / 2 + 0.5
+        )
+        parts.append(
+            make_mesh(np.asarray(center) + inner + bevel * out, out, uvs, grid_triangles(6, 6), material)
+        )
     return merge(parts)
 
 

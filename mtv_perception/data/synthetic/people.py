@@ -6,73 +6,26 @@ Source of the segment lengths: Winter, "Biomechanics and Motor Control of Human 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mtv_perception.data.synthetic.assets import BLACK, Assets, pick_color, vary
-from mtv_perception.data.synthetic.mesh import FABRIC, Material, Mesh, box, merge, rotation_x, rotation_y, rotation_z, transform
+from mtv_perception.data.synthetic.assets import vary
+from mtv_perception.data.synthetic.heads import make_head
+from mtv_perception.data.synthetic.mesh import (
+    Material,
+    Mesh,
+    box,
+    merge,
+    rotation_x,
+    rotation_y,
+    rotation_z,
+    transform,
+)
+from mtv_perception.data.synthetic.outfits import Outfit
 from mtv_perception.data.synthetic.poses import Limb, Pose
 from mtv_perception.data.synthetic.sweeps import ellipsoid, tube
 
 Vector = NDArray[np.float64]
-_SKIN = ((0.95, 0.76, 0.64), (0.87, 0.66, 0.52), (0.76, 0.55, 0.40), (0.58, 0.40, 0.28), (0.38, 0.25, 0.18))
-_HAIR = ((0.05, 0.04, 0.03), (0.16, 0.10, 0.06), (0.35, 0.22, 0.12), (0.62, 0.50, 0.32), (0.50, 0.50, 0.50))
-_HELMETS = ((0.95, 0.93, 0.9), (0.95, 0.78, 0.08), (0.1, 0.3, 0.65), (0.9, 0.35, 0.05), (0.75, 0.1, 0.08))
-
-
-@dataclass(frozen=True)
-class Outfit:
-    """A person's looks.
-
-    Attributes:
-        height: metres.
-        girth: width factor.
-        skin: bare skin.
-        top: upper garment.
-        trousers: lower garment.
-        shoes: footwear.
-        hair: scalp.
-        sleeve: share of the arm that is covered, 0.45 short .. 1 long.
-        vest: over the top, or None.
-        helmet: headwear material, or None.
-        loose: thickness of the clothing, metres.
-    """
-
-    height: float
-    girth: float
-    skin: Material
-    top: Material
-    trousers: Material
-    shoes: Material
-    hair: Material
-    sleeve: float
-    vest: Material | None
-    helmet: Material | None
-    loose: float
-
-
-def sample_outfit(assets: Assets, rng: np.random.Generator) -> Outfit:
-    """A body of the split's pool in random clothes."""
-    body = np.random.default_rng([31, int(rng.choice(assets.bodies))])
-
-    def cloth(color: tuple[float, float, float], group: str) -> Material:
-        return Material(color, roughness=0.9, layer=assets.textures.pick(group, rng), kind=FABRIC, dirt=0.8)
-
-    return Outfit(
-        height=float(np.clip(body.normal(1.73, 0.09), 1.5, 1.98)),
-        girth=float(np.clip(body.normal(1.06, 0.12), 0.84, 1.4)),
-        skin=Material(vary(_SKIN[int(body.integers(len(_SKIN)))], body, 0.04), roughness=0.5, dirt=0.05),
-        top=cloth(pick_color(assets.cloth_colors, rng), "garment"),
-        trousers=cloth(pick_color(assets.cloth_colors[:5] if rng.random() < 0.8 else assets.cloth_colors, rng), "denim"),
-        shoes=Material(vary((0.1, 0.08, 0.07), rng, 0.1), roughness=0.6),
-        hair=Material(vary(_HAIR[int(body.integers(len(_HAIR)))], body, 0.03), roughness=0.6, dirt=0.1),
-        sleeve=float(rng.choice([0.45, 0.5, 0.8, 1.0, 1.0, 1.0])),
-        vest=Material((1.0, 1.0, 1.0), roughness=0.7, layer=assets.textures.pick("vest", rng), kind=FABRIC, dirt=0.4) if rng.random() < 0.55 else None,
-        helmet=Material(vary(_HELMETS[int(rng.integers(len(_HELMETS)))], rng, 0.03), roughness=0.3, dirt=0.1) if rng.random() < 0.4 else None,
-        loose=float(rng.uniform(0.004, 0.02)),
-    )
 
 
 def make_person(outfit: Outfit, pose: Pose, rng: np.random.Generator) -> tuple[Mesh, Mesh | None]:
@@ -80,11 +33,13 @@ def make_person(outfit: Outfit, pose: Pose, rng: np.random.Generator) -> tuple[M
     h = outfit.height
     trunk = rotation_y(pose.lean).astype(np.float64) @ rotation_x(pose.sway)
     chest = trunk @ rotation_z(pose.twist)
-    parts = [_torso(outfit, trunk, chest), _head(outfit, pose, trunk, chest, rng)]
+    parts = [_torso(outfit, trunk, chest), make_head(outfit, pose, trunk, chest, rng)]
     hands = []
     for sign, leg, arm in zip((1, -1), pose.legs, pose.arms, strict=True):
         parts.append(_leg(outfit, leg, np.array([0, sign * 0.052 * h * outfit.girth**0.5, 0]), sign))
-        shoulder = trunk @ np.array([0, 0, 0.27 * h]) + chest @ np.array([-0.004 * h, sign * 0.108 * h * outfit.girth**0.35, 0])
+        shoulder = trunk @ np.array([0, 0, 0.27 * h]) + chest @ np.array(
+            [-0.004 * h, sign * 0.108 * h * outfit.girth**0.35, 0]
+        )
         limb, hand = _arm(outfit, arm, shoulder, chest, sign)
         parts.append(limb)
         hands.append(hand)
@@ -110,14 +65,19 @@ def _leg(outfit: Outfit, leg: Limb, hip: Vector, sign: int) -> Mesh:
     calf_r = np.array([0.033, 0.033, 0.0335, 0.028, 0.025, 0.027]) * h * g**0.6 + loose * 1.3
     centers = np.vstack([hip + np.outer(fractions, knee - hip), (knee + np.outer(calf_f, ankle - knee))[1:]])
     radii = np.concatenate([thigh_r, calf_r[1:]])
-    centers[4:7] = (centers[4:7] * 2 + np.roll(centers, 1, axis=0)[4:7] + np.roll(centers, -1, axis=0)[4:7]) / 4
+    centers[4:7] = (
+        centers[4:7] * 2 + np.roll(centers, 1, axis=0)[4:7] + np.roll(centers, -1, axis=0)[4:7]
+    ) / 4
     side = (0, 1, 0)
     trouser = tube(centers, radii * 0.95, radii * 1.05, side, outfit.trousers)
     toe = float(np.clip(leg.flex - leg.bend, -1.2, 0.6)) * 0.6
     forward = np.array([np.cos(toe), sign * 0.18, np.sin(toe)])
     heel = ankle - forward * 0.028 * h + np.array([0, 0, -0.022 * h])
     length = np.array([0.0, 0.08, 0.3, 0.55, 0.8, 0.95, 1.0])[:, None] * forward * 0.152 * h
-    width, height = np.array([0.012, 0.023, 0.025, 0.028, 0.030, 0.022, 0.006]) * h, np.array([0.01, 0.024, 0.027, 0.021, 0.016, 0.012, 0.005]) * h
+    width, height = (
+        np.array([0.012, 0.023, 0.025, 0.028, 0.030, 0.022, 0.006]) * h,
+        np.array([0.01, 0.024, 0.027, 0.021, 0.016, 0.012, 0.005]) * h,
+    )
     centers_shoe = heel + length + np.outer(height - height.max(), [0, 0, 1.0])
     return merge([trouser, tube(centers_shoe, width, height, side, outfit.shoes)])
 
@@ -133,7 +93,12 @@ def _arm(outfit: Outfit, arm: Limb, shoulder: Vector, chest: Vector, sign: int) 
     steps = np.array([-0.09, 0.06, 0.3, 0.6, 0.9, 1.0])
     radii = np.array([0.016, 0.032, 0.031, 0.027, 0.024, 0.0235]) * h * g
     fore_r = np.array([0.0235, 0.0245, 0.0225, 0.019, 0.0165, 0.0155]) * h * g**0.6
-    centers = np.vstack([shoulder + np.outer(steps, elbow - shoulder), (elbow + np.outer(np.linspace(0, 1.02, 6), wrist - elbow))[1:]])
+    centers = np.vstack(
+        [
+            shoulder + np.outer(steps, elbow - shoulder),
+            (elbow + np.outer(np.linspace(0, 1.02, 6), wrist - elbow))[1:],
+        ]
+    )
     radius = np.concatenate([radii, fore_r[1:]])
     run = np.concatenate([np.clip(steps, 0, 1) * 0.53, 0.53 + np.linspace(0, 0.47, 6)[1:]])
     side = np.cross(upper, fore) + np.array([1e-3, 0, 0])
@@ -154,7 +119,9 @@ def _arm(outfit: Outfit, arm: Limb, shoulder: Vector, chest: Vector, sign: int) 
 def _torso(outfit: Outfit, trunk: Vector, chest: Vector) -> Mesh:
     h, g = outfit.height, outfit.girth
     levels = np.array([-0.035, -0.01, 0.03, 0.08, 0.13, 0.18, 0.22, 0.25, 0.272, 0.287, 0.297])
-    width = np.array([0.055, 0.088, 0.095, 0.090, 0.088, 0.094, 0.103, 0.108, 0.098, 0.07, 0.035]) * h * g**0.6
+    width = (
+        np.array([0.055, 0.088, 0.095, 0.090, 0.088, 0.094, 0.103, 0.108, 0.098, 0.07, 0.035]) * h * g**0.6
+    )
     depth = np.array([0.04, 0.062, 0.066, 0.063, 0.060, 0.064, 0.066, 0.060, 0.050, 0.038, 0.03]) * h * g
     belly = max(0.0, g - 1.0) * 0.16 * h * np.exp(-(((levels - 0.1) / 0.06) ** 2))
     depth = depth + belly / 2
@@ -164,72 +131,35 @@ def _torso(outfit: Outfit, trunk: Vector, chest: Vector) -> Mesh:
     side = (1 - blend) * np.array([0, 1.0, 0]) + blend * chest[:, 1]
     hem = 3 if outfit.loose > 0.012 else 4
     parts = [
-        tube(axis[: hem + 2], width[: hem + 2] + outfit.loose, depth[: hem + 2] + outfit.loose, side[: hem + 2], outfit.trousers, 16),
-        tube(axis[1:], width[1:] + outfit.loose * 1.5, depth[1:] + outfit.loose * 1.5, side[1:], outfit.top, 16) if hem == 3
+        tube(
+            axis[: hem + 2],
+            width[: hem + 2] + outfit.loose,
+            depth[: hem + 2] + outfit.loose,
+            side[: hem + 2],
+            outfit.trousers,
+            16,
+        ),
+        tube(
+            axis[1:], width[1:] + outfit.loose * 1.5, depth[1:] + outfit.loose * 1.5, side[1:], outfit.top, 16
+        )
+        if hem == 3
         else tube(axis[3:], width[3:] + outfit.loose, depth[3:] + outfit.loose, side[3:], outfit.top, 16),
-    ]  # fmt: skip
+    ]
     for sign in (1, -1):
-        cap = trunk @ np.array([0, 0, 0.257 * h]) + chest @ np.array([-0.004 * h, sign * 0.097 * h * g**0.35, 0])
+        cap = trunk @ np.array([0, 0, 0.257 * h]) + chest @ np.array(
+            [-0.004 * h, sign * 0.097 * h * g**0.35, 0]
+        )
         parts.append(ellipsoid(cap, np.array([0.034, 0.031, 0.034]) * h * g**0.4 + outfit.loose, outfit.top))
     if outfit.vest is not None:
         wide, deep = width[2:9] + outfit.loose * 2 + 0.012, depth[2:9] + outfit.loose * 2 + 0.014
         wide[-1], deep[-1] = wide[-1] * 0.86, deep[-1] * 1.05
         parts.append(tube(axis[2:9], wide, deep, side[2:9], outfit.vest, 20, stretch_uv=True))
         for sign in (1, -1):
-            strap = [trunk @ np.array([0, 0, z * h]) + chest @ np.array([x * h, sign * 0.06 * h, 0]) for x, z in ((0.06, 0.255), (0.035, 0.29), (-0.03, 0.297), (-0.065, 0.26))]
+            strap = [
+                trunk @ np.array([0, 0, z * h]) + chest @ np.array([x * h, sign * 0.06 * h, 0])
+                for x, z in ((0.06, 0.255), (0.035, 0.29), (-0.03, 0.297), (-0.065, 0.26))
+            ]
             parts.append(tube(strap, [0.028 * h] * 4, [0.012] * 4, chest[:, 1], outfit.vest, 8))
-    return merge(parts)
-
-
-def _head(outfit: Outfit, pose: Pose, trunk: Vector, chest: Vector, rng: np.random.Generator) -> Mesh:
-    h = outfit.height
-    skin, hair = outfit.skin, outfit.hair
-    upright = rotation_y(0.55 * pose.lean).astype(np.float64) @ rotation_x(pose.sway)
-    turn = upright @ rotation_z(np.clip(pose.head_yaw, -1.1, 1.1) + pose.twist) @ rotation_y(pose.head_pitch)
-    base = trunk @ np.array([0, 0, 0.285 * h])
-    levels = np.array([0.0, 0.006, 0.02, 0.04, 0.062, 0.085, 0.105, 0.12, 0.128]) * h
-    width = np.array([0.012, 0.024, 0.035, 0.0405, 0.043, 0.0435, 0.038, 0.023, 0.004]) * h
-    depth = np.array([0.012, 0.024, 0.040, 0.047, 0.052, 0.054, 0.048, 0.030, 0.005]) * h
-    forward = np.array([0.026, 0.024, 0.014, 0.008, 0.002, -0.002, -0.004, -0.006, -0.006]) * h
-    spine = np.stack([forward, 0 * levels, levels], -1)
-    parts = [tube(spine, width, depth, (0, 1, 0), skin, 16)]
-    nose = np.array([[0.05, 0, 0.062], [0.058, 0, 0.052], [0.062, 0, 0.044], [0.05, 0, 0.04]]) * h
-    parts.append(tube(nose, np.array([0.004, 0.006, 0.009, 0.006]) * h, np.array([0.004, 0.006, 0.007, 0.004]) * h, (0, 1, 0), skin, 6))
-    dark = Material((0.08, 0.06, 0.05), roughness=0.3, dirt=0)
-    for sign in (1, -1):
-        parts.append(ellipsoid(np.array([-0.002, sign * 0.044, 0.055]) * h, np.array([0.011, 0.006, 0.017]) * h, skin, 5, 6))
-        parts.append(ellipsoid(np.array([0.0465, sign * 0.0185, 0.066]) * h, np.array([0.004, 0.0065, 0.0035]) * h, dark, 5, 6))
-        parts.append(ellipsoid(np.array([0.049, sign * 0.0185, 0.0755]) * h, np.array([0.0035, 0.0105, 0.002]) * h, hair, 5, 6))
-    parts.append(ellipsoid(np.array([0.05, 0, 0.026]) * h, np.array([0.004, 0.012, 0.003]) * h, Material((0.6, 0.3, 0.27), 0.5, dirt=0), 5, 6))
-    parts.append(_headwear(outfit, rng))
-    throat = turn @ (np.array([-0.008, 0, 0.028]) * h) + base + turn[:, 2] * 0.018 * h
-    neck = tube([base - trunk[:, 2] * 0.02 * h, base, throat], np.array([0.036, 0.031, 0.03]) * h, np.array([0.036, 0.033, 0.032]) * h, (0, 1, 0), skin, 12)
-    return merge([transform(merge(parts), turn, base + turn[:, 2] * 0.022 * h), neck])
-
-
-def _headwear(outfit: Outfit, rng: np.random.Generator) -> Mesh:
-    h = outfit.height
-    parts = []
-    style = rng.random()
-    if style > 0.1:
-        long = rng.random() < 0.25
-        parts.append(ellipsoid(np.array([-0.008, 0, 0.083]) * h, np.array([0.054, 0.0475, 0.052]) * h, outfit.hair))
-        parts.append(ellipsoid(np.array([-0.026, 0, 0.05 if not long else 0.025]) * h, np.array([0.036, 0.043, 0.05 if not long else 0.075]) * h, outfit.hair))
-    if style > 0.85:
-        parts.append(ellipsoid(np.array([0.03, 0, 0.02]) * h, np.array([0.024, 0.031, 0.026]) * h, outfit.hair))
-    if outfit.helmet is not None:
-        dome = np.array([[0.063, 0.0], [0.0635, 0.012], [0.06, 0.028], [0.05, 0.046], [0.034, 0.056], [0.014, 0.061], [0.0, 0.062]]) * h
-        spine = np.outer(dome[:, 1], [0, 0, 1.0]) + np.array([-0.004, 0, 0.082]) * h
-        shell = tube(spine, dome[:, 0] * 0.9, dome[:, 0] * 1.06, (0, 1, 0), outfit.helmet, 16)
-        brim = ellipsoid(np.array([0.034, 0, 0.083]) * h, np.array([0.052, 0.048, 0.004]) * h, outfit.helmet, 5, 14)
-        ridge = box(np.array([-0.004, 0, 0.14]) * h, np.array([0.09, 0.014, 0.012]) * h, outfit.helmet)
-        parts += [shell, brim, ridge]
-    elif style < 0.3:
-        cap = Material(vary((0.2, 0.22, 0.3), rng, 0.2), roughness=0.9, kind=FABRIC)
-        parts.append(ellipsoid(np.array([-0.006, 0, 0.09]) * h, np.array([0.057, 0.05, 0.05]) * h, cap))
-        parts.append(ellipsoid(np.array([0.06, 0, 0.088]) * h, np.array([0.038, 0.036, 0.005]) * h, cap, 5, 12))
-    if not parts:
-        parts.append(ellipsoid(np.array([-0.01, 0, 0.08]) * h, np.array([0.01, 0.01, 0.01]) * h, BLACK, 3, 4))
     return merge(parts)
 
 

@@ -61,6 +61,7 @@ def _straight_leg(rng: np.random.Generator) -> Limb:
 
 
 def stand(rng: np.random.Generator) -> Pose:
+    """Standing, perhaps with a gesture."""
     arms = [_loose_arm(rng), _loose_arm(rng)]
     gesture = rng.random()
     if gesture < 0.2:  # phone or scanner
@@ -71,10 +72,19 @@ def stand(rng: np.random.Generator) -> Pose:
         arms[int(rng.integers(2))] = Limb(rng.uniform(1.1, 1.8), rng.uniform(0, 0.8), rng.uniform(0, 0.4))
     elif gesture < 0.52:  # folded arms
         arms = [Limb(0.35, 0.15, 1.65, 1.1), Limb(0.42, 0.15, 1.6, 1.1)]
-    return Pose((_straight_leg(rng), _straight_leg(rng)), (arms[0], arms[1]), rng.normal(0.03, 0.05), rng.normal(0, 0.03), rng.normal(0, 0.15), rng.normal(0, 0.5), rng.normal(0.12, 0.2))
+    return Pose(
+        (_straight_leg(rng), _straight_leg(rng)),
+        (arms[0], arms[1]),
+        rng.normal(0.03, 0.05),
+        rng.normal(0, 0.03),
+        rng.normal(0, 0.15),
+        rng.normal(0, 0.5),
+        rng.normal(0.12, 0.2),
+    )
 
 
 def walk(rng: np.random.Generator) -> Pose:
+    """A moment of a gait cycle."""
     phase, stride = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.55)
     legs, arms = [], []
     for side in (0.0, np.pi):
@@ -82,22 +92,43 @@ def walk(rng: np.random.Generator) -> Pose:
         knee = 0.12 + 0.9 * stride * max(0.0, np.cos(phase + side)) * 1.6
         legs.append(Limb(stride * swing + 0.1, 0.03, knee))
         arms.append(Limb(-0.8 * stride * swing, rng.uniform(0.1, 0.2), rng.uniform(0.2, 0.7), 0.3))
-    return Pose((legs[0], legs[1]), (arms[0], arms[1]), rng.uniform(0, 0.12), 0.0, 0.25 * np.sin(phase) * stride, rng.normal(0, 0.3), rng.normal(0.1, 0.15))
+    return Pose(
+        (legs[0], legs[1]),
+        (arms[0], arms[1]),
+        rng.uniform(0, 0.12),
+        0.0,
+        0.25 * np.sin(phase) * stride,
+        rng.normal(0, 0.3),
+        rng.normal(0.1, 0.15),
+    )
 
 
 def carry(rng: np.random.Generator) -> Pose:
+    """Walking or standing with a box."""
     base = walk(rng) if rng.random() < 0.6 else stand(rng)
     arm = Limb(rng.uniform(0.25, 0.5), 0.12, rng.uniform(1.1, 1.5), 0.1)
-    return Pose(base.legs, (arm, arm), rng.uniform(-0.1, 0.05), 0.0, 0.0, rng.normal(0, 0.2), 0.1, carries=True)
+    return Pose(
+        base.legs, (arm, arm), rng.uniform(-0.1, 0.05), 0.0, 0.0, rng.normal(0, 0.2), 0.1, carries=True
+    )
 
 
 def reach(rng: np.random.Generator) -> Pose:
+    """Arms up, as if at a shelf."""
     up = Limb(rng.uniform(1.6, 2.7), rng.uniform(0.0, 0.3), rng.uniform(0.0, 0.6))
     other = up if rng.random() < 0.5 else _loose_arm(rng)
-    return Pose((_straight_leg(rng), _straight_leg(rng)), (up, other), rng.normal(0, 0.05), rng.normal(0, 0.06), 0.0, rng.normal(0, 0.2), rng.uniform(-0.5, 0))
+    return Pose(
+        (_straight_leg(rng), _straight_leg(rng)),
+        (up, other),
+        rng.normal(0, 0.05),
+        rng.normal(0, 0.06),
+        0.0,
+        rng.normal(0, 0.2),
+        rng.uniform(-0.5, 0),
+    )
 
 
 def stoop(rng: np.random.Generator) -> Pose:
+    """Bent forward."""
     lean = rng.uniform(0.6, 1.4)
     leg = Limb(rng.uniform(0.1, 0.5), 0.12, rng.uniform(0.2, 0.9))
     arm = Limb(lean + rng.uniform(-0.5, 0.4), 0.12, rng.uniform(0.1, 0.7))
@@ -105,6 +136,7 @@ def stoop(rng: np.random.Generator) -> Pose:
 
 
 def crouch(rng: np.random.Generator) -> Pose:
+    """Squatting or kneeling."""
     hip, knee = rng.uniform(1.5, 1.9), rng.uniform(1.9, 2.3)
     legs = (Limb(hip, 0.2, knee), Limb(hip - rng.uniform(0, 0.9), 0.15, knee))
     arm = Limb(rng.uniform(0.5, 1.2), 0.15, rng.uniform(0.2, 0.9), 0.3)
@@ -112,18 +144,42 @@ def crouch(rng: np.random.Generator) -> Pose:
 
 
 def push(rng: np.random.Generator) -> Pose:
+    """Walking with both hands on a handle."""
     base = walk(rng)
     arm = Limb(rng.uniform(0.5, 0.9), 0.1, rng.uniform(0.4, 0.9), 0.1)
     return Pose(base.legs, (arm, arm), rng.uniform(0.15, 0.4), 0.0, 0.0, rng.normal(0, 0.2), 0.0)
 
 
 def sit(rng: np.random.Generator) -> Pose:
-    legs = tuple(Limb(rng.uniform(1.25, 1.5), rng.uniform(0.08, 0.25), rng.uniform(1.1, 1.6)) for _ in range(2))
-    arms = (Limb(rng.uniform(0.4, 0.8), 0.15, rng.uniform(0.7, 1.2), 0.25), Limb(rng.uniform(0.2, 0.8), 0.2, rng.uniform(0.6, 1.3), 0.2))
-    return Pose((legs[0], legs[1]), arms, rng.uniform(-0.12, 0.15), rng.normal(0, 0.04), rng.normal(0, 0.12), rng.normal(0, 0.6), rng.normal(0.1, 0.15), seated=True)
+    """Seated, hands at a steering wheel."""
+    legs = tuple(
+        Limb(rng.uniform(1.25, 1.5), rng.uniform(0.08, 0.25), rng.uniform(1.1, 1.6)) for _ in range(2)
+    )
+    arms = (
+        Limb(rng.uniform(0.4, 0.8), 0.15, rng.uniform(0.7, 1.2), 0.25),
+        Limb(rng.uniform(0.2, 0.8), 0.2, rng.uniform(0.6, 1.3), 0.2),
+    )
+    return Pose(
+        (legs[0], legs[1]),
+        arms,
+        rng.uniform(-0.12, 0.15),
+        rng.normal(0, 0.04),
+        rng.normal(0, 0.12),
+        rng.normal(0, 0.6),
+        rng.normal(0.1, 0.15),
+        seated=True,
+    )
 
 
-UPRIGHT = {"stand": (stand, 0.36), "walk": (walk, 0.34), "carry": (carry, 0.1), "reach": (reach, 0.06), "stoop": (stoop, 0.05), "crouch": (crouch, 0.04), "push": (push, 0.05)}
+UPRIGHT = {
+    "stand": (stand, 0.36),
+    "walk": (walk, 0.34),
+    "carry": (carry, 0.1),
+    "reach": (reach, 0.06),
+    "stoop": (stoop, 0.05),
+    "crouch": (crouch, 0.04),
+    "push": (push, 0.05),
+}
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:

@@ -44,7 +44,10 @@ def sample_path(rng: np.random.Generator) -> Path:
         bends = [(rng.uniform(0, 5), rng.uniform(3, 14), sign * rng.uniform(0.4, 1.6))]
     elif shape == "s":
         first, angle = rng.uniform(0.5, 6), rng.uniform(0.3, 1.0)
-        bends = [(first, rng.uniform(2, 6), sign * angle), (first + rng.uniform(6, 10), rng.uniform(2, 6), -sign * angle)]
+        bends = [
+            (first, rng.uniform(2, 6), sign * angle),
+            (first + rng.uniform(6, 10), rng.uniform(2, 6), -sign * angle),
+        ]
     else:
         bends = [(rng.uniform(2, 8), rng.uniform(0.8, 2.0), sign * np.pi / 2)]
     path = straight_path(length, bends)
@@ -91,21 +94,38 @@ def crossing(a: Path, b: Path) -> bool:
     return bool(gap.min() < 0.2)
 
 
-def _profile(assets: Assets, design: np.random.Generator, rng: np.random.Generator) -> tuple[NDArray[np.float64], list[Material], float, float]:
+def _profile(
+    assets: Assets, design: np.random.Generator, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], list[Material], float, float]:
     base, head = design.uniform(0.04, 0.095), design.uniform(0.014, 0.04)
     flange, height = design.uniform(0.005, 0.012), design.uniform(0.035, 0.13)
     web, cap = min(design.uniform(0.004, 0.012), head), design.uniform(0.008, 0.03)
     finish = design.choice(["steel", "rust", "painted", "dusty"], p=[0.4, 0.2, 0.2, 0.2])
-    shine = Material((0.95, 0.95, 0.96), design.uniform(0.15, 0.35), 1.0, assets.textures.pick("brushed", rng), dirt=0.25)
+    shine = Material(
+        (0.95, 0.95, 0.96), design.uniform(0.15, 0.35), 1.0, assets.textures.pick("brushed", rng), dirt=0.25
+    )
     side = {
         "steel": Material((0.72, 0.72, 0.74), 0.38, 0.9, assets.textures.pick("brushed", rng), dirt=0.5),
         "rust": Material((1.0, 0.85, 0.75), 0.75, 0.2, assets.textures.pick("rust", rng), dirt=0.6),
-        "painted": Material(vary((0.9, 0.72, 0.08) if design.random() < 0.6 else (0.35, 0.37, 0.4), design), 0.5, 0.0, dirt=0.6),
+        "painted": Material(
+            vary((0.9, 0.72, 0.08) if design.random() < 0.6 else (0.35, 0.37, 0.4), design),
+            0.5,
+            0.0,
+            dirt=0.6,
+        ),
         "dusty": Material((0.72, 0.69, 0.64), 0.85, 0.2, assets.textures.pick("rust", rng), dirt=0.8),
     }[str(finish)]
     top = shine if rng.random() < 0.75 else replace(side, roughness=max(0.2, side.roughness - 0.2))
     slope = design.uniform(0, 0.006)
-    half = [(base, 0.0), (base, flange), (web, flange + slope), (web, height - cap), (head, height - cap + slope), (head, height - 0.004), (head - 0.004, height)]
+    half = [
+        (base, 0.0),
+        (base, flange),
+        (web, flange + slope),
+        (web, height - cap),
+        (head, height - cap + slope),
+        (head, height - 0.004),
+        (head - 0.004, height),
+    ]
     section = np.array(half + [(-x, z) for x, z in reversed(half)])[::-1]
     edges = [side] * (len(section) - 1)
     for k in (5, 6, 7):
@@ -113,7 +133,14 @@ def _profile(assets: Assets, design: np.random.Generator, rng: np.random.Generat
     return section, edges, float(base), float(flange)
 
 
-def _fastenings(path: Path, stations: NDArray[np.int64], half: float, top: float, material: Material, design: np.random.Generator) -> list[Mesh]:
+def _fastenings(
+    path: Path,
+    stations: NDArray[np.int64],
+    half: float,
+    top: float,
+    material: Material,
+    design: np.random.Generator,
+) -> list[Mesh]:
     size = design.uniform(0.008, 0.014)
     bolt = lathe([[size, 0], [size, 0.012], [0, 0.013]], replace(material, metallic=0.8, roughness=0.4), 6)
     plate = boxes([[0, 0, top * 0.8]], (0.1, half * 2 + design.uniform(0.03, 0.12), top * 1.6), material)
@@ -131,5 +158,7 @@ def _fastenings(path: Path, stations: NDArray[np.int64], half: float, top: float
 def _end_stop(path: Path, half: float, section: NDArray[np.float64], rng: np.random.Generator) -> Mesh:
     ahead = path[-1] - path[-2]
     height = float(section[:, 1].max())
-    block = boxes([[0, 0, height * 0.7]], (0.06, half * 2, height * 1.4), Material(vary((0.8, 0.1, 0.08), rng), 0.6))
+    block = boxes(
+        [[0, 0, height * 0.7]], (0.06, half * 2, height * 1.4), Material(vary((0.8, 0.1, 0.08), rng), 0.6)
+    )
     return place(block, path[-1], float(np.arctan2(ahead[1], ahead[0])))

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtv_perception.data.synthetic.mesh import Mesh, merge
 from mtv_perception.data.synthetic.scene import Scene
-from mtv_perception.data.synthetic.shaders import COUNT_FRAGMENT, DEPTH_FRAGMENT, DEPTH_VERTEX, SHADE_FRAGMENT, SHADE_VERTEX
+from mtv_perception.data.synthetic.shaders import (
+    COUNT_FRAGMENT,
+    DEPTH_FRAGMENT,
+    DEPTH_VERTEX,
+    SHADE_FRAGMENT,
+    SHADE_VERTEX,
+)
 from mtv_perception.data.synthetic.textures import SIZE, TexturePool
 from mtv_perception.errors import MtvError
 
@@ -22,8 +30,22 @@ SHADOW_SIZE = 1152
 MIRROR_ROUGHNESS = 0.72  # floors rougher than this reflect only the sky's colour
 CUTOUT_SIZE = 384
 MAX_CUTOUTS = 4
-NO_EGL = "No OpenGL context over EGL: {0}. Install Mesa's software renderer: apt-get install libegl1 libgl1-mesa-dri."
-_ATTRIBUTES = "in_position in_normal in_uv in_color in_roughness in_metallic in_layer in_kind in_dirt in_instance".split()
+NO_EGL = (
+    "No OpenGL context over EGL: {0}. Install the bindings, pip install 'mtv_perception[synth]', and without "
+    "a GPU also Mesa's software renderer, apt-get install libegl1 libgl1-mesa-dri."
+)
+_ATTRIBUTES = [
+    "in_position",
+    "in_normal",
+    "in_uv",
+    "in_color",
+    "in_roughness",
+    "in_metallic",
+    "in_layer",
+    "in_kind",
+    "in_dirt",
+    "in_instance",
+]
 _LAYOUT = "3f 3f 2f 3f 1f 1f 1f 1f 1f 1f"
 
 
@@ -59,16 +81,17 @@ class Renderer:
         try:
             import moderngl
 
-            self._gl = moderngl.create_standalone_context(backend="egl", require=330)
+            options: dict[str, Any] = {"backend": "egl"}
+            self._gl = moderngl.create_standalone_context(require=330, **options)
         except Exception as error:  # glcontext raises bare Exception
             raise RendererUnavailable(NO_EGL.format(error)) from error
         gl = self._gl
         height, width = size_hw
         self._size_hw = size_hw
         self._count_hw = (max(height // 4, 1), max(width // 4, 1))
-        self._shade = gl.program(vertex_shader=SHADE_VERTEX, fragment_shader=SHADE_FRAGMENT)
-        self._depth = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
-        self._count = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=COUNT_FRAGMENT)
+        self._shade: Any = gl.program(vertex_shader=SHADE_VERTEX, fragment_shader=SHADE_FRAGMENT)
+        self._depth: Any = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
+        self._count: Any = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=COUNT_FRAGMENT)
         self._color = gl.texture((width, height), 4, dtype="f2")
         self._ids = gl.texture((width, height), 1, dtype="u2")
         self._frame = gl.framebuffer([self._color, self._ids], gl.depth_texture((width, height)))
@@ -91,14 +114,18 @@ class Renderer:
         """Releases the context."""
         self._gl.release()
 
-    def _shadow_map(self):  # type: ignore[no-untyped-def]
+    def _shadow_map(self) -> tuple[Any, Any]:
         texture = self._gl.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         texture.compare_func = "<="
         return texture, self._gl.framebuffer([], texture)
 
     def render(self, scene: Scene) -> Rendered:
         """Draws a scene; the result does not depend on scenes drawn before."""
-        meshes = [merge([*scene.ground_layers, *scene.clutter]), *(mesh for _, mesh in scene.targets), merge(scene.no_shadow)]
+        meshes = [
+            merge([*scene.ground_layers, *scene.clutter]),
+            *(mesh for _, mesh in scene.targets),
+            merge(scene.no_shadow),
+        ]
         starts = np.cumsum([0] + [3 * len(m.triangles) for m in meshes])
         buffers = self._upload(meshes)
         if scene.cutouts:
@@ -124,20 +151,30 @@ class Renderer:
         arrays[self._depth].render()
         self._frame.use()
         arrays[self._shade].render()
-        color = np.frombuffer(self._color.read(), np.float16).reshape(*self._size_hw, 4)[::-1, :, :3].astype(np.float32)
+        color = (
+            np.frombuffer(self._color.read(), np.float16)
+            .reshape(*self._size_hw, 4)[::-1, :, :3]
+            .astype(np.float32)
+        )
         color = np.nan_to_num(color, copy=False, nan=0.0, posinf=100.0, neginf=0.0)
-        ids = np.frombuffer(self._ids.read(alignment=1), np.uint16).reshape(self._size_hw)[::-1].astype(np.int32)
+        ids = (
+            np.frombuffer(self._ids.read(alignment=1), np.uint16)
+            .reshape(self._size_hw)[::-1]
+            .astype(np.int32)
+        )
         full = self._count_targets(arrays[self._count], camera, starts[1:-1])
         for item in (*arrays.values(), *buffers):
             item.release()
         return Rendered(color, ids, full)
 
-    def _draw_mirror(self, scene: Scene, camera: np.ndarray, arrays, vertices: int, first: int) -> None:  # type: ignore[no-untyped-def]
+    def _draw_mirror(self, scene: Scene, camera: np.ndarray, arrays: Any, vertices: int, first: int) -> None:
         """What a polished floor reflects: everything but the floor, upside down, at a third of the size."""
         glossy = bool(scene.ground.params[2] < MIRROR_ROUGHNESS)
         if glossy:
             flip = np.diag([1.0, 1, -1, 1])
-            self._write(self._shade, view_proj=camera @ flip, eye=scene.camera.position * [1, 1, -1], mirror_on=0.0)
+            self._write(
+                self._shade, view_proj=camera @ flip, eye=scene.camera.position * [1, 1, -1], mirror_on=0.0
+            )
             self._mirror_frame.use()
             self._mirror_frame.clear(*scene.light.ground_color)
             self._write(self._depth, view_proj=camera @ flip)
@@ -148,26 +185,35 @@ class Renderer:
             self._mirror.build_mipmaps()
         self._write(self._shade, view_proj=camera, eye=scene.camera.position, mirror_on=float(glossy))
 
-    def _upload(self, meshes: list[Mesh]):  # type: ignore[no-untyped-def]
+    def _upload(self, meshes: list[Mesh]) -> tuple[Any, Any]:
         whole = merge(meshes)
-        ids = [np.full(len(m.positions), 0 if k == len(meshes) - 1 else k, np.float32) for k, m in enumerate(meshes)]
+        ids = [
+            np.full(len(m.positions), 0 if k == len(meshes) - 1 else k, np.float32)
+            for k, m in enumerate(meshes)
+        ]
         columns = [whole.positions, whole.normals, whole.uvs, whole.surface, np.concatenate(ids)[:, None]]
         vertices = np.ascontiguousarray(np.concatenate(columns, axis=1), np.float32)
-        return self._gl.buffer(vertices.tobytes()), self._gl.buffer(np.ascontiguousarray(whole.triangles, np.int32).tobytes())
+        return self._gl.buffer(vertices.tobytes()), self._gl.buffer(
+            np.ascontiguousarray(whole.triangles, np.int32).tobytes()
+        )
 
     def _upload_cutouts(self, cutouts: list[np.ndarray]) -> None:
         for layer, rgba in enumerate(cutouts[:MAX_CUTOUTS]):
-            self._cutouts.write(np.ascontiguousarray(rgba).tobytes(), viewport=(0, 0, layer, CUTOUT_SIZE, CUTOUT_SIZE, 1))
+            self._cutouts.write(
+                np.ascontiguousarray(rgba).tobytes(), viewport=(0, 0, layer, CUTOUT_SIZE, CUTOUT_SIZE, 1)
+            )
         self._cutouts.build_mipmaps()
 
-    def _vertex_array(self, program, vertices, indices):  # type: ignore[no-untyped-def]
+    def _vertex_array(self, program: Any, vertices: Any, indices: Any) -> Any:
         used = [name in program for name in _ATTRIBUTES]
-        parts = [part if keep else f"{4 * int(part[0])}x" for part, keep in zip(_LAYOUT.split(), used, strict=True)]
+        parts = [
+            part if keep else f"{4 * int(part[0])}x" for part, keep in zip(_LAYOUT.split(), used, strict=True)
+        ]
         names = [name for name, keep in zip(_ATTRIBUTES, used, strict=True) if keep]
         return self._gl.vertex_array(program, [(vertices, " ".join(parts), *names)], indices)
 
     @staticmethod
-    def _write(program, **values) -> None:  # type: ignore[no-untyped-def]
+    def _write(program: Any, **values: Any) -> None:
         for name, value in values.items():
             if name in program:
                 data = np.asarray(value, np.float32)
@@ -175,25 +221,45 @@ class Renderer:
 
     def _set_uniforms(self, scene: Scene, camera: np.ndarray, matrices: list[np.ndarray]) -> None:
         light, ground = scene.light, scene.ground
-        for unit, texture in enumerate((self._textures, self._cutouts, *(t for t, _ in self._shadow_maps), self._mirror)):
+        for unit, texture in enumerate(
+            (self._textures, self._cutouts, *(t for t, _ in self._shadow_maps), self._mirror)
+        ):
             texture.use(unit)
         for unit, name in enumerate(("textures", "cutouts", "sun_map", "roof_map", "mirror")):
             self._shade[name].value = unit
         for program in (self._depth, self._count):
             program["cutouts"].value = 1
         self._write(
-            self._shade, view_proj=camera, sun_matrix=matrices[0], roof_matrix=matrices[1], eye=scene.camera.position,
-            sun_dir=light.sun_direction, sun_color=light.sun_color, sun_radius=light.sun_radius, sky_color=light.sky_color,
-            ground_color=light.ground_color, lamp_position=light.lamp_positions, lamp_color=light.lamp_colors, lamp_rows=light.lamp_rows,
-            lamp_gain=light.lamp_gain, fog_density=light.fog_density, fog_color=light.fog_color, roof_strength=light.roof_strength,
-            floor_color=ground.color, floor_tint=ground.tint, floor_params=ground.params, slab=ground.slab, noise_offset=ground.noise_offset, frame_size=self._size_hw[::-1],
-        )  # fmt: skip
+            self._shade,
+            view_proj=camera,
+            sun_matrix=matrices[0],
+            roof_matrix=matrices[1],
+            eye=scene.camera.position,
+            sun_dir=light.sun_direction,
+            sun_color=light.sun_color,
+            sun_radius=light.sun_radius,
+            sky_color=light.sky_color,
+            ground_color=light.ground_color,
+            lamp_position=light.lamp_positions,
+            lamp_color=light.lamp_colors,
+            lamp_rows=light.lamp_rows,
+            lamp_gain=light.lamp_gain,
+            fog_density=light.fog_density,
+            fog_color=light.fog_color,
+            roof_strength=light.roof_strength,
+            floor_color=ground.color,
+            floor_tint=ground.tint,
+            floor_params=ground.params,
+            slab=ground.slab,
+            noise_offset=ground.noise_offset,
+            frame_size=self._size_hw[::-1],
+        )
 
-    def _count_targets(self, array, camera: np.ndarray, starts: np.ndarray) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
+    def _count_targets(self, array: Any, camera: np.ndarray, starts: np.ndarray) -> NDArray[np.float64]:
         self._gl.disable(self._gl.DEPTH_TEST)
         self._write(self._count, view_proj=camera)
         frame, counts = self._count_frame, []
-        for first, last in zip(starts[:-1], starts[1:], strict=True):
+        for first, last in pairwise(starts):
             frame.use()
             frame.clear()
             array.render(vertices=int(last - first), first=int(first))
@@ -203,7 +269,7 @@ class Renderer:
 
 
 def shadow_matrices(scene: Scene) -> list[NDArray[np.float64]]:
-    """Clip matrices (4, 4) of the main light and of the light from above, over the part of the scene in view."""
+    """Clip matrices (4, 4) of the main light and of the light from above, over what is near."""
     return [_orthographic(scene.light.sun_direction, 15.0), _orthographic(np.array([0.02, 0.01, 1.0]), 13.0)]
 
 

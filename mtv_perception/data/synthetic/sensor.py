@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.float32]
 
 
-def expose(linear: Image, map_xy: tuple[Image, Image], scale: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def expose(
+    linear: Image, map_xy: tuple[Image, Image], scale: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """What the sensor delivers.
 
     Args:
@@ -44,7 +46,7 @@ def _move(image: Image, rng: np.random.Generator) -> Image:
         length, angle = rng.uniform(2, 9), rng.normal(0, 0.4)
         kernel = np.zeros((19, 19), np.float32)
         for t in np.linspace(-length / 2, length / 2, 40):
-            kernel[int(round(9 + t * np.sin(angle))), int(round(9 + t * np.cos(angle)))] += 1
+            kernel[round(9 + t * float(np.sin(angle))), round(9 + t * float(np.cos(angle)))] += 1
         return cv2.filter2D(image, -1, kernel / kernel.sum())
     if kind < 0.4:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.3))
@@ -55,12 +57,16 @@ def _exposure_gain(image: Image, rng: np.random.Generator) -> float:
     """Auto-exposure on the mean of the clipped image, with an error."""
     luma = image @ np.array([0.25, 0.6, 0.15], np.float32)
     metered = float(np.mean(np.minimum(luma, 3 * np.median(luma) + 1e-3))) + 1e-4
-    error = rng.normal(0, 0.3) if rng.random() < 0.8 else rng.choice([rng.uniform(-1.6, -0.7), rng.uniform(0.6, 1.1)])
+    error = (
+        rng.normal(0, 0.3)
+        if rng.random() < 0.8
+        else rng.choice([rng.uniform(-1.6, -0.7), rng.uniform(0.6, 1.1)])
+    )
     return float(0.19 / metered * 2**error)
 
 
 def _white_balance(rng: np.random.Generator) -> Image:
-    warmth, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
+    warmth, tint = rng.normal(0, 0.07), rng.normal(0, 0.015)
     return np.array([1 + warmth, 1 + tint, 1 - warmth], np.float32)
 
 
@@ -75,7 +81,7 @@ def _noise(image: Image, rng: np.random.Generator) -> Image:
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.5:
         grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * 1.8
-    return image + sigma * grain
+    return np.asarray(image + sigma * grain, image.dtype)
 
 
 def _tone(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:

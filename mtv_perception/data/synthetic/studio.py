@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtv_perception.data.synthetic.annotate import annotations, class_mask
+from mtv_perception.data.synthetic.annotate import annotate, class_mask
 from mtv_perception.data.synthetic.assets import Assets, make_assets
 from mtv_perception.data.synthetic.camera import distortion_map
 from mtv_perception.data.synthetic.cutouts import Cutout
@@ -39,7 +39,9 @@ class Sample:
 class Studio:
     """Assets and renderer of one process."""
 
-    def __init__(self, split: str, size_hw: tuple[int, int], cutouts: list[Cutout] | None = None, threads: int = 2) -> None:
+    def __init__(
+        self, split: str, size_hw: tuple[int, int], cutouts: list[Cutout] | None = None, threads: int = 2
+    ) -> None:
         self._assets: Assets = make_assets(split)
         self._size_hw = size_hw
         self._render_hw = (round(size_hw[0] * SUPERSAMPLING), round(size_hw[1] * SUPERSAMPLING))
@@ -60,5 +62,10 @@ class Studio:
         rows = np.clip(np.rint(map_xy[1]).astype(int), 0, self._render_hw[0] - 1)
         instances = rendered.instances[rows, columns]
         class_ids = [class_id for class_id, _ in scene.targets]
-        found = annotations(instances, class_ids, rendered.full_pixels / SUPERSAMPLING**2)
-        return Sample(expose(rendered.color, map_xy, SUPERSAMPLING, rng), class_mask(instances, class_ids), instances, found)
+        found = annotate(instances, class_ids, rendered.full_pixels / SUPERSAMPLING**2)
+        return Sample(
+            expose(rendered.color, map_xy, SUPERSAMPLING, rng),
+            class_mask(instances, class_ids),
+            instances,
+            found,
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -9,7 +11,13 @@ from mtv_perception.data.synthetic.mesh import Material, Mesh, grid_triangles, m
 
 
 def tube(
-    centers: ArrayLike, widths: ArrayLike, depths: ArrayLike, side: ArrayLike, material: Material, segments: int = 12, stretch_uv: bool = False
+    centers: ArrayLike,
+    widths: ArrayLike,
+    depths: ArrayLike,
+    side: ArrayLike,
+    material: Material,
+    segments: int = 12,
+    stretch_uv: bool = False,
 ) -> Mesh:
     """A closed tube of elliptical rings.
 
@@ -30,7 +38,9 @@ def tube(
     side_axis = side_axis - (side_axis * along).sum(1, keepdims=True) * along
     side_axis = side_axis / np.maximum(np.linalg.norm(side_axis, axis=1, keepdims=True), 1e-9)
     depth_axis = np.cross(along, side_axis)
-    width, depth = (np.broadcast_to(np.asarray(a, np.float64), (count,))[:, None, None] for a in (widths, depths))
+    width, depth = (
+        np.broadcast_to(np.asarray(a, np.float64), (count,))[:, None, None] for a in (widths, depths)
+    )
     angle = np.linspace(0, 2 * np.pi, segments + 1)[None, :, None]
     rim = np.cos(angle) * width * side_axis[:, None] + np.sin(angle) * depth * depth_axis[:, None]
     positions = center[:, None] + rim
@@ -39,7 +49,9 @@ def tube(
     lengthwise = np.gradient(positions, axis=0)
     normals = np.cross(around, lengthwise)
     degenerate = np.linalg.norm(normals, axis=-1, keepdims=True) < 1e-9
-    normals = np.where(degenerate, along[:, None] * np.where(np.arange(count) < count / 2, -1, 1)[:, None, None], normals)
+    normals = np.where(
+        degenerate, along[:, None] * np.where(np.arange(count) < count / 2, -1, 1)[:, None, None], normals
+    )
     flip = np.sign((normals * rim).sum(-1, keepdims=True))
     normals = normals * np.where(flip == 0, 1, flip)
     run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(center, axis=0), axis=1))])
@@ -61,11 +73,23 @@ def cylinder(start: ArrayLike, end: ArrayLike, radius: float, material: Material
     angle = np.linspace(0, 2 * np.pi, segments, endpoint=False)
     rim = radius * (np.cos(angle)[:, None] * u + np.sin(angle)[:, None] * v)
     fan = np.array([[0, i + 1, (i + 1) % segments + 1] for i in range(segments)])
-    caps = [make_mesh(np.vstack([p, p + rim]), np.tile(n, (segments + 1, 1)), np.zeros((segments + 1, 2)), fan, material) for p, n in ((a, -axis), (b, axis))]
+    caps = [
+        make_mesh(
+            np.vstack([p, p + rim]), np.tile(n, (segments + 1, 1)), np.zeros((segments + 1, 2)), fan, material
+        )
+        for p, n in ((a, -axis), (b, axis))
+    ]
     return merge([body, *caps])
 
 
-def bar(start: ArrayLike, end: ArrayLike, width: float, depth: float, material: Material, side: ArrayLike = (0, 1, 0)) -> Mesh:
+def bar(
+    start: ArrayLike,
+    end: ArrayLike,
+    width: float,
+    depth: float,
+    material: Material,
+    side: ArrayLike = (0, 1, 0),
+) -> Mesh:
     """A rectangular bar from start to end; `width` is measured along `side`."""
     a, b, s = (np.asarray(p, np.float64) for p in (start, end, side))
     along = (b - a) / np.linalg.norm(b - a)
@@ -74,11 +98,15 @@ def bar(start: ArrayLike, end: ArrayLike, width: float, depth: float, material: 
     t = np.cross(along, s)
     ring = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
     corners = [[p + s * i * width / 2 + t * j * depth / 2 for i, j in ring] for p in (a, b)]
-    faces = [([corners[0][k], corners[0][(k + 1) % 4], corners[1][(k + 1) % 4], corners[1][k]], n) for k, n in enumerate((-t, s, t, -s))]
+    faces = [
+        ([corners[0][k], corners[0][(k + 1) % 4], corners[1][(k + 1) % 4], corners[1][k]], n)
+        for k, n in enumerate((-t, s, t, -s))
+    ]
     faces += [(corners[0], -along), (corners[1], along)]
     length = float(np.linalg.norm(b - a))
-    uvs = [[0, 0], [width, 0], [width, length], [0, length]]
-    return merge([make_mesh(p, np.tile(n, (4, 1)), uvs, [[0, 1, 2], [0, 2, 3]], material) for p, n in faces])
+    uvs = np.array([[0, 0], [width, 0], [width, length], [0, length]])
+    halves = [[0, 1, 2], [0, 2, 3]]
+    return merge([make_mesh(np.array(p), np.tile(n, (4, 1)), uvs, halves, material) for p, n in faces])
 
 
 def lathe(profile: ArrayLike, material: Material, segments: int = 20) -> Mesh:
@@ -96,31 +124,53 @@ def lathe(profile: ArrayLike, material: Material, segments: int = 20) -> Mesh:
     normal = np.stack([ends[:, 1] - starts[:, 1], starts[:, 0] - ends[:, 0]], -1)
     bands = np.stack([starts, ends], 1)
     shape = (len(starts), 2, segments + 1)
-    positions = np.concatenate([bands[:, :, None, :1] * circle, np.broadcast_to(bands[:, :, None, 1:], (*shape, 1))], -1)
-    normals = np.concatenate([np.broadcast_to(normal[:, None, None, :1] * circle, (*shape, 2)), np.broadcast_to(normal[:, None, None, 1:], (*shape, 1))], -1)
+    positions = np.concatenate(
+        [bands[:, :, None, :1] * circle, np.broadcast_to(bands[:, :, None, 1:], (*shape, 1))], -1
+    )
+    normals = np.concatenate(
+        [
+            np.broadcast_to(normal[:, None, None, :1] * circle, (*shape, 2)),
+            np.broadcast_to(normal[:, None, None, 1:], (*shape, 1)),
+        ],
+        -1,
+    )
     uvs = np.broadcast_to(np.stack([angle / 2 / np.pi, angle * 0], -1), (*shape, 2))
     strip = grid_triangles(2, segments + 1)
     triangles = (np.arange(len(starts))[:, None, None] * 2 * (segments + 1) + strip[None]).reshape(-1, 3)
     return make_mesh(positions, normals, uvs, triangles, material)
 
 
-def ellipsoid(center: ArrayLike, radii: ArrayLike, material: Material, rows: int = 9, segments: int = 12) -> Mesh:
+def ellipsoid(
+    center: ArrayLike, radii: ArrayLike, material: Material, rows: int = 9, segments: int = 12
+) -> Mesh:
     """An axis-aligned ellipsoid."""
     polar = np.linspace(0, np.pi, rows)[:, None]
     angle = np.linspace(0, 2 * np.pi, segments + 1)[None]
-    unit = np.stack(np.broadcast_arrays(np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)), -1)
+    unit = np.stack(
+        np.broadcast_arrays(np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)), -1
+    )
     r = np.asarray(radii, np.float64)
     uvs = np.stack(np.broadcast_arrays(angle / 2 / np.pi, polar / np.pi), -1)
-    return make_mesh(np.asarray(center) + unit * r, unit / r, uvs, grid_triangles(rows, segments + 1), material)
+    return make_mesh(
+        np.asarray(center) + unit * r, unit / r, uvs, grid_triangles(rows, segments + 1), material
+    )
 
 
 def torus(radius: float, thickness: float, material: Material, segments: int = 18) -> Mesh:
     """A ring about z."""
     a = np.linspace(0, 2 * np.pi, segments + 1)[:, None]
     b = np.linspace(0, 2 * np.pi, 7)[None]
-    normal = np.stack(np.broadcast_arrays(np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), np.sin(b) + 0 * a), -1)
+    normal = np.stack(
+        np.broadcast_arrays(np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), np.sin(b) + 0 * a), -1
+    )
     ring = np.stack(np.broadcast_arrays(np.cos(a), np.sin(a), 0 * a), -1) * radius
-    return make_mesh(ring + normal * thickness, normal, np.zeros((segments + 1, 7, 2)), grid_triangles(segments + 1, 7), material)
+    return make_mesh(
+        ring + normal * thickness,
+        normal,
+        np.zeros((segments + 1, 7, 2)),
+        grid_triangles(segments + 1, 7),
+        material,
+    )
 
 
 def round_corners(polygon: ArrayLike, rounds: int = 2, cut: float = 0.16) -> NDArray[np.float64]:
@@ -128,7 +178,9 @@ def round_corners(polygon: ArrayLike, rounds: int = 2, cut: float = 0.16) -> NDA
     points = np.asarray(polygon, np.float64)
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
-        points = np.stack([points * (1 - cut) + following * cut, points * cut + following * (1 - cut)], 1).reshape(-1, 2)
+        points = np.stack(
+            [points * (1 - cut) + following * cut, points * cut + following * (1 - cut)], 1
+        ).reshape(-1, 2)
     return points
 
 
@@ -157,7 +209,10 @@ def _is_ear(points: NDArray[np.float64], a: int, b: int, c: int, order: list[int
     if _cross(pa, pb, pc) <= 1e-12:
         return False
     rest = points[[i for i in order if i not in (a, b, c)]]
-    sides = [(q[0] - p[0]) * (rest[:, 1] - p[1]) - (q[1] - p[1]) * (rest[:, 0] - p[0]) for p, q in ((pa, pb), (pb, pc), (pc, pa))]
+    sides = [
+        (q[0] - p[0]) * (rest[:, 1] - p[1]) - (q[1] - p[1]) * (rest[:, 0] - p[0])
+        for p, q in ((pa, pb), (pb, pc), (pc, pa))
+    ]
     return not bool(np.any(np.all(np.stack(sides) >= 0, axis=0)))
 
 
@@ -176,14 +231,25 @@ def extrude(profile: ArrayLike, width: float, material: Material, bevel: float =
     run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed[1], axis=0), axis=1))])
     parts = []
     for first, second, tilt in ((0, 1, -1.0), (1, 2, 0.0), (2, 3, 1.0)):
-        positions = np.stack([np.stack([closed[k][:, 0], np.full(len(flat), rings[k][1]), closed[k][:, 1]], -1) for k in (first, second)])
-        normals = np.broadcast_to(np.stack([flat[:, 0], np.full(len(flat), tilt), flat[:, 1]], -1), positions.shape)
+        positions = np.stack(
+            [
+                np.stack([closed[k][:, 0], np.full(len(flat), rings[k][1]), closed[k][:, 1]], -1)
+                for k in (first, second)
+            ]
+        )
+        normals = np.broadcast_to(
+            np.stack([flat[:, 0], np.full(len(flat), tilt), flat[:, 1]], -1), positions.shape
+        )
         uvs = np.stack(np.broadcast_arrays(run[None], np.array([[rings[first][1]], [rings[second][1]]])), -1)
         parts.append(make_mesh(positions, normals, uvs, grid_triangles(2, len(flat)), material))
     faces = triangulate(inset)
     for y, direction in ((-half, -1.0), (half, 1.0)):
         positions = np.stack([inset[:, 0], np.full(len(inset), y), inset[:, 1]], -1)
-        parts.append(make_mesh(positions, np.tile([0, direction, 0], (len(inset), 1)), inset * [1, -1], faces, material))
+        parts.append(
+            make_mesh(
+                positions, np.tile([0, direction, 0], (len(inset), 1)), inset * [1, -1], faces, material
+            )
+        )
     return merge(parts)
 
 
@@ -202,7 +268,7 @@ def sweep(section: ArrayLike, path: ArrayLike, materials: list[Material]) -> Mes
     up = np.array([0.0, 0, 1])
     run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     parts = []
-    for (a, b), material in zip(zip(outline[:-1], outline[1:], strict=True), materials, strict=True):
+    for (a, b), material in zip(pairwise(outline), materials, strict=True):
         positions = np.stack([line + left * p[0] + up * p[1] for p in (a, b)], 1)
         normals = np.repeat((left * (b[1] - a[1]) - up * (b[0] - a[0]))[:, None], 2, axis=1)
         uvs = np.stack(np.broadcast_arrays(np.array([[0.0, float(np.hypot(*(b - a)))]]), run[:, None]), -1)

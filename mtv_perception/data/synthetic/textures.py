@@ -1,4 +1,4 @@
-"""Procedural textures: one array of tileable layers for each split, painted from a seed that only that split uses."""
+"""Procedural textures: an array of tileable layers for each split, painted from a seed of its own."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def _grain(rng: np.random.Generator, amount: float, falloff: float = 1.2) -> Ima
     return (1 + amount * (fractal_noise(rng, falloff=falloff) - 0.5))[..., None]
 
 
-def _text(image: Image, rng: np.random.Generator, box: tuple[int, int, int, int], ink: tuple[float, float, float]) -> None:
+def _text(
+    image: Image, rng: np.random.Generator, box: tuple[int, int, int, int], ink: tuple[float, float, float]
+) -> None:
     """Writes a made-up word into x, y, width, height."""
     word = "".join(rng.choice(list("ABCDEHIKLMNORSTUVXYZ0127"), rng.integers(3, 8)))
     x, y, width, height = box
@@ -64,12 +66,17 @@ def _text(image: Image, rng: np.random.Generator, box: tuple[int, int, int, int]
 
 
 def cardboard(rng: np.random.Generator) -> Image:
-    base = _flat((0.80 + rng.uniform(-0.08, 0.08), 0.66 + rng.uniform(-0.06, 0.06), 0.50 + rng.uniform(-0.06, 0.06))) * _grain(rng, 0.25)
+    """Cartons with tape, labels and print."""
+    base = _flat(
+        (0.80 + rng.uniform(-0.08, 0.08), 0.66 + rng.uniform(-0.06, 0.06), 0.50 + rng.uniform(-0.06, 0.06))
+    ) * _grain(rng, 0.25)
     base *= (1 + 0.03 * np.sin(np.arange(SIZE) * 0.9))[None, :, None]
     if rng.random() < 0.75:
         tape = int(rng.integers(10, 26))
         middle = SIZE // 2
-        base[middle - tape : middle + tape] = base[middle - tape : middle + tape] * 0.65 + np.array([0.3, 0.24, 0.15]) * rng.uniform(0.6, 1.2)
+        base[middle - tape : middle + tape] = base[middle - tape : middle + tape] * 0.65 + np.array(
+            [0.3, 0.24, 0.15]
+        ) * rng.uniform(0.6, 1.2)
     if rng.random() < 0.6:
         x, y = (int(v) for v in rng.integers(20, 150, 2))
         base[y : y + 50, x : x + 76] = 0.93
@@ -82,30 +89,37 @@ def cardboard(rng: np.random.Generator) -> Image:
 
 
 def planks(rng: np.random.Generator) -> Image:
+    """Rough wood."""
     tone = np.array([0.66, 0.52, 0.36]) * rng.uniform(0.75, 1.15)
     stretched = cv2.resize(fractal_noise(rng, falloff=1.0)[:32], (SIZE, SIZE))
     return _flat(tuple(tone)) * (0.7 + 0.6 * stretched[..., None]) * _grain(rng, 0.5)
 
 
 def brushed(rng: np.random.Generator) -> Image:
+    """Brushed metal."""
     lines = cv2.GaussianBlur(rng.random((SIZE, SIZE)).astype(np.float32), (0, 0), sigmaX=0.6, sigmaY=14)
     lines = (lines - lines.mean()) / lines.std()
     return _flat(0.85) * (1 + 0.08 * lines[..., None]) * _grain(rng, 0.4, 1.5)
 
 
 def rust(rng: np.random.Generator) -> Image:
+    """Bare metal with rust."""
     spots = np.clip((fractal_noise(rng, falloff=1.3) - 0.42) * 5, 0, 1)[..., None]
-    return _flat((0.62, 0.6, 0.58)) * (1 - spots) + _flat((0.45, 0.26, 0.14)) * spots * _grain(rng, 0.8)
+    bare, brown = _flat((0.62, 0.6, 0.58)), _flat((0.45, 0.26, 0.14))
+    return np.asarray(bare * (1 - spots) + brown * spots * _grain(rng, 0.8), np.float32)
 
 
 def corrugated(rng: np.random.Generator) -> Image:
+    """Ribbed sheet."""
     ribs = int(rng.choice([4, 6, 8, 12]))
     wave = np.sin(np.arange(SIZE) / SIZE * 2 * np.pi * ribs)
     shade = 0.85 + 0.14 * np.tanh(wave * rng.uniform(1, 3))
-    return _flat(1.0) * (shade[None, :, None] if rng.random() < 0.6 else shade[:, None, None]) * _grain(rng, 0.2, 1.8)
+    ribbed = _flat(1.0) * (shade[None, :, None] if rng.random() < 0.6 else shade[:, None, None])
+    return np.asarray(ribbed * _grain(rng, 0.2, 1.8), np.float32)
 
 
 def masonry(rng: np.random.Generator) -> Image:
+    """Blocks or bricks."""
     rows = int(rng.choice([4, 6, 8]))
     height, width = SIZE // rows, SIZE // int(rng.choice([2, 3, 4]))
     image = _flat(0.9)
@@ -120,6 +134,7 @@ def masonry(rng: np.random.Generator) -> Image:
 
 
 def poster(rng: np.random.Generator) -> Image:
+    """Prints, some with a figure."""
     image = _flat(tuple(rng.uniform(0.2, 1, 3)))
     for _ in range(int(rng.integers(1, 4))):
         x, y, w, h = (int(v) for v in rng.integers([0, 0, 30, 30], [150, 150, 200, 180]))
@@ -129,11 +144,13 @@ def poster(rng: np.random.Generator) -> Image:
         x, y = (int(v) for v in rng.integers(70, 180, 2))
         cv2.circle(image, (x, y - 40), 20, tone, -1)
         cv2.ellipse(image, (x, y + 30), (30, 48), 0, 0, 360, tone, -1)
-    _text(image, rng, (18, 16, 210, 50), tuple(float(v) for v in rng.choice([0.05, 0.95]) * np.ones(3)))
+    ink = float(rng.choice([0.05, 0.95]))
+    _text(image, rng, (18, 16, 210, 50), (ink, ink, ink))
     return image * _grain(rng, 0.1)
 
 
 def label(rng: np.random.Generator) -> Image:
+    """A made-up brand."""
     dark, light = rng.uniform(0, 0.25, 3), rng.uniform(0.75, 1, 3)
     paper, ink = (light, dark) if rng.random() < 0.5 else (dark, light)
     image = _flat(tuple(paper))
@@ -142,15 +159,21 @@ def label(rng: np.random.Generator) -> Image:
 
 
 def hazard(rng: np.random.Generator) -> Image:
+    """Diagonal stripes."""
     y, x = np.mgrid[:SIZE, :SIZE]
-    stripe = ((x + y * rng.choice([-1, 1])) // (SIZE // int(rng.choice([2, 4])) // 2) % 2).astype(np.float32)[..., None]
+    stripe = ((x + y * rng.choice([-1, 1])) // (SIZE // int(rng.choice([2, 4])) // 2) % 2).astype(np.float32)[
+        ..., None
+    ]
     first = np.array(((0.95, 0.78, 0.05), (0.85, 0.1, 0.08))[int(rng.random() < 0.25)])
     second = np.array([0.06, 0.06, 0.06]) if first[1] > 0.3 else np.array([0.92, 0.92, 0.92])
     return (first * stripe + second * (1 - stripe)).astype(np.float32) * _grain(rng, 0.2)
 
 
 def vest(rng: np.random.Generator) -> Image:
-    color = np.array(((0.82, 0.95, 0.1), (1.0, 0.42, 0.06), (0.95, 0.85, 0.1))[int(rng.integers(3))]) * rng.uniform(0.85, 1.0)
+    """Hi-vis fabric with bands."""
+    color = np.array(
+        ((0.82, 0.95, 0.1), (1.0, 0.42, 0.06), (0.95, 0.85, 0.1))[int(rng.integers(3))]
+    ) * rng.uniform(0.85, 1.0)
     image = _flat(tuple(color)) * _grain(rng, 0.25)
     band, silver = int(rng.integers(14, 24)), 0.78
     for y in ([60, 120], [90], [50, 140])[int(rng.integers(3))]:
@@ -164,6 +187,7 @@ def vest(rng: np.random.Generator) -> Image:
 
 
 def garment(rng: np.random.Generator) -> Image:
+    """Plain, checked, striped or printed cloth."""
     style = int(rng.integers(5))
     image = _flat(1.0)
     if style == 1:
@@ -180,12 +204,14 @@ def garment(rng: np.random.Generator) -> Image:
 
 
 def denim(rng: np.random.Generator) -> Image:
+    """Trousers."""
     folds = cv2.resize(fractal_noise(rng, falloff=1.6)[:, :96], (SIZE, SIZE))
     weave = 1 + 0.06 * rng.standard_normal((SIZE, SIZE, 1)).astype(np.float32)
     return _flat(0.9) * (0.88 + 0.2 * folds[..., None]) * weave
 
 
 def mesh_grid(rng: np.random.Generator) -> Image:
+    """A grate."""
     image = _flat(0.08)
     step = int(rng.choice([16, 32]))
     for k in range(0, SIZE, step):

@@ -1,0 +1,1 @@
+"""Bags, videos and image folders in, bags out; no rclpy."""

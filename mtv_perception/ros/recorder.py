@@ -1,0 +1,70 @@
+"""Records the perception node's topics into an mcap bag, as they arrive, without rosbag2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from mtv_perception.msg import PerceptionStatus
+
+from mtv_perception.replay.writer import BagWriter
+from mtv_perception.ros.outputs import LATCHED, newest_only
+
+TOPICS: dict[str, tuple[type, Callable[[], QoSProfile]]] = {
+    "detections": (Detection2DArray, lambda: QoSProfile(depth=50)),
+    "label_info": (LabelInfo, lambda: LATCHED),
+    "vision_info": (VisionInfo, lambda: LATCHED),
+    "segmentation/mask": (Image, lambda: _queue("best_effort")),
+    "segmentation/label_info": (LabelInfo, lambda: LATCHED),
+    "perception/status": (PerceptionStatus, lambda: QoSProfile(depth=50)),
+}
+
+
+def _queue(reliability: str) -> QoSProfile:
+    profile = newest_only(reliability)
+    profile.depth = 20
+    return profile
+
+
+class RecorderNode(Node):
+    """Subscribes raw (serialised) to every topic of TOPICS and writes what comes.
+
+    Attributes:
+        counts: messages by topic.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("recorder", **kwargs)
+        folder = Path(self.declare_parameter("bag", "perception_bag").value)
+        self.counts = dict.fromkeys(TOPICS, 0)
+        self._writer = BagWriter(folder, replace=True).__enter__()
+        for topic, (kind, qos) in TOPICS.items():
+            self._writer.add_topic(f"/{topic}", f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
+            self.create_subscription(kind, topic, self._keeper(topic), qos(), raw=True)
+
+    def _keeper(self, topic: str) -> Callable[[bytes], None]:
+        """What writes a topic's messages as they come, still serialised."""
+
+        def keep(cdr: bytes) -> None:
+            self._writer.write_cdr(f"/{topic}", self.get_clock().now().nanoseconds, cdr)
+            self.counts[topic] += 1
+
+        return keep
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._writer.__exit__(None, None, None)
+        self.get_logger().info(", ".join(f"{topic}: {count}" for topic, count in self.counts.items()))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """`recorder_node`."""
+    from mtv_perception.ros.main import spin  # noqa: PLC0415
+
+    return spin(RecorderNode, args)
