@@ -72,7 +72,9 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     known = {item.name: item for item in fields(cls) if item.init}  # type: ignore[arg-type]
     unknown = sorted(set(map(str, values)) - set(known))
     if unknown:
-        raise ConfigError(f"{where or cls.__name__}: unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+        raise ConfigError(
+            f"{where or cls.__name__}: unknown key {unknown[0]!r}; known are {', '.join(known)}."
+        )
     hints = typing.get_type_hints(cls)
     ready = {}
     for name, item in known.items():
@@ -115,7 +117,9 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, 
         args = (args[0],) * len(value)
     if len(args) != len(value):
         raise ConfigError(f"{label}: expected {len(args)} values, got {len(value)}: {value!r}.")
-    return tuple(convert(arg, item, f"{label}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+    return tuple(
+        convert(arg, item, f"{label}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True))
+    )
 
 
 def _convert_scalar(hint: Any, value: Any, label: str) -> Any:

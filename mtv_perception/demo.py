@@ -66,7 +66,8 @@ def run_nodes(clip: Path, model: str, rate: float, out: Path) -> None:
             perception = start("perception_node", {"model": model, "publish_confidence": False})
             _wait_for(out / "nodes.log", " ready", perception, 60.0)
             camera = start(
-                "image_replay_node", {"source": str(clip), "rate": rate, "stamps_file": str(out / "published.jsonl")}
+                "image_replay_node",
+                {"source": str(clip), "rate": rate, "stamps_file": str(out / "published.jsonl")},
             )
             _follow(camera, running, frames, rate, out)
         finally:
@@ -115,7 +116,11 @@ class Recording:
         self.masks: dict[int, Any] = {}
         self.status: dict[int, Any] = {}
         self.labels = LabelSet()
-        keep = {"/detections": self.detections, "/segmentation/mask": self.masks, "/perception/status": self.status}
+        keep = {
+            "/detections": self.detections,
+            "/segmentation/mask": self.masks,
+            "/perception/status": self.status,
+        }
         for connection, _, raw in reader.messages():
             message = reader.deserialize(raw, connection.msgtype)
             if connection.topic in keep:
@@ -137,7 +142,9 @@ class Recording:
         ids = np.array([int(d.results[0].hypothesis.class_id) for d in found], np.int32)
         pixels = np.asarray(mask.data, np.uint8).reshape(mask.height, mask.width)
         size = (int(mask.height), int(mask.width))
-        return Result(Detections(corners, scores, ids), Segmentation(pixels, np.zeros_like(pixels)), size, Timing())
+        return Result(
+            Detections(corners, scores, ids), Segmentation(pixels, np.zeros_like(pixels)), size, Timing()
+        )
 
 
 def summarise(recording: Recording, published: list[tuple[int, str]]) -> dict[str, Any]:
@@ -167,7 +174,9 @@ def _headers_match(recording: Recording, published: list[tuple[int, str]]) -> bo
     sent = dict(published)
     headers = [message.header for message in (*recording.detections.values(), *recording.masks.values())]
     headers += [item.header for message in recording.detections.values() for item in message.detections]
-    stamps = [(header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, header.frame_id) for header in headers]
+    stamps = [
+        (header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, header.frame_id) for header in headers
+    ]
     return bool(stamps) and all(sent.get(stamp) == frame_id for stamp, frame_id in stamps)
 
 
@@ -180,8 +189,14 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
         result = recording.result(stamp)
         if result is None:
             continue
-        footer = f"frame {index}  {recording.status[stamp].stamp_to_publish_ms:.1f} ms" if stamp in recording.status else ""
-        picture = cv2.cvtColor(draw_overlay(frame.image_rgb, result, recording.labels, footer), cv2.COLOR_RGB2BGR)
+        footer = (
+            f"frame {index}  {recording.status[stamp].stamp_to_publish_ms:.1f} ms"
+            if stamp in recording.status
+            else ""
+        )
+        picture = cv2.cvtColor(
+            draw_overlay(frame.image_rgb, result, recording.labels, footer), cv2.COLOR_RGB2BGR
+        )
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
             writer = cv2.VideoWriter(str(out / "overlay.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)

@@ -37,7 +37,9 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):
-            raise ValueError(f"Expected a background and at least one class, all different, got {self.names!r}.")
+            raise ValueError(
+                f"Expected a background and at least one class, all different, got {self.names!r}."
+            )
         if len(self.names) > UNLABELED_ID:
             raise ValueError(f"Expected at most {UNLABELED_ID} classes, got {len(self.names)}.")
         object.__setattr__(self, "_ids", {name: index for index, name in enumerate(self.names)})

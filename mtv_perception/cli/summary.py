@@ -13,8 +13,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--preset", default="warehouse", help="warehouse, warehouse-small or reference")
     parser.add_argument("--backbone", default="mobilenetv2", help="mobilenetv2 or shufflenetv2")
-    parser.add_argument("--width", type=float, help="channel multiplier of the backbone (default: the preset's)")
-    parser.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input")
+    parser.add_argument(
+        "--width", type=float, help="channel multiplier of the backbone (default: the preset's)"
+    )
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input"
+    )
     parser.add_argument("--legacy-heads", action="store_true", help="reference: heads as the seeds had them")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
 
@@ -35,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if args.width is not None:
         values["width"] = args.width
     figures = summarise(build_network(from_mapping(NetworkConfig, values)))
-    print(f"{figures['preset']}: {figures['backbone']} x{figures['width']:g} at {args.size[0]}x{args.size[1]}")
+    print(
+        f"{figures['preset']}: {figures['backbone']} x{figures['width']:g} at {args.size[0]}x{args.size[1]}"
+    )
     print(f"  parameters      {figures['parameters']:>14,}")
     print(f"  multiply-adds   {figures['multiply_adds']:>14,}")
     print(f"  default boxes   {figures['default_boxes']:>14,}")

@@ -25,9 +25,13 @@ class AugmentConfig:
     flip: float = setting(0.5, "Probability of a horizontal mirror image.", low=0, high=1)
     mosaic: float = setting(0.3, "Probability of joining four images into one.", low=0, high=1)
     crop: float = setting(0.8, "Probability of a random scale and placement.", low=0, high=1)
-    scale: tuple[float, float] = setting((0.5, 2.0), "Range of the random scale, 1 = the image just fits.", low=0.1, high=10)
+    scale: tuple[float, float] = setting(
+        (0.5, 2.0), "Range of the random scale, 1 = the image just fits.", low=0.1, high=10
+    )
     stretch: float = setting(0.15, "Largest relative change of the aspect ratio.", low=0, high=0.9)
-    copy_paste: float = setting(0.2, "Probability of pasting masked objects from another image.", low=0, high=1)
+    copy_paste: float = setting(
+        0.2, "Probability of pasting masked objects from another image.", low=0, high=1
+    )
     brightness: float = setting(32.0, "Largest shift of the grey level, of 255.", low=0, high=255)
     contrast: float = setting(0.4, "Largest relative change of contrast.", low=0, high=1)
     saturation: float = setting(0.4, "Largest relative change of saturation.", low=0, high=1)
@@ -47,7 +51,11 @@ def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
         config: which steps.
         rng: source of every random choice.
     """
-    scene = _mosaic(draw, size_hw, config, rng) if rng.random() < config.mosaic else place(draw(rng), size_hw, config, rng)
+    scene = (
+        _mosaic(draw, size_hw, config, rng)
+        if rng.random() < config.mosaic
+        else place(draw(rng), size_hw, config, rng)
+    )
     if rng.random() < config.copy_paste:
         scene = copy_paste(scene, draw(rng), rng)
     image = photometric(scene.image, config, rng)
@@ -71,7 +79,9 @@ def place(scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np
     return warp_scene(scene, matrix, size_hw, border=int(rng.integers(60, 180)))
 
 
-def _shift(scene: Scene, scales: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _shift(
+    scene: Scene, scales: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
     """Offset (x, y) of the scaled scene: anywhere it covers the target or lies in it, with an object inside."""
     spare = np.array(size_hw[::-1]) - np.array(scene.size_hw[::-1]) * scales
     shift = rng.uniform(np.minimum(spare, 0), np.maximum(spare, 0))
@@ -123,7 +133,9 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     if source.crowd[index] or shape.size < 200 or shape.mean() < 0.25:
         return scene
     height, width = scene.size_hw
-    scale = min(np.exp(rng.uniform(np.log(0.4), np.log(1.4))), 0.9 * height / (y1 - y0), 0.9 * width / (x1 - x0))
+    scale = min(
+        np.exp(rng.uniform(np.log(0.4), np.log(1.4))), 0.9 * height / (y1 - y0), 0.9 * width / (x1 - x0)
+    )
     size = max(4, round((x1 - x0) * scale)), max(4, round((y1 - y0) * scale))
     patch = cv2.resize(source.image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
     shape = cv2.resize(shape, size, interpolation=cv2.INTER_NEAREST)

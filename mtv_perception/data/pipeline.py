@@ -87,7 +87,11 @@ Batch = dict[str, tf.Tensor]
 
 
 def training_batches(
-    source: SceneSource, encoder: TargetEncoder, indices: Sequence[int] | range, batch_size: int, workers: int = 2
+    source: SceneSource,
+    encoder: TargetEncoder,
+    indices: Sequence[int] | range,
+    batch_size: int,
+    workers: int = 2,
 ) -> tf.data.Dataset:
     """Batches of images and targets for the given indices.
 
@@ -113,7 +117,8 @@ def training_batches(
     def call(index: tf.Tensor) -> Batch:
         arrays = tf.numpy_function(make, [index], [array.dtype for array in probe])
         return {
-            name: tf.ensure_shape(array, like.shape) for name, array, like in zip(names, arrays, probe, strict=True)
+            name: tf.ensure_shape(array, like.shape)
+            for name, array, like in zip(names, arrays, probe, strict=True)
         }
 
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64))

@@ -22,10 +22,18 @@ IGNORED = -1
 class MatchConfig:
     """The matching strategy."""
 
-    positive_iou: float = setting(0.5, "A default box with at least this overlap answers for the object.", low=0, high=1)
-    negative_iou: float = setting(0.4, "Below this overlap with every object it is background; between, ignored.", low=0, high=1)
-    best_boxes: int = setting(4, "Every object takes at least this many of its best default boxes...", low=1, high=50)
-    best_iou: float = setting(0.25, "... whose overlap is at least this; its very best box always.", low=0, high=1)
+    positive_iou: float = setting(
+        0.5, "A default box with at least this overlap answers for the object.", low=0, high=1
+    )
+    negative_iou: float = setting(
+        0.4, "Below this overlap with every object it is background; between, ignored.", low=0, high=1
+    )
+    best_boxes: int = setting(
+        4, "Every object takes at least this many of its best default boxes...", low=1, high=50
+    )
+    best_iou: float = setting(
+        0.25, "... whose overlap is at least this; its very best box always.", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)
@@ -111,5 +119,9 @@ class TargetEncoder:
         rows, columns = self._mask_hw
         cells = scene.truth[height // rows // 2 :: height // rows, width // columns // 2 :: width // columns]
         return Targets(
-            classes, boxes, scene.truth[y, x, 1], cells[..., 0].astype(np.uint8), np.ascontiguousarray(cells[..., 2])
+            classes,
+            boxes,
+            scene.truth[y, x, 1],
+            cells[..., 0].astype(np.uint8),
+            np.ascontiguousarray(cells[..., 2]),
         )

@@ -57,9 +57,15 @@ def output_positions(content: bytes, network: MultitaskNetwork, image: np.ndarra
     """
     found, positions = _Exported(content)(image), {}
     for name, expected in _keras_outputs(network, image).items():
-        same = [i for i, array in enumerate(found) if array.shape == expected.shape and i not in positions.values()]
+        same = [
+            i
+            for i, array in enumerate(found)
+            if array.shape == expected.shape and i not in positions.values()
+        ]
         if not same:
-            raise ArtefactError(f"Expected an output {name!r} of shape {expected.shape}, got {[a.shape for a in found]}.")
+            raise ArtefactError(
+                f"Expected an output {name!r} of shape {expected.shape}, got {[a.shape for a in found]}."
+            )
         positions[name] = min(same, key=lambda i: relative_error(found[i], expected))
     return positions
 

@@ -22,11 +22,15 @@ class Variances(NamedTuple):
     height: float = 0.2
 
 
+DEFAULT_VARIANCES = Variances()
+
 # exp() of a wild offset must stay a finite box: e^4 = 55 times the default box.
 MAX_LOG_SCALE = 4.0
 
 
-def encode(boxes_xyxy: np.ndarray, default_cxcywh: np.ndarray, variances: Variances = Variances()) -> np.ndarray:
+def encode(
+    boxes_xyxy: np.ndarray, default_cxcywh: np.ndarray, variances: Variances = DEFAULT_VARIANCES
+) -> np.ndarray:
     """Offsets of boxes from their default boxes, both `(..., 4)`, to `(..., 4)`.
 
     Raises:
@@ -34,13 +38,17 @@ def encode(boxes_xyxy: np.ndarray, default_cxcywh: np.ndarray, variances: Varian
     """
     boxes = xyxy_to_cxcywh(check_boxes(boxes_xyxy))
     if boxes.size and boxes[..., 2:].min() <= 0:
-        raise ValueError(f"Expected boxes of positive width and height, got a side of {boxes[..., 2:].min()!r}.")
+        raise ValueError(
+            f"Expected boxes of positive width and height, got a side of {boxes[..., 2:].min()!r}."
+        )
     centre = (boxes[..., :2] - default_cxcywh[..., :2]) / default_cxcywh[..., 2:]
     scale = np.log(boxes[..., 2:] / default_cxcywh[..., 2:])
     return np.concatenate([centre, scale], -1) / np.asarray(variances, boxes.dtype)
 
 
-def decode(offsets: np.ndarray, default_cxcywh: np.ndarray, variances: Variances = Variances()) -> np.ndarray:
+def decode(
+    offsets: np.ndarray, default_cxcywh: np.ndarray, variances: Variances = DEFAULT_VARIANCES
+) -> np.ndarray:
     """Corners of the boxes that offsets describe, both `(..., 4)`, to `(..., 4)` in the default boxes' unit."""
     raw = check_boxes(offsets) * np.asarray(variances, offsets.dtype)
     centre = raw[..., :2] * default_cxcywh[..., 2:] + default_cxcywh[..., :2]

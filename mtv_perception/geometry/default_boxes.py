@@ -33,7 +33,9 @@ class DefaultBoxMap:
 
     def __post_init__(self) -> None:
         if min(self.grid_hw) < 1 or not self.shapes_wh or min(min(shape) for shape in self.shapes_wh) <= 0:
-            raise ValueError(f"Expected a positive grid and box shapes, got {self.grid_hw!r}, {self.shapes_wh!r}.")
+            raise ValueError(
+                f"Expected a positive grid and box shapes, got {self.grid_hw!r}, {self.shapes_wh!r}."
+            )
         if self.padding is not None and not 0 <= self.padding < 0.5:
             raise ValueError(f"Expected a padding in 0 .. 0.5, got {self.padding!r}.")
 
@@ -93,7 +95,9 @@ def _map_boxes(item: DefaultBoxMap, size_hw: tuple[int, int]) -> np.ndarray:
 def linear_scales(lowest: float, highest: float, count: int) -> tuple[float, ...]:
     """Scales spaced evenly, one a map (SSD section 2.2, equation 4)."""
     if count < 1 or not 0 < lowest <= highest:
-        raise ValueError(f"Expected count >= 1 and 0 < lowest <= highest, got {count!r}, {lowest!r}, {highest!r}.")
+        raise ValueError(
+            f"Expected count >= 1 and 0 < lowest <= highest, got {count!r}, {lowest!r}, {highest!r}."
+        )
     return tuple(float(scale) for scale in np.linspace(lowest, highest, count))
 
 
@@ -155,7 +159,9 @@ def pyramid_spec(
     maps = tuple(
         DefaultBoxMap(
             (int(grid[0]), int(grid[1])),
-            tuple((base * s * math.sqrt(r), base * s / math.sqrt(r)) for s in size_steps for r in aspect_ratios),
+            tuple(
+                (base * s * math.sqrt(r), base * s / math.sqrt(r)) for s in size_steps for r in aspect_ratios
+            ),
         )
         for grid, base in zip(grids_hw, base_sizes, strict=True)
     )

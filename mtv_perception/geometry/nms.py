@@ -7,7 +7,9 @@ import numpy as np
 from mtv_perception.geometry.boxes import box_areas, check_boxes
 
 
-def nms(boxes_xyxy: np.ndarray, scores: np.ndarray, iou_threshold: float, limit: int | None = None) -> np.ndarray:
+def nms(
+    boxes_xyxy: np.ndarray, scores: np.ndarray, iou_threshold: float, limit: int | None = None
+) -> np.ndarray:
     """Positions of the boxes kept, best score first.
 
     A box is dropped when a better one overlaps it with IoU > `iou_threshold`. Equal scores keep input order.

@@ -15,7 +15,9 @@ def _mobilenetv2(images: Any, config: NetworkConfig) -> dict[int, Any]:
 
 
 def _shufflenetv2(images: Any, config: NetworkConfig) -> dict[int, Any]:
-    return shufflenetv2_features(images, config.width, config.output_stride, config.extra_depthwise, config.residual)
+    return shufflenetv2_features(
+        images, config.width, config.output_stride, config.extra_depthwise, config.residual
+    )
 
 
 _BACKBONES = {"mobilenetv2": _mobilenetv2, "shufflenetv2": _shufflenetv2}

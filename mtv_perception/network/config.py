@@ -12,17 +12,21 @@ from mtv_perception.labels import LabelSet, labels_of
 class NetworkConfig:
     """What to build."""
 
-    preset: str = setting("warehouse", "Layout of the network.", choices=("warehouse", "warehouse-small", "reference"))
-    names: tuple[str, ...] = setting(LabelSet().names, "Class names by id, the background first.")
-    size_hw: tuple[int, int] = setting((480, 640), "Network input, pixels, multiples of 128 for the full pyramid.", low=32, high=4096)
-    backbone: str = setting(
-        "mobilenetv2", "Feature extractor.", choices=("mobilenetv2", "shufflenetv2")
+    preset: str = setting(
+        "warehouse", "Layout of the network.", choices=("warehouse", "warehouse-small", "reference")
     )
+    names: tuple[str, ...] = setting(LabelSet().names, "Class names by id, the background first.")
+    size_hw: tuple[int, int] = setting(
+        (480, 640), "Network input, pixels, multiples of 128 for the full pyramid.", low=32, high=4096
+    )
+    backbone: str = setting("mobilenetv2", "Feature extractor.", choices=("mobilenetv2", "shufflenetv2"))
     width: float = setting(1.0, "Channel multiplier of the backbone.", low=0.1, high=4.0)
     output_stride: int = setting(32, "32, or 16 with a dilated last stage.", low=16, high=32)
     extra_depthwise: bool = setting(False, "ShuffleNetV2: a depthwise convolution more in each unit.")
     residual: bool = setting(False, "ShuffleNetV2: residual connections in the units of stride 1.")
-    legacy_heads: bool = setting(False, "reference: batch norm and ReLU6 after the last head convolution, as the seeds had it.")
+    legacy_heads: bool = setting(
+        False, "reference: batch norm and ReLU6 after the last head convolution, as the seeds had it."
+    )
 
     @property
     def labels(self) -> LabelSet:

@@ -21,6 +21,7 @@ def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -
         feature: `[B, H, W, C]`, of fixed size.
         filters: channels of each branch and of the output.
         rates: atrous rates.
+        name: prefix of the layer names.
 
     Returns:
         `[B, H, W, filters]`.
@@ -38,7 +39,9 @@ def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -
     return relu6(batch_norm(x, f"{name}_project_bn"), f"{name}_project_relu")
 
 
-def decoder(context: Any, skip: Any, filters: int, skip_filters: int, classes: int, name: str = "decoder") -> Any:
+def decoder(
+    context: Any, skip: Any, filters: int, skip_filters: int, classes: int, name: str = "decoder"
+) -> Any:
     """Context brought to the skip's stride, joined with it, refined, and turned into logits.
 
     Args:
@@ -47,12 +50,15 @@ def decoder(context: Any, skip: Any, filters: int, skip_filters: int, classes: i
         filters: channels of the two separable refinements.
         skip_filters: channels the skip is reduced to.
         classes: output channels.
+        name: prefix of the layer names.
 
     Returns:
         `[B, H, W, classes]` logits.
     """
     if skip.shape[1] % context.shape[1] or skip.shape[2] % context.shape[2]:
-        raise ValueError(f"Expected a skip of a whole multiple of {context.shape[1:3]}, got {skip.shape[1:3]}.")
+        raise ValueError(
+            f"Expected a skip of a whole multiple of {context.shape[1:3]}, got {skip.shape[1:3]}."
+        )
     x = upsample(context, skip.shape[1] // context.shape[1], f"{name}_upsample")
     if skip_filters:
         skip = conv_bn_relu6(skip, skip_filters, 1, f"{name}_skip")

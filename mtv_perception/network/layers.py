@@ -52,7 +52,13 @@ def conv_bn_relu6(x: Any, filters: int, kernel: int, name: str, strides: int = 1
 
 
 def separable(
-    x: Any, filters: int, name: str, strides: int = 1, dilation: int = 1, activate: bool = True, inner: bool = True
+    x: Any,
+    filters: int,
+    name: str,
+    strides: int = 1,
+    dilation: int = 1,
+    activate: bool = True,
+    inner: bool = True,
 ) -> Any:
     """Depthwise 3x3 and pointwise 1x1, each with batch norm and ReLU6.
 

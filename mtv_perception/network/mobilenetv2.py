@@ -13,7 +13,15 @@ import keras
 from mtv_perception.network.layers import batch_norm, conv, depthwise, make_divisible, relu6
 
 # Expansion, output channels, repeats, stride of the first repeat (table 2).
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 
 FINEST_BY_STRIDE = {4: "block_2_add", 8: "block_5_add", 16: "block_12_add", 32: "block_16_project_BN"}
 """The last linear bottleneck at each stride: what a neck taps."""
@@ -30,7 +38,9 @@ def _inverted_residual(
         x = taps[f"{prefix}_expand_relu"] = relu6(x, f"{prefix}_expand_relu")
     x = batch_norm(depthwise(x, f"{prefix}_depthwise", strides, dilation), f"{prefix}_depthwise_BN")
     x = relu6(x, f"{prefix}_depthwise_relu")
-    x = taps[f"{prefix}_project_BN"] = batch_norm(conv(x, filters, 1, f"{prefix}_project"), f"{prefix}_project_BN")
+    x = taps[f"{prefix}_project_BN"] = batch_norm(
+        conv(x, filters, 1, f"{prefix}_project"), f"{prefix}_project_BN"
+    )
     if strides == 1 and inputs.shape[-1] == filters:
         x = taps[f"{prefix}_add"] = keras.layers.Add(name=f"{prefix}_add")([inputs, x])
     return x, taps
@@ -64,11 +74,15 @@ def mobilenetv2_features(
             if step > 1 and stride == output_stride:
                 step, dilation = 1, dilation * 2
             stride *= step
-            x, taps = _inverted_residual(x, index, expansion, make_divisible(channels * width), step, block_dilation)
+            x, taps = _inverted_residual(
+                x, index, expansion, make_divisible(channels * width), step, block_dilation
+            )
             features.update(taps)
             index += 1
     if include_top_conv:
-        x = batch_norm(conv(x, 1280 if width <= 1 else make_divisible(1280 * width), 1, "Conv_1"), "Conv_1_bn")
+        x = batch_norm(
+            conv(x, 1280 if width <= 1 else make_divisible(1280 * width), 1, "Conv_1"), "Conv_1_bn"
+        )
         features["out_relu"] = relu6(x, "out_relu")
     return features
 

@@ -41,7 +41,9 @@ _PRESETS: dict[str, Callable[[Any, NetworkConfig], tuple[Any, Any, Any, DefaultB
 def build_network(config: NetworkConfig) -> MultitaskNetwork:
     """Build the network a configuration describes, with fresh weights."""
     images = keras.Input((*config.size_hw, 3), name="images")
-    class_logits, box_offsets, segmentation_logits, default_boxes, scores = _PRESETS[config.preset](images, config)
+    class_logits, box_offsets, segmentation_logits, default_boxes, scores = _PRESETS[config.preset](
+        images, config
+    )
     outputs = {
         "class_logits": class_logits,
         "box_offsets": box_offsets,

@@ -13,7 +13,15 @@ import keras
 
 from mtv_perception.geometry.default_boxes import DefaultBoxSpec, linear_scales, ssd_spec
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.layers import batch_norm, conv, conv_bn_relu6, depthwise, relu6, separable, upsample
+from mtv_perception.network.layers import (
+    batch_norm,
+    conv,
+    conv_bn_relu6,
+    depthwise,
+    relu6,
+    separable,
+    upsample,
+)
 from mtv_perception.network.mobilenetv2 import mobilenetv2_features
 
 _PADDINGS = (0.025, 0.05, 0.075, 0.1)

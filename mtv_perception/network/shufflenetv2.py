@@ -48,14 +48,20 @@ def _unit(x: Any, name: str, dilation: int, extra_depthwise: bool, residual: boo
 
 def _down_unit(x: Any, channels: int, name: str, strides: int, dilation: int, extra_depthwise: bool) -> Any:
     half = channels // 2
-    short = batch_norm(depthwise(x, f"{name}_short_depthwise", strides, dilation), f"{name}_short_depthwise_bn")
+    short = batch_norm(
+        depthwise(x, f"{name}_short_depthwise", strides, dilation), f"{name}_short_depthwise_bn"
+    )
     short = conv_bn_relu6(short, half, 1, f"{name}_short_project")
     long = _branch(x, half, name, strides, dilation, extra_depthwise)
     return channel_shuffle(keras.layers.Concatenate(name=f"{name}_join")([short, long]), f"{name}_shuffle")
 
 
 def shufflenetv2_features(
-    images: Any, width: float = 1.0, output_stride: int = 32, extra_depthwise: bool = False, residual: bool = False
+    images: Any,
+    width: float = 1.0,
+    output_stride: int = 32,
+    extra_depthwise: bool = False,
+    residual: bool = False,
 ) -> dict[int, Any]:
     """Features of ShuffleNetV2 by nominal stride: 4 (stem), 8, 16, 32.
 
@@ -67,7 +73,9 @@ def shufflenetv2_features(
         residual: add each stride-1 branch's input to its output.
     """
     if width not in STAGE_CHANNELS:
-        raise ValueError(f"Expected a ShuffleNetV2 width of {', '.join(map(str, STAGE_CHANNELS))}, got {width!r}.")
+        raise ValueError(
+            f"Expected a ShuffleNetV2 width of {', '.join(map(str, STAGE_CHANNELS))}, got {width!r}."
+        )
     if output_stride not in (16, 32):
         raise ValueError(f"Expected an output stride of 16 or 32, got {output_stride!r}.")
     x = relu6(batch_norm(conv(images, _STEM_CHANNELS, 3, "stem", strides=2), "stem_bn"), "stem_relu")

@@ -15,7 +15,9 @@ import keras
 from mtv_perception.network.layers import batch_norm, depthwise, relu6
 
 
-def ssdlite_head(feature: Any, boxes_per_point: int, values: int, name: str, prior: float | None = None) -> Any:
+def ssdlite_head(
+    feature: Any, boxes_per_point: int, values: int, name: str, prior: float | None = None
+) -> Any:
     """One head on one map: `[B, H, W, C]` to `[B, H * W * boxes_per_point, values]`.
 
     Args:

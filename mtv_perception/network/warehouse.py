@@ -35,7 +35,9 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
         features: backbone features at strides 8, 16, 32.
         channels: of every level.
     """
-    lateral = {s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn") for s in (8, 16, 32)}
+    lateral = {
+        s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn") for s in (8, 16, 32)
+    }
     top = separable(relu6(lateral[32], "merge32_relu"), channels, "level32")
     levels = [top]
     for stride in (16, 8):

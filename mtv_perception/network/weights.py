@@ -18,7 +18,9 @@ LayerWeights = dict[str, list[np.ndarray]]
 """Arrays in the order a Keras layer keeps them, by layer name."""
 
 
-def set_layer_weights(model: keras.Model, weights: Mapping[str, list[np.ndarray]], prefix: str = "") -> list[str]:
+def set_layer_weights(
+    model: keras.Model, weights: Mapping[str, list[np.ndarray]], prefix: str = ""
+) -> list[str]:
     """Set every layer that `weights` names, and return the names set.
 
     Args:
@@ -39,7 +41,9 @@ def set_layer_weights(model: keras.Model, weights: Mapping[str, list[np.ndarray]
         layer.set_weights(weights[layer.name])
         done.append(layer.name)
     if not done:
-        raise WeightsError(f"Expected weights for layers like {model.layers[1].name!r}, got {sorted(weights)[:5]}.")
+        raise WeightsError(
+            f"Expected weights for layers like {model.layers[1].name!r}, got {sorted(weights)[:5]}."
+        )
     return done
 
 
@@ -61,11 +65,13 @@ def read_keras_weights(path: Path) -> LayerWeights:
             return {layer.name: layer.get_weights() for layer in model._flatten_layers() if layer.weights}
         return _read_h5(path)
     except (OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: expected a Keras .h5 or .keras file, could not read it: {error}") from error
+        raise WeightsError(
+            f"{path}: expected a Keras .h5 or .keras file, could not read it: {error}"
+        ) from error
 
 
 def _read_h5(path: Path) -> LayerWeights:
-    import h5py  # noqa: PLC0415 (comes with Keras; only this format needs it)
+    import h5py
 
     found: dict[str, dict[str, np.ndarray]] = {}
 
@@ -78,21 +84,21 @@ def _read_h5(path: Path) -> LayerWeights:
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    return {
-        layer: [arrays[name] for name in _ORDER if name in arrays] for layer, arrays in found.items()
-    }
+    return {layer: [arrays[name] for name in _ORDER if name in arrays] for layer, arrays in found.items()}
 
 
 def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
     """The constants of a frozen TensorFlow graph by node name; WeightsError when it is none."""
-    import tensorflow as tf  # noqa: PLC0415 (only this importer needs TensorFlow's graph format)
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())
     except (OSError, DecodeError) as error:
-        raise WeightsError(f"{path}: expected a frozen TensorFlow graph, could not read it: {error}") from error
+        raise WeightsError(
+            f"{path}: expected a frozen TensorFlow graph, could not read it: {error}"
+        ) from error
     return {
         node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"
     }

@@ -24,7 +24,12 @@ def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
     if msgtype == COMPRESSED:
         return decode_compressed(message.data)
     return decode_raw(
-        message.data, message.height, message.width, message.step, message.encoding, bool(message.is_bigendian)
+        message.data,
+        message.height,
+        message.width,
+        message.step,
+        message.encoding,
+        bool(message.is_bigendian),
     )
 
 

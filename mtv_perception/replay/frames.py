@@ -45,7 +45,9 @@ def _video(path: Path, rate: float) -> Iterator[Frame]:
             good, image = capture.read()
             if not good:
                 break
-            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index * period), "", f"{path.name}#{index}")
+            yield Frame(
+                cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index * period), "", f"{path.name}#{index}"
+            )
             index += 1
         if not index:
             raise ReplayError(f"{path}: expected frames in the video, got none.")
@@ -73,7 +75,7 @@ def _single(path: Path, rate: float) -> Iterator[Frame]:
 
 
 def _bag(path: Path, rate: float) -> Iterator[Frame]:
-    from mtv_perception.replay.bags import bag_frames  # noqa: PLC0415 (rosbags is an optional dependency)
+    from mtv_perception.replay.bags import bag_frames
 
     yield from bag_frames(path)
 

@@ -23,7 +23,9 @@ def definition_files(package: str) -> list[Path]:
         files = sorted(folder.glob("*.msg"))
         if files:
             return files
-    raise ReplayError(f"Expected message definitions of {package} in the source tree or a ROS prefix, found none.")
+    raise ReplayError(
+        f"Expected message definitions of {package} in the source tree or a ROS prefix, found none."
+    )
 
 
 @cache

@@ -29,7 +29,9 @@ class BagWriter:
         if folder.exists():
             foreign = [item.name for item in folder.iterdir() if item.suffix not in _BAG_SUFFIXES]
             if not replace or foreign:
-                raise ReplayError(f"{folder}: expected no such folder, found one {'with ' + foreign[0] if foreign else ''}.")
+                raise ReplayError(
+                    f"{folder}: expected no such folder, found one {'with ' + foreign[0] if foreign else ''}."
+                )
             shutil.rmtree(folder)
         self._writer = Writer(folder, version=_METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._connections: dict[str, Connection] = {}

@@ -47,7 +47,9 @@ class Camera:
         submit: called with the camera's name and an image message, in the executor's thread.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, config: NodeConfig, submit: Callable[[str, Any], None]) -> None:
+    def __init__(
+        self, node: LifecycleNode, name: str, config: NodeConfig, submit: Callable[[str, Any], None]
+    ) -> None:
         self.name = name
         prefix = f"{name}/" if name else ""
         self.outputs = CameraOutputs(node, prefix, config)
@@ -61,7 +63,9 @@ class Camera:
         qos = newest_only(config.image_reliability)
         self._subscriptions = [node.create_subscription(kind, prefix + topic, self._receive, qos)]
         if config.camera_info:
-            self._subscriptions.append(node.create_subscription(CameraInfo, f"{prefix}camera_info", self._keep_info, qos))
+            self._subscriptions.append(
+                node.create_subscription(CameraInfo, f"{prefix}camera_info", self._keep_info, qos)
+            )
         self._node, self._submit = node, submit
 
     def configure(self, config: NodeConfig) -> None:

@@ -13,29 +13,56 @@ class NodeConfig:
     """Topics, timing and behaviour of the node. Flat, so that every field is one ROS parameter."""
 
     model: str = setting("warehouse", "Model folder, or the name of one that comes with the package.")
-    autostart: bool = setting(True, "Configure and activate at start, without a lifecycle manager.", read_only=True)
+    autostart: bool = setting(
+        True, "Configure and activate at start, without a lifecycle manager.", read_only=True
+    )
     cameras: tuple[str, ...] = setting(
-        (), "Names of several cameras: each has its topics under its name. Empty: one camera, topics without a prefix.",
+        (),
+        "Names of several cameras: each has its topics under its name. Empty: one camera, topics without a prefix.",
         read_only=True,
     )
     transport: str = setting(
-        "raw", "Form of the input: sensor_msgs/Image on `image`, or CompressedImage on `image/compressed`.",
-        choices=("raw", "compressed"), read_only=True,
+        "raw",
+        "Form of the input: sensor_msgs/Image on `image`, or CompressedImage on `image/compressed`.",
+        choices=("raw", "compressed"),
+        read_only=True,
     )
     image_reliability: str = setting(
-        "best_effort", "Quality of service of the image subscription.", choices=("best_effort", "reliable"), read_only=True
+        "best_effort",
+        "Quality of service of the image subscription.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
     )
     mask_reliability: str = setting(
-        "best_effort", "Quality of service of the mask and picture topics.", choices=("best_effort", "reliable"), read_only=True
+        "best_effort",
+        "Quality of service of the mask and picture topics.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
     )
-    camera_info: bool = setting(False, "Subscribe to `camera_info` and publish it, scaled, beside the mask.", read_only=True)
+    camera_info: bool = setting(
+        False, "Subscribe to `camera_info` and publish it, scaled, beside the mask.", read_only=True
+    )
     class_id_as: str = setting("id", "What ObjectHypothesis.class_id holds.", choices=("id", "name"))
     publish_mask: bool = setting(True, "Publish segmentation/mask while someone subscribes.")
     publish_confidence: bool = setting(True, "Publish segmentation/confidence while someone subscribes.")
-    max_age: float = setting(0.0, "Images older than this (s, by their stamp) are counted as stale and not processed; 0: never.", low=0.0, high=3600.0)
-    time_jump: float = setting(1.0, "A stamp further back than this (s) is a new timeline (a bag loop), not an image out of order.", low=0.0, high=3600.0)
-    camera_timeout: float = setting(2.0, "Without an image for this long (s) diagnostics report an error.", low=0.05, high=3600.0)
-    network_timeout: float = setting(5.0, "A frame in work for longer than this (s) is reported as a hung network.", low=0.1, high=3600.0)
+    max_age: float = setting(
+        0.0,
+        "Images older than this (s, by their stamp) are counted as stale and not processed; 0: never.",
+        low=0.0,
+        high=3600.0,
+    )
+    time_jump: float = setting(
+        1.0,
+        "A stamp further back than this (s) is a new timeline (a bag loop), not an image out of order.",
+        low=0.0,
+        high=3600.0,
+    )
+    camera_timeout: float = setting(
+        2.0, "Without an image for this long (s) diagnostics report an error.", low=0.05, high=3600.0
+    )
+    network_timeout: float = setting(
+        5.0, "A frame in work for longer than this (s) is reported as a hung network.", low=0.1, high=3600.0
+    )
 
 
 @dataclass(frozen=True)

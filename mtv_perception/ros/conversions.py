@@ -36,7 +36,12 @@ def stamp_ns(header: Header) -> int:
 def image_to_rgb(message: Image) -> np.ndarray:
     """The pixels of a raw image as `(H, W, 3)` uint8 RGB; ImageError when they are not what the fields say."""
     return decode_raw(
-        message.data, message.height, message.width, message.step, message.encoding, bool(message.is_bigendian)
+        message.data,
+        message.height,
+        message.width,
+        message.step,
+        message.encoding,
+        bool(message.is_bigendian),
     )
 
 
@@ -59,7 +64,9 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     height, width = pixels.shape[:2]
     if pixels.dtype != np.uint8 or pixels.size != height * width * _CHANNELS[encoding]:
         raise ValueError(f"Expected uint8 pixels of {encoding}, got {pixels.dtype} of shape {pixels.shape}.")
-    message = Image(header=header, height=height, width=width, encoding=encoding, step=width * _CHANNELS[encoding])
+    message = Image(
+        header=header, height=height, width=width, encoding=encoding, step=width * _CHANNELS[encoding]
+    )
     message.data = byte_array(np.ascontiguousarray(pixels))
     return message
 
@@ -71,7 +78,9 @@ def byte_array(pixels: np.ndarray) -> array.array[int]:
     return data
 
 
-def detection_array(found: Detections, labels: LabelSet, header: Header, class_id_as: str = "id") -> Detection2DArray:
+def detection_array(
+    found: Detections, labels: LabelSet, header: Header, class_id_as: str = "id"
+) -> Detection2DArray:
     """Detections in source pixels as a message; every detection carries the image's header.
 
     Args:
@@ -81,7 +90,9 @@ def detection_array(found: Detections, labels: LabelSet, header: Header, class_i
         class_id_as: "id" for the numeric id as text, "name" for the class name.
     """
     message = Detection2DArray(header=header)
-    for box, score, class_id in zip(found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True):
+    for box, score, class_id in zip(
+        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+    ):
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = labels.names[class_id] if class_id_as == "name" else str(class_id)
         hypothesis.hypothesis.score = score

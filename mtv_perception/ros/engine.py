@@ -29,7 +29,10 @@ def load_perceiver(model: str, config: PerceiverConfig) -> Perceiver:
     grey = np.full((height, width, 3), 127, np.uint8)
     for _ in range(_WARM_UP_RUNS):
         result = perceiver(grey)
-    if not np.isfinite(result.detections.boxes_xyxy).all() or result.segmentation.class_ids.shape != (height, width):
+    if not np.isfinite(result.detections.boxes_xyxy).all() or result.segmentation.class_ids.shape != (
+        height,
+        width,
+    ):
         raise ArtefactError(f"{model}: self-test failed: expected finite boxes and a {height}x{width} mask.")
     return perceiver
 

@@ -100,11 +100,13 @@ class ImageReplayNode(Node):
             _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
             return CompressedImage(header=header, format="jpeg", data=byte_array(coded))
         code = _ENCODE[self._encoding]
-        return image_message(image_rgb if code is None else cv2.cvtColor(image_rgb, code), self._encoding, header)
+        return image_message(
+            image_rgb if code is None else cv2.cvtColor(image_rgb, code), self._encoding, header
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """`image_replay_node`."""
-    from mtv_perception.ros.main import spin  # noqa: PLC0415
+    from mtv_perception.ros.main import spin
 
     return spin(ImageReplayNode, args)

@@ -12,7 +12,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 
-def spin(make_node: Callable[[], Node], args: Sequence[str] | None = None, ready: Callable[[Any], None] | None = None) -> int:
+def spin(
+    make_node: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    ready: Callable[[Any], None] | None = None,
+) -> int:
     """Run a node until it is told to stop.
 
     A MultiThreadedExecutor starves the inference thread, so there is one thread for callbacks and the node's own for
@@ -57,7 +61,7 @@ def spin(make_node: Callable[[], Node], args: Sequence[str] | None = None, ready
 
 def perception_main(args: Sequence[str] | None = None) -> int:
     """`perception_node`."""
-    from mtv_perception.ros.node import PerceptionNode  # noqa: PLC0415
+    from mtv_perception.ros.node import PerceptionNode
 
     def autostart(node: PerceptionNode) -> None:
         if node.get_parameter("autostart").value:

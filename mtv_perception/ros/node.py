@@ -186,7 +186,10 @@ class PerceptionNode(LifecycleNode):
             self._worker.discard()
         for camera in self._cameras.values():
             camera.received_at = time.monotonic()
-        response.success, response.message = True, "enabled" if self._enabled else "disabled: nothing is published"
+        response.success, response.message = (
+            True,
+            "enabled" if self._enabled else "disabled: nothing is published",
+        )
         return response
 
     def _reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -240,7 +243,10 @@ class PerceptionNode(LifecycleNode):
         if not (self._active and worker and engine and settings):
             statuses = [make_status(name, "", DiagnosticStatus.WARN, self._problem, {})]
         else:
-            statuses = [self._camera_diagnosis(name, camera, settings, worker, engine.perceiver.spec.model_id) for camera in self._cameras.values()]
+            statuses = [
+                self._camera_diagnosis(name, camera, settings, worker, engine.perceiver.spec.model_id)
+                for camera in self._cameras.values()
+            ]
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), statuses))
 
     def _camera_diagnosis(
@@ -257,6 +263,4 @@ class PerceptionNode(LifecycleNode):
             fault = f"last image failed: {camera.last_error}"
         warning = self._problem if self._enabled else "disabled by ~/set_enabled"
         title = f"{name}: {camera.name}" if camera.name else name
-        return camera_status(
-            title, model_id, worker.counters[camera.name], camera.latency, fault, warning
-        )
+        return camera_status(title, model_id, worker.counters[camera.name], camera.latency, fault, warning)

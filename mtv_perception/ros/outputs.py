@@ -26,7 +26,9 @@ from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
 RELIABILITY = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
+)
 
 
 def newest_only(reliability: str) -> QoSProfile:
@@ -93,7 +95,9 @@ class CameraOutputs:
         Detections go first: whoever acts on them should not wait for the pictures.
         """
         config, publishers, pixels = self._config, self._publishers, result.segmentation
-        publishers["detections"].publish(detection_array(result.detections, labels, header, config.class_id_as))
+        publishers["detections"].publish(
+            detection_array(result.detections, labels, header, config.class_id_as)
+        )
         if config.publish_mask and self.wanted("mask"):
             publishers["mask"].publish(image_message(pixels.class_ids, "mono8", header))
         if config.publish_confidence and self.wanted("confidence"):

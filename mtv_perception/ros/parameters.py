@@ -8,7 +8,11 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterException, InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidParameterException,
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -29,9 +33,13 @@ def _descriptor(item: Field[Any], hint: Any) -> ParameterDescriptor:
         descriptor.additional_constraints = "one of " + ", ".join(rule.choices)
     if rule.low is not None and rule.high is not None:
         if hint is float:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=float(rule.low), to_value=float(rule.high))]
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(rule.low), to_value=float(rule.high))
+            ]
         elif hint is int:
-            descriptor.integer_range = [IntegerRange(from_value=int(rule.low), to_value=int(rule.high), step=1)]
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(rule.low), to_value=int(rule.high), step=1)
+            ]
     return descriptor
 
 
@@ -99,5 +107,5 @@ def _settings(values: Mapping[str, Any]) -> Settings:
 
 
 def _plain(value: Any) -> Any:
-    """rclpy gives arrays as array.array or tuples, and an empty list as a list of bytes."""
+    """Rclpy gives arrays as array.array or tuples, and an empty list as a list of bytes."""
     return list(value) if not isinstance(value, (str, bool, int, float, type(None))) else value

@@ -12,7 +12,6 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.msg import PerceptionStatus
-
 from mtv_perception.replay.writer import BagWriter
 from mtv_perception.ros.outputs import LATCHED, newest_only
 
@@ -65,6 +64,6 @@ class RecorderNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """`recorder_node`."""
-    from mtv_perception.ros.main import spin  # noqa: PLC0415
+    from mtv_perception.ros.main import spin
 
     return spin(RecorderNode, args)

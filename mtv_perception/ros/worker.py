@@ -13,7 +13,7 @@ F = TypeVar("F")
 
 @dataclass
 class Counters:
-    """What became of the images of one camera: received = processed + dropped + stale + failed + at most one waiting."""
+    """What became of one camera's images: received = processed + dropped + stale + failed + those in hand."""
 
     received: int = 0
     processed: int = 0

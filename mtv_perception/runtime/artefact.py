@@ -43,7 +43,9 @@ class ModelSpec:
     precision: str = setting("float32", "Number format.", choices=("float32", "float16", "int8"))
     outputs: dict[str, int] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
-    iou_threshold: float = setting(0.5, "Overlap above which the weaker of two boxes of a class is dropped.", low=0, high=1)
+    iou_threshold: float = setting(
+        0.5, "Overlap above which the weaker of two boxes of a class is dropped.", low=0, high=1
+    )
     sha256: str = ""
     training_data: str = ""
     licence: str = ""
@@ -52,7 +54,9 @@ class ModelSpec:
     def __post_init__(self) -> None:
         for name, value in self.thresholds.items():
             if name not in self.classes[1:] or not 0 < value < 1:
-                raise ValueError(f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, got {name}: {value!r}.")
+                raise ValueError(
+                    f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, got {name}: {value!r}."
+                )
 
     @property
     def labels(self) -> LabelSet:
@@ -117,7 +121,9 @@ def load_artefact(folder: Path | str) -> Artefact:
     """
     folder = Path(folder)
     if not (folder / SPEC_FILE).is_file():
-        raise ArtefactError(f"{folder}: expected a model folder with {SPEC_FILE} and {MODEL_FILE}, found no {SPEC_FILE}.")
+        raise ArtefactError(
+            f"{folder}: expected a model folder with {SPEC_FILE} and {MODEL_FILE}, found no {SPEC_FILE}."
+        )
     try:
         values = read_yaml(folder / SPEC_FILE)
         found = values.get("format") if isinstance(values, dict) else None
@@ -139,7 +145,9 @@ def load_artefact(folder: Path | str) -> Artefact:
 def _read_model(path: Path) -> bytes:
     try:
         if path.stat().st_size > _LARGEST_MODEL_BYTES:
-            raise ArtefactError(f"{path}: expected at most {_LARGEST_MODEL_BYTES} bytes, got {path.stat().st_size}.")
+            raise ArtefactError(
+                f"{path}: expected at most {_LARGEST_MODEL_BYTES} bytes, got {path.stat().st_size}."
+            )
         return path.read_bytes()
     except OSError as error:
         raise ArtefactError(f"{path}: can't be read: {error}") from error

@@ -28,7 +28,11 @@ def sigmoid_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int)
     # One comparison over the whole tensor in its own number format; everything after touches survivors only.
     lowest = class_logits.stored(float(logit_thresholds.min()))
     if class_logits.is_quantised:
-        index = np.flatnonzero(flat >= np.int8(np.clip(lowest, -128, 127))) if lowest <= 127 else np.empty(0, np.int64)
+        index = (
+            np.flatnonzero(flat >= np.int8(np.clip(lowest, -128, 127)))
+            if lowest <= 127
+            else np.empty(0, np.int64)
+        )
     else:
         index = np.flatnonzero(flat >= np.float32(lowest))
     columns = index % len(thresholds)

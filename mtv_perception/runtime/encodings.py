@@ -45,7 +45,9 @@ def _bayer(code: int) -> _Convert:
     """Colour-filter mosaic; a border of one repeated pair lets tiny and odd images through."""
 
     def convert(pixels: np.ndarray) -> np.ndarray:
-        padded = cv2.copyMakeBorder(pixels, 2, 2, 2, 2, cv2.BORDER_REFLECT_101 if min(pixels.shape) > 2 else cv2.BORDER_REPLICATE)
+        padded = cv2.copyMakeBorder(
+            pixels, 2, 2, 2, 2, cv2.BORDER_REFLECT_101 if min(pixels.shape) > 2 else cv2.BORDER_REPLICATE
+        )
         return cv2.cvtColor(padded, code)[2:-2, 2:-2]
 
     return convert
@@ -88,7 +90,9 @@ ENCODINGS = tuple(_ENCODINGS)
 """The encodings that can be read."""
 
 
-def decode_raw(data: Any, height: int, width: int, step: int, encoding: str, is_bigendian: bool) -> np.ndarray:
+def decode_raw(
+    data: Any, height: int, width: int, step: int, encoding: str, is_bigendian: bool
+) -> np.ndarray:
     """The pixels of a raw image message as RGB.
 
     Args:
@@ -113,11 +117,15 @@ def decode_raw(data: Any, height: int, width: int, step: int, encoding: str, is_
     row_bytes = width * channels * size
     step = step or row_bytes
     if step < row_bytes:
-        raise ImageError(f"Expected a step of at least {row_bytes} for {width} pixels of {encoding}, got {step}.")
+        raise ImageError(
+            f"Expected a step of at least {row_bytes} for {width} pixels of {encoding}, got {step}."
+        )
     buffer = np.frombuffer(data, np.uint8)
     needed = step * (height - 1) + row_bytes
     if buffer.size < needed:
-        raise ImageError(f"Expected at least {needed} bytes for {width}x{height} {encoding}, got {buffer.size}.")
+        raise ImageError(
+            f"Expected at least {needed} bytes for {width}x{height} {encoding}, got {buffer.size}."
+        )
     rows = np.lib.stride_tricks.as_strided(buffer, (height, row_bytes), (step, 1), writeable=False)
     if size == 2:
         # An unaligned or padded row is copied before it is read as 16-bit numbers.
@@ -139,9 +147,13 @@ def decode_compressed(data: Any) -> np.ndarray:
     try:
         image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
-        raise ImageError(f"Expected a compressed image, could not decode {buffer.size} bytes: {error.err}") from error
+        raise ImageError(
+            f"Expected a compressed image, could not decode {buffer.size} bytes: {error.err}"
+        ) from error
     if image is None:
         raise ImageError(f"Expected a compressed image, could not decode {buffer.size} bytes.")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError(f"Expected an image of 1 to {MAX_PIXELS} pixels, got {image.shape[1]}x{image.shape[0]}.")
+        raise ImageError(
+            f"Expected an image of 1 to {MAX_PIXELS} pixels, got {image.shape[1]}x{image.shape[0]}."
+        )
     return image

@@ -33,7 +33,7 @@ class LiteRtBackend:
         expected: Mapping[str, tuple[int | None, ...]],
         num_threads: int,
     ) -> None:
-        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (0.2 s that reading an artefact need not pay)
+        from ai_edge_litert.interpreter import Interpreter
 
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
@@ -42,7 +42,9 @@ class LiteRtBackend:
             raise ArtefactError(f"Expected a LiteRT model, could not load it: {error}") from error
         self._input = self._find_input(size_hw)
         details = self._interpreter.get_output_details()
-        self._outputs = {name: self._find_output(details, name, outputs, shape) for name, shape in expected.items()}
+        self._outputs = {
+            name: self._find_output(details, name, outputs, shape) for name, shape in expected.items()
+        }
 
     def input_view(self) -> np.ndarray:
         """The network's own input memory, `(H, W, 3)` uint8 RGB; drop it before `run`."""
@@ -73,7 +75,9 @@ class LiteRtBackend:
     ) -> dict[str, Any]:
         position = outputs.get(name, -1)
         if not 0 <= position < len(details):
-            raise ArtefactError(f"Expected the position of output {name!r} in 0 .. {len(details) - 1}, got {position!r}.")
+            raise ArtefactError(
+                f"Expected the position of output {name!r} in 0 .. {len(details) - 1}, got {position!r}."
+            )
         shape = tuple(details[position]["shape"].tolist())[1:]
         fits = len(shape) == len(expected) and all(
             e in (None, s) for s, e in zip(shape, expected, strict=True)

@@ -28,4 +28,6 @@ def find_model(name: str) -> Path:
             if (folder / name / "model.yaml").is_file():
                 return folder / name
     known = sorted({item.parent.name for folder in model_folders() for item in folder.glob("*/model.yaml")})
-    raise ArtefactError(f"Expected a model folder or one of {', '.join(known) or 'no installed model'}, got {name!r}.")
+    raise ArtefactError(
+        f"Expected a model folder or one of {', '.join(known) or 'no installed model'}, got {name!r}."
+    )

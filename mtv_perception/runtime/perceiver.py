@@ -28,25 +28,34 @@ class PerceiverConfig:
     """What the user may choose about results."""
 
     score_threshold: float = setting(
-        -1.0, "Lowest score of a detection; negative takes the model's own threshold of each class.", low=-1.0, high=1.0
+        -1.0,
+        "Lowest score of a detection; negative takes the model's own threshold of each class.",
+        low=-1.0,
+        high=1.0,
     )
     class_score_thresholds: tuple[str, ...] = setting(
         (), "Thresholds for single classes, each 'name=value'; they win over score_threshold."
     )
     iou_threshold: float = setting(
-        -1.0, "Overlap (IoU) above which the weaker of two boxes of a class is dropped; negative takes the model's own.",
-        low=-1.0, high=1.0,
+        -1.0,
+        "Overlap (IoU) above which the weaker of two boxes of a class is dropped; negative takes the model's own.",
+        low=-1.0,
+        high=1.0,
     )
     max_detections: int = setting(100, "Most detections in an image.", low=1, high=1000)
     max_per_class: int = setting(50, "Most detections of one class in an image.", low=1, high=1000)
     max_candidates: int = setting(1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000)
-    mask_threshold: float = setting(0.0, "Confidence below which a pixel is unlabelled (255).", low=0.0, high=1.0)
+    mask_threshold: float = setting(
+        0.0, "Confidence below which a pixel is unlabelled (255).", low=0.0, high=1.0
+    )
     mask_size: str = setting(
-        "source", "Size of the mask: of the source image, or of the image inside the network input.",
+        "source",
+        "Size of the mask: of the source image, or of the image inside the network input.",
         choices=("source", "network"),
     )
     suppress_absent: tuple[str, ...] = setting(
-        (), "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot."
+        (),
+        "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot.",
     )
     num_threads: int = setting(2, "CPU threads of the network.", low=1, high=64, read_only=True)
 
@@ -138,7 +147,12 @@ class Perceiver:
         Raises:
             ImageError: of another shape or dtype, or empty.
         """
-        if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8 or not image_rgb.size:
+        if (
+            image_rgb.ndim != 3
+            or image_rgb.shape[2] != 3
+            or image_rgb.dtype != np.uint8
+            or not image_rgb.size
+        ):
             raise ImageError(f"Expected an image (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}.")
         start = time.perf_counter()
         letterbox = Letterbox.fit((image_rgb.shape[0], image_rgb.shape[1]), self.spec.size_hw)

@@ -21,7 +21,9 @@ class LossConfig:
     classes: str = setting("focal", "Loss of class logits.", choices=("focal", "mined_softmax"))
     boxes: str = setting("giou", "Loss of box offsets.", choices=("smooth_l1", "giou", "ciou"))
     segmentation: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})
-    class_weights: tuple[float, ...] = setting((1.0, 2.0, 2.0, 1.5), "Weight of each class, background first, in segmentation.", low=0)
+    class_weights: tuple[float, ...] = setting(
+        (1.0, 2.0, 2.0, 1.5), "Weight of each class, background first, in segmentation.", low=0
+    )
     weighting: str = setting("fixed", "How tasks are balanced.", choices=WEIGHTINGS)
     task_weights: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
 
@@ -35,7 +37,12 @@ class OptimiserConfig:
     warmup: int = setting(200, "Steps of linear warm-up.", low=0)
     weight_decay: float = setting(1e-4, "Decoupled weight decay (not on biases and norms).", low=0, high=1)
     clip_norm: float = setting(10.0, "Largest global gradient norm; 0 for none.", low=0)
-    ema: float = setting(0.998, "Decay of the averaged weights that are evaluated and exported; 0 for none.", low=0, high=0.99999)
+    ema: float = setting(
+        0.998,
+        "Decay of the averaged weights that are evaluated and exported; 0 for none.",
+        low=0,
+        high=0.99999,
+    )
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,13 @@ class TrainConfig:
     """A run."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    pretrained: str = setting("", "Backbone weights: a .h5, .keras or .pb file, the name of an installed package that carries one, or nothing.")
-    initial: str = setting("", "A run folder or checkpoint whose averaged weights to begin with (another input size is fine).")
+    pretrained: str = setting(
+        "",
+        "Backbone weights: a .h5, .keras or .pb file, the name of an installed package that carries one, or nothing.",
+    )
+    initial: str = setting(
+        "", "A run folder or checkpoint whose averaged weights to begin with (another input size is fine)."
+    )
     train: tuple[DatasetConfig, ...] = ()
     validation: tuple[DatasetConfig, ...] = ()
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -55,10 +67,20 @@ class TrainConfig:
     steps: int = setting(2000, "Length of the run.", low=1)
     validate_every: int = setting(500, "Steps between validations.", low=1)
     checkpoint_every: int = setting(100, "Steps between checkpoints.", low=1)
-    monitor: tuple[str, ...] = setting(("map", "miou"), "Validation figures whose mean picks the best checkpoint.")
-    freeze_norms: str = setting("none", "Batch norms that keep their statistics.", choices=("none", "backbone", "all"))
-    freeze: tuple[str, ...] = setting((), "Layers, by the beginning of their name, that are not trained at all.")
-    mixed_precision: str = setting("float32", "Number format of the layers; half formats pay on GPUs.", choices=("float32", "mixed_float16", "mixed_bfloat16"))
+    monitor: tuple[str, ...] = setting(
+        ("map", "miou"), "Validation figures whose mean picks the best checkpoint."
+    )
+    freeze_norms: str = setting(
+        "none", "Batch norms that keep their statistics.", choices=("none", "backbone", "all")
+    )
+    freeze: tuple[str, ...] = setting(
+        (), "Layers, by the beginning of their name, that are not trained at all."
+    )
+    mixed_precision: str = setting(
+        "float32",
+        "Number format of the layers; half formats pay on GPUs.",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+    )
     devices: int = setting(0, "Devices to spread a batch over; 0 takes every GPU, or one CPU.", low=0)
     workers: int = setting(2, "Images prepared at once.", low=1)
     seed: int = setting(1, "Of everything random.", low=0)

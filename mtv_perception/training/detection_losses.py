@@ -49,7 +49,11 @@ def positives(classes: tf.Tensor) -> tf.Tensor:
 
 
 def mined_softmax_loss(
-    logits: tf.Tensor, classes: tf.Tensor, known: tf.Tensor, negatives_per_positive: float = 3.0, at_least: int = 8
+    logits: tf.Tensor,
+    classes: tf.Tensor,
+    known: tf.Tensor,
+    negatives_per_positive: float = 3.0,
+    at_least: int = 8,
 ) -> tf.Tensor:
     """Softmax cross-entropy with the hardest negatives of each image.
 
@@ -106,7 +110,9 @@ def encode_boxes(boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf
     return tf.concat([shift, tf.math.log(size / default_cxcywh[..., 2:])], -1) / variances
 
 
-def smooth_l1(offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
+def smooth_l1(
+    offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor
+) -> tf.Tensor:
     """Smooth-L1 of the offsets, summed over the four, `[P]` (Girshick 2015, Fast R-CNN, equation 3)."""
     error = tf.abs(offsets - encode_boxes(boxes_xyxy, default_cxcywh, variances))
     return tf.reduce_sum(tf.where(error < 1, 0.5 * error * error, error - 0.5), -1)
@@ -122,14 +128,18 @@ def _overlap(a: tf.Tensor, b: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tenso
     return shared / (union + _EPSILON), union, hull
 
 
-def giou(offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
+def giou(
+    offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor
+) -> tf.Tensor:
     """1 - GIoU of the decoded boxes, `[P]` (Rezatofighi et al. 2019, algorithm 1)."""
     iou, union, hull = _overlap(decode_boxes(offsets, default_cxcywh, variances), boxes_xyxy)
     hull_area = hull[..., 0] * hull[..., 1]
     return 1 - iou + (hull_area - union) / (hull_area + _EPSILON)
 
 
-def ciou(offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor) -> tf.Tensor:
+def ciou(
+    offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor
+) -> tf.Tensor:
     """1 - CIoU of the decoded boxes, `[P]` (Zheng et al. 2020, "Distance-IoU Loss", equation 10)."""
     boxes = decode_boxes(offsets, default_cxcywh, variances)
     iou, _, hull = _overlap(boxes, boxes_xyxy)

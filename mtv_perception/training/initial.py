@@ -51,7 +51,9 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
     weights = network.model.weights
     expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
     if expected != found:
-        raise WeightsError(f"{path}: expected the weights of preset {network.config.preset!r}, got another network's.")
+        raise WeightsError(
+            f"{path}: expected the weights of preset {network.config.preset!r}, got another network's."
+        )
     for weight, array in zip(weights, arrays, strict=True):
         weight.assign(array)
 

@@ -24,7 +24,9 @@ def cross_entropy(
     classes = tf.cast(mask, tf.int32)
     loss = partial_cross_entropy(logits, classes, tf.bitwise.bitwise_or(tf.cast(mask_known, tf.int32), 1))
     valid = classes < count
-    weight = tf.where(valid, tf.gather(tf.constant(class_weights, tf.float32), tf.minimum(classes, count - 1)), 0.0)
+    weight = tf.where(
+        valid, tf.gather(tf.constant(class_weights, tf.float32), tf.minimum(classes, count - 1)), 0.0
+    )
     return tf.reduce_sum(weight * loss) / tf.maximum(tf.reduce_sum(weight), 1.0)
 
 
@@ -43,7 +45,9 @@ def _shares(
     return tf.reshape(tf.nn.softmax(logits), [-1, count]), truth, valid
 
 
-def _dice(shares: tuple[tf.Tensor, tf.Tensor, tf.Tensor], class_weights: Sequence[float], power: int) -> tf.Tensor:
+def _dice(
+    shares: tuple[tf.Tensor, tf.Tensor, tf.Tensor], class_weights: Sequence[float], power: int
+) -> tf.Tensor:
     probability, truth, valid = shares
     shared = tf.reduce_sum(valid * probability * truth, 0)
     total = tf.reduce_sum(valid * (probability**power + truth**power), 0)
@@ -52,7 +56,9 @@ def _dice(shares: tuple[tf.Tensor, tf.Tensor, tf.Tensor], class_weights: Sequenc
     return tf.reduce_sum(weights * (1 - dice)) / tf.maximum(tf.reduce_sum(weights), 1e-6)
 
 
-def dice(logits: tf.Tensor, mask: tf.Tensor, mask_known: tf.Tensor, class_weights: Sequence[float]) -> tf.Tensor:
+def dice(
+    logits: tf.Tensor, mask: tf.Tensor, mask_known: tf.Tensor, class_weights: Sequence[float]
+) -> tf.Tensor:
     """1 - Dice over the batch, weighted over classes (Milletari et al. 2016 with linear terms below)."""
     return _dice(_shares(logits, mask, mask_known), class_weights, 1)
 
@@ -77,7 +83,9 @@ def lovasz_softmax(
         order = tf.argsort(error, direction="DESCENDING")
         losses.append(tf.tensordot(tf.gather(error, order), _jaccard_gradient(tf.gather(target, order)), 1))
         weights.append(weight * tf.cast(tf.reduce_sum(target) > 0, tf.float32))
-    return tf.reduce_sum(tf.stack(losses) * tf.stack(weights)) / tf.maximum(tf.reduce_sum(tf.stack(weights)), 1e-6)
+    return tf.reduce_sum(tf.stack(losses) * tf.stack(weights)) / tf.maximum(
+        tf.reduce_sum(tf.stack(weights)), 1e-6
+    )
 
 
 def _jaccard_gradient(target: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,9 @@ Variables = Mapping[str, Sequence[Any]]
 
 def save_state(path: Path, variables: Variables, step: int) -> None:
     """Write groups of variables and the step; an interrupted write leaves the old file."""
-    arrays = {f"{group}/{i}": np.asarray(v) for group, items in variables.items() for i, v in enumerate(items)}
+    arrays = {
+        f"{group}/{i}": np.asarray(v) for group, items in variables.items() for i, v in enumerate(items)
+    }
     temporary = path.with_suffix(".tmp.npz")
     np.savez(temporary, step=np.int64(step), **arrays)
     os.replace(temporary, path)
@@ -42,7 +44,9 @@ def restore_state(path: Path, variables: Variables) -> int:
             found = arrays.get(f"{group}/{index}")
             if found is None or found.shape != tuple(variable.shape):
                 got = "nothing" if found is None else found.shape
-                raise WeightsError(f"{path}: expected {group}/{index} of shape {tuple(variable.shape)}, got {got}.")
+                raise WeightsError(
+                    f"{path}: expected {group}/{index} of shape {tuple(variable.shape)}, got {got}."
+                )
             variable.assign(found)
     return int(arrays["step"])
 

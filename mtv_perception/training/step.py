@@ -32,10 +32,14 @@ class MultitaskLoss:
         if len(config.class_weights) != classes:
             raise ValueError(f"Expected {classes} class weights, got {config.class_weights!r}.")
         if (network.scores == "sigmoid") != (config.classes == "focal"):
-            raise ValueError(f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}.")
+            raise ValueError(
+                f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
+            )
         unknown = set(config.segmentation) - set(SEGMENTATION_LOSSES)
         if unknown:
-            raise ValueError(f"Expected segmentation losses of {', '.join(SEGMENTATION_LOSSES)}, got {unknown}.")
+            raise ValueError(
+                f"Expected segmentation losses of {', '.join(SEGMENTATION_LOSSES)}, got {unknown}."
+            )
         self._config = config
         self._defaults = tf.constant(network.default_boxes.boxes_cxcywh())
         self._variances = tf.constant(tuple(Variances()), tf.float32)
@@ -46,13 +50,21 @@ class MultitaskLoss:
         outputs = {name: tf.cast(value, tf.float32) for name, value in outputs.items()}
         logits = outputs["segmentation_logits"]
         pixels = [
-            weight * SEGMENTATION_LOSSES[name](logits, batch["mask"], batch["mask_known"], config.class_weights)
+            weight
+            * SEGMENTATION_LOSSES[name](logits, batch["mask"], batch["mask_known"], config.class_weights)
             for name, weight in config.segmentation.items()
         ]
         return {
-            "classes": CLASS_LOSSES[config.classes](outputs["class_logits"], batch["classes"], batch["known"]),
+            "classes": CLASS_LOSSES[config.classes](
+                outputs["class_logits"], batch["classes"], batch["known"]
+            ),
             "boxes": box_loss(
-                config.boxes, outputs["box_offsets"], batch["boxes_xyxy"], batch["classes"], self._defaults, self._variances
+                config.boxes,
+                outputs["box_offsets"],
+                batch["boxes_xyxy"],
+                batch["classes"],
+                self._defaults,
+                self._variances,
             ),
             "segmentation": tf.add_n(pixels),
         }
@@ -61,7 +73,9 @@ class MultitaskLoss:
 def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
     """The update rule; its learning rate is set before every step."""
     if config.name == "sgd":
-        rule = keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)
+        rule = keras.optimizers.SGD(
+            config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
+        )
     else:
         rule = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     rule.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_variance"])

@@ -79,7 +79,9 @@ class Trainer:
         self._folder.mkdir(parents=True, exist_ok=True)
         path, text = self._folder / "config.yaml", yaml.safe_dump(to_plain(self._config), sort_keys=False)
         if not resume and (self._folder / _LAST_FILE).exists():
-            raise ConfigError(f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume.")
+            raise ConfigError(
+                f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume."
+            )
         if resume and not (self._folder / _LAST_FILE).exists():
             raise ConfigError(f"{self._folder}: expected a run to resume, found no checkpoint.")
         if resume and path.read_text(encoding="utf-8") != text:
@@ -119,12 +121,16 @@ class Trainer:
     def train(self) -> dict[str, Any]:
         """Run to the end; returns the best validation's figures (empty without validation)."""
         config, run = self._config, None
-        progress = tqdm(total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5)
+        progress = tqdm(
+            total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
+        )
         batches = self._batches() if self._done < config.steps else iter(())
         started, images = time.monotonic(), 0
         for batch in batches:
             run = run or self._compiled_step()
-            rate = warmup_cosine(self._done, config.steps, config.optimiser.learning_rate, config.optimiser.warmup)
+            rate = warmup_cosine(
+                self._done, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
+            )
             self._step.optimiser.learning_rate.assign(rate)
             logged = run(batch)
             if self._done % _LOG_EVERY == 0:
@@ -156,7 +162,9 @@ class Trainer:
         plain = {name: float(v) for name, v in figures.items() if isinstance(v, (int, float))}
         self._log.scalars(self._done, {f"validation/{name}": value for name, value in plain.items()})
         shown = {name: round(value, 4) for name, value in plain.items()}
-        _LOG.info("step %d: score %.4f, best %.4f, %s", self._done, score, self._best.get("score", 0.0), shown)
+        _LOG.info(
+            "step %d: score %.4f, best %.4f, %s", self._done, score, self._best.get("score", 0.0), shown
+        )
         if score >= self._best.get("score", float("-inf")):
             self._best = {"score": score, "step": self._done, **plain}
             save_state(self._folder / BEST_FILE, {"average": self._evaluated.model.weights}, self._done)

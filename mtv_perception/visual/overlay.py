@@ -23,7 +23,9 @@ def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     return (0, 0, 0) if luma > 140 else (255, 255, 255)
 
 
-def _label(image: np.ndarray, text: str, corner_xy: tuple[int, int], colour: tuple[int, int, int], scale: float) -> None:
+def _label(
+    image: np.ndarray, text: str, corner_xy: tuple[int, int], colour: tuple[int, int, int], scale: float
+) -> None:
     """Text on a filled plate whose lower left corner is at `corner_xy`, moved inside the image."""
     (width, height), base = cv2.getTextSize(text, _FONT, scale, 1)
     x = max(0, min(corner_xy[0], image.shape[1] - width - 4))
