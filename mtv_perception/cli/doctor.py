@@ -1,0 +1,126 @@
+"""`mtv doctor`: what this machine has and lacks, with the fix for each."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HELP = "what this machine has and lacks, with the fix for each"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check.
+
+    Attributes:
+        name: of what was looked at.
+        state: "ok", "missing" (optional) or "broken" (the robot node needs it).
+        detail: version or what is wrong.
+        fix: what to do; empty when ok.
+    """
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", type=Path, help="write the findings to this file")
+
+
+# Module, what it is for, needed on a robot, how to get it.
+_MODULES = (
+    ("numpy", "arrays", True, "pip install numpy"),
+    ("cv2", "images", True, "pip install opencv-python-headless, or apt install python3-opencv"),
+    ("yaml", "configuration", True, "pip install pyyaml"),
+    ("ai_edge_litert", "running models", True, "pip install ai-edge-litert"),
+    ("rclpy", "ROS 2", True, "source /opt/ros/$ROS_DISTRO/setup.bash, or run make setup"),
+    ("vision_msgs", "detection messages", True, "apt install ros-$ROS_DISTRO-vision-msgs, or run make setup"),
+    ("mtv_perception.msg", "our own messages", True, "build the package with colcon, or run make setup"),
+    ("tensorflow", "training and export", False, "make setup, or pip install -e '.[train]'"),
+    ("rosbags", "bags without ROS", False, "make setup, or pip install -e '.[replay]'"),
+    ("pycocotools", "evaluation", False, "make setup, or pip install -e '.[train]'"),
+    ("moderngl", "mtv synth", False, "make setup, or pip install -e '.[synth]'"),
+)
+
+
+def _version(module: str) -> str:
+    names = importlib.metadata.packages_distributions().get(module.split(".")[0], [])
+    return importlib.metadata.version(names[0]) if names else "installed"
+
+
+def _module(module: str, purpose: str, needed: bool, fix: str) -> Finding:
+    name = f"{module} ({purpose})"
+    try:
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(f"no module named {module!r}")
+    except ImportError as error:
+        return Finding(name, "broken" if needed else "missing", str(error), fix)
+    return Finding(name, "ok", _version(module))
+
+
+def _transport() -> Finding:
+    value = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "")
+    if value.startswith("LARGE_DATA"):
+        return Finding("Fast DDS transport", "ok", value)
+    middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    if "fastrtps" not in middleware:
+        return Finding("Fast DDS transport", "ok", f"not used: {middleware}")
+    return Finding(
+        "Fast DDS transport",
+        "missing",
+        f"FASTDDS_BUILTIN_TRANSPORTS is {value or 'unset'}: best-effort images larger than 512 KB are dropped",
+        "export FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA in every process (our launch files do)",
+    )
+
+
+def _models() -> Finding:
+    from mtv_perception.errors import MtvError
+    from mtv_perception.runtime import Perceiver, load_artefact
+    from mtv_perception.runtime.models import find_model
+
+    try:
+        perceiver = Perceiver(load_artefact(find_model("warehouse")))
+    except (MtvError, ImportError) as error:
+        return Finding(
+            "model 'warehouse'",
+            "broken",
+            str(error),
+            "check out the repository whole, or train one: docs/training.md",
+        )
+    return Finding("model 'warehouse'", "ok", perceiver.spec.model_id)
+
+
+def _cpu() -> Finding:
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text(encoding="utf-8") if info.is_file() else ""
+    fast = [name for name in ("avx512_vnni", "avx_vnni", "asimddp", "i8mm") if name in flags]
+    detail = f"{os.cpu_count()} x {platform.machine()}, int8 dot products: {', '.join(fast) or 'none found'}"
+    return Finding("processor", "ok", detail)
+
+
+_CHECKS: tuple[Callable[[], Finding], ...] = (_cpu, _transport, _models)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every finding; exit status 1 when the robot node can't run here."""
+    findings = [_module(*row) for row in _MODULES] + [check() for check in _CHECKS]
+    for item in findings:
+        print(f"{item.state:>8}  {item.name}: {item.detail}")
+        if item.fix:
+            print(f"{'':>8}    fix: {item.fix}")
+    if args.json:
+        args.json.write_text(
+            json.dumps([asdict(item) for item in findings], indent=2) + "\n", encoding="utf-8"
+        )
+    return 1 if any(item.state == "broken" for item in findings) else 0
