@@ -1,10 +1,13 @@
-"""The default boxes of a preset by themselves, without building (or importing) a network."""
+"""The default boxes of each preset, so that they are known without building (or importing) a network."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mtv_perception.geometry.default_boxes import DefaultBoxSpec, linear_scales, pyramid_spec, ssd_spec
+
+Grids = Sequence[tuple[int, int]]
 
 _PYRAMID_STRIDES = (8, 16, 32, 64, 128)
 _BASE_SIZES = (20.0, 40.0, 80.0, 160.0, 320.0)
@@ -20,17 +23,21 @@ def grids_of(size_hw: tuple[int, int], strides: tuple[int, ...]) -> list[tuple[i
     return [(math.ceil(size_hw[0] / stride), math.ceil(size_hw[1] / stride)) for stride in strides]
 
 
-def warehouse_boxes(size_hw: tuple[int, int]) -> DefaultBoxSpec:
-    """The boxes of the presets `warehouse` and `warehouse-small` at a network size, pixels."""
-    return pyramid_spec(
-        size_hw, grids_of(size_hw, _PYRAMID_STRIDES), _BASE_SIZES, _SIZE_STEPS, _ASPECT_RATIOS
-    )
+def warehouse_boxes(size_hw: tuple[int, int], grids_hw: Grids | None = None) -> DefaultBoxSpec:
+    """The boxes of the presets `warehouse` and `warehouse-small`.
+
+    Args:
+        size_hw: network input, pixels.
+        grids_hw: of the maps; by default those at output stride 32.
+    """
+    grids = grids_hw or grids_of(size_hw, _PYRAMID_STRIDES)
+    return pyramid_spec(size_hw, grids, _BASE_SIZES, _SIZE_STEPS, _ASPECT_RATIOS)
 
 
-def reference_boxes(size_hw: tuple[int, int]) -> DefaultBoxSpec:
-    """The boxes of the preset `reference` at a network size, pixels."""
+def reference_boxes(size_hw: tuple[int, int], grids_hw: Grids | None = None) -> DefaultBoxSpec:
+    """The boxes of the preset `reference`; arguments as for `warehouse_boxes`."""
     scales = linear_scales(0.15, 0.95, len(_SSD_STRIDES))
-    return ssd_spec(size_hw, grids_of(size_hw, _SSD_STRIDES), scales, paddings=_SSD_PADDINGS)
+    return ssd_spec(size_hw, grids_hw or grids_of(size_hw, _SSD_STRIDES), scales, paddings=_SSD_PADDINGS)
 
 
 PRESET_BOXES = {

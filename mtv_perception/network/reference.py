@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from mtv_perception.geometry.default_boxes import DefaultBoxSpec, linear_scales, ssd_spec
+from mtv_perception.geometry.default_boxes import DefaultBoxSpec
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.layers import (
     batch_norm,
@@ -23,8 +23,8 @@ from mtv_perception.network.layers import (
     upsample,
 )
 from mtv_perception.network.mobilenetv2 import mobilenetv2_features
+from mtv_perception.network.preset_boxes import reference_boxes
 
-_PADDINGS = (0.025, 0.05, 0.075, 0.1)
 _ATROUS_RATES = (3, 6, 12)
 _FILTERS = 256
 
@@ -69,7 +69,7 @@ def reference_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any
     extra1 = _separable(extra0, 360, "extra1", strides=2)
     maps = [features["block_13_expand_relu"], deep, extra0, extra1]
     grids = [(int(x.shape[1]), int(x.shape[2])) for x in maps]
-    boxes = ssd_spec(config.size_hw, grids, linear_scales(0.15, 0.95, 4), paddings=_PADDINGS)
+    boxes = reference_boxes(config.size_hw, grids)
     count = boxes.maps[0].boxes_per_point
     class_logits = _heads(maps, count, classes, "class_logits", config.legacy_heads)
     box_offsets = _heads(maps, count, 4, "box_offsets", config.legacy_heads)

@@ -7,24 +7,21 @@ backbone stage has to be dilated. Every operator has an int8 kernel in the LiteR
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 
-from mtv_perception.geometry.default_boxes import DefaultBoxSpec, pyramid_spec
+from mtv_perception.geometry.default_boxes import DefaultBoxSpec
 from mtv_perception.network.backbone import backbone_features
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.deeplabv3plus import aspp, decoder
 from mtv_perception.network.layers import batch_norm, conv, relu6, separable, upsample
+from mtv_perception.network.preset_boxes import warehouse_boxes
 from mtv_perception.network.ssdlite import ssdlite
 
 # Channels: pyramid, context, decoder, decoder's skip.
 _CHANNELS = {"warehouse": (128, 64, 64, 24), "warehouse-small": (64, 48, 32, 16)}
 _ATROUS_RATES = (3, 6, 12)
-_BASE_SIZES = (20.0, 40.0, 80.0, 160.0, 320.0)
-_SIZE_STEPS = (1.0, math.sqrt(2.0))
-_ASPECT_RATIOS = (0.4, 1.0, 2.0)
 _SCORE_PRIOR = 0.01
 
 
@@ -60,7 +57,7 @@ def warehouse_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any
     features = backbone_features(images, config)
     levels = feature_pyramid(features, pyramid_channels)
     grids = [(int(x.shape[1]), int(x.shape[2])) for x in levels]
-    boxes = pyramid_spec(config.size_hw, grids, _BASE_SIZES, _SIZE_STEPS, _ASPECT_RATIOS)
+    boxes = warehouse_boxes(config.size_hw, grids)
     counts = [item.boxes_per_point for item in boxes.maps]
     class_logits, box_offsets = ssdlite(levels, counts, len(config.names) - 1, _SCORE_PRIOR)
     context = aspp(levels[1], context_channels, _ATROUS_RATES)
