@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -29,8 +30,14 @@ class Rule:
 
     def check(self, name: str, value: Any) -> None:
         """Raise ConfigError when `value` is out of bounds."""
-        for item in value if isinstance(value, tuple) else (value,):
-            self._check_one(name, item)
+        if isinstance(value, tuple):
+            for item in value:
+                self.check(name, item)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self.check(f"{name}.{key}", item)
+        else:
+            self._check_one(name, value)
 
     def _check_one(self, name: str, value: Any) -> None:
         if self.choices and value not in self.choices:
@@ -124,6 +131,8 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, 
 
 def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > sys.float_info.max:
+            raise ConfigError(f"{label}: expected a finite number, got an integer beyond all of them.")
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)
@@ -136,13 +145,17 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file (safe subset); ConfigError names the file and line when it can't be read."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
 
 
 def load(cls: type[T], path: Path) -> T:
     """Read dataclass `cls` from a YAML file."""
-    return from_mapping(cls, read_yaml(path) or {}, "")
+    values = read_yaml(path)
+    try:
+        return from_mapping(cls, {} if values is None else values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def to_plain(value: Any) -> Any:

@@ -60,7 +60,9 @@ class LabelSet:
 
     def colour(self, class_id: int) -> tuple[int, int, int]:
         """The RGB colour (0..255) of a class id."""
-        return UNLABELED_RGB if class_id == UNLABELED_ID else _PALETTE_RGB[class_id % len(_PALETTE_RGB)]
+        if class_id in (BACKGROUND_ID, UNLABELED_ID):
+            return UNLABELED_RGB if class_id else _PALETTE_RGB[0]
+        return _PALETTE_RGB[1 + (class_id - 1) % (len(_PALETTE_RGB) - 1)]
 
     def colour_table(self) -> np.ndarray:
         """All colours as a lookup table, `(256, 3)` uint8, RGB, indexed by mask value."""

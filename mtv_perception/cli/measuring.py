@@ -34,7 +34,13 @@ def _names(text: str) -> tuple[str, ...]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the model, the data and what they are restricted to."""
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="DIR", help="model artefact")
+    add(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="model folder, or the name of one that comes along",
+    )
     add("--data", type=Path, required=True, metavar="DIR", help="labelled images")
     add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")

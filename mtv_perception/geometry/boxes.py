@@ -46,7 +46,8 @@ def pairwise_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair, `(N, 4)` and `(M, 4)` to `(N, M)` in 0..1; 0 for two empty boxes."""
     shared = pairwise_intersections(a_xyxy, b_xyxy)
     union = box_areas(a_xyxy)[:, None] + box_areas(b_xyxy)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio = np.zeros(shared.shape, np.result_type(shared, np.float32))
+    return np.divide(shared, union, out=ratio, where=union > 0)
 
 
 def clip_boxes(boxes_xyxy: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:

@@ -32,7 +32,8 @@ class DefaultBoxMap:
     padding: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.grid_hw) < 1 or not self.shapes_wh or min(min(shape) for shape in self.shapes_wh) <= 0:
+        sides = [side for shape in self.shapes_wh for side in shape]
+        if min(self.grid_hw) < 1 or not sides or not all(0 < side < math.inf for side in sides):
             raise ValueError(
                 f"Expected a positive grid and box shapes, got {self.grid_hw!r}, {self.shapes_wh!r}."
             )

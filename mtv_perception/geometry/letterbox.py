@@ -81,13 +81,26 @@ class Letterbox:
         return boxes_xyxy * self._scale_xyxy(boxes_xyxy) + self._offset_xyxy(boxes_xyxy)
 
     def crop_cells(self, cells: np.ndarray) -> np.ndarray:
-        """The part of a `(h, w, ...)` map of the whole network input that the image covers (a view)."""
-        stride_y, stride_x = self.network_hw[0] // cells.shape[0], self.network_hw[1] // cells.shape[1]
-        top, left = self.offset_yx[0] // stride_y, self.offset_yx[1] // stride_x
-        return cells[top : top + self.inner_hw[0] // stride_y, left : left + self.inner_hw[1] // stride_x]
+        """The part of a `(h, w, ...)` map of the whole network input that the image covers (a view).
+
+        Raises:
+            ValueError: the image does not cover whole cells; it was placed on multiples of another stride.
+        """
+        parts = []
+        for count, full, offset, inner in zip(
+            cells.shape, self.network_hw, self.offset_yx, self.inner_hw, strict=False
+        ):
+            first, last = offset * count, (offset + inner) * count
+            if not count or first % full or last % full:
+                raise ValueError(
+                    f"Expected the image to cover whole cells of {cells.shape}, got {offset} .. {offset + inner} "
+                    f"of {full} pixels."
+                )
+            parts.append(slice(first // full, last // full))
+        return cells[tuple(parts)]
 
     def _scale_xyxy(self, like: np.ndarray) -> np.ndarray:
-        return np.asarray(self.scale_xy * 2, like.dtype)
+        return np.asarray(self.scale_xy * 2, np.result_type(like, np.float32))
 
     def _offset_xyxy(self, like: np.ndarray) -> np.ndarray:
-        return np.asarray(self.offset_yx[::-1] * 2, like.dtype)
+        return np.asarray(self.offset_yx[::-1] * 2, np.result_type(like, np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from mtv_perception.errors import ImageError, ReplayError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
+BAG_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 _DEFAULT_RATE = 10.0
 
 
@@ -33,7 +35,15 @@ class Frame:
     name: str
 
 
-def _video(path: Path, rate: float) -> Iterator[Frame]:
+LazyFrame = tuple[int, Callable[[], Frame]]
+"""A frame's stamp, and what decodes it (ImageError when it is broken)."""
+
+
+def _same(frame: Frame) -> Frame:
+    return frame
+
+
+def _video(path: Path, rate: float) -> Iterator[LazyFrame]:
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
@@ -45,9 +55,10 @@ def _video(path: Path, rate: float) -> Iterator[Frame]:
             good, image = capture.read()
             if not good:
                 break
-            yield Frame(
+            frame = Frame(
                 cv2.cvtColor(image, cv2.COLOR_BGR2RGB), round(index * period), "", f"{path.name}#{index}"
             )
+            yield frame.stamp_ns, partial(_same, frame)
             index += 1
         if not index:
             raise ReplayError(f"{path}: expected frames in the video, got none.")
@@ -62,30 +73,45 @@ def _read_file(path: Path) -> np.ndarray:
     return image
 
 
-def _folder(path: Path, rate: float) -> Iterator[Frame]:
-    files = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
+def _file_frame(path: Path, stamp_ns: int) -> Frame:
+    return Frame(_read_file(path), stamp_ns, "", path.name)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder by name."""
+    return sorted(item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _folder(path: Path, rate: float) -> Iterator[LazyFrame]:
+    files = image_files(path)
     if not files:
         raise ReplayError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none.")
     for index, file in enumerate(files):
-        yield Frame(_read_file(file), round(index * 1e9 / (rate or _DEFAULT_RATE)), "", file.name)
+        stamp = round(index * 1e9 / (rate or _DEFAULT_RATE))
+        yield stamp, partial(_file_frame, file, stamp)
 
 
-def _single(path: Path, rate: float) -> Iterator[Frame]:
-    yield Frame(_read_file(path), 0, "", path.name)
+def _single(path: Path, rate: float) -> Iterator[LazyFrame]:
+    yield 0, partial(_file_frame, path, 0)
 
 
-def _bag(path: Path, rate: float) -> Iterator[Frame]:
+def _bag(path: Path, rate: float) -> Iterator[LazyFrame]:
     from mtv_perception.replay.bags import bag_frames
 
-    yield from bag_frames(path)
+    for frame in bag_frames(path):
+        yield frame.stamp_ns, partial(_same, frame)
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is a rosbag2: a folder with metadata, or a storage file."""
-    return (path / "metadata.yaml").is_file() or path.suffix in (".mcap", ".db3")
+    """Whether a path is a rosbag2: a folder with metadata or storage files, or a storage file."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or any(
+            item.name.endswith(BAG_SUFFIXES) for item in path.iterdir()
+        )
+    return path.name.endswith(BAG_SUFFIXES)
 
 
-def reader_of(path: Path) -> Callable[[Path, float], Iterator[Frame]]:
+def reader_of(path: Path) -> Callable[[Path, float], Iterator[LazyFrame]]:
     """What reads a path; ReplayError when nothing does."""
     if not path.exists():
         raise ReplayError(f"{path}: expected an image, a folder, a video or a bag, found nothing.")
@@ -100,6 +126,23 @@ def reader_of(path: Path) -> Callable[[Path, float], Iterator[Frame]]:
     raise ReplayError(f"{path}: expected an image, a folder, a video or a bag, got a file of another kind.")
 
 
+def count_frames(path: Path) -> int | None:
+    """How many frames a file or folder of images claims to have; None where it does not say."""
+    if path.is_dir():
+        return len(image_files(path))
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return 1
+    capture = cv2.VideoCapture(str(path))
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return count if count > 0 else None
+
+
+def lazy_frames(path: Path, rate: float = 0.0) -> Iterator[LazyFrame]:
+    """As `open_frames`, each to be decoded by whoever wants it: a broken image does not end the sequence."""
+    return reader_of(path)(path, rate)
+
+
 def open_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:
     """The frames of a file, folder or bag in order.
 
@@ -111,4 +154,5 @@ def open_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:
         ReplayError: nothing there to read.
         ImageError: an image file that can't be decoded.
     """
-    return reader_of(path)(path, rate)
+    for _, decode in reader_of(path)(path, rate):
+        yield decode()

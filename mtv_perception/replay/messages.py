@@ -9,6 +9,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from mtv_perception.errors import ReplayError
+from mtv_perception.replay.contents import MessageBuilder
+from mtv_perception.replay.foxglove import DEFINITIONS
 from mtv_perception.resources import SOURCE_ROOT, share_folders
 
 _SOURCES = {
@@ -30,11 +32,22 @@ def definition_files(package: str) -> list[Path]:
 
 @cache
 def typestore() -> Typestore:
-    """ROS 2's own messages with vision_msgs' and ours."""
+    """ROS 2's own messages with vision_msgs', ours, and those that viewers draw."""
     store = get_typestore(Stores.ROS2_KILTED)
     for package in _SOURCES:
         types = {}
         for file in definition_files(package):
             types.update(get_types_from_msg(file.read_text(encoding="utf-8"), f"{package}/msg/{file.stem}"))
         store.register(types)
+    types = {}
+    for name, text in DEFINITIONS.items():
+        types.update(get_types_from_msg(text, name))
+    store.register(types)
     return store
+
+
+@cache
+def builder() -> MessageBuilder:
+    """Fills messages of the plain classes that the type store writes."""
+    types = typestore().types
+    return MessageBuilder(types.__getitem__, lambda pixels: pixels.reshape(-1))

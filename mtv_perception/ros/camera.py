@@ -56,6 +56,7 @@ class Camera:
         self.latency = LatencyWindow()
         self.info: CameraInfo | None = None
         self.last_error = ""
+        self.last_was_stale = False
         self.received_at = time.monotonic()
         self._newest: int | None = None
         self._freshness = Freshness(config.max_age, config.time_jump)
@@ -89,10 +90,11 @@ class Camera:
     def admit(self, message: Any) -> bool:
         """Whether the message is new enough to be processed; if so it becomes the newest."""
         stamp = stamp_ns(message.header)
-        if not self._freshness.accepts(stamp, self._newest, self._node.get_clock().now().nanoseconds):
-            return False
-        self._newest = stamp
-        return True
+        now = self._node.get_clock().now().nanoseconds
+        self.last_was_stale = not self._freshness.accepts(stamp, self._newest, now)
+        if not self.last_was_stale:
+            self._newest = stamp
+        return not self.last_was_stale
 
     def silent_seconds(self) -> float:
         """Since the last image arrived (or the node was activated)."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 from mtv_perception.config import setting
 from mtv_perception.runtime.perceiver import PerceiverConfig
+
+_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,12 @@ class NodeConfig:
     network_timeout: float = setting(
         5.0, "A frame in work for longer than this (s) is reported as a hung network.", low=0.1, high=3600.0
     )
+
+    def __post_init__(self) -> None:
+        if len(set(self.cameras)) < len(self.cameras) or not all(map(_CAMERA_NAME.fullmatch, self.cameras)):
+            raise ValueError(
+                f"cameras: expected different names of letters, digits and '_', got {self.cameras!r}."
+            )
 
 
 @dataclass(frozen=True)

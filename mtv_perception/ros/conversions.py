@@ -74,7 +74,7 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
 def byte_array(pixels: np.ndarray) -> array.array[int]:
     """Pixels in the only container rclpy takes without checking every byte (45 ms for a 640x480 image)."""
     data = array.array("B")
-    data.frombytes(memoryview(pixels).cast("B"))
+    data.frombytes(pixels.data.cast("B"))
     return data
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtv_perception.errors import ArtefactError, MtvError
+from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.ros.config import Settings
-from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.artefact import ModelSpec, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
-from mtv_perception.types import Result
 
 _WARM_UP_RUNS = 2
 
@@ -24,7 +23,11 @@ def load_perceiver(model: str, config: PerceiverConfig) -> Perceiver:
         ArtefactError: the model can't be loaded, or answers with numbers that are none.
         ConfigError: the settings do not fit its classes.
     """
-    perceiver = Perceiver(load_artefact(find_model(model)), config)
+    artefact = load_artefact(find_model(model))
+    try:
+        perceiver = Perceiver(artefact, config)
+    except ValueError as error:
+        raise ConfigError(f"{model}: {error}") from error
     height, width = perceiver.spec.size_hw
     grey = np.full((height, width, 3), 127, np.uint8)
     for _ in range(_WARM_UP_RUNS):
@@ -49,34 +52,33 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._perceiver = load_perceiver(settings.node.model, settings.perceiver)
-        self._generation = 0
-        self._pending_config: PerceiverConfig | None = None
-        self._pending_perceiver: Perceiver | None = None
+        self._config = settings.perceiver
+        self._version = self._perceiver.spec.version
+        self._exchange = threading.Lock()
         self._loading = threading.Lock()
 
     @property
-    def perceiver(self) -> Perceiver:
-        """The one in service."""
-        return self._perceiver
+    def spec(self) -> ModelSpec:
+        """Of the model in service."""
+        return self._perceiver.spec
 
     @property
     def version(self) -> int:
-        """Rises with the model's own version and with every reload."""
-        return self._perceiver.spec.version + self._generation
+        """The model's own version; rises with every reload."""
+        return self._version
 
     def configure(self, config: PerceiverConfig) -> None:
         """Take settings over before the next frame."""
-        self._pending_config = config
+        with self._exchange:
+            self._config = config
 
-    def __call__(self, image_rgb: np.ndarray) -> Result:
-        """See one image; only the worker's thread calls this."""
-        replacement, self._pending_perceiver = self._pending_perceiver, None
-        if replacement is not None:
-            self._perceiver = replacement
-        config, self._pending_config = self._pending_config, None
-        if config is not None:
-            self._perceiver.config = config
-        return self._perceiver(image_rgb)
+    def current(self) -> Perceiver:
+        """The perceiver of the next frame, its settings up to date; only the worker's thread calls this."""
+        with self._exchange:
+            perceiver, config = self._perceiver, self._config
+        if perceiver.config is not config:
+            perceiver.config = config
+        return perceiver
 
     def reload_async(self, settings: Settings, done: Callable[[str], None]) -> None:
         """Load a model in the background; it serves from the next frame on, or the old one stays.
@@ -88,12 +90,17 @@ class Engine:
         threading.Thread(target=self._reload, args=(settings, done), name="model-loader", daemon=True).start()
 
     def _reload(self, settings: Settings, done: Callable[[str], None]) -> None:
+        fault = ""
         with self._loading:
             try:
-                replacement = load_perceiver(settings.node.model, settings.perceiver)
-            except MtvError as error:
-                done(str(error))
-                return
-            self._generation += 1
-            self._pending_perceiver = replacement
-        done("")
+                self._put_in_service(load_perceiver(settings.node.model, settings.perceiver))
+            except Exception as error:  # Whatever is wrong with the new model, the old one goes on.
+                fault = str(error) or type(error).__name__
+        done(fault)
+
+    def _put_in_service(self, replacement: Perceiver) -> None:
+        with self._exchange:
+            if replacement.config is not self._config:  # Changed while the model was loading.
+                replacement.config = self._config
+            self._perceiver = replacement
+            self._version = max(self._version + 1, replacement.spec.version)

@@ -28,12 +28,13 @@ class ImageReplayNode(Node):
 
     Attributes:
         finished: the last frame has been published and stood for a moment; the process may end.
+        failed: the source could not be read (to its end).
         published: how many frames.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("image_replay", **kwargs)
-        self.finished, self.published = False, 0
+        self.finished, self.failed, self.published = False, False, 0
         self._source = Path(self.declare_parameter("source", "").value)
         self._rate = float(self.declare_parameter("rate", 10.0).value)
         self._loop = bool(self.declare_parameter("loop", False).value)
@@ -43,7 +44,7 @@ class ImageReplayNode(Node):
         self._subscribers = int(self.declare_parameter("wait_for_subscribers", 1).value)
         self._linger = float(self.declare_parameter("linger", 1.0).value)
         stamps = str(self.declare_parameter("stamps_file", "").value)
-        self._stamps = Path(stamps).open("w", encoding="utf-8", buffering=1) if stamps else None
+        self._stamps = Path(stamps).open("w", encoding="utf-8", buffering=1) if stamps else None  # noqa: SIM115
         reliability = str(self.declare_parameter("reliability", "reliable").value)
         if self._encoding not in _ENCODE or not 0 < self._rate <= 1000:
             raise ReplayError(
@@ -68,6 +69,7 @@ class ImageReplayNode(Node):
             self._wait_for_subscribers()
             self._publish_all()
         except MtvError as error:
+            self.failed = True
             self.get_logger().error(str(error))
         self.get_logger().info(f"published {self.published} frames")
         self._stopping.wait(self._linger)

@@ -8,8 +8,11 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from mtv_perception.errors import MtvError
 
 
 def spin(
@@ -28,22 +31,22 @@ def spin(
         ready: called with the node before spinning.
 
     Returns:
-        The exit status.
+        The exit status: 1 when the node can't be built or says that it has `failed`.
     """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    stopping = []
-    executor = SingleThreadedExecutor()
-    node = make_node()
-
-    def stop(number: int, frame: Any) -> None:
-        stopping.append(number)
-        executor.wake()
-
+    stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+        signal.signal(number, lambda received, _: stopping.append(received))
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make_node()
+    except MtvError as error:
+        get_logger("mtv_perception").fatal(str(error))
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        if ready:
+        if ready and not stopping:
             ready(node)
         while not stopping and rclpy.ok() and not getattr(node, "finished", False):
             executor.spin_once(timeout_sec=0.5)
@@ -56,7 +59,7 @@ def spin(
             close()
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return int(getattr(node, "failed", False))
 
 
 def perception_main(args: Sequence[str] | None = None) -> int:

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from mtv_perception.errors import ConfigError, ImageError, MtvError
+from mtv_perception.errors import ConfigError, ImageError
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.camera import Camera
 from mtv_perception.ros.config import FIELD_SECTION, Settings
@@ -18,7 +19,7 @@ from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import camera_status, diagnostic_array, make_status
 from mtv_perception.ros.engine import Engine
 from mtv_perception.ros.parameters import NodeParameters
-from mtv_perception.ros.worker import NewestFrameWorker
+from mtv_perception.ros.worker import NewestFrameWorker, Outcome
 
 _DIAGNOSTICS_PERIOD = 1.0
 
@@ -36,7 +37,9 @@ class PerceptionNode(LifecycleNode):
         self._declared.add_check(self._check_settings)
         self.add_post_set_parameters_callback(self._apply)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
-        self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose)
+        # On a clock of its own: a paused simulation or bag is when people look at diagnostics.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
         self.create_service(SetBool, "~/set_enabled", self._set_enabled)
         self.create_service(Trigger, "~/reload_model", self._reload)
         self._settings: Settings | None = None
@@ -45,7 +48,8 @@ class PerceptionNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._active = False
         self._enabled = True
-        self._problem = "unconfigured"
+        self._state = "unconfigured"
+        self._failure = ""
 
     # Lifecycle
 
@@ -60,31 +64,34 @@ class PerceptionNode(LifecycleNode):
         try:
             self._settings = self._declared.read()
             self._engine = Engine(self._settings)
-        except MtvError as error:
-            self._problem = str(error)
-            self.get_logger().error(f"can't configure: {error}")
+            names = self._settings.node.cameras or ("",)
+            self._worker = NewestFrameWorker(names, self._work)
+            for name in names:
+                self._cameras[name] = Camera(self, name, self._settings.node, self._submit)
+        except Exception as error:  # rclpy would swallow it without a word.
+            self._release()
+            self._failure = f"can't configure: {str(error) or type(error).__name__}"
+            self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
-        names = self._settings.node.cameras or ("",)
-        self._worker = NewestFrameWorker(names, self._work)
-        self._cameras = {name: Camera(self, name, self._settings.node, self._submit) for name in names}
         self._worker.start()
-        self._problem = "inactive"
-        self.get_logger().info(f"model {self._engine.perceiver.spec.model_id} ready")
+        self._state, self._failure = "inactive", ""
+        self.get_logger().info(f"model {self._engine.spec.model_id} ready")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Begin to process and to publish."""
         result = super().on_activate(state)
+        if self._worker:
+            self._worker.reset_counters()
         for camera in self._cameras.values():
             camera.received_at = time.monotonic()
         self._announce()
-        self._active, self._problem = True, ""
+        self._active, self._state = True, "active"
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Fall silent."""
-        self._active = False
-        self._problem = "inactive"
+        self._active, self._state = False, "inactive"
         if self._worker:
             self._worker.discard()
         return super().on_deactivate(state)
@@ -92,13 +99,13 @@ class PerceptionNode(LifecycleNode):
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Forget the model and the topics."""
         self._release()
-        self._problem = "unconfigured"
+        self._state, self._failure = "unconfigured", ""
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """The same, for good."""
         self._release()
-        self._problem = "shut down"
+        self._state = "shut down"
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
@@ -127,44 +134,44 @@ class PerceptionNode(LifecycleNode):
         if self._running and self._worker:
             self._worker.submit(camera, message)
 
-    def _work(self, name: str, message: Any) -> None:
+    def _work(self, name: str, message: Any) -> Outcome:
         """One frame, in the worker's thread."""
-        worker, engine, camera = self._worker, self._engine, self._cameras.get(name)
-        if not (self._running and worker and engine and camera):
-            return
-        counters = worker.counters[name]
+        engine, camera = self._engine, self._cameras.get(name)
+        if not (self._running and engine and camera):
+            return "dropped"
         if not camera.admit(message):
-            counters.stale += 1
-            return
+            return "stale"
         try:
-            self._perceive(camera, engine, message)
-            counters.processed += 1
-            camera.last_error = ""
+            published = self._perceive(camera, engine, message)
         except ImageError as error:
-            counters.failed += 1
             camera.last_error = str(error)
             self.get_logger().warning(f"image refused: {error}", throttle_duration_sec=5.0)
+            return "failed"
         except Exception as error:  # The thread must outlive whatever one frame does to it.
-            counters.failed += 1
             camera.last_error = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"frame failed: {camera.last_error}", throttle_duration_sec=5.0)
+            return "failed"
+        camera.last_error = ""
+        return "processed" if published else "dropped"
 
-    def _perceive(self, camera: Camera, engine: Engine, message: Any) -> None:
+    def _perceive(self, camera: Camera, engine: Engine, message: Any) -> bool:
+        """False where the node was disabled or deactivated meanwhile and the result was not published."""
         begun = time.perf_counter()
         image = camera.to_rgb(message)
         decoded = time.perf_counter()
-        result = engine(image)
+        perceiver = engine.current()
+        result = perceiver(image)
         if not self._running:
-            return
+            return False
         ready = time.perf_counter()
-        camera.outputs.publish(result, image, message.header, engine.perceiver.spec.labels, camera.info)
+        camera.outputs.publish(result, image, message.header, perceiver.spec.labels, camera.info)
         published = time.perf_counter()
         latency = (self.get_clock().now().nanoseconds - stamp_ns(message.header)) / 1e6
         camera.latency.add(latency)
         counters = self._worker.counters[camera.name] if self._worker else None
         status = PerceptionStatus(
             header=message.header,
-            model_id=engine.perceiver.spec.model_id,
+            model_id=perceiver.spec.model_id,
             decode_ms=(decoded - begun) * 1e3,
             preprocess_ms=result.timing.preprocess_ms,
             network_ms=result.timing.network_ms,
@@ -177,6 +184,7 @@ class PerceptionNode(LifecycleNode):
             status.received, status.processed = counters.received, counters.processed + 1
             status.dropped, status.stale, status.failed = counters.dropped, counters.stale, counters.failed
         camera.outputs.publish_status(status)
+        return True
 
     # Services and parameters
 
@@ -202,23 +210,23 @@ class PerceptionNode(LifecycleNode):
 
     def _reloaded(self, error: str) -> None:
         """Called by the engine's loading thread when the new model serves, or was refused."""
+        self._failure = f"model not reloaded: {error}" if error else ""
         if error:
-            self._problem = f"model not reloaded: {error}"
-            self.get_logger().error(self._problem)
+            self.get_logger().error(self._failure)
         elif self._engine:
-            self._problem = ""
-            self.get_logger().info(f"model {self._engine.perceiver.spec.model_id} serves")
+            self.get_logger().info(f"model {self._engine.spec.model_id} serves")
             self._announce()
 
     def _announce(self) -> None:
-        if self._engine:
+        engine, settings = self._engine, self._settings
+        if engine and settings:
             for camera in self._cameras.values():
-                camera.outputs.announce(self._engine.perceiver, self._engine.version)
+                camera.outputs.announce(engine.spec, settings.perceiver, engine.version)
 
     def _check_settings(self, settings: Settings) -> None:
         if self._engine:
-            settings.perceiver.thresholds(self._engine.perceiver.spec)
-            unknown = set(settings.perceiver.suppress_absent) - set(self._engine.perceiver.spec.classes)
+            settings.perceiver.thresholds(self._engine.spec)
+            unknown = set(settings.perceiver.suppress_absent) - set(self._engine.spec.classes)
             if unknown:
                 raise ConfigError(f"suppress_absent: expected known classes, got {sorted(unknown)}.")
 
@@ -231,9 +239,8 @@ class PerceptionNode(LifecycleNode):
             camera.configure(self._settings.node)
         if old and old.node.model != self._settings.node.model:
             self._engine.reload_async(self._settings, self._reloaded)
-        else:
-            self._engine.configure(self._settings.perceiver)
-            self._announce()
+        self._engine.configure(self._settings.perceiver)
+        self._announce()
 
     # Diagnostics
 
@@ -241,10 +248,11 @@ class PerceptionNode(LifecycleNode):
         name, settings = self.get_fully_qualified_name(), self._settings
         worker, engine = self._worker, self._engine
         if not (self._active and worker and engine and settings):
-            statuses = [make_status(name, "", DiagnosticStatus.WARN, self._problem, {})]
+            level = DiagnosticStatus.ERROR if self._failure else DiagnosticStatus.WARN
+            statuses = [make_status(name, "", level, self._failure or self._state, {})]
         else:
             statuses = [
-                self._camera_diagnosis(name, camera, settings, worker, engine.perceiver.spec.model_id)
+                self._camera_diagnosis(name, camera, settings, worker, engine.spec.model_id)
                 for camera in self._cameras.values()
             ]
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), statuses))
@@ -261,6 +269,10 @@ class PerceptionNode(LifecycleNode):
             fault = f"no image for {camera.silent_seconds():.1f} s"
         elif camera.last_error:
             fault = f"last image failed: {camera.last_error}"
-        warning = self._problem if self._enabled else "disabled by ~/set_enabled"
+        warning = self._failure
+        if not self._enabled:
+            warning = "disabled by ~/set_enabled"
+        elif camera.last_was_stale:
+            warning = warning or "last image was stale: older than max_age, or than the newest result"
         title = f"{name}: {camera.name}" if camera.name else name
         return camera_status(title, model_id, worker.counters[camera.name], camera.latency, fault, warning)

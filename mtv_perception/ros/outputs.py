@@ -21,7 +21,8 @@ from mtv_perception.ros.conversions import (
     scaled_camera_info,
     vision_info,
 )
-from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
@@ -79,13 +80,13 @@ class CameraOutputs:
         """Whether someone subscribes to an output."""
         return bool(self._publishers[name].get_subscription_count())
 
-    def announce(self, perceiver: Perceiver, version: int) -> None:
+    def announce(self, spec: ModelSpec, config: PerceiverConfig, version: int) -> None:
         """Publish the latched descriptions of labels and model."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        labels, threshold = perceiver.spec.labels, perceiver.lowest_threshold
+        labels, threshold = spec.labels, config.thresholds(spec).min()
         self._publishers["label_info"].publish(label_info(labels, threshold, header))
-        self._publishers["mask_labels"].publish(label_info(labels, perceiver.config.mask_threshold, header))
-        self._publishers["vision_info"].publish(vision_info(perceiver.spec, version, header))
+        self._publishers["mask_labels"].publish(label_info(labels, config.mask_threshold, header))
+        self._publishers["vision_info"].publish(vision_info(spec, version, header))
 
     def publish(
         self, result: Result, image_rgb: np.ndarray, header: Header, labels: LabelSet, info: CameraInfo | None

@@ -16,13 +16,13 @@ from rclpy.exceptions import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mtv_perception.config import from_mapping, rule_of, to_plain
+from mtv_perception.config import convert, from_mapping, rule_of, to_plain
 from mtv_perception.errors import ConfigError
 from mtv_perception.ros.config import FIELD_SECTION, SECTIONS, Settings
 
 
 def _default(item: Field[Any]) -> Any:
-    return to_plain(item.default if item.default is not MISSING else item.default_factory())  # type: ignore[misc]
+    return to_plain(item.default if item.default is not MISSING else item.default_factory())  # type: ignore[misc, operator]
 
 
 def _descriptor(item: Field[Any], hint: Any) -> ParameterDescriptor:
@@ -56,28 +56,34 @@ class NodeParameters:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._faults: dict[str, str] = {}
+        self._defaults: dict[str, Any] = {}
         self._extra_checks: list[typing.Callable[[Settings], None]] = []
         for cls in SECTIONS.values():
             hints = typing.get_type_hints(cls)
             for item in fields(cls):
-                self._declare(item, _descriptor(item, hints[item.name]))
+                self._declare(item, hints[item.name])
         node.add_on_set_parameters_callback(self._check)
 
     def add_check(self, check: typing.Callable[[Settings], None]) -> None:
         """Also ask `check` (which raises ConfigError) before settings are accepted."""
         self._extra_checks.append(check)
 
-    def _declare(self, item: Field[Any], descriptor: ParameterDescriptor) -> None:
+    def _declare(self, item: Field[Any], hint: Any) -> None:
         refused = (InvalidParameterValueException, InvalidParameterTypeException, InvalidParameterException)
+        name, descriptor = item.name, _descriptor(item, hint)
+        self._defaults[name] = _default(item)
         try:
-            self._node.declare_parameter(item.name, _default(item), descriptor)
-        except refused as error:
-            self._faults[item.name] = str(error)
-            if not self._node.has_parameter(item.name):
-                self._node.declare_parameter(item.name, _default(item), descriptor, ignore_override=True)
+            given = self._node.declare_parameter(name, _default(item), descriptor).value
+            rule_of(item).check(name, convert(hint, _plain(given), name))
+        except (*refused, ConfigError) as error:
+            self._faults[name] = str(error)
+            if not self._node.has_parameter(name):
+                self._node.declare_parameter(name, _default(item), descriptor, ignore_override=True)
 
     def _values(self) -> dict[str, Any]:
-        return {name: self._node.get_parameter(name).value for name in FIELD_SECTION}
+        """What is set, with the default in the place of a value that was refused."""
+        set_values = {name: self._node.get_parameter(name).value for name in FIELD_SECTION}
+        return set_values | {name: self._defaults[name] for name in self._faults}
 
     def read(self) -> Settings:
         """The settings in force; ConfigError when an override was refused and not corrected since."""
@@ -99,7 +105,7 @@ class NodeParameters:
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
-    sections = {}
+    sections: dict[str, Any] = {}
     for section, cls in SECTIONS.items():
         own = {name: _plain(value) for name, value in values.items() if FIELD_SECTION[name] == section}
         sections[section] = from_mapping(cls, own)

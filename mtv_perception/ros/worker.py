@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 F = TypeVar("F")
+Outcome = Literal["processed", "dropped", "stale", "failed"]
+"""What became of a frame that was handed to work: the counter it raises."""
 
 
 @dataclass
@@ -27,10 +29,10 @@ class NewestFrameWorker(Generic[F]):
 
     Args:
         cameras: their names.
-        work: called in the worker's thread with camera and frame; must not raise.
+        work: called in the worker's thread with camera and frame, says what became of it; must not raise.
     """
 
-    def __init__(self, cameras: Sequence[str], work: Callable[[str, F], None]) -> None:
+    def __init__(self, cameras: Sequence[str], work: Callable[[str, F], Outcome]) -> None:
         self.counters = {camera: Counters() for camera in cameras}
         self._work = work
         self._waiting: dict[str, F] = {}
@@ -61,6 +63,11 @@ class NewestFrameWorker(Generic[F]):
                 self.counters[camera].dropped += 1
             self._waiting.clear()
 
+    def reset_counters(self) -> None:
+        """Count from zero, as when the node is activated; a frame in work still counts for the time before."""
+        with self._condition:
+            self.counters = {camera: Counters() for camera in self.counters}
+
     def busy_seconds(self) -> float:
         """How long the frame in work has been in work; 0 when idle."""
         since = self._busy_since
@@ -75,7 +82,7 @@ class NewestFrameWorker(Generic[F]):
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _next(self) -> tuple[str, F] | None:
+    def _next(self) -> tuple[str, F, Counters] | None:
         with self._condition:
             self._condition.wait_for(lambda: self._waiting or self._stopping)
             if self._stopping:
@@ -83,10 +90,13 @@ class NewestFrameWorker(Generic[F]):
             camera = min(self._waiting, key=self._served.__getitem__)
             self._turn += 1
             self._served[camera] = self._turn
-            return camera, self._waiting.pop(camera)
+            return camera, self._waiting.pop(camera), self.counters[camera]
 
     def _loop(self) -> None:
         while (job := self._next()) is not None:
+            camera, frame, counters = job
             self._busy_since = time.monotonic()
-            self._work(*job)
-            self._busy_since = None
+            outcome = self._work(camera, frame)
+            with self._condition:
+                setattr(counters, outcome, getattr(counters, outcome) + 1)
+                self._busy_since = None

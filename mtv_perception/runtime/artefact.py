@@ -38,7 +38,8 @@ class ModelSpec:
     classes: tuple[str, ...] = LabelSet().names
     size_hw: tuple[int, int] = setting((480, 640), "Network input, pixels.", low=32, high=8192)
     default_boxes: tuple[DefaultBoxMap, ...] = ()
-    variances: tuple[float, float, float, float] = tuple(Variances())
+    variances: tuple[float, float, float, float] = Variances()
+    segmentation_stride: int = setting(4, "Network pixels from one segmentation logit to the next.", low=1, high=64)
     scores: str = setting("sigmoid", "How logits become scores.", choices=("sigmoid", "softmax"))
     precision: str = setting("float32", "Number format.", choices=("float32", "float16", "int8"))
     outputs: dict[str, int] = field(default_factory=dict)
@@ -52,6 +53,12 @@ class ModelSpec:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        labels_of(self.classes)
+        if any(side % self.segmentation_stride for side in self.size_hw):
+            raise ValueError(
+                f"Expected size_hw in multiples of segmentation_stride {self.segmentation_stride}, "
+                f"got {self.size_hw!r}."
+            )
         for name, value in self.thresholds.items():
             if name not in self.classes[1:] or not 0 < value < 1:
                 raise ValueError(
@@ -67,6 +74,11 @@ class ModelSpec:
     def box_spec(self) -> DefaultBoxSpec:
         """The default boxes the offsets refer to."""
         return DefaultBoxSpec(self.size_hw, self.default_boxes)
+
+    @property
+    def segmentation_hw(self) -> tuple[int, int]:
+        """Rows and columns of the segmentation logits."""
+        return self.size_hw[0] // self.segmentation_stride, self.size_hw[1] // self.segmentation_stride
 
     @property
     def model_id(self) -> str:
@@ -108,7 +120,7 @@ class Artefact:
         expected = {
             "class_logits": (self.spec.box_spec.count, len(self.labels) - (self.spec.scores == "sigmoid")),
             "box_offsets": (self.spec.box_spec.count, 4),
-            "segmentation_logits": (None, None, len(self.labels)),
+            "segmentation_logits": (*self.spec.segmentation_hw, len(self.labels)),
         }
         return LiteRtBackend(self.content, self.size_hw, self.spec.outputs, expected, num_threads)
 

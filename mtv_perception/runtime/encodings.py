@@ -145,7 +145,8 @@ def decode_compressed(data: Any) -> np.ndarray:
     if not buffer.size:
         raise ImageError("Expected a compressed image, got 0 bytes.")
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
+        # As other ROS nodes do, pixels stay as they are stored, whatever an EXIF tag says about turning them.
+        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ImageError(
             f"Expected a compressed image, could not decode {buffer.size} bytes: {error.err}"
@@ -156,4 +157,4 @@ def decode_compressed(data: Any) -> np.ndarray:
         raise ImageError(
             f"Expected an image of 1 to {MAX_PIXELS} pixels, got {image.shape[1]}x{image.shape[0]}."
         )
-    return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)

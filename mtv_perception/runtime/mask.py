@@ -50,11 +50,12 @@ def segment(logits: Tensor, letterbox: Letterbox, size_hw: tuple[int, int], thre
         rival = cv2.resize(plane, width_height, interpolation=cv2.INTER_LINEAR)
         wins = cv2.compare(rival, best, cv2.CMP_GT)
         # Ids rise from round to round, so the maximum overwrites exactly where the new class wins.
-        cv2.max(class_ids, cv2.min(wins, class_id), dst=class_ids)
+        # NumPy here: OpenCV takes a mask of one pixel beside a number for two numbers.
+        cv2.max(class_ids, np.bitwise_and(wins, np.uint8(class_id), out=wins), dst=class_ids)
         cv2.max(second, cv2.min(rival, best), dst=second)
         cv2.max(best, rival, dst=best)
     confidence = cv2.LUT(cv2.subtract(best, second), _confidence_table(step))
     if threshold > 0.5:
-        unsure = cv2.compare(confidence, round(threshold * 255), cv2.CMP_LT)
-        cv2.max(class_ids, cv2.min(unsure, UNLABELED_ID), dst=class_ids)
+        unlabelled = np.where(np.arange(256) < round(threshold * 255), UNLABELED_ID, 0).astype(np.uint8)
+        cv2.max(class_ids, cv2.LUT(confidence, unlabelled), dst=class_ids)
     return Segmentation(class_ids, confidence)

@@ -69,6 +69,14 @@ class PerceiverConfig:
         values.update(self._single_thresholds(names))
         return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
 
+    def suppressed(self, spec: ModelSpec) -> list[int]:
+        """The ids of the classes in `suppress_absent`; ConfigError where one is no class of the model."""
+        names = spec.labels.foreground
+        for name in self.suppress_absent:
+            if name not in names:
+                raise ConfigError(f"suppress_absent: expected a class of {', '.join(names)}, got {name!r}.")
+        return [spec.labels.id_of(name) for name in self.suppress_absent]
+
     def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
         found = {}
         for entry in self.class_score_thresholds:
@@ -113,10 +121,11 @@ class Perceiver:
         self.spec = model.spec
         self._labels = model.spec.labels
         self._candidates = CANDIDATES[model.spec.scores]
-        self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
         self._variances = Variances(*model.spec.variances)
         self.config = config
+        # Opened before the default boxes are laid out: opening finds out whether their number is the network's.
         self._backend = model.open(config.num_threads)
+        self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
 
     @property
     def config(self) -> PerceiverConfig:
@@ -125,8 +134,8 @@ class Perceiver:
 
     @config.setter
     def config(self, config: PerceiverConfig) -> None:
-        self._thresholds = config.thresholds(self.spec)
-        self._suppressed = [self._labels.id_of(name) for name in config.suppress_absent]
+        thresholds, suppressed = config.thresholds(self.spec), config.suppressed(self.spec)
+        self._thresholds, self._suppressed = thresholds, suppressed
         self._iou_threshold = config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
         self._config = config
 
@@ -155,7 +164,9 @@ class Perceiver:
         ):
             raise ImageError(f"Expected an image (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}.")
         start = time.perf_counter()
-        letterbox = Letterbox.fit((image_rgb.shape[0], image_rgb.shape[1]), self.spec.size_hw)
+        letterbox = Letterbox.fit(
+            (image_rgb.shape[0], image_rgb.shape[1]), self.spec.size_hw, self.spec.segmentation_stride
+        )
         letterbox.write(image_rgb, self._backend.input_view())
         filled = time.perf_counter()
         raw = self._backend.run()

@@ -71,8 +71,8 @@ def mined_softmax_loss(
     loss = partial_cross_entropy(logits, classes, known)
     positive = classes > 0
     negative_loss = tf.where(classes == 0, tf.stop_gradient(loss), -1.0)
-    wanted = tf.reduce_sum(tf.cast(positive, tf.float32), 1) * negatives_per_positive
-    wanted = tf.cast(tf.maximum(wanted, float(at_least)), tf.int32)
+    found = tf.reduce_sum(tf.cast(positive, tf.float32), 1)
+    wanted = tf.cast(tf.where(found > 0, found * negatives_per_positive, float(at_least)), tf.int32)
     rank = tf.argsort(tf.argsort(negative_loss, axis=1, direction="DESCENDING", stable=True), axis=1)
     mined = (rank < wanted[:, None]) & (classes == 0)
     return tf.reduce_sum(tf.where(positive | mined, loss, 0.0)) / positives(classes)

@@ -14,11 +14,13 @@ OUTPUTS = ("class_logits", "box_offsets", "segmentation_logits")
 
 def spec_of(network: MultitaskNetwork, name: str = "untrained") -> ModelSpec:
     """The description of a Keras network."""
+    rows = network.model.output["segmentation_logits"].shape[1]
     return ModelSpec(
         name=name,
         classes=network.config.names,
         size_hw=network.config.size_hw,
         default_boxes=network.default_boxes.maps,
+        segmentation_stride=network.config.size_hw[0] // rows,
         scores=network.scores,
         outputs={output: index for index, output in enumerate(OUTPUTS)},
     )

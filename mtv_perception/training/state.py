@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ def save_state(path: Path, variables: Variables, step: int) -> None:
         f"{group}/{i}": np.asarray(v) for group, items in variables.items() for i, v in enumerate(items)
     }
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, step=np.int64(step), **arrays)
+    with temporary.open("wb") as file:
+        np.savez(file, step=np.int64(step), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
@@ -28,7 +33,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: expected a checkpoint, could not read it: {error}") from error
 
 

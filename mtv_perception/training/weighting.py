@@ -47,23 +47,31 @@ class TaskWeighting:
         return list(self.log_variances.values())
 
     def __call__(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        """The total loss, and the effective weight of each task."""
-        return self._combine({task: losses[task] * weight for task, weight in self._weights.items()})
+        """The total loss, and the effective weight of each task: the gradient of the total by the task's loss.
+
+        A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the weights.
+        """
+        total, factors = self._combine({task: losses[task] * weight for task, weight in self._weights.items()})
+        return total, {task: factors[task] * weight for task, weight in self._weights.items()}
 
     def _fixed(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        return tf.add_n(list(losses.values())), {task: tf.constant(w) for task, w in self._weights.items()}
+        return tf.add_n(list(losses.values())), {task: tf.constant(1.0) for task in losses}
 
     def _uncertainty(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
         scalars = {task: tf.convert_to_tensor(s) for task, s in self.log_variances.items()}
         weights = {task: tf.exp(-s) for task, s in scalars.items()}
-        total = [weights[task] * losses[task] + scalars[task] / 2 for task in losses]
+        total = [
+            tf.where(loss > 0, weights[task] * loss + scalars[task] / 2, 0.0) for task, loss in losses.items()
+        ]
         return tf.add_n(total), weights
 
     def _uw_so(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        inverse = tf.stack([1 / tf.maximum(tf.stop_gradient(loss), _TINY) for loss in losses.values()])
-        weights = dict(zip(losses, tf.unstack(tf.nn.softmax(inverse / self._temperature)), strict=True))
+        detached = tf.stop_gradient(tf.stack(list(losses.values())))
+        scores = 1 / tf.maximum(detached, _TINY) / self._temperature
+        shares = tf.nn.softmax(tf.where(detached > 0, scores, -1e9))
+        weights = dict(zip(losses, tf.unstack(shares, len(losses)), strict=True))
         return tf.add_n([weights[task] * losses[task] for task in losses]), weights
 
     def _log(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        total = tf.add_n([tf.math.log(loss + _TINY) for loss in losses.values()])
-        return total, {task: 1 / (tf.stop_gradient(loss) + _TINY) for task, loss in losses.items()}
+        total = [tf.where(loss > 0, tf.math.log(loss + _TINY), 0.0) for loss in losses.values()]
+        return tf.add_n(total), {task: 1 / (tf.stop_gradient(loss) + _TINY) for task, loss in losses.items()}

@@ -1,0 +1,54 @@
+"""Pytest fixtures for tests on bags. In your conftest.py: `pytest_plugins = ["mtv_perception.pytest_plugin"]`.
+
+def test_person_at_the_gate(mtv_replay):
+run = mtv_replay("bags/gate")
+person = run.presence("person", min_score=0.5)
+person.assert_reported_within(0.3, of_s=4.2)  # enters 4.2 s into the bag
+person.assert_gone_after(1.0, of_s=9.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtv_perception.replay.replay import ReplayOptions, replay
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.testing import ReplayedRun
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare `--mtv-model`."""
+    group = parser.getgroup("mtv_perception")
+    group.addoption("--mtv-model", default="warehouse", help="model folder or name (default: %(default)s)")
+
+
+@pytest.fixture(scope="session")
+def mtv_perceiver(pytestconfig: pytest.Config) -> Perceiver:
+    """The model that `--mtv-model` names, loaded once."""
+    return Perceiver(load_artefact(find_model(pytestconfig.getoption("--mtv-model"))), PerceiverConfig())
+
+
+@pytest.fixture(scope="session")
+def mtv_replay(
+    mtv_perceiver: Perceiver, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., ReplayedRun]:
+    """Replays a bag, video or image folder (once a session) and returns its ReplayedRun.
+
+    Called as `mtv_replay(path, topics=())`.
+    """
+    done: dict[tuple[Path, tuple[str, ...]], ReplayedRun] = {}
+
+    def replayed(path: Path | str, topics: tuple[str, ...] = ()) -> ReplayedRun:
+        key = (Path(path).resolve(), tuple(topics))
+        if key not in done:
+            folder = tmp_path_factory.mktemp("mtv_replay") / "bag"
+            replay(key[0], folder, mtv_perceiver, ReplayOptions(topics=key[1]))
+            done[key] = ReplayedRun(folder)
+        return done[key]
+
+    return replayed

@@ -1,0 +1,252 @@
+"""A bag, video or image folder through the perceiver: every frame, in order, none dropped."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mtv_perception.errors import ImageError
+from mtv_perception.replay.cameras import result_topics
+from mtv_perception.replay.contents import FrameCount
+from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input, timed_decode
+from mtv_perception.replay.results import EXTRAS, Perceived, ResultWriter
+from mtv_perception.replay.resume import (
+    DONE,
+    RUNNING,
+    Unfinished,
+    check_same,
+    read_state,
+    set_aside,
+    write_state,
+)
+from mtv_perception.replay.salvage import RawMessage
+from mtv_perception.replay.threads import WriteBehind, read_ahead
+from mtv_perception.replay.writer import BagWriter
+from mtv_perception.runtime.perceiver import Perceiver
+
+_DEPTH = 4
+_SHOWN_FAULTS = 5
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to read and to write.
+
+    Attributes:
+        topics: see `choose_cameras`.
+        extras: of EXTRAS.
+        rate: frames a second that stamps of files follow; 0 takes the video's own, or 10.
+        class_id_as: what hypotheses hold, "id" or "name".
+        resume: go on with an unfinished bag; leave a finished one alone.
+        overwrite: replace an older bag.
+    """
+
+    topics: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ("status",)
+    rate: float = 0.0
+    class_id_as: str = "id"
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.extras if name not in EXTRAS]
+        if unknown:
+            raise ValueError(f"Expected extras of {', '.join(EXTRAS)}, got {unknown[0]!r}.")
+        if self.rate < 0:
+            raise ValueError(f"Expected a rate of at least 0, got {self.rate!r}.")
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What became of one input.
+
+    Attributes:
+        source: read.
+        bag: written.
+        frames: with a result, those of an earlier run included.
+        resumed: of these, taken over from an earlier run.
+        failed: images that could not be decoded.
+        detections: objects found in this run.
+        seconds: this run took.
+        skipped: the bag was finished before; nothing was done.
+        damage: what cut the input short; empty for a whole one.
+        faults: what was wrong with the first failed images.
+    """
+
+    source: str
+    bag: str
+    frames: int = 0
+    resumed: int = 0
+    failed: int = 0
+    detections: int = 0
+    seconds: float = 0.0
+    skipped: bool = False
+    damage: str = ""
+    faults: tuple[str, ...] = field(default_factory=tuple)
+
+
+Progress = Callable[[int, "int | None"], None]
+"""Called with frames done and frames expected."""
+
+_Step = tuple[InputFrame, "Frame | None", float, "list[RawMessage] | None", str]
+"""A frame: decoded, with the decoding time, or its old messages, or what is wrong with it."""
+
+
+def replay(
+    source: Path,
+    folder: Path,
+    perceiver: Perceiver,
+    options: ReplayOptions = ReplayOptions(),
+    progress: Progress = lambda done, total: None,
+) -> ReplayReport:
+    """Perceive every image of an input and write the results as a bag.
+
+    The same input, model and options give the same messages, except for the durations in the status.
+
+    Args:
+        source: bag, video, image folder or image.
+        folder: of the bag to write.
+        perceiver: what sees.
+        options: see there.
+        progress: called after each frame.
+
+    Raises:
+        ReplayError: nothing to read, or the output is in the way.
+    """
+    begun = time.monotonic()
+    with open_input(source, options.topics, options.rate) as opened:
+        settings = _settings(source, opened, perceiver, options)
+        state = read_state(folder) if options.resume else None
+        if state is not None and state["state"] == DONE:
+            check_same(folder, state, settings)
+            return ReplayReport(str(source), str(folder), **_figures(state), skipped=True)
+        aside = set_aside(folder, settings) if options.resume else None
+        unfinished = Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None
+        run = _Run(opened, perceiver, options, unfinished, progress)
+        with BagWriter(folder, options.overwrite, {"mtv_model": perceiver.spec.model_id}) as bag:
+            write_state(folder, {"state": RUNNING, **settings})
+            run.write(bag)
+        report = replace(run.report, source=str(source), bag=str(folder), damage=opened.damage)
+        write_state(folder, {"state": DONE, **settings, **_outcome(report)})
+        if aside:
+            shutil.rmtree(aside)
+    return replace(report, seconds=time.monotonic() - begun)
+
+
+def _detections(opened: Input) -> dict[str, str]:
+    """Camera by detections topic."""
+    return {result_topics(camera)["detections"]: camera for camera in opened.cameras.values()}
+
+
+def _settings(source: Path, opened: Input, perceiver: Perceiver, options: ReplayOptions) -> dict[str, Any]:
+    """What must be the same for a run to be the continuation of another."""
+    return {
+        "source": source.name,
+        "model": perceiver.spec.model_id,
+        "perceiver": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(perceiver.config).items()
+            if name != "num_threads"
+        },
+        "cameras": {topic: name for topic, name in opened.cameras.items()},
+        "extras": sorted(options.extras),
+        "class_id_as": options.class_id_as,
+        "rate": options.rate,
+    }
+
+
+def _outcome(report: ReplayReport) -> dict[str, Any]:
+    return {
+        "frames": report.frames,
+        "failed": report.failed,
+        "damage": report.damage,
+        "faults": list(report.faults),
+    }
+
+
+def _figures(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "frames": state["frames"],
+        "failed": state["failed"],
+        "damage": state["damage"],
+        "faults": tuple(state["faults"]),
+    }
+
+
+class _Run:
+    """One pass over an input."""
+
+    def __init__(
+        self,
+        opened: Input,
+        perceiver: Perceiver,
+        options: ReplayOptions,
+        unfinished: Unfinished | None,
+        progress: Progress,
+    ) -> None:
+        self._input, self._perceiver, self._options = opened, perceiver, options
+        self._unfinished, self._progress = unfinished, progress
+        self._counts = dict.fromkeys(opened.cameras.values(), FrameCount())
+        self.report = ReplayReport("", "")
+
+    def write(self, bag: BagWriter) -> None:
+        """Read, perceive and write, each in its thread."""
+        writer = ResultWriter(bag, self._perceiver, self._options.extras, self._options.class_id_as)
+        for camera in self._counts:
+            writer.declare(camera)
+        with WriteBehind(_DEPTH) as behind:
+            for done, step in enumerate(read_ahead(self._steps(), _DEPTH), start=1):
+                self._work(step, writer, bag, behind)
+                self._progress(done, self._input.total)
+
+    def _steps(self) -> Iterator[_Step]:
+        """The frames, decoded unless their results are there already."""
+        for source in self._input.frames():
+            old = self._unfinished.take(source.camera, source.log_ns) if self._unfinished else None
+            if old is not None:
+                yield source, None, 0.0, old, ""
+                continue
+            try:
+                frame, decode_ms = timed_decode(source)
+            except ImageError as error:
+                yield source, None, 0.0, None, str(error)
+                continue
+            yield source, frame, decode_ms, None, ""
+
+    def _work(self, step: _Step, writer: ResultWriter, bag: BagWriter, behind: WriteBehind) -> None:
+        source, frame, decode_ms, old, fault = step
+        count = self._counts[source.camera]
+        first = not count.processed
+        count = replace(
+            count,
+            received=count.received + 1,
+            processed=count.processed + (not fault),
+            failed=count.failed + bool(fault),
+        )
+        self._counts[source.camera] = count
+        report = self.report
+        if fault:
+            shown = (*report.faults, fault)[:_SHOWN_FAULTS]
+            self.report = replace(report, failed=report.failed + 1, faults=shown)
+            return
+        self.report = replace(report, frames=report.frames + 1, resumed=report.resumed + (old is not None))
+        if first:
+            behind.submit(lambda: writer.announce(source.camera, source.log_ns, source.log_ns))
+        if old is not None:
+            behind.submit(lambda: _copy(old, bag))
+        elif frame is not None:
+            result = self._perceiver(frame.image_rgb)
+            self.report = replace(self.report, detections=self.report.detections + len(result.detections))
+            item = Perceived(source, frame, decode_ms, result, count)
+            behind.submit(lambda: writer.write(item))
+
+
+def _copy(messages: list[RawMessage], bag: BagWriter) -> None:
+    for message in messages:
+        bag.add_topic(message.topic, message.msgtype)
+        bag.write_cdr(message.topic, message.log_ns, message.cdr)

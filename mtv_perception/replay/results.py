@@ -1,0 +1,135 @@
+"""A frame's result on the topics of the node, written into a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+
+from mtv_perception.replay.bags import COMPRESSED, RAW
+from mtv_perception.replay.cameras import result_topics
+from mtv_perception.replay.contents import FrameCount
+from mtv_perception.replay.foxglove import ANNOTATIONS, image_annotations
+from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.inputs import FILE_FRAME_ID, FILE_TOPIC, InputFrame
+from mtv_perception.replay.messages import builder
+from mtv_perception.replay.writer import BagWriter
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.types import Result
+from mtv_perception.visual.overlay import draw_overlay
+
+EXTRAS = ("input", "overlay", "annotations", "status")
+"""What may be written beside detections, mask and confidence."""
+
+_TYPES = {
+    "detections": "vision_msgs/msg/Detection2DArray",
+    "label_info": "vision_msgs/msg/LabelInfo",
+    "vision_info": "vision_msgs/msg/VisionInfo",
+    "mask": RAW,
+    "confidence": RAW,
+    "mask_labels": "vision_msgs/msg/LabelInfo",
+    "overlay": COMPRESSED,
+    "annotations": ANNOTATIONS,
+    "status": "mtv_perception/msg/PerceptionStatus",
+}
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
+
+
+@dataclass(frozen=True)
+class Perceived:
+    """One frame with what came out.
+
+    Attributes:
+        source: where it comes from.
+        frame: its pixels.
+        decode_ms: decoding took.
+        result: of the perceiver.
+        count: the camera's totals after this frame.
+    """
+
+    source: InputFrame
+    frame: Frame
+    decode_ms: float
+    result: Result
+    count: FrameCount
+
+
+class ResultWriter:
+    """Writes frames' results.
+
+    Args:
+        bag: open.
+        perceiver: whose results they are.
+        extras: of EXTRAS.
+        class_id_as: what hypotheses hold, "id" or "name".
+    """
+
+    def __init__(
+        self, bag: BagWriter, perceiver: Perceiver, extras: Iterable[str], class_id_as: str = "id"
+    ) -> None:
+        self._bag, self._extras, self._class_id_as = bag, frozenset(extras), class_id_as
+        self._spec, self._labels = perceiver.spec, perceiver.spec.labels
+        self._thresholds = {
+            "label_info": perceiver.lowest_threshold,
+            "mask_labels": perceiver.config.mask_threshold,
+        }
+
+    def declare(self, camera: str) -> None:
+        """Declare a camera's topics: they are in the bag even if no frame of it can be read."""
+        for name, topic in result_topics(camera).items():
+            if name not in EXTRAS or name in self._extras:
+                self._bag.add_topic(topic, _TYPES[name])
+
+    def announce(self, camera: str, log_ns: int, stamp_ns: int) -> None:
+        """Write the latched descriptions of labels and model, once, before the camera's first frame."""
+        build, topics = builder(), result_topics(camera)
+        header = build.header(stamp_ns, "")
+        for name, threshold in self._thresholds.items():
+            message = build.label_info(self._labels, threshold, header)
+            self._bag.write(topics[name], _TYPES[name], log_ns, message)
+        about = build.vision_info(self._spec, self._spec.version, header)
+        self._bag.write(topics["vision_info"], _TYPES["vision_info"], log_ns, about)
+
+    def write(self, item: Perceived) -> None:
+        """Write a frame: detections first, status last."""
+        build, result, source = builder(), item.result, item.source
+        header = build.header(item.frame.stamp_ns, item.frame.frame_id or FILE_FRAME_ID)
+        content = {
+            "detections": build.detection_array(result.detections, self._labels, header, self._class_id_as),
+            "mask": build.image(result.segmentation.class_ids, "mono8", header),
+            "confidence": build.image(result.segmentation.confidence, "mono8", header),
+        }
+        if "annotations" in self._extras:
+            content["annotations"] = image_annotations(build, result.detections, self._labels, header)
+        if "overlay" in self._extras:
+            picture = draw_overlay(
+                item.frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"
+            )
+            _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
+            content["overlay"] = build.compressed(coded, "jpeg", header)
+        if "status" in self._extras:
+            content["status"] = build.status(
+                header,
+                self._spec.model_id,
+                item.decode_ms,
+                result.timing,
+                item.count,
+                len(result.detections),
+            )
+        if "input" in self._extras:
+            self._write_input(item)
+        topics = result_topics(source.camera)
+        for name, message in content.items():
+            self._bag.write(topics[name], _TYPES[name], source.log_ns, message)
+
+    def _write_input(self, item: Perceived) -> None:
+        source = item.source
+        if source.cdr:
+            self._bag.add_topic(source.topic, source.msgtype)
+            self._bag.write_cdr(source.topic, source.log_ns, source.cdr)
+            return
+        build = builder()
+        _, coded = cv2.imencode(".jpg", cv2.cvtColor(item.frame.image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        header = build.header(item.frame.stamp_ns, item.frame.frame_id or FILE_FRAME_ID)
+        self._bag.write(FILE_TOPIC, COMPRESSED, source.log_ns, build.compressed(coded, "jpeg", header))

@@ -1,0 +1,188 @@
+"""What one result says about one zone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtv_perception.geometry.camera import FloorCamera
+from mtv_perception.geometry.polygons import (
+    grid_inside,
+    points_inside,
+    rasterise,
+    segments_touch_polygon,
+    shared_points,
+)
+from mtv_perception.labels import UNLABELED_ID
+from mtv_perception.types import Detections
+from mtv_perception.zones.config import BOX, FLOOR, FOOT, ZoneConfig
+from mtv_perception.zones.footprints import Contacts, contacts_of, foot_pixels, footprints_of
+from mtv_perception.zones.presence import Verdict
+
+# Spacing of the floor points whose visibility is looked at, as a share of the zone's extent.
+_VISIBILITY_GRID = 0.05
+
+
+def _no_points() -> np.ndarray:
+    return np.empty((0, 2))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One result, as zones see it.
+
+    Attributes:
+        stamp_ns: of the image.
+        detections: objects, source pixels.
+        mask: `(H, W)` uint8 class ids (255 unlabelled), or None when it did not come.
+    """
+
+    stamp_ns: int
+    detections: Detections
+    mask: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one result says about one zone.
+
+    Attributes:
+        verdict: occupied, clear, or unsure; None when the result lacks what the zone's tests need.
+        objects: how many detections are inside.
+        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is none.
+        points_xy: `(N, 2)` occupied floor points inside the zone, m.
+    """
+
+    verdict: Verdict | None
+    objects: int = 0
+    nearest_m: float = math.nan
+    points_xy: np.ndarray = field(default_factory=_no_points)
+
+
+class ZoneJudge:
+    """Judges results against one zone.
+
+    Args:
+        zone: the zone.
+        class_ids: ids of its classes.
+        camera: of the zone, needed for floor zones.
+
+    Attributes:
+        visible: share of a floor zone that lies in the image; 1 for image zones.
+    """
+
+    def __init__(self, zone: ZoneConfig, class_ids: tuple[int, ...], camera: FloorCamera | None) -> None:
+        if zone.space == FLOOR and camera is None:
+            raise ValueError(f"Expected a camera for floor zone {zone.name!r}, got None.")
+        self.zone, self._class_ids, self._camera = zone, class_ids, camera
+        self._pixels: np.ndarray | None = None
+        self.visible = 1.0
+        if zone.space == FLOOR and camera:
+            grid = grid_inside(zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max()))
+            self.visible = float(_in_image(camera, grid).mean())
+
+    def judge(self, seen: Observation) -> Evidence:
+        """The evidence of one result."""
+        found = _BY_SPACE[self.zone.space](self, self._of_interest(seen.detections))
+        if self.zone.wants_mask and seen.mask is not None:
+            found = self._with_mask(found, seen.mask)
+        if found.verdict is Verdict.CLEAR and self.visible < self.zone.min_visible:
+            return Evidence(Verdict.UNSURE)
+        if found.verdict is Verdict.CLEAR and self.zone.wants_mask and seen.mask is None:
+            return Evidence(None)
+        return found
+
+    def _of_interest(self, found: Detections) -> np.ndarray:
+        keep = np.isin(found.class_ids, self._class_ids) & (found.scores >= self.zone.min_score)
+        return found.boxes_xyxy[keep].astype(np.float64)
+
+    def judge_floor(self, boxes_xyxy: np.ndarray) -> Evidence:
+        """Boxes against a zone on the floor."""
+        camera, inside, lost = self._camera, [], False
+        assert camera is not None
+        boxes = boxes_xyxy if FOOT in self.zone.tests else boxes_xyxy[:0]
+        for footprint in footprints_of(camera, boxes, self.zone.foot_width):
+            shared = shared_points(footprint.corners, self.zone.corners)
+            if len(shared) and footprint.placed:
+                inside.append(shared)
+            lost |= bool(len(shared)) and not footprint.placed
+        if inside:
+            points = np.concatenate(inside)
+            return Evidence(Verdict.OCCUPIED, len(inside), float(camera.distances(points).min()), points)
+        return Evidence(Verdict.UNSURE if lost and self.zone.unplaced == "unknown" else Verdict.CLEAR)
+
+    def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
+        """Boxes against a region of the image."""
+        inside = 0
+        for box, foot in zip(boxes_xyxy, foot_pixels(boxes_xyxy, self.zone.foot_width), strict=True):
+            shapes = [foot] if FOOT in self.zone.tests else []
+            if BOX in self.zone.tests:
+                shapes.append(box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2))
+            inside += any(len(shared_points(shape, self.zone.corners)) for shape in shapes)
+        return Evidence(Verdict.OCCUPIED if inside else Verdict.CLEAR, inside)
+
+    def _with_mask(self, found: Evidence, mask: np.ndarray) -> Evidence:
+        """Add what the segmentation says."""
+        pixels = self._zone_pixels((mask.shape[0], mask.shape[1]))
+        values = mask[pixels]
+        if self.zone.space == FLOOR:
+            found = self._with_contacts(found, mask)
+        elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
+            found = Evidence(Verdict.OCCUPIED, max(1, found.objects))
+        hidden = not len(values) or (values == UNLABELED_ID).mean() > self.zone.max_unlabelled
+        return Evidence(Verdict.UNSURE) if hidden and found.verdict is Verdict.CLEAR else found
+
+    def _with_contacts(self, found: Evidence, mask: np.ndarray) -> Evidence:
+        assert self._camera is not None
+        contacts = contacts_of(self._camera, mask, self._class_ids)
+        touching = segments_touch_polygon(self.zone.corners, contacts.starts, contacts.ends)
+        if touching.sum() < self.zone.mask_columns:
+            return found
+        points = np.concatenate([found.points_xy, _points_within(self.zone.corners, contacts, touching)])
+        nearest = float(self._camera.distances(points).min())
+        return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
+
+    def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
+        """The mask's pixels that show the zone, `(H, W)` bool; kept, as it changes with the mask's size only."""
+        if self._pixels is None or self._pixels.shape != mask_hw:
+            if self.zone.space == FLOOR and self._camera:
+                self._pixels = _floor_pixels(self._camera, self.zone.corners, mask_hw)
+            else:
+                size_hw = self._camera.intrinsics.size_hw if self._camera else mask_hw
+                scale = np.array([mask_hw[1] / size_hw[1], mask_hw[0] / size_hw[0]])
+                self._pixels = rasterise(self.zone.corners * scale, mask_hw)
+        return self._pixels
+
+
+_BY_SPACE: dict[str, Callable[[ZoneJudge, np.ndarray], Evidence]] = {
+    "floor": ZoneJudge.judge_floor,
+    "image": ZoneJudge.judge_image,
+}
+
+
+def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray) -> np.ndarray:
+    """The contacts that touch a zone; where one was cut off, the zone's part of the line to the camera."""
+    points = []
+    for start, end in zip(contacts.starts[touching], contacts.ends[touching], strict=True):
+        line = end[None] if np.array_equal(start, end) else np.stack([start, end])
+        points.append(shared_points(line, corners))
+    return np.concatenate(points)
+
+
+def _in_image(camera: FloorCamera, floor_xy: np.ndarray) -> np.ndarray:
+    height, width = camera.intrinsics.size_hw
+    pixels = camera.floor_to_pixels(floor_xy)
+    with np.errstate(invalid="ignore"):
+        return np.all((pixels >= 0) & (pixels <= (width, height)), axis=1)
+
+
+def _floor_pixels(camera: FloorCamera, corners: np.ndarray, mask_hw: tuple[int, int]) -> np.ndarray:
+    """The mask's pixels whose floor point lies in the zone."""
+    height, width = mask_hw
+    scale = np.array([camera.intrinsics.size_hw[1] / width, camera.intrinsics.size_hw[0] / height])
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) * scale
+    return points_inside(corners, camera.pixels_to_floor(pixels)).reshape(mask_hw)

@@ -1,0 +1,37 @@
+"""Zone states as points above the floor, for consumers that know point clouds only (Nav2's collision_monitor)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mtv_perception.geometry.polygons import grid_inside
+from mtv_perception.zones.config import FLOOR, CameraConfig, ZonesConfig
+from mtv_perception.zones.monitor import ZoneStatus
+
+# collision_monitor ignores fewer points than its min_points (default 4) in a polygon.
+_AROUND = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) / 4
+
+
+def obstacle_points(camera: CameraConfig, states: Iterable[ZoneStatus], config: ZonesConfig) -> np.ndarray:
+    """Points of occupied places, and of unknown zones as a whole.
+
+    Args:
+        camera: whose zones.
+        states: of these zones, in the same order.
+        config: height and spacing of the points.
+
+    Returns:
+        `(N, 3)` float32, floor frame, m. Every occupied place is at least five points.
+    """
+    parts = [np.empty((0, 2))]
+    for zone, state in zip(camera.zones, states, strict=True):
+        if zone.space != FLOOR:
+            continue
+        if not state.valid and config.unknown_as_points:
+            parts.append(grid_inside(zone.corners, config.point_spacing))
+        elif state.valid and state.occupied:
+            parts.append((state.points_xy[:, None] + _AROUND * config.point_spacing).reshape(-1, 2))
+    points = np.concatenate(parts)
+    return np.column_stack([points, np.full(len(points), config.point_height)]).astype(np.float32)

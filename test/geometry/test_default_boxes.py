@@ -1,0 +1,189 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtv_perception.config import from_mapping, to_plain
+from mtv_perception.geometry.boxes import xyxy_to_cxcywh
+from mtv_perception.geometry.default_boxes import (
+    DefaultBoxMap,
+    DefaultBoxSpec,
+    linear_scales,
+    pyramid_spec,
+    ssd_spec,
+)
+
+SEEDS_GRIDS = ((30, 40), (15, 20), (8, 10), (4, 5))
+SEEDS_PADDINGS = (0.025, 0.05, 0.075, 0.1)
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    return ssd_spec((480, 640), SEEDS_GRIDS, linear_scales(0.15, 0.95, 4), paddings=SEEDS_PADDINGS)
+
+
+def loop_boxes(spec):
+    """Every box by four nested loops."""
+    for item in spec.maps:
+        rows, columns = item.grid_hw
+        for row, column, (width, height) in itertools.product(range(rows), range(columns), item.shapes_wh):
+            yield (
+                centre(column, columns, item.padding) * spec.size_hw[1],
+                centre(row, rows, item.padding) * spec.size_hw[0],
+                width,
+                height,
+            )
+
+
+def centre(index, count, padding):
+    if padding is None:
+        return (index + 0.5) / count
+    return padding + index * (1 - 2 * padding) / (count - 1) if count > 1 else 0.5
+
+
+grids = st.tuples(st.integers(1, 6), st.integers(1, 6))
+shapes = st.lists(st.tuples(st.floats(1, 900), st.floats(1, 900)), min_size=1, max_size=4).map(tuple)
+paddings = st.one_of(st.none(), st.floats(0, 0.49))
+maps = st.lists(st.builds(DefaultBoxMap, grids, shapes, paddings), min_size=1, max_size=3).map(tuple)
+specs = st.builds(DefaultBoxSpec, st.tuples(st.integers(32, 900), st.integers(32, 900)), maps)
+
+
+@given(specs)
+def test_boxes_are_ordered_map_row_column_shape(spec):
+    boxes = spec.boxes_cxcywh()
+
+    assert boxes.dtype == np.float32
+    assert boxes.shape == (spec.count, 4)
+    np.testing.assert_allclose(boxes, list(loop_boxes(spec)), rtol=1e-5, atol=1e-3)
+
+
+@given(specs)
+def test_corners_and_centres_describe_the_same_boxes(spec):
+    np.testing.assert_allclose(xyxy_to_cxcywh(spec.boxes_xyxy()), spec.boxes_cxcywh(), atol=1e-3)
+
+
+@given(specs)
+def test_a_specification_survives_the_artefact_file(spec):
+    assert from_mapping(DefaultBoxSpec, to_plain(spec)) == spec
+
+
+def test_the_seeds_configuration_has_9600_boxes(seeds):
+    per_map = [math.prod(item.grid_hw) * item.boxes_per_point for item in seeds.maps]
+
+    assert per_map == [7200, 1800, 480, 120]
+    assert seeds.count == len(seeds.boxes_cxcywh()) == 9600
+
+
+def test_the_seeds_padding_is_kept_from_the_borders(seeds):
+    first = seeds.boxes_cxcywh()[:7200]
+
+    assert first[:, 0].min() == pytest.approx(0.025 * 640)
+    assert first[:, 0].max() == pytest.approx(0.975 * 640)
+    assert first[:, 1].min() == pytest.approx(0.025 * 480)
+    assert first[:, 1].max() == pytest.approx(0.975 * 480)
+
+
+def test_ssd_shapes_follow_the_paper(seeds):
+    scales = (0.15, 0.15 + 0.8 / 3, 0.15 + 1.6 / 3, 0.95)
+    for item, scale, following in zip(seeds.maps, scales, (*scales[1:], 1.0), strict=True):
+        ratios = (1, 2, 3, 1 / 2, 1 / 3)
+        expected = [(scale * 640 * math.sqrt(r), scale * 480 / math.sqrt(r)) for r in ratios]
+        extra = math.sqrt(scale * following)
+        np.testing.assert_allclose(item.shapes_wh, [*expected, (extra * 640, extra * 480)])
+
+
+def test_each_map_may_have_its_own_aspect_ratios():
+    spec = ssd_spec((100, 100), ((2, 2), (1, 1)), (0.2, 0.5), ((1.0,), (1.0, 4.0)), extra_square=False)
+
+    assert [item.boxes_per_point for item in spec.maps] == [1, 2]
+    np.testing.assert_allclose(spec.maps[1].shapes_wh, [(50, 50), (100, 25)])
+    assert spec.count == 4 + 2
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 3)])
+def test_a_624x208_box_keeps_its_sides_everywhere(place):
+    spec = DefaultBoxSpec((480, 640), (DefaultBoxMap((3, 4), ((624.0, 208.0),)),))
+    index = place[0] * 4 + place[1]
+
+    x0, y0, x1, y1 = spec.boxes_xyxy()[index]
+
+    assert (x1 - x0, y1 - y0) == (624, 208)
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == ((place[1] + 0.5) * 160, (place[0] + 0.5) * 160)
+
+
+def test_the_shape_of_ratio_3_is_three_times_as_wide_as_high_on_a_square_input():
+    spec = ssd_spec((480, 480), ((1, 1),), (0.5,), (3.0,), extra_square=False)
+    ((width, height),) = spec.maps[0].shapes_wh
+
+    assert width / height == pytest.approx(3)
+    assert width * height == pytest.approx(240**2)
+
+
+@given(specs, st.tuples(st.integers(32, 900), st.integers(32, 900)))
+def test_resizing_is_idempotent_and_changes_no_shape(spec, size_hw):
+    new_grids = [(rows + 1, columns) for rows, columns in (item.grid_hw for item in spec.maps)]
+
+    once = spec.resized(size_hw, new_grids)
+
+    assert once.resized(size_hw, new_grids) == once
+    assert [item.shapes_wh for item in once.maps] == [item.shapes_wh for item in spec.maps]
+    assert [item.grid_hw for item in once.maps] == new_grids
+    assert once.resized(spec.size_hw, [item.grid_hw for item in spec.maps]) == spec
+
+
+def test_resizing_needs_a_grid_for_each_map(seeds):
+    with pytest.raises(ValueError):
+        seeds.resized((240, 320), [(15, 20)])
+
+
+def test_pyramid_boxes_keep_their_area_at_every_ratio():
+    spec = pyramid_spec((480, 640), ((60, 80), (30, 40)), (20, 40), (1, math.sqrt(2)), (0.4, 1.0, 2.0))
+
+    assert spec.count == (4800 + 1200) * 6
+    for item, base in zip(spec.maps, (20, 40), strict=True):
+        areas = [width * height for width, height in item.shapes_wh]
+        ratios = [width / height for width, height in item.shapes_wh]
+        np.testing.assert_allclose(areas, [base**2] * 3 + [2 * base**2] * 3)
+        np.testing.assert_allclose(ratios, [0.4, 1, 2] * 2)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, (0.2,)), (2, (0.2, 0.9)), (3, (0.2, 0.55, 0.9))])
+def test_linear_scales(count, expected):
+    assert linear_scales(0.2, 0.9, count) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("lowest", "highest", "count"), [(0.2, 0.9, 0), (0, 0.9, 3), (0.9, 0.2, 3)])
+def test_impossible_scales_are_refused(lowest, highest, count):
+    with pytest.raises(ValueError, match="lowest <= highest"):
+        linear_scales(lowest, highest, count)
+
+
+@pytest.mark.parametrize(
+    ("grid_hw", "shapes_wh", "padding"),
+    [
+        ((0, 1), ((5, 5),), None),
+        ((1, -1), ((5, 5),), None),
+        ((1, 1), (), None),
+        ((1, 1), ((5, 0),), None),
+        ((1, 1), ((5, math.nan),), None),
+        ((1, 1), ((math.inf, 5),), None),
+        ((1, 1), ((5, 5),), 0.5),
+        ((1, 1), ((5, 5),), -0.1),
+        ((1, 1), ((5, 5),), math.nan),
+    ],
+)
+def test_an_impossible_map_is_refused(grid_hw, shapes_wh, padding):
+    with pytest.raises(ValueError, match="Expected a (positive grid|padding)"):
+        DefaultBoxMap(grid_hw, shapes_wh, padding)
+
+
+@pytest.mark.parametrize(
+    ("scales", "ratios", "message"),
+    [((0.5,), (1.0,), "2 scales"), ((0.2, 0.5), ((1.0,),), "2 maps")],
+)
+def test_ssd_needs_scales_and_ratios_for_every_map(scales, ratios, message):
+    with pytest.raises(ValueError, match=message):
+        ssd_spec((100, 100), ((2, 2), (1, 1)), scales, ratios)

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtv_perception.geometry.boxes import pairwise_iou
+from mtv_perception.geometry.nms import nms, nms_per_class
+
+EMPTY = np.empty((0, 4), np.float32)
+
+
+def reference(boxes, scores, threshold, limit=None):
+    """Every box against every better box that was kept."""
+    iou = pairwise_iou(boxes, boxes)
+    kept = []
+    for i in sorted(range(len(scores)), key=lambda i: (-scores[i], i)):
+        if all(iou[i, j] <= threshold for j in kept):
+            kept.append(i)
+    return kept[:limit]
+
+
+@st.composite
+def scenes(draw):
+    """Boxes on whole pixels in float64 (so that overlaps are exact), scores with ties, class ids."""
+    count = draw(st.integers(0, 30))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    low = rng.integers(0, 30, (count, 2))
+    boxes = np.concatenate([low, low + rng.integers(0, 25, (count, 2))], 1).astype(np.float64)
+    return boxes, rng.integers(0, 12, count) / 16, rng.integers(1, 4, count)
+
+
+thresholds = st.sampled_from([0.0, 0.1, 0.3, 0.45, 0.7, 0.95, 1.0])
+limits = st.one_of(st.none(), st.integers(0, 8))
+
+
+@given(scenes(), thresholds, limits)
+def test_it_keeps_what_the_quadratic_reference_keeps(scene, threshold, limit):
+    boxes, scores, _ = scene
+
+    assert nms(boxes, scores, threshold, limit).tolist() == reference(boxes, scores, threshold, limit)
+
+
+@given(scenes(), thresholds)
+def test_the_best_stays_and_no_two_kept_overlap_more_than_the_threshold(scene, threshold):
+    boxes, scores, _ = scene
+
+    kept = nms(boxes, scores, threshold)
+
+    assert len(set(kept.tolist())) == len(kept)
+    assert (np.diff(scores[kept]) <= 0).all()
+    if len(scores):
+        assert kept[0] == np.argmax(scores)
+    overlaps = pairwise_iou(boxes[kept], boxes[kept])
+    assert (overlaps[~np.eye(len(kept), dtype=bool)] <= threshold).all()
+
+
+@given(scenes(), thresholds)
+def test_every_dropped_box_overlaps_a_better_kept_one(scene, threshold):
+    boxes, scores, _ = scene
+
+    kept = nms(boxes, scores, threshold)
+
+    for dropped in set(range(len(scores))) - set(kept.tolist()):
+        better = kept[scores[kept] >= scores[dropped]]
+        assert (pairwise_iou(boxes[[dropped]], boxes[better]) > threshold).any()
+
+
+@given(scenes(), thresholds, limits, limits)
+def test_classes_do_not_suppress_each_other(scene, threshold, limit_per_class, limit):
+    boxes, scores, class_ids = scene
+    expected = []
+    for class_id in sorted(set(class_ids.tolist())):
+        index = np.flatnonzero(class_ids == class_id)
+        expected += index[reference(boxes[index], scores[index], threshold, limit_per_class)].tolist()
+    expected.sort(key=lambda i: -scores[i])
+
+    kept = nms_per_class(boxes, scores, class_ids, threshold, limit_per_class, limit)
+
+    assert kept.tolist() == expected[:limit]
+
+
+def test_the_same_box_in_two_classes_stays_twice():
+    boxes = np.array([[0, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]], np.float32)
+    scores = np.array([0.5, 0.9, 0.7], np.float32)
+
+    assert nms(boxes, scores, 0.5).tolist() == [1]
+    assert nms_per_class(boxes, scores, np.array([1, 2, 1]), 0.5).tolist() == [1, 2]
+
+
+def test_equal_scores_keep_input_order():
+    boxes = np.array([[20 * i, 0, 20 * i + 9, 9] for i in range(5)], np.float32)
+
+    assert nms(boxes, np.full(5, 0.5, np.float32), 0.5).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("threshold", "kept"), [(0.49, [0]), (0.5, [0, 1])])
+def test_an_overlap_of_exactly_the_threshold_is_allowed(threshold, kept):
+    boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2]], np.float32)
+
+    assert nms(boxes, np.array([0.9, 0.8], np.float32), threshold).tolist() == kept
+
+
+def test_threshold_1_keeps_identical_boxes():
+    boxes = np.array([[0.1, 0.2, 9.7, 9.3]] * 3, np.float32)
+
+    assert nms(boxes, np.array([3, 2, 1], np.float32), 1.0).tolist() == [0, 1, 2]
+
+
+def test_empty_boxes_do_not_divide_by_zero():
+    boxes = np.array([[5, 5, 5, 5], [5, 5, 5, 5]], np.float32)
+
+    assert nms(boxes, np.array([0.9, 0.8], np.float32), 0.0).tolist() == [0, 1]
+
+
+def test_nothing_in_nothing_out():
+    scores, class_ids = np.empty(0, np.float32), np.empty(0, np.int32)
+
+    assert nms(EMPTY, scores, 0.5).tolist() == []
+    assert nms(EMPTY, scores, 0.5).dtype == np.int64
+    assert nms_per_class(EMPTY, scores, class_ids, 0.5).tolist() == []
+    assert nms_per_class(EMPTY, scores, class_ids, 0.5, 3, 3).dtype == np.int64
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"\(2, 3\)"):
+        nms(np.zeros((2, 3)), np.zeros(2), 0.5)

@@ -1,0 +1,277 @@
+"""A client of the nodes under test: they run in processes of their own, over real DDS, in a domain of their own."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mtv_perception.errors import ArtefactError
+from mtv_perception.runtime.models import find_model
+
+try:
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+    from lifecycle_msgs.srv import ChangeState, GetState
+    from rcl_interfaces.srv import SetParameters
+    from rclpy.duration import Duration
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.parameter import Parameter
+    from rclpy.qos import QoSProfile
+    from rclpy.time import Time
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+    from vision_msgs.msg import Detection2DArray
+
+    from mtv_perception.msg import PerceptionStatus
+    from mtv_perception.ros.conversions import image_message, stamp_ns
+    from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+except ImportError:  # The test modules skip themselves and say why.
+    rclpy = None
+
+DEADLINE = 60.0
+FRAME_NS = 33_000_000
+_serial = itertools.count()
+
+
+class Graph:
+    """A namespace with one perception node, and a node that talks to it.
+
+    Attributes:
+        results: detections by stamp; masks, confidence and status likewise.
+    """
+
+    def __init__(self, context, domain: int, folder: Path) -> None:
+        self.namespace = f"/test_{os.getpid()}_{next(_serial)}"
+        self.node = rclpy.create_node("tester", namespace=self.namespace, context=context)
+        self.domain, self.folder = domain, folder
+        self.process, self.heard = None, {}
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._logs, self._clients, self._publishers, self._newest = [], {}, {}, 0
+
+    # The process
+
+    def start(self, name="perception_node", *, remap=None, **parameters):
+        """Start a node of the package in this namespace; its text goes to a file."""
+        self._logs.append((self.folder / f"{name}_{next(_serial)}.log").open("w+", encoding="utf-8"))
+        environment = {"ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder)}
+        self.process = start_node(
+            name,
+            parameters,
+            remap={"__ns": self.namespace, **(remap or {})},
+            environment=environment,
+            output=self._logs[-1],
+        )
+        return self.process
+
+    def log(self) -> str:
+        """What the last started process has printed."""
+        return Path(self._logs[-1].name).read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        """End the process and the client."""
+        if self.process:
+            stop_node(self.process)
+        self._executor.shutdown()
+        self.node.destroy_node()
+        for log in self._logs:
+            log.close()
+
+    # Talking
+
+    def wait(self, condition, what: str, deadline: float = DEADLINE, alive: bool = True):
+        """Spin until `condition()` is true, and return what it returned."""
+        end = time.monotonic() + deadline
+        while not (found := condition()):
+            assert time.monotonic() < end, f"{what}: not within {deadline:.0f} s.\n{self.log()}"
+            died = alive and self.process and self.process.poll() is not None
+            assert not died, f"{what}: the node has ended.\n{self.log()}"
+            self._executor.spin_once(timeout_sec=0.05)
+            for _ in range(8):  # One call is one message, and an image brings several.
+                self._executor.spin_once(timeout_sec=0.0)
+        return found
+
+    def subscribe(self, kind, topic: str, qos=None) -> list:
+        """The messages of a topic, as they come."""
+        heard: list = []
+        self.heard[topic] = (
+            self.node.create_subscription(kind, topic, heard.append, qos or QoSProfile(depth=50)),
+            heard,
+        )
+        return heard
+
+    def call(self, kind, service: str, request):
+        """The answer of a service."""
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+        client = self._clients[service]
+        self.wait(client.service_is_ready, f"service {service}")
+        future = client.call_async(request)
+        self.wait(future.done, f"answer of {service}")
+        return future.result()
+
+    def set_parameters(self, **values) -> SimpleNamespace:
+        """Set parameters of the perception node together; the last result."""
+        parameters = [
+            Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value).to_parameter_msg()
+            for name, value in values.items()
+        ]
+        results = self.call(
+            SetParameters, "perception/set_parameters", SetParameters.Request(parameters=parameters)
+        ).results
+        refused = [result for result in results if not result.successful]
+        return (refused or results)[0]
+
+    def transition(self, number: int) -> bool:
+        """Whether a lifecycle transition succeeded."""
+        request = ChangeState.Request()
+        request.transition.id = number
+        return self.call(ChangeState, "perception/change_state", request).success
+
+    def state(self) -> str:
+        """The lifecycle state's name."""
+        return self.call(GetState, "perception/get_state", GetState.Request()).current_state.label
+
+    def diagnosis(self, accept, what: str, camera: str = "", meanwhile=lambda: None):
+        """The first status on /diagnostics from now on that `accept` likes."""
+        if "/diagnostics" not in self.heard:
+            self.subscribe(DiagnosticArray, "/diagnostics")
+        heard = self.heard["/diagnostics"][1]
+        heard.clear()
+        name = f"{self.namespace}/perception" + (f": {camera}" if camera else "")
+
+        def found():
+            meanwhile()
+            own = [status for message in heard for status in message.status if status.name == name]
+            return next(filter(accept, own), None)
+
+        return self.wait(found, what)
+
+    # Images
+
+    def next_stamp(self) -> int:
+        """Nanoseconds, later than every stamp before."""
+        self._newest = max(self._newest + FRAME_NS, self.node.get_clock().now().nanoseconds)
+        return self._newest
+
+    def header(self, stamp: int | None = None, frame_id: str = "camera") -> Header:
+        """A header with the next stamp, or a given one."""
+        stamp = self.next_stamp() if stamp is None else stamp
+        return Header(stamp=Time(nanoseconds=stamp).to_msg(), frame_id=frame_id)
+
+    @staticmethod
+    def grey_image(header: Header, height: int = 120, width: int = 160) -> Image:
+        """An empty scene."""
+        return image_message(np.full((height, width, 3), 127, np.uint8), "rgb8", header)
+
+    def send(self, message, topic: str = "image") -> None:
+        """Publish an image."""
+        self.publisher(type(message), topic).publish(message)
+
+    def delivered(self, topic: str = "image") -> None:
+        """Return when the node has taken what was sent on a reliable topic out of its reader."""
+        assert self._publishers[topic].wait_for_all_acked(Duration(seconds=DEADLINE))
+        # In a round of the executor subscriptions come before services, so this answer comes after the image was taken.
+        self.state()
+
+    def publisher(self, kind, topic: str):
+        """The publisher of a topic, once the node listens to it."""
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(kind, topic, QoSProfile(depth=5))
+            self.wait(self._publishers[topic].get_subscription_count, f"a subscription of {topic}")
+        return self._publishers[topic]
+
+    def listen(self, prefix: str = "") -> None:
+        """Keep one camera's results."""
+        self.subscribe(Detection2DArray, f"{prefix}detections")
+        self.subscribe(Image, f"{prefix}segmentation/mask")
+        self.subscribe(Image, f"{prefix}segmentation/confidence")
+        self.subscribe(PerceptionStatus, f"perception/{prefix}status")
+
+    def result(self, stamp: int, prefix: str = "") -> SimpleNamespace | None:
+        """Everything that carries a stamp, once all of it is there."""
+        topics = {
+            "detections": f"{prefix}detections",
+            "mask": f"{prefix}segmentation/mask",
+            "confidence": f"{prefix}segmentation/confidence",
+            "status": f"perception/{prefix}status",
+        }
+        found = {
+            name: next((m for m in reversed(self.heard[topic][1]) if stamp_ns(m.header) == stamp), None)
+            for name, topic in topics.items()
+        }
+        return SimpleNamespace(**found) if all(found.values()) else None
+
+    def settle(self, message=None, topic: str = "image", prefix: str = "") -> None:
+        """Send images until every subscription of `listen` is served: from then on nothing is lost."""
+        message = message or self.grey_image(self.header())
+        publisher = self.publisher(type(message), topic)
+        sent: list[int] = []
+        due = 0.0
+
+        def all_heard():
+            nonlocal due
+            if time.monotonic() >= due:
+                message.header = self.header()
+                publisher.publish(message)
+                sent.append(stamp_ns(message.header))
+                due = time.monotonic() + 0.2
+            return any(self.result(stamp, prefix) for stamp in sent)
+
+        self.wait(all_heard, f"first results of {topic}")
+
+    def see(self, message=None, topic: str = "image", prefix: str = "") -> SimpleNamespace:
+        """Send an image and return its result."""
+        message = message or self.grey_image(self.header())
+        self.send(message, topic)
+        stamp = stamp_ns(message.header)
+        return self.wait(lambda: self.result(stamp, prefix), f"the result of stamp {stamp}")
+
+
+@pytest.fixture(scope="session")
+def model() -> str:
+    """A model folder: MTV_TEST_MODEL, or the one that comes with the package."""
+    try:
+        return os.environ.get("MTV_TEST_MODEL") or str(find_model("warehouse"))
+    except ArtefactError as error:
+        pytest.skip(f"no model to run: {error}")
+
+
+@pytest.fixture(scope="session")
+def ros():
+    """An rclpy context in a domain that no other test process of this machine uses."""
+    os.environ.update({key: os.environ.get(key, value) for key, value in TRANSPORT.items()})
+    for domain in range(1, 100):
+        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{domain}").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            lock.close()
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    yield SimpleNamespace(context=context, domain=domain)
+    context.try_shutdown()
+    lock.close()
+
+
+@pytest.fixture(scope="module")
+def make_graph(ros, tmp_path_factory):
+    """Builds Graphs, and ends their processes."""
+    graphs = []
+
+    def make() -> Graph:
+        graphs.append(Graph(ros.context, ros.domain, tmp_path_factory.mktemp("graph")))
+        return graphs[-1]
+
+    yield make
+    for graph in graphs:
+        graph.close()
