@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -80,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay everything; 1 when an input was damaged or could not be replayed."""
+    """Replay everything; 1 when an input was damaged, 2 when one could not be replayed."""
     if args.jobs < 1:
         raise ValueError(f"Expected at least 1 job, got {args.jobs}.")
     if args.golden and len(args.inputs) > 1:
@@ -92,13 +92,15 @@ def run(args: argparse.Namespace) -> int:
         outcomes = []
         for outcome in ENGINES[args.engine](jobs, work, args.jobs, bar.update):
             outcomes.append(outcome)
-            bar.say(_line(outcome))
+            bar.say(_line(outcome), sys.stderr if outcome.error else sys.stdout)
     seconds = time.monotonic() - begun
     if args.golden and outcomes[0].report is not None:
         write_golden(open_run(args.out), args.golden)
     if args.json:
         write_json(args.json, _summary(outcomes, seconds))
-    return int(any(outcome.error or outcome.report is None or outcome.report.damage for outcome in outcomes))
+    if any(outcome.report is None for outcome in outcomes):
+        return 2
+    return int(any(outcome.report is not None and outcome.report.damage for outcome in outcomes))
 
 
 def _work(args: argparse.Namespace) -> Work:
@@ -121,7 +123,7 @@ def _work(args: argparse.Namespace) -> Work:
 def _line(outcome: Outcome) -> str:
     report = outcome.report
     if report is None:
-        return f"{outcome.job.source}: {outcome.error}"
+        return f"mtv: {outcome.error}"
     if report.skipped:
         return f"{report.source}: finished before, {report.frames} frames in {report.bag}"
     text = f"{report.source}: {report.frames} frames"
@@ -166,8 +168,8 @@ class _Bar:
         self._bar.update(done - self._done[job])
         self._done[job] = done
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, stream: TextIO) -> None:
         """A line above the bar."""
         self._bar.clear()
-        print(line, flush=True)
+        print(line, file=stream, flush=True)
         self._bar.refresh()

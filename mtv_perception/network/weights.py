@@ -79,7 +79,7 @@ def _read_h5(path: Path) -> LayerWeights:
         if isinstance(item, h5py.Dataset):
             parts = name.split("/")
             variable = parts[-1].split(":")[0]
-            if variable in _ORDER:
+            if variable in _ORDER and len(parts) > 1:
                 found.setdefault(parts[-2], {})[variable] = np.asarray(item)
 
     with h5py.File(path, "r") as file:

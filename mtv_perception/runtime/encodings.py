@@ -42,12 +42,10 @@ def _packed_422(code: int) -> _Convert:
 
 
 def _bayer(code: int) -> _Convert:
-    """Colour-filter mosaic; a border of one repeated pair lets tiny and odd images through."""
+    """Colour-filter mosaic; a border mirrored in step with the pattern lets tiny and odd images through."""
 
     def convert(pixels: np.ndarray) -> np.ndarray:
-        padded = cv2.copyMakeBorder(
-            pixels, 2, 2, 2, 2, cv2.BORDER_REFLECT_101 if min(pixels.shape) > 2 else cv2.BORDER_REPLICATE
-        )
+        padded = cv2.copyMakeBorder(pixels, 2, 2, 2, 2, cv2.BORDER_REFLECT_101)
         return cv2.cvtColor(padded, code)[2:-2, 2:-2]
 
     return convert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,14 +34,12 @@ class Presence:
     what: str
     times_s: np.ndarray
     present: np.ndarray
-    _frames: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.times_s.shape != self.present.shape or self.times_s.ndim != 1:
             raise ValueError(
                 f"Expected times (N,) and presence (N,), got {self.times_s.shape}, {self.present.shape}."
             )
-        object.__setattr__(self, "_frames", len(self.times_s))
 
     @classmethod
     def of(
@@ -123,7 +121,7 @@ class Presence:
             leaves_within_s: longest survival of the last report.
         """
         intervals = truth.intervals
-        begins = [item.begin_s for item in intervals[1:]] + [float("inf")]
+        begins = [*(item.begin_s for item in intervals[1:]), *([float("inf")] if intervals else [])]
         if intervals:
             self.assert_absent(-float("inf"), np.nextafter(intervals[0].begin_s, -np.inf) - 1e-6)
         for item, next_begin_s in zip(intervals, begins, strict=True):

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+VALIDATION = "validation/"
+"""Beginning of the names of validation figures."""
+
 
 class RunLog:
     """Appends figures to `curves.csv` and TensorBoard.
 
     Args:
         folder: the run's.
-        step: lines of later steps, left by a run that was killed after its checkpoint, are dropped.
+        step: what was logged after the checkpoint of this step, by a run that was killed later, is dropped.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -24,7 +27,7 @@ class RunLog:
         kept = []
         if step and self._path.is_file():
             with self._path.open(encoding="utf-8", newline="") as file:
-                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
+                kept = [row for row in csv.reader(file) if _is_before(row, step)]
         with self._path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([["step", "name", "value"], *kept])
 
@@ -42,6 +45,13 @@ class RunLog:
         with self._writer.as_default():
             tf.summary.image(name, images, step=step, max_outputs=len(images))
         self._writer.flush()
+
+
+def _is_before(row: list[str], step: int) -> bool:
+    """Whether a row was logged before the checkpoint of a step, which follows that step's validation."""
+    if len(row) != 3 or not row[0].isdigit():
+        return False
+    return int(row[0]) < step or (int(row[0]) == step and row[1].startswith(VALIDATION))
 
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:

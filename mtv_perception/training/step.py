@@ -18,6 +18,9 @@ from mtv_perception.training.weighting import TaskWeighting
 
 Batch = dict[str, tf.Tensor]
 
+# float16 loses gradients below 6e-8; multiplied by this they survive (Micikevicius et al. 2018, section 3.2).
+LOSS_SCALES = {"float16": 128.0}
+
 
 class MultitaskLoss:
     """The losses of the three tasks over a batch.
@@ -82,11 +85,17 @@ def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
     return rule
 
 
-def freeze_norms(model: keras.Model, which: str, backbone_layers: Sequence[str]) -> None:
-    """Make batch norms keep their statistics and scale: of the backbone, of all, or none."""
+# How the layers of the backbones begin, and no others.
+BACKBONE_PREFIXES = ("Conv1", "bn_Conv1", "expanded_conv", "block_", "Conv_1", "stem", "stage")
+_FROZEN_NORMS: dict[str, tuple[str, ...]] = {"none": (), "backbone": BACKBONE_PREFIXES, "all": ("",)}
+
+
+def freeze_norms(model: keras.Model, which: str) -> None:
+    """Make batch norms keep their statistics and scale: of the `backbone`, of `all`, or `none`."""
+    prefixes = _FROZEN_NORMS[which]
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = not (which == "all" or (which == "backbone" and layer.name in backbone_layers))
+            layer.trainable = not layer.name.startswith(prefixes)
 
 
 def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
@@ -116,8 +125,11 @@ class TrainingStep:
         self.optimiser = make_optimiser(optimiser)
         self.optimiser.build(self._trained)
         self._clip_norm, self._decay = optimiser.clip_norm, optimiser.ema
-        self.average = [tf.Variable(v.value, trainable=False) for v in self._model.weights]
-        self._count = tf.Variable(0.0, trainable=False)
+        self._loss_scale = LOSS_SCALES.get(self._model.layers[-1].compute_dtype, 1.0)
+        # Every replica holds the same weights after its update, so that the first one's average is all there is.
+        mirrored = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        self.average = [tf.Variable(v.value, **mirrored) for v in self._model.weights]
+        self._count = tf.Variable(0.0, **mirrored)
 
     def variables(self) -> dict[str, list[Any]]:
         """Every variable by group, as checkpoints keep them."""
@@ -136,26 +148,36 @@ class TrainingStep:
     def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Train on one batch (of one replica) and return what to log, scalars by name."""
         context = tf.distribute.get_replica_context()
-        replicas = float(context.num_replicas_in_sync)
+        replicas = context.num_replicas_in_sync
         sources = [v.value for v in self._trained]
         with tf.GradientTape() as tape:
             outputs = self._model(normalise(batch["images"]), training=True)
             losses = self._loss(outputs, batch)
             total, weights = self.weighting(losses)
-            scaled = total / replicas
+            scaled = total * self._loss_scale
         gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         if replicas > 1:
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm(gradients)
-        if self._clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, norm)
-        self.optimiser.apply(gradients, self._trained)
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        gradients, norm = self._bounded([gradient / self._loss_scale for gradient in gradients])
+        # The optimiser sums over the replicas once more.
+        self.optimiser.apply([gradient / replicas for gradient in gradients], self._trained)
         if self._decay:
             self._average_weights()
         logged = {"total": total, "gradient_norm": norm}
         logged.update({f"loss/{task}": loss for task, loss in losses.items()})
         logged.update({f"weight/{task}": weight for task, weight in weights.items()})
         return logged
+
+    def _bounded(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients clipped to the largest norm, and their norm before; a half-precision overflow becomes no step."""
+        norm = tf.linalg.global_norm(gradients)
+        if self._loss_scale > 1:
+            finite = tf.math.is_finite(norm)
+            gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
+            norm = tf.where(finite, norm, 0.0)
+        if self._clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, norm)
+        return gradients, norm
 
     def _average_weights(self) -> None:
         """Move the averages towards the weights, faster in the beginning (Tarvainen & Valpola 2017)."""

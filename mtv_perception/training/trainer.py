@@ -62,10 +62,11 @@ class Trainer:
         self._strategy = make_strategy(config.devices)
         with self._strategy.scope():
             self.network = build_network(config.network)
-            backbone = load_backbone(self.network, config.pretrained) if config.pretrained else []
+            if config.pretrained:
+                load_backbone(self.network, config.pretrained)
             if config.initial:
                 load_averaged(self.network, Path(config.initial))
-            freeze_norms(self.network.model, config.freeze_norms, backbone)
+            freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
         self._evaluated = build_network(config.network)
@@ -87,6 +88,9 @@ class Trainer:
         if resume and path.read_text(encoding="utf-8") != text:
             raise ConfigError(f"{path}: expected the configuration the run began with, got a different one.")
         path.write_text(text, encoding="utf-8")
+        handler = logging.FileHandler(self._folder / "train.log", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        _LOG.addHandler(handler)
         (self._folder / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
 
     def _open_data(self) -> SceneSource:

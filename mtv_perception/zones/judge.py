@@ -24,6 +24,8 @@ from mtv_perception.zones.presence import Verdict
 
 # Spacing of the floor points whose visibility is looked at, as a share of the zone's extent.
 _VISIBILITY_GRID = 0.05
+# Shares of a zone's pixels are taken from every so many pixels of a row, and rows.
+_PIXEL_STEP = 4
 
 
 def _no_points() -> np.ndarray:
@@ -79,6 +81,7 @@ class ZoneJudge:
             raise ValueError(f"Expected a camera for floor zone {zone.name!r}, got None.")
         self.zone, self._class_ids, self._camera = zone, class_ids, camera
         self._pixels: np.ndarray | None = None
+        self._pixels_hw = (0, 0)
         self.visible = 1.0
         if zone.space == FLOOR and camera:
             grid = grid_inside(zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max()))
@@ -126,8 +129,7 @@ class ZoneJudge:
 
     def _with_mask(self, found: Evidence, mask: np.ndarray) -> Evidence:
         """Add what the segmentation says."""
-        pixels = self._zone_pixels((mask.shape[0], mask.shape[1]))
-        values = mask[pixels]
+        values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][self._zone_pixels((mask.shape[0], mask.shape[1]))]
         if self.zone.space == FLOOR:
             found = self._with_contacts(found, mask)
         elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
@@ -146,14 +148,15 @@ class ZoneJudge:
         return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
 
     def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
-        """The mask's pixels that show the zone, `(H, W)` bool; kept, as it changes with the mask's size only."""
-        if self._pixels is None or self._pixels.shape != mask_hw:
+        """Which of every fourth pixel show the zone, bool; kept, as it changes with the mask's size only."""
+        if self._pixels is None or self._pixels_hw != mask_hw:
+            self._pixels_hw = mask_hw
             if self.zone.space == FLOOR and self._camera:
                 self._pixels = _floor_pixels(self._camera, self.zone.corners, mask_hw)
             else:
                 size_hw = self._camera.intrinsics.size_hw if self._camera else mask_hw
                 scale = np.array([mask_hw[1] / size_hw[1], mask_hw[0] / size_hw[0]])
-                self._pixels = rasterise(self.zone.corners * scale, mask_hw)
+                self._pixels = rasterise(self.zone.corners * scale, mask_hw)[::_PIXEL_STEP, ::_PIXEL_STEP]
         return self._pixels
 
 
@@ -180,9 +183,9 @@ def _in_image(camera: FloorCamera, floor_xy: np.ndarray) -> np.ndarray:
 
 
 def _floor_pixels(camera: FloorCamera, corners: np.ndarray, mask_hw: tuple[int, int]) -> np.ndarray:
-    """The mask's pixels whose floor point lies in the zone."""
+    """Of every fourth of the mask's pixels those whose floor point lies in the zone."""
     height, width = mask_hw
     scale = np.array([camera.intrinsics.size_hw[1] / width, camera.intrinsics.size_hw[0] / height])
-    y, x = np.mgrid[0:height, 0:width]
+    y, x = np.mgrid[0:height:_PIXEL_STEP, 0:width:_PIXEL_STEP]
     pixels = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) * scale
-    return points_inside(corners, camera.pixels_to_floor(pixels)).reshape(mask_hw)
+    return points_inside(corners, camera.pixels_to_floor(pixels)).reshape(x.shape)

@@ -15,6 +15,8 @@ from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
 from mtv_perception.zones.presence import Presence, State, Verdict
 
 _NANOSECONDS = 1_000_000_000
+# The network's size of a mask is rounded to its stride, pixels.
+_MASK_ROUNDING = 4.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,19 @@ class CameraMonitor:
         return [z.judge.zone.name for z in self._zones if z.judge.visible < z.judge.zone.min_visible]
 
     def observe(self, seen: Observation, now_ns: int) -> bool:
-        """Take a result into account; False when it is late, early or out of order, and was counted as such."""
+        """Take a result into account.
+
+        Args:
+            seen: the result.
+            now_ns: the time on the clock of the stamps.
+
+        Returns:
+            False when it is late, early or out of order, and was counted as such.
+
+        Raises:
+            ValueError: the mask is of another shape than the image.
+        """
+        self._check_mask(seen.mask)
         self._notice_jump(seen.stamp_ns, now_ns)
         if now_ns - seen.stamp_ns > self._deadline_ns:
             self.admission.late += 1
@@ -129,6 +143,13 @@ class CameraMonitor:
         for zone in self._zones:
             zone.presence.forget(now_ns)
             zone.seen_ns = None
+
+    def _check_mask(self, mask: np.ndarray | None) -> None:
+        if mask is None or self.floor is None:
+            return
+        height, width = self.floor.intrinsics.size_hw
+        if abs(mask.shape[0] - mask.shape[1] * height / width) > _MASK_ROUNDING:
+            raise ValueError(f"Expected a mask of a {height}x{width} image, got {mask.shape}.")
 
     def _notice_jump(self, stamp_ns: int, now_ns: int) -> None:
         """A new timeline begins when the clock itself has gone back behind what was seen."""

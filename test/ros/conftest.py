@@ -32,6 +32,7 @@ try:
 
     from mtv_perception.msg import PerceptionStatus
     from mtv_perception.ros.conversions import image_message, stamp_ns
+    from mtv_perception.ros.outputs import newest_only
     from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
 except ImportError:  # The test modules skip themselves and say why.
     rclpy = None
@@ -78,12 +79,13 @@ class Graph:
 
     def close(self) -> None:
         """End the process and the client."""
-        if self.process:
-            stop_node(self.process)
         self._executor.shutdown()
         self.node.destroy_node()
         for log in self._logs:
             log.close()
+        if self.process:
+            status = stop_node(self.process, DEADLINE)
+            assert status == 0, f"The node ended with status {status}.\n{self.log()}"
 
     # Talking
 
@@ -189,11 +191,13 @@ class Graph:
             self.wait(self._publishers[topic].get_subscription_count, f"a subscription of {topic}")
         return self._publishers[topic]
 
-    def listen(self, prefix: str = "") -> None:
+    def listen(self, prefix: str = "", reliability: str = "reliable") -> None:
         """Keep one camera's results."""
+        picture = newest_only(reliability)
+        picture.depth = 50
         self.subscribe(Detection2DArray, f"{prefix}detections")
-        self.subscribe(Image, f"{prefix}segmentation/mask")
-        self.subscribe(Image, f"{prefix}segmentation/confidence")
+        self.subscribe(Image, f"{prefix}segmentation/mask", picture)
+        self.subscribe(Image, f"{prefix}segmentation/confidence", picture)
         self.subscribe(PerceptionStatus, f"perception/{prefix}status")
 
     def result(self, stamp: int, prefix: str = "") -> SimpleNamespace | None:
@@ -264,14 +268,16 @@ def ros():
 
 
 @pytest.fixture(scope="module")
-def make_graph(ros, tmp_path_factory):
-    """Builds Graphs, and ends their processes."""
-    graphs = []
+def shared_graph(ros, tmp_path_factory):
+    """A Graph for all tests of a module."""
+    graph = Graph(ros.context, ros.domain, tmp_path_factory.mktemp("graph"))
+    yield graph
+    graph.close()
 
-    def make() -> Graph:
-        graphs.append(Graph(ros.context, ros.domain, tmp_path_factory.mktemp("graph")))
-        return graphs[-1]
 
-    yield make
-    for graph in graphs:
-        graph.close()
+@pytest.fixture
+def own_graph(ros, tmp_path):
+    """A Graph for one test."""
+    graph = Graph(ros.context, ros.domain, tmp_path)
+    yield graph
+    graph.close()

@@ -5,18 +5,18 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
 
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from mtv_perception.ros.conversions import byte_array, stamp_ns  # noqa: E402
+from mtv_perception.ros.conversions import byte_array, stamp_ns
 
 FRONT, REAR = "front/image/compressed", "rear/image/compressed"
 
 
 @pytest.fixture(scope="module")
-def graph(make_graph, model):
+def graph(shared_graph, model):
     """A node with two cameras that send compressed images and their calibration."""
-    graph = make_graph()
+    graph = shared_graph
     graph.listen("front/")
     graph.listen("rear/")
     graph.start(

@@ -6,22 +6,22 @@ import yaml
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
 
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
-from vision_msgs.msg import VisionInfo  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from std_srvs.srv import Trigger
+from vision_msgs.msg import VisionInfo
 
-from mtv_perception.ros.conversions import stamp_ns  # noqa: E402
-from mtv_perception.ros.outputs import LATCHED  # noqa: E402
-from mtv_perception.runtime.artefact import load_artefact, write_artefact  # noqa: E402
+from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.outputs import LATCHED
+from mtv_perception.runtime.artefact import load_artefact, write_artefact
 
 RELIABLE = {"image_reliability": "reliable", "mask_reliability": "reliable", "num_threads": 1}
 
 
 @pytest.fixture(scope="module")
-def managed(make_graph, model):
+def managed(shared_graph, model):
     """A node under a lifecycle manager: this test."""
-    graph = make_graph()
+    graph = shared_graph
     graph.listen()
     graph.start(model=model, autostart=False, **RELIABLE)
     return graph
@@ -31,9 +31,9 @@ def managed(make_graph, model):
 def copy_model(model, tmp_path):
     """Writes changed copies of the model."""
 
-    def copy(name, content=None, **changes):
+    def copy(folder_name, content=None, **changes):
         source = load_artefact(model)
-        folder = tmp_path / name
+        folder = tmp_path / folder_name
         write_artefact(folder, source.spec, source.content if content is None else content)
         description = yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))
         (folder / "model.yaml").write_text(yaml.safe_dump(description | changes), encoding="utf-8")
@@ -155,8 +155,8 @@ def test_shutdown_finalises_and_the_process_still_ends_cleanly(managed):
     assert managed.process.returncode == 0, managed.log()
 
 
-def test_a_corrupt_model_leaves_the_node_unconfigured_until_it_is_set_right(make_graph, model, copy_model):
-    graph = make_graph()
+def test_a_corrupt_model_leaves_the_node_unconfigured_until_it_is_set_right(own_graph, model, copy_model):
+    graph = own_graph
     graph.listen()
     broken = copy_model("corrupt", sha256="0" * 64)
     graph.start(model=str(broken), **RELIABLE)
@@ -179,9 +179,9 @@ def test_a_corrupt_model_leaves_the_node_unconfigured_until_it_is_set_right(make
     ],
 )
 def test_a_wrong_override_leaves_the_node_unconfigured_until_it_is_set_right(
-    make_graph, model, override, right
+    own_graph, model, override, right
 ):
-    graph = make_graph()
+    graph = own_graph
     graph.start(model=model, **RELIABLE, **override)
     (name,) = override
     status = graph.diagnosis(lambda s: s.level == DiagnosticStatus.ERROR, "an error")
@@ -192,12 +192,10 @@ def test_a_wrong_override_leaves_the_node_unconfigured_until_it_is_set_right(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_working_node_with_status_zero(make_graph, model, number):
-    graph = make_graph()
-    graph.listen()
-    graph.start(
-        model=model
-    )  # Best effort, as a robot would: only the transport keeps the images from being lost.
+def test_a_signal_ends_a_working_node_with_status_zero(own_graph, model, number):
+    graph = own_graph
+    graph.listen(reliability="best_effort")
+    graph.start(model=model)  # As on a robot, best effort: only the transport keeps images from being lost.
     graph.settle(graph.grey_image(graph.header(), 480, 640))
     for _ in range(3):
         graph.send(graph.grey_image(graph.header(), 480, 640))

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from mtv_perception.geometry.default_boxes import DefaultBoxMap
 from mtv_perception.runtime.artefact import ModelSpec, write_artefact
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
 
 TINY_HW = (32, 64)
-TINY_OUTPUTS = {"class_logits": 2, "box_offsets": 0, "segmentation_logits": 1}
+TINY_SHAPES = {"class_logits": (1, 32, 3), "box_offsets": (1, 32, 4), "segmentation_logits": (1, 8, 16, 4)}
 
 
 class FakeModel:
@@ -67,7 +68,6 @@ def tiny_contents():
         def head(stride, channels, shape):
             return keras.layers.Reshape(shape)(keras.layers.Conv2D(channels, stride, stride)(x))
 
-        # In the order of TINY_OUTPUTS' positions, which is no order of the runtime's.
         model = keras.Model(images, [head(8, 4, (-1, 4)), head(4, 4, (8, 16, 4)), head(8, 3, (-1, 3))])
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if quantise:
@@ -85,11 +85,25 @@ def tiny_contents():
 @pytest.fixture(scope="session")
 def tiny_spec():
     maps = (DefaultBoxMap((4, 8), ((12.0, 12.0),)),)
-    return ModelSpec("tiny", size_hw=TINY_HW, default_boxes=maps, outputs=TINY_OUTPUTS)
+    return ModelSpec("tiny", size_hw=TINY_HW, default_boxes=maps)
+
+
+def positions(content):
+    """Where the raw outputs stand; converters reorder them."""
+    details = Interpreter(model_content=content).get_output_details()
+    shapes = [tuple(detail["shape"].tolist()) for detail in details]
+    return {name: shapes.index(shape) for name, shape in TINY_SHAPES.items()}
 
 
 @pytest.fixture(params=["float32", "int8"])
 def tiny_folder(request, tmp_path, tiny_contents, tiny_spec):
     """An artefact folder, once in each number format."""
-    spec = replace(tiny_spec, precision=request.param, thresholds={"person": 0.6}, licence="Apache-2.0")
-    return write_artefact(tmp_path / "tiny", spec, tiny_contents[request.param]).folder
+    content = tiny_contents[request.param]
+    spec = replace(
+        tiny_spec,
+        outputs=positions(content),
+        precision=request.param,
+        thresholds={"person": 0.6},
+        licence="Apache-2.0",
+    )
+    return write_artefact(tmp_path / "tiny", spec, content).folder

@@ -53,8 +53,8 @@ class Rectangle:
         logits[nearest, PERSON - 1] = 8
         pixels = np.zeros((NETWORK_HW[0] // stride, NETWORK_HW[1] // stride, 4), np.float32)
         inside = np.s_[y0 // stride : y1 // stride, x0 // stride : x1 // stride]
-        pixels[..., 0], pixels[..., PERSON] = 4, -4
-        pixels[(*inside, 0)], pixels[(*inside, PERSON)] = -4, 4
+        pixels[..., 0], pixels[..., PERSON] = 10, -10
+        pixels[(*inside, 0)], pixels[(*inside, PERSON)] = -10, 10
         as_tensor = Tensor if dtype == np.float32 else quantised
         self.raw = RawOutputs(as_tensor(logits), as_tensor(offsets), as_tensor(pixels))
 

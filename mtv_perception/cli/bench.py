@@ -1,0 +1,260 @@
+"""`mtv bench`: where the milliseconds of a frame go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtv_perception.geometry.codec import Variances
+from mtv_perception.geometry.letterbox import Letterbox
+from mtv_perception.replay.frames import open_frames
+from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.boxes import CANDIDATES, detect
+from mtv_perception.runtime.encodings import decode_compressed, decode_raw
+from mtv_perception.runtime.mask import segment
+from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.outputs import Backend, RawOutputs
+from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
+
+CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
+_SIZE_WH = (640, 480)
+_IMAGES = 32
+_WARM_UP = 20
+# Frames a model runs on before the other has its turn: long enough for warm caches, short beside a machine's moods.
+_BLOCK = 10
+_SGEMM_SIDE = 1024
+_PERCENTILES = (50, 95, 99)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add(
+        "--model",
+        required=True,
+        metavar="DIR",
+        help="model folder, or the name of one that comes with the package",
+    )
+    add(
+        "--threads", type=_positive, nargs="+", default=[1, 2], metavar="N", help="CPU threads (default: 1 2)"
+    )
+    add("--frames", type=_positive, default=300, metavar="N", help="frames measured (default: %(default)s)")
+    add(
+        "--source",
+        type=Path,
+        default=CLIP,
+        help="video, images or bag (default: the demo's clip, at 640x480)",
+    )
+    add("--baseline", metavar="DIR", help="another model, measured in turns with the first")
+    add("--json", type=Path, metavar="FILE", help="write the results here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and write what was asked for."""
+    before = memory_mb()
+    images = read_images(args.source)
+    names = {"model": args.model} | ({"baseline": args.baseline} if args.baseline else {})
+    models = {key: load_artefact(find_model(str(name))) for key, name in names.items()}
+    runs = [bench(models, images, threads, args.frames) for threads in args.threads]
+    result = min((part["model"] for part in runs), key=lambda part: part["total_ms"]["p50"])
+    content: dict[str, Any] = {
+        "model": models["model"].model_id,
+        **result,
+        "decode_ms": decoding(images),
+        "sgemm_gflops": round(sgemm_gflops(), 1),
+        "rss_mb": {"start": before, "end": memory_mb(), "peak": memory_mb("VmHWM")},
+        "machine": machine(),
+        "source": f"{args.source.name}, {images[0].shape[1]}x{images[0].shape[0]}",
+        "runs": [part["model"] for part in runs],
+    }
+    if args.baseline:
+        content["baseline"] = {
+            "model": models["baseline"].model_id,
+            "runs": [part["baseline"] for part in runs],
+        }
+        content["network_share_of_baseline"] = [
+            round(part["model"]["network_ms"]["p50"] / part["baseline"]["network_ms"]["p50"], 3)
+            for part in runs
+        ]
+    show(content)
+    if args.json:
+        from mtv_perception.cli.measuring import write_json
+
+        write_json(args.json, content)
+    return 0
+
+
+def read_images(source: Path) -> list[np.ndarray]:
+    """Some images of a source, `(H, W, 3)` uint8 RGB; the demo's clip is brought to 640x480."""
+    images: list[np.ndarray] = []
+    for index, frame in enumerate(open_frames(source)):
+        if index % 3 == 0:
+            images.append(frame.image_rgb)
+        if len(images) == _IMAGES:
+            break
+    if source == CLIP:
+        images = [cv2.resize(image, _SIZE_WH, interpolation=cv2.INTER_AREA) for image in images]
+    return images
+
+
+def bench(
+    models: Mapping[str, Model], images: Sequence[np.ndarray], threads: int, frames: int
+) -> dict[str, Any]:
+    """The figures of each model; with several they take turns, so that the machine's moods meet all alike.
+
+    Args:
+        models: by the name of their part of the result.
+        images: `(H, W, 3)` uint8 RGB, used in turn.
+        threads: CPU threads of the network.
+        frames: how many are measured.
+    """
+    config = PerceiverConfig(num_threads=threads)
+    perceivers = {name: Perceiver(model, config) for name, model in models.items()}
+    timings: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
+    for perceiver in perceivers.values():
+        for index in range(min(_WARM_UP, frames)):
+            perceiver(images[index % len(images)])
+    resting = memory_mb()
+    for first in range(0, frames, _BLOCK):
+        for name, perceiver in perceivers.items():
+            for index in range(first, min(first + _BLOCK, frames)):
+                timings[name].append(_one(perceiver, images[index % len(images)]))
+    growth = round(memory_mb() - resting, 1)
+    return {
+        name: {
+            "threads": threads,
+            **summary(timings[name]),
+            **split(models[name].open(threads), perceivers[name], images, min(frames, 100)),
+            "rss_growth_mb": growth,
+        }
+        for name in models
+    }
+
+
+def _one(perceiver: Perceiver, image: np.ndarray) -> tuple[float, ...]:
+    begun = time.perf_counter()
+    timing = perceiver(image).timing
+    total = (time.perf_counter() - begun) * 1e3
+    return timing.preprocess_ms, timing.network_ms, timing.postprocess_ms, total
+
+
+def summary(timings: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+    """Percentiles of pre-processing, network, post-processing and total, and frames a second."""
+    table = np.array(timings)
+    names = ("pre_ms", "network_ms", "post_ms", "total_ms")
+    both = percentiles(table[:, 0] + table[:, 2])
+    stages: dict[str, Any] = {name: percentiles(column) for name, column in zip(names, table.T, strict=True)}
+    return {**stages, "pre_post_ms": both, "frames_per_s": round(1e3 / float(table[:, 3].mean()), 1)}
+
+
+def percentiles(values_ms: np.ndarray) -> dict[str, float]:
+    """p50, p95, p99 by name."""
+    return {f"p{q}": round(float(np.percentile(values_ms, q)), 3) for q in _PERCENTILES}
+
+
+def split(
+    backend: Backend, perceiver: Perceiver, images: Sequence[np.ndarray], frames: int
+) -> dict[str, Any]:
+    """Percentiles of the parts that Timing puts together, run one by one outside of the perceiver."""
+    taken: dict[str, list[float]] = {"letterbox_ms": [], "boxes_ms": [], "mask_ms": []}
+    for index in range(frames):
+        for name, spent in zip(taken, _parts(backend, perceiver, images[index % len(images)]), strict=True):
+            taken[name].append(spent)
+    return {name: percentiles(np.array(values)) for name, values in taken.items()}
+
+
+def _parts(backend: Backend, perceiver: Perceiver, image: np.ndarray) -> tuple[float, float, float]:
+    """Milliseconds of letterbox, boxes and mask of one image."""
+    box = Letterbox.fit((image.shape[0], image.shape[1]), perceiver.spec.size_hw)
+    filling = _clock(_fill, box, image, backend)
+    raw = backend.run()
+    size = (raw.segmentation_logits, box, box.source_hw, perceiver.config.mask_threshold)
+    return filling, _clock(_boxes, raw, perceiver), _clock(segment, *size)
+
+
+def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
+    box.write(image, backend.input_view())
+
+
+def _boxes(raw: RawOutputs, perceiver: Perceiver) -> None:
+    spec, config = perceiver.spec, perceiver.config
+    found = CANDIDATES[spec.scores](raw.class_logits, config.thresholds(spec), config.max_candidates)
+    limits = (config.max_per_class, config.max_detections)
+    defaults, variances = spec.box_spec.boxes_cxcywh(), Variances(*spec.variances)
+    detect(found, raw.box_offsets, defaults, variances, spec.iou_threshold, *limits)
+
+
+def _clock(call: Callable[..., object], *arguments: object) -> float:
+    begun = time.perf_counter()
+    call(*arguments)
+    return (time.perf_counter() - begun) * 1e3
+
+
+def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
+    """Percentiles of turning messages into pixels: raw bgr8 and JPEG."""
+    height, width = images[0].shape[:2]
+    raw = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).tobytes() for image in images]
+    coded = [cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1] for image in images]
+    layout = (height, width, 3 * width, "bgr8", False)
+    return {
+        "bgr8": percentiles(np.array([_clock(decode_raw, data, *layout) for data in raw * 3])),
+        "jpeg": percentiles(np.array([_clock(decode_compressed, data) for data in coded * 3])),
+    }
+
+
+def sgemm_gflops() -> float:
+    """The best of some float32 matrix products, G operations a second: what this machine gave to us in this run."""
+    a = np.ones((_SGEMM_SIDE, _SGEMM_SIDE), np.float32)
+    out = np.empty_like(a)
+    best_ms = min(_clock(np.matmul, a, a, out) for _ in range(20))
+    return 2 * _SGEMM_SIDE**3 / best_ms / 1e6
+
+
+def memory_mb(field: str = "VmRSS") -> float:
+    """This process' memory, MB; 0 where the system does not say (other than Linux)."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    found = [line for line in lines if line.startswith(f"{field}:")]
+    return round(int(found[0].split()[1]) / 1024, 1) if found else 0.0
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on, and how busy that was."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    load = round(os.getloadavg()[0], 2)
+    return {"cpu": models[0] if models else platform.processor(), "cores": os.cpu_count(), "load_1min": load}
+
+
+def show(content: dict[str, Any]) -> None:
+    """Print a table for people."""
+    print(f"{content['model']} on {content['source']}; {content['machine']}")
+    print(f"sgemm {content['sgemm_gflops']} GFLOP/s; RSS {content['rss_mb']} MB")
+    stages = ("pre_ms", "network_ms", "post_ms", "total_ms", "letterbox_ms", "boxes_ms", "mask_ms")
+    parts = [("", part) for part in content["runs"]]
+    parts += [("baseline ", part) for part in content.get("baseline", {"runs": []})["runs"]]
+    for title, part in parts:
+        print(f"{title}threads {part['threads']}: {part['frames_per_s']} frames/s")
+        for stage in stages:
+            figures = "  ".join(f"{name} {value:8.3f}" for name, value in part[stage].items())
+            print(f"  {stage:13s} {figures}")
+    for name, figures in content["decode_ms"].items():
+        print(f"decode {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms")
+    if "network_share_of_baseline" in content:
+        print(f"network p50 / baseline's: {content['network_share_of_baseline']}")

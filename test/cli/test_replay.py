@@ -1,0 +1,67 @@
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli.main import main
+from mtv_perception.errors import ArtefactError
+from mtv_perception.runtime.models import find_model
+
+pytest.importorskip("rosbags")
+
+
+@pytest.fixture
+def replay_model():
+    try:
+        return find_model(os.environ.get("MTV_TEST_MODEL", "warehouse"))
+    except ArtefactError:
+        pytest.skip("no model (models/warehouse, or the folder that MTV_TEST_MODEL names)")
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), 40 * index, np.uint8))
+    return folder
+
+
+def test_replay_writes_a_bag_a_golden_file_and_a_report(tmp_path, images, replay_model, capsys):
+    out, golden, report = tmp_path / "out", tmp_path / "golden.jsonl", tmp_path / "report.json"
+    command = ["replay", str(images), "--out", str(out), "--model", str(replay_model), "--quiet"]
+    assert main([*command, "--golden", str(golden), "--json", str(report), "--include", "overlay"]) == 0
+    assert "3 frames" in capsys.readouterr().out
+    assert json.loads(report.read_text())["runs"][0]["frames"] == 3
+    assert main(["compare", str(golden), str(out)]) == 0
+    assert main(command) == 2
+    assert "expected no such folder" in capsys.readouterr().err
+    assert main([*command, "--resume", "--include", "overlay"]) == 0
+    assert "finished before" in capsys.readouterr().out
+
+
+def test_damage_is_in_the_exit_status(tmp_path, images, replay_model, capsys):
+    command = ["--model", str(replay_model), "--quiet"]
+    assert main(["replay", str(images), "--out", str(tmp_path / "a"), "--include", "input", *command]) == 0
+    file = tmp_path / "a" / "a.mcap"
+    file.write_bytes(file.read_bytes()[:-200])
+    capsys.readouterr()
+    assert main(["replay", str(tmp_path / "a"), "--out", str(tmp_path / "b"), *command]) == 1
+    assert "DAMAGED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--jobs", "0"], "at least 1 job"),
+        (["--model", "no_such_model"], "no_such_model"),
+        (["--topics", "/image"], "expected a bag"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, images, replay_model, capsys, options, said):
+    command = ["replay", str(images), "--out", str(tmp_path / "out"), "--model", str(replay_model), "--quiet"]
+    assert main([*command, *options]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err

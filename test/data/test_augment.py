@@ -1,0 +1,199 @@
+"""Augmentation: one coloured rectangle as image, box and mask must stay one thing through every step."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from mtv_perception.data.augment import OFF, AugmentConfig, augment, copy_paste, degrade, photometric
+from mtv_perception.data.scene import EVERYTHING_KNOWN, Scene
+
+RED, GREY = np.array((220, 30, 30)), np.array((110, 110, 110))
+SIZE_HW = (96, 128)
+EVERYTHING = AugmentConfig(
+    flip=0.5, mosaic=0.5, crop=1.0, scale=(0.5, 2.0), copy_paste=0.5, degrade=1.0, brightness=40, hue=20
+)
+
+
+def rectangle(box=(40, 20, 90, 80), size_hw=(100, 140), colour=RED, class_id=2):
+    image = np.full((*size_hw, 3), GREY, np.uint8)
+    truth = np.zeros((*size_hw, 3), np.uint16)
+    truth[..., 1:] = EVERYTHING_KNOWN
+    boxes = np.empty((0, 4), np.float32)
+    if box is not None:
+        x0, y0, x1, y1 = box
+        image[y0:y1, x0:x1] = colour
+        truth[y0:y1, x0:x1, 0] = class_id
+        boxes = np.float32([box])
+    return Scene(image, boxes, np.full(len(boxes), class_id, np.int32), np.zeros(len(boxes), bool), truth)
+
+
+def run(config, seed=0, scene=None):
+    scene = rectangle() if scene is None else scene
+    return augment(lambda rng: scene, SIZE_HW, config, np.random.default_rng(seed))
+
+
+def check_together(scene, tolerance=1.0):
+    """Each box is the extent of the red pixels in it; each red region has its colour. Returns the boxes checked."""
+    checked = 0
+    red = scene.truth[..., 0] == 2
+    for box, crowd in zip(scene.boxes_xyxy, scene.crowd, strict=True):
+        x0, y0, x1, y1 = np.round(box).astype(int)
+        inner = np.zeros(red.shape, bool)
+        inner[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
+        y, x = np.nonzero(red & inner)
+        found = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+        np.testing.assert_allclose(box, found, atol=tolerance)
+        checked += not crowd
+    if red.any():
+        assert (np.abs(scene.image[red].astype(int) - RED).max(1) < 60).mean() > 0.8
+    assert not red[~np.isin(scene.truth[..., 0], (0, 2, 255))].any()
+    return checked
+
+
+GEOMETRY = {
+    "flip": replace(OFF, flip=1.0),
+    "crop": replace(OFF, crop=1.0, scale=(0.5, 2.5), stretch=0.3),
+    "flip and crop": replace(OFF, flip=1.0, crop=1.0, scale=(0.5, 2.5), stretch=0.3),
+    "mosaic": replace(OFF, mosaic=1.0),
+    "mosaic with crop": replace(OFF, mosaic=1.0, crop=1.0, scale=(0.7, 1.5)),
+    "off": OFF,
+}
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+def test_image_box_and_mask_move_together(name):
+    checked = sum(check_together(run(GEOMETRY[name], seed)) for seed in range(40))
+    assert checked >= 30
+
+
+def test_mosaic_joins_four():
+    scene = run(GEOMETRY["mosaic"])
+    assert scene.image.shape == (*SIZE_HW, 3) and len(scene.boxes_xyxy) == 4
+
+
+def test_pasted_objects_bring_box_mask_and_colour():
+    empty, source = rectangle(None, SIZE_HW), rectangle()
+    pasted = [copy_paste(empty, source, np.random.default_rng(seed)) for seed in range(30)]
+    assert sum(check_together(scene) for scene in pasted) == 30
+    assert len({tuple(scene.boxes_xyxy[0]) for scene in pasted}) > 25
+    assert not empty.truth[..., 0].any()
+
+
+def test_a_pasted_object_settles_what_its_pixels_are():
+    unknown = rectangle(None, SIZE_HW)
+    unknown.truth[:] = (255, 0, 0)
+    scene = copy_paste(unknown, rectangle(), np.random.default_rng(1))
+    assert (scene.truth[scene.truth[..., 0] == 2][:, 1:] == EVERYTHING_KNOWN).all()
+    assert (scene.truth[scene.truth[..., 0] == 255] == (255, 0, 0)).all()
+
+
+def test_a_covered_object_becomes_a_crowd():
+    small, big = rectangle((50, 50, 60, 60), SIZE_HW), rectangle((0, 0, 140, 100))
+    covered = [copy_paste(small, big, np.random.default_rng(seed)) for seed in range(60)]
+    hidden = [scene for scene in covered if scene.crowd[0]]
+    assert hidden and not any(scene.crowd[1] for scene in covered)
+    for scene in hidden:
+        low = np.maximum(scene.boxes_xyxy[0, :2], scene.boxes_xyxy[1, :2])
+        high = np.minimum(scene.boxes_xyxy[0, 2:], scene.boxes_xyxy[1, 2:])
+        assert np.prod(high - low) > 0.7 * 100
+
+
+def test_objects_without_mask_are_not_pasted():
+    unmasked, target = rectangle(), rectangle(None, SIZE_HW)
+    unmasked.truth[..., 0] = 255
+    assert copy_paste(target, unmasked, np.random.default_rng(0)) is target
+
+
+@pytest.mark.parametrize("config", [OFF, EVERYTHING, replace(EVERYTHING, mosaic=1.0, copy_paste=1.0)])
+def test_empty_boxes_are_no_trouble(config):
+    for seed in range(10):
+        scene = run(config, seed, rectangle(None))
+        assert scene.boxes_xyxy.shape == (0, 4) and scene.boxes_xyxy.dtype == np.float32
+
+
+def test_seed_decides_everything():
+    def same(a, b):
+        return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Scene))
+
+    assert all(same(run(EVERYTHING, seed), run(EVERYTHING, seed)) for seed in range(8))
+    assert not any(same(run(EVERYTHING, seed), run(EVERYTHING, seed + 1)) for seed in range(8))
+
+
+def test_a_probability_of_0_switches_a_step_off():
+    plain = run(OFF, 0)
+    for seed in range(5):
+        np.testing.assert_array_equal(run(OFF, seed).image[4:-4], plain.image[4:-4])  # the border's grey is drawn
+        np.testing.assert_array_equal(run(OFF, seed).truth, plain.truth)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flip": 1.0},
+        {"mosaic": 1.0},
+        {"crop": 1.0, "scale": (0.5, 0.6)},
+        {"crop": 1.0, "stretch": 0.5},
+        {"copy_paste": 1.0},
+        {"brightness": 60.0},
+        {"contrast": 0.6},
+        {"saturation": 0.9},
+        {"hue": 90.0},
+        {"degrade": 1.0},
+    ],
+    ids=lambda change: next(iter(change)) if len(change) == 1 else "+".join(change),
+)
+def test_each_step_works_alone(change):
+    plain = run(OFF, 5).image[4:-4].astype(int)
+    assert np.abs(run(replace(OFF, **change), 5).image[4:-4] - plain).max() > 5
+
+
+def test_photometric_changes_are_as_large_as_they_say():
+    """Brightness counts in grey levels of 255: +-0.1 of a 0..255 image would do nothing."""
+    image = np.full((8, 8, 3), 128, np.uint8)
+    config = replace(OFF, brightness=40.0)
+    levels = [
+        photometric(image, config, np.random.default_rng(seed))[0, 0, 0].astype(int) for seed in range(300)
+    ]
+    assert 85 <= min(levels) < 95 and 160 < max(levels) <= 168
+    assert np.mean(levels) == pytest.approx(128, abs=5)
+
+
+def test_contrast_turns_about_the_middle():
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    for seed in range(20):
+        changed = photometric(ramp, replace(OFF, contrast=0.5), np.random.default_rng(seed))[0, :, 0].astype(int)
+        assert abs(changed[127] - 127) <= 1 and (np.diff(changed) >= 0).all()
+
+
+def test_hue_turns_by_degrees_and_leaves_grey_alone():
+    config = replace(OFF, hue=20.0)
+    red, grey = np.full((4, 4, 3), (200, 50, 50), np.uint8), np.full((4, 4, 3), 90, np.uint8)
+    turns = []
+    for seed in range(200):
+        r, g, b = photometric(red, config, np.random.default_rng(seed))[0, 0].astype(float)
+        turns.append(60 * (g - b) / (max(r, g, b) - min(r, g, b)))
+        np.testing.assert_array_equal(photometric(grey, config, np.random.default_rng(seed)), grey)
+    assert -22 <= min(turns) < -15 and 15 < max(turns) <= 22
+
+
+def test_saturation_only_moves_towards_or_from_grey():
+    colour = np.full((4, 4, 3), (160, 100, 100), np.uint8)
+    spreads = [
+        np.ptp(photometric(colour, replace(OFF, saturation=0.5), np.random.default_rng(s))[0, 0].astype(int))
+        for s in range(100)
+    ]
+    assert 28 <= min(spreads) < 36 and 84 < max(spreads) <= 92
+
+
+def test_colour_is_drawn_for_each_image_anew():
+    levels = {int(run(replace(OFF, brightness=60.0), seed).image[48, 20, 0]) for seed in range(20)}
+    assert len(levels) > 10
+
+
+def test_degrade_keeps_the_scene_recognisable():
+    image = rectangle().image
+    for seed in range(30):
+        changed = degrade(image, np.random.default_rng(seed))
+        assert changed.shape == image.shape and changed.dtype == np.uint8
+        assert 0 < np.abs(changed.astype(int) - image).mean() < 15

@@ -1,0 +1,159 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtv_perception.geometry.polygons import (
+    check_polygon,
+    distances_to_polygon,
+    grid_inside,
+    points_inside,
+    polygon_area,
+    rasterise,
+    segments_touch_polygon,
+    shared_points,
+)
+
+SQUARE = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
+L_SHAPE = np.array([[0.0, 0], [4, 0], [4, 1], [1, 1], [1, 4], [0, 4]])
+
+
+def test_no_points():
+    assert points_inside(SQUARE, np.empty((0, 2))).shape == (0,)
+    assert distances_to_polygon(SQUARE, np.empty((0, 2))).shape == (0,)
+    assert shared_points(SQUARE, SQUARE + 10).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("point", "inside", "distance"),
+    [
+        ((0.5, 0.5), True, 0.0),
+        ((0.0, 2.0), True, 0.0),
+        ((4.0, 1.0), True, 0.0),
+        ((2.0, 2.0), False, 1.0),
+        ((5.0, 0.5), False, 1.0),
+        ((5.0, -1.0), False, np.sqrt(2)),
+    ],
+)
+def test_inside_of_an_l(point, inside, distance):
+    assert points_inside(L_SHAPE, np.array([point]))[0] == inside
+    assert distances_to_polygon(L_SHAPE, np.array([point]))[0] == pytest.approx(distance)
+
+
+def test_a_point_that_is_none_is_not_inside():
+    assert not points_inside(SQUARE, np.array([[np.nan, 1.0], [1.0, np.nan]])).any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(3, 9), st.integers(0, 2**32 - 1))
+def test_inside_as_opencv_says(corners, seed):
+    random = np.random.default_rng(seed)
+    angles = np.sort(random.uniform(0, 2 * np.pi, corners))
+    star = (
+        random.uniform(20, 100, corners)[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+    ).round(2)
+    points = random.uniform(-100, 100, (30, 2)).round(2)
+    contour = star.astype(np.float32)[:, None]
+    signed = np.array([cv2.pointPolygonTest(contour, tuple(map(float, p)), True) for p in points])
+    clear = np.abs(signed) > 1e-3
+
+    assert (points_inside(star, points) == (signed > 0))[clear].all()
+    np.testing.assert_allclose(
+        distances_to_polygon(star, points)[clear], np.maximum(-signed, 0)[clear], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "touches"),
+    [
+        ((-1, 2), (5, 2), True),
+        ((1, 1), (2, 2), True),
+        ((-1, 0), (5, 0), True),
+        ((4, 4), (5, 5), True),
+        ((-1, 5), (5, 4.1), False),
+        ((5, 0), (9, 0), False),
+        ((5, 5), (5, 5), False),
+        ((2, 2), (2, 2), True),
+    ],
+)
+def test_segments_that_touch_a_square(start, end, touches):
+    found = segments_touch_polygon(SQUARE, np.array([start], float), np.array([end], float))
+
+    assert found.tolist() == [touches]
+
+
+@pytest.mark.parametrize(
+    ("other", "shares"),
+    [
+        ([[1, 1], [2, 2], [3, 1]], True),
+        ([[-9, -9], [20, -9], [20, 20], [-9, 20]], True),
+        ([[-1, 2], [9, 2]], True),
+        ([[-1, 2], [-0.1, 2]], False),
+        ([[2, 2]], True),
+        ([[5, 5]], False),
+        ([[-1, 2], [2, 2], [9, 2]], True),
+        ([[-2, 3], [3, 7], [-2, 7]], False),
+        ([[3, 5], [5, 3], [5, 5]], True),
+    ],
+)
+def test_what_shapes_share_with_a_square(other, shares):
+    shape = np.array(other, float)
+
+    for found in (shared_points(shape, SQUARE), shared_points(SQUARE, shape)):
+        if len(shape) > 2 or shares:
+            assert bool(len(found)) == shares or len(shape) < 3
+    found = shared_points(shape, SQUARE)
+    assert bool(len(found)) == shares
+    assert points_inside(SQUARE, found).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_convex_shapes_share_what_opencv_says(seed):
+    random = np.random.default_rng(seed)
+    a, b = (
+        cv2.convexHull(random.uniform(0, 10, (6, 2)).astype(np.float32))[:, 0].astype(float) for _ in "ab"
+    )
+    b += random.uniform(-8, 8, 2)
+    area, _ = cv2.intersectConvexConvex(a.astype(np.float32), b.astype(np.float32))
+    gap = distances_to_polygon(a, b).min()
+
+    if area > 1e-3:
+        assert len(shared_points(a, b))
+    if gap > 1e-3 and area == 0 and distances_to_polygon(b, a).min() > 1e-3:
+        assert not len(shared_points(a, b))
+
+
+def test_rasterise_counts_the_area():
+    triangle = np.array([[10.0, 10], [90, 20], [40, 70]])
+
+    assert rasterise(triangle, (100, 120)).sum() == pytest.approx(polygon_area(triangle), rel=0.02)
+    assert rasterise(SQUARE, (6, 6)).sum() == 16
+    assert rasterise(SQUARE - 100, (6, 6)).sum() == 0
+
+
+def test_grid_covers_the_polygon_and_stays_within_bounds():
+    assert len(grid_inside(L_SHAPE, 0.1)) == pytest.approx(700, rel=0.05)
+    assert points_inside(L_SHAPE, grid_inside(L_SHAPE, 0.1)).all()
+    assert len(grid_inside(SQUARE * 1000, 0.01)) < 11_000
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        np.empty((0, 2)),
+        [[0, 0], [1, 1]],
+        [[0, 0], [1, 0], [2, 0]],
+        [[0, 0], [1, 1], [1, 0], [0, 1]],
+        [[0, 0], [1, 0], [np.nan, 1]],
+        [[0, 0, 0], [1, 0, 0], [1, 1, 0]],
+    ],
+)
+def test_polygons_that_are_none(corners):
+    with pytest.raises(ValueError, match="Expected a polygon"):
+        check_polygon(np.array(corners, float))
+
+
+def test_a_polygon_may_go_either_way_round():
+    np.testing.assert_array_equal(check_polygon(L_SHAPE[::-1]), L_SHAPE[::-1])

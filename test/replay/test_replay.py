@@ -1,0 +1,233 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from mcap_ros2.reader import read_ros2_messages
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
+
+from mtv_perception.errors import ReplayError
+from mtv_perception.replay.messages import typestore
+from mtv_perception.replay.replay import ReplayOptions, replay
+from mtv_perception.replay.resume import read_state
+
+OUTPUTS = {
+    "/detections",
+    "/label_info",
+    "/vision_info",
+    "/segmentation/mask",
+    "/segmentation/confidence",
+    "/segmentation/label_info",
+}
+
+
+def deterministic(messages):
+    return [item for item in messages if not item[0].endswith("/status")]
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression"),
+    [
+        (StoragePlugin.MCAP, CompressionMode.NONE),
+        (StoragePlugin.MCAP, CompressionMode.STORAGE),
+        (StoragePlugin.MCAP, CompressionMode.MESSAGE),
+        (StoragePlugin.MCAP, CompressionMode.FILE),
+        (StoragePlugin.SQLITE3, CompressionMode.NONE),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE),
+    ],
+)
+@pytest.mark.parametrize("form", ["raw", "compressed"])
+def test_every_storage_and_form_gives_the_same_results(
+    tmp_path, write_bag, red_finder, contents, plainly, storage, compression, form
+):
+    bag = write_bag(storage=storage, compression=compression, topics={"/image": form})
+    report = replay(bag, tmp_path / "out", red_finder())
+    assert (report.frames, report.failed, report.damage) == (6, 0, "")
+    replay(write_bag("plain"), tmp_path / "reference", red_finder())
+    ours, plain = (plainly(deterministic(contents(tmp_path / name))) for name in ("out", "reference"))
+    assert ours == plain
+    found = [m for topic, _, m in contents(tmp_path / "out") if topic == "/detections"]
+    assert [item.detections[0].bbox.center.position.x for item in found] == [10.0 + i for i in range(6)]
+
+
+def test_messages_carry_the_source_header_and_the_nodes_topics(
+    tmp_path, write_bag, red_finder, contents, plainly
+):
+    bag = write_bag(topics={"/front/image": "raw"})
+    replay(bag, tmp_path / "out", red_finder(), ReplayOptions(extras=()))
+    messages = contents(tmp_path / "out")
+    assert {topic for topic, _, _ in messages} == OUTPUTS
+    sources = contents(bag)
+    for wanted in ("/detections", "/segmentation/mask", "/segmentation/confidence"):
+        headers = [(stamp, plainly(m.header)) for topic, stamp, m in messages if topic == wanted]
+        assert headers == [(stamp, plainly(m.header)) for _, stamp, m in sources]
+    for topic, _, message in messages:
+        if topic == "/detections":
+            assert [plainly(item.header) for item in message.detections] == [plainly(message.header)]
+        if topic == "/segmentation/mask":
+            assert (message.encoding, message.step, message.is_bigendian) == ("mono8", message.width, 0)
+
+
+def test_several_cameras_have_topics_of_their_own(tmp_path, write_bag, red_finder, contents):
+    bag = write_bag(topics={"/front/image": "raw", "/rear/image": "compressed"})
+    report = replay(bag, tmp_path / "out", red_finder())
+    assert report.frames == 12
+    topics = [topic for topic, _, _ in contents(tmp_path / "out")]
+    for topic in ("/front/detections", "/rear/segmentation/mask", "/perception/rear/status"):
+        assert topics.count(topic) == 6
+
+
+def test_chosen_topics_can_be_named(tmp_path, write_bag, red_finder, contents):
+    bag = write_bag(topics={"/front/image": "raw", "/rear/image": "compressed"})
+    replay(bag, tmp_path / "out", red_finder(), ReplayOptions(topics=("gate=/rear/image",)))
+    assert "/gate/detections" in {topic for topic, _, _ in contents(tmp_path / "out")}
+    with pytest.raises(ReplayError, match="expected image topic /side/image, the bag has /front/image"):
+        replay(bag, tmp_path / "other", red_finder(), ReplayOptions(topics=("/side/image",)))
+
+
+def test_extras_are_written_on_request(tmp_path, write_bag, red_finder, contents):
+    bag = write_bag()
+    extras = ("input", "overlay", "annotations", "status")
+    replay(bag, tmp_path / "out", red_finder(), ReplayOptions(extras=extras))
+    messages = contents(tmp_path / "out")
+    topics = {topic for topic, _, _ in messages}
+    assert topics == {*OUTPUTS, "/image", "/overlay/compressed", "/image_annotations", "/perception/status"}
+    assert [m for t, _, m in messages if t == "/image"] != []
+    overlay = next(m for t, _, m in messages if t == "/overlay/compressed")
+    assert cv2.imdecode(overlay.data, cv2.IMREAD_COLOR).shape == (48, 64, 3)
+    annotations = next(m for t, _, m in messages if t == "/image_annotations")
+    corners = [(point.x, point.y) for point in annotations.points[0].points]
+    assert corners == [(4, 10), (16, 10), (16, 30), (4, 30)]
+    assert annotations.texts[0].text == "person 0.90"
+    last = [m for t, _, m in messages if t == "/perception/status"][-1]
+    assert (last.received, last.processed, last.failed, last.detections) == (6, 6, 0, 1)
+    assert (last.preprocess_ms, last.network_ms, last.postprocess_ms) == (1, 2, 3)
+
+
+def test_the_same_input_gives_the_same_messages(tmp_path, write_bag, red_finder):
+    bag = write_bag()
+    options = ReplayOptions(extras=("annotations", "input"))
+    for name in ("one", "two"):
+        replay(bag, tmp_path / name / "out", red_finder(), options)
+    one, two = ((tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_two_readers_find_the_same_content_and_upstreams_hashes(
+    tmp_path, write_bag, red_finder, contents, plainly
+):
+    replay(write_bag(), tmp_path / "out", red_finder(), ReplayOptions(extras=("annotations", "status")))
+    ours = [(topic, stamp, plainly(message)) for topic, stamp, message in contents(tmp_path / "out")]
+    other = [
+        (item.channel.topic, item.log_time_ns, plainly(item.ros_msg))
+        for item in read_ros2_messages(str(tmp_path / "out" / "out.mcap"))
+    ]
+    assert len(ours) == len(other) == 3 + 5 * 6
+    assert sorted(map(repr, ours)) == sorted(map(repr, other))
+    metadata = (tmp_path / "out" / "metadata.yaml").read_text()
+    assert "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968" in metadata
+    assert typestore().hash_rihs01("sensor_msgs/msg/Image") in metadata
+
+
+def test_metadata_lists_latched_topics_and_files(tmp_path, write_bag, red_finder):
+    import yaml
+
+    replay(write_bag(), tmp_path / "out", red_finder())
+    text = (tmp_path / "out" / "metadata.yaml").read_text()
+    assert "&id" not in text and "*id" not in text
+    information = yaml.safe_load(text)["rosbag2_bagfile_information"]
+    assert information["relative_file_paths"] == ["out.mcap"]
+    profiles = {
+        item["topic_metadata"]["name"]: item["topic_metadata"]["offered_qos_profiles"]
+        for item in information["topics_with_message_count"]
+    }
+    assert profiles["/label_info"][0]["durability"] == "transient_local"
+    assert profiles["/detections"] == []
+
+
+def test_videos_and_folders_are_inputs_too(tmp_path, red_finder, draw, contents):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f"{index}.png"), draw(index)[..., ::-1])
+    (folder / "2.png").write_bytes(b"no image")
+    report = replay(folder, tmp_path / "out", red_finder(), ReplayOptions(rate=5.0))
+    assert (report.frames, report.failed) == (3, 1)
+    assert "2.png" in report.faults[0]
+    stamps = [stamp for topic, stamp, _ in contents(tmp_path / "out") if topic == "/detections"]
+    assert stamps == [0, 200_000_000, 600_000_000]
+
+
+def test_unreadable_images_are_counted_and_the_rest_goes_on(tmp_path, write_bag, red_finder, draw):
+    def pixels(index):
+        return draw(index) if index != 2 else np.zeros((0, 0, 3), np.uint8)
+
+    report = replay(write_bag(pixels=pixels), tmp_path / "out", red_finder())
+    assert (report.frames, report.failed) == (5, 1)
+    assert "got 0x0" in report.faults[0]
+
+
+def test_an_existing_output_is_not_overwritten_unasked(tmp_path, write_bag, red_finder):
+    bag = write_bag()
+    replay(bag, tmp_path / "out", red_finder())
+    with pytest.raises(ReplayError, match="expected no such folder"):
+        replay(bag, tmp_path / "out", red_finder())
+    assert replay(bag, tmp_path / "out", red_finder(), ReplayOptions(overwrite=True)).frames == 6
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(ReplayError, match=r"notes\.txt"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(overwrite=True))
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("extras", [(), ("status",), ("input", "annotations", "status")])
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_interrupted_replay_goes_on_where_it_was(
+    tmp_path, write_bag, red_finder, contents, plainly, extras, killed
+):
+    bag = write_bag(frames=30, topics={"/front/image": "raw", "/rear/image": "compressed"})
+    options = ReplayOptions(extras=extras, resume=True)
+    perceiver = red_finder()
+
+    def stop(done, total):
+        assert total == 60
+        if done == 41:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        replay(bag, tmp_path / "out", perceiver, options, stop)
+    assert read_state(tmp_path / "out")["state"] == "running"
+    if killed:  # As a process that was killed leaves it: no metadata, the file cut anywhere.
+        (tmp_path / "out" / "metadata.yaml").unlink()
+        file = tmp_path / "out" / "out.mcap"
+        file.write_bytes(file.read_bytes()[: int(file.stat().st_size * 0.97)])
+    again = red_finder()
+    report = replay(bag, tmp_path / "out", again, options)
+    assert report.frames == 60 and report.resumed + again.calls == 60
+    assert killed or report.resumed > 30
+    reference = replay(bag, tmp_path / "whole", red_finder(), ReplayOptions(extras=extras))
+    assert reference.resumed == 0
+    assert plainly(deterministic(contents(tmp_path / "out"))) == plainly(
+        deterministic(contents(tmp_path / "whole"))
+    )
+    assert not list(tmp_path.glob(".*unfinished"))
+    assert replay(bag, tmp_path / "out", red_finder(), options).skipped
+
+
+def test_other_settings_are_no_continuation(tmp_path, write_bag, red_finder):
+    bag = write_bag()
+    replay(bag, tmp_path / "out", red_finder())
+    with pytest.raises(ReplayError, match="expected a replay with extras"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(extras=(), resume=True))
+
+
+def test_nothing_to_read_is_said(tmp_path, red_finder):
+    with pytest.raises(ReplayError, match="found nothing"):
+        replay(tmp_path / "absent", tmp_path / "out", red_finder())
+    (tmp_path / "no.mcap").write_bytes(b"nonsense")
+    with pytest.raises(ReplayError, match="expected a rosbag2 bag"):
+        replay(tmp_path / "no.mcap", tmp_path / "out", red_finder())
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)

@@ -1,0 +1,170 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mtv_perception.types import Detections
+from mtv_perception.zones.config import ZoneConfig
+from mtv_perception.zones.judge import Observation, ZoneJudge
+from mtv_perception.zones.presence import Verdict
+
+FLOOR = ZoneConfig("floor", ((1.5, -0.6), (4.0, -0.6), (4.0, 0.6), (1.5, 0.6)))
+IMAGE = ZoneConfig("image", ((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), space="image")
+PERSON = 2
+
+
+def seen(*boxes, score=0.9, class_id=PERSON, mask=None):
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    count = len(corners)
+    found = Detections(corners, np.full(count, score, np.float32), np.full(count, class_id, np.int32))
+    return Observation(1, found, mask)
+
+
+def judge(zone, camera, observation):
+    return ZoneJudge(zone, (PERSON,), camera).judge(observation)
+
+
+def test_nobody(floor_camera):
+    for zone in (FLOOR, IMAGE):
+        assert judge(zone, floor_camera, seen()).verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize(
+    ("place", "verdict"),
+    [
+        ((3.0, 0.0), Verdict.OCCUPIED),
+        ((3.9, 0.5), Verdict.OCCUPIED),
+        ((3.0, 0.65), Verdict.OCCUPIED),  # a foot in the zone: half the box is foot, 12.5 cm to each side
+        ((3.0, 0.85), Verdict.CLEAR),
+        ((4.03, 0.0), Verdict.CLEAR),
+        ((6.0, 0.0), Verdict.CLEAR),
+        ((3.0, -1.5), Verdict.CLEAR),
+    ],
+)
+def test_people_on_the_floor(floor_camera, box_of, place, verdict):
+    found = judge(FLOOR, floor_camera, seen(box_of(*place)))
+
+    assert found.verdict is verdict
+    assert found.objects == (verdict is Verdict.OCCUPIED)
+
+
+def test_distance_and_points_in_cm(floor_camera, box_of, record_property):
+    found = judge(FLOOR, floor_camera, seen(box_of(3.0, 0.0), box_of(3.5, 0.2)))
+    error_cm = 100 * abs(found.nearest_m - np.hypot(2.7, 1.2))
+
+    record_property("nearest_error_cm", float(error_cm))
+    assert found.objects == 2
+    assert error_cm < 0.2
+    assert np.abs(found.points_xy[:, 0] - 3.0).min() < 1e-3
+
+
+def test_score_and_class_matter(floor_camera, box_of):
+    assert judge(FLOOR, floor_camera, seen(box_of(3.0, 0.0), score=0.2)).verdict is Verdict.CLEAR
+    assert judge(FLOOR, floor_camera, seen(box_of(3.0, 0.0), class_id=3)).verdict is Verdict.CLEAR
+
+
+def test_a_box_cut_off_below_stands_between_camera_and_edge(floor_camera, box_of):
+    near = replace(FLOOR, polygon=((0.5, -0.5), (1.2, -0.5), (1.2, 0.5), (0.5, 0.5)), min_visible=0.0)
+    cut_off = box_of(0.9, 0.0)
+    assert cut_off[3] == 480
+
+    assert judge(near, floor_camera, seen(cut_off)).verdict is Verdict.OCCUPIED
+    assert judge(near, floor_camera, seen(box_of(3.0, 0.0))).verdict is not Verdict.OCCUPIED
+
+
+def test_a_box_that_ends_above_the_horizon_makes_its_direction_unsure(floor_camera):
+    legs_hidden = [290, 10, 350, 50]
+    aside = [10, 10, 40, 50]
+
+    assert judge(FLOOR, floor_camera, seen(legs_hidden)).verdict is Verdict.UNSURE
+    assert judge(FLOOR, floor_camera, seen(aside)).verdict is Verdict.CLEAR
+    assert judge(replace(FLOOR, unplaced="ignore"), floor_camera, seen(legs_hidden)).verdict is Verdict.CLEAR
+
+
+def test_a_zone_that_is_not_in_the_image_is_never_clear(floor_camera, box_of):
+    behind = replace(FLOOR, polygon=((-3.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)))
+    half = replace(FLOOR, polygon=((-1.0, -0.5), (3.0, -0.5), (3.0, 0.5), (-1.0, 0.5)))
+
+    assert ZoneJudge(behind, (PERSON,), floor_camera).visible == 0
+    assert judge(behind, floor_camera, seen()).verdict is Verdict.UNSURE
+    assert judge(half, floor_camera, seen()).verdict is Verdict.UNSURE
+    assert judge(half, floor_camera, seen(box_of(2.9, 0.0))).verdict is Verdict.OCCUPIED
+
+
+@pytest.mark.parametrize(
+    ("tests", "box", "verdict"),
+    [
+        (("foot",), [150, 50, 200, 200], Verdict.OCCUPIED),
+        (("foot",), [150, 150, 200, 350], Verdict.CLEAR),
+        (("box",), [150, 150, 200, 350], Verdict.OCCUPIED),
+        (("box",), [10, 10, 400, 400], Verdict.OCCUPIED),
+        (("box",), [310, 10, 400, 400], Verdict.CLEAR),
+        (("foot", "box"), [310, 10, 400, 400], Verdict.CLEAR),
+    ],
+)
+def test_regions_of_the_image(tests, box, verdict):
+    assert judge(replace(IMAGE, tests=tests), None, seen(box)).verdict is verdict
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_mask_in_a_region_of_the_image(floor_camera, scale):
+    zone = replace(IMAGE, tests=("mask",), mask_share=0.01)
+    mask = np.zeros((round(480 * scale), round(640 * scale)), np.uint8)
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.CLEAR
+    mask[round(200 * scale) : round(230 * scale), round(280 * scale) : round(320 * scale)] = PERSON
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.OCCUPIED
+    assert judge(replace(zone, mask_share=0.02), floor_camera, seen(mask=mask)).verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize(("place", "verdict"), [((3.0, 0.0), Verdict.OCCUPIED), ((5.5, 0.0), Verdict.CLEAR)])
+@pytest.mark.parametrize("size_hw", [(480, 640), (240, 320)])
+def test_mask_on_the_floor_is_where_it_meets_the_floor(floor_camera, box_of, place, verdict, size_hw):
+    scale = size_hw[0] / 480
+    x0, y0, x1, y1 = (np.array(box_of(*place)) * scale).round().astype(int)
+    mask = np.zeros(size_hw, np.uint8)
+    mask[y0:y1, x0:x1] = PERSON
+    found = judge(replace(FLOOR, tests=("foot", "mask")), floor_camera, seen(mask=mask))
+
+    assert found.verdict is verdict
+    if verdict is Verdict.OCCUPIED:
+        assert found.objects == 1
+        assert found.nearest_m == pytest.approx(np.hypot(2.7, 1.2), abs=0.05)
+
+
+def test_a_mask_cut_off_below_reaches_to_the_camera(floor_camera):
+    near = ZoneConfig(
+        "n", ((0.5, -0.5), (1.2, -0.5), (1.2, 0.5), (0.5, 0.5)), tests=("mask",), min_visible=0.0
+    )
+    mask = np.zeros((480, 640), np.uint8)
+    mask[200:, 280:360] = PERSON
+
+    assert judge(near, floor_camera, seen(mask=mask)).verdict is Verdict.OCCUPIED
+
+
+def test_unlabelled_is_not_free(floor_camera):
+    zone = replace(FLOOR, tests=("foot", "mask"))
+    mask = np.full((480, 640), 255, np.uint8)
+
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.UNSURE
+
+
+def test_a_missing_mask_teaches_nothing_but_boxes_count(floor_camera, box_of):
+    zone = replace(FLOOR, tests=("foot", "mask"))
+
+    assert judge(zone, floor_camera, seen()).verdict is None
+    assert judge(zone, floor_camera, seen(box_of(3.0, 0.0))).verdict is Verdict.OCCUPIED
+
+
+def test_a_floor_zone_needs_a_camera():
+    with pytest.raises(ValueError, match="Expected a camera"):
+        ZoneJudge(FLOOR, (PERSON,), None)
+
+
+def test_never_clear_with_somebody_inside(floor_camera, box_of):
+    """Everywhere in the zone, at any height, with the box off by a pixel."""
+    random = np.random.default_rng(0)
+    judging = ZoneJudge(FLOOR, (PERSON,), floor_camera)
+    for _ in range(300):
+        place = random.uniform([1.6, -0.55], [3.9, 0.55])
+        box = box_of(*place, height=random.uniform(0.4, 2.0)) + random.uniform(-1, 1, 4)
+        assert judging.judge(seen(box)).verdict is Verdict.OCCUPIED, place

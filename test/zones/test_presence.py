@@ -1,0 +1,57 @@
+import pytest
+
+from mtv_perception.zones.presence import Presence, State, Verdict
+
+WORDS = {"o": Verdict.OCCUPIED, "c": Verdict.CLEAR, "?": Verdict.UNSURE}
+STATES = {State.UNKNOWN: "U", State.FREE: "F", State.OCCUPIED: "O"}
+
+
+def run(verdicts, enter=1, leave=2, leave_frames=0, step=1):
+    presence = Presence(enter, leave, leave_frames * step)
+    return "".join(STATES[presence.update(WORDS[word], index * step)] for index, word in enumerate(verdicts))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "states", "options"),
+    [
+        ("", "", {}),
+        ("o", "O", {}),
+        ("c", "U", {}),
+        ("cc", "UF", {}),
+        ("ccoc", "UFOO", {}),
+        ("ococcc", "OOOOFF", {}),
+        ("cco", "UFF", {"enter": 2}),
+        ("ccoo", "UFFO", {"enter": 2}),
+        ("oo", "UO", {"enter": 2}),
+        ("ocococcc", "UUUUUUFF", {"enter": 2}),
+        ("cc?", "UFU", {}),
+        ("cc?c", "UFUU", {}),
+        ("cc?cc", "UFUUF", {}),
+        ("o?", "OO", {}),
+        ("o?c?c?c", "OOOOOOO", {}),
+        ("occcccc", "OOOOFFF", {"leave_frames": 4}),
+    ],
+)
+def test_states_after_verdicts(verdicts, states, options):
+    assert run(verdicts, **options) == states
+
+
+def test_since_changes_with_the_state_only():
+    presence = Presence(1, 1, 0)
+    since = []
+    for stamp, word in enumerate("oocco", start=10):
+        presence.update(WORDS[word], stamp)
+        since.append(presence.since_ns)
+
+    assert since == [10, 10, 12, 12, 14]
+
+
+def test_forgotten_means_all_over_again():
+    presence = Presence(1, 2, 0)
+    for stamp in range(3):
+        presence.update(Verdict.CLEAR, stamp)
+    presence.forget(5)
+
+    assert (presence.state, presence.since_ns) == (State.UNKNOWN, 5)
+    assert presence.update(Verdict.CLEAR, 6) is State.UNKNOWN
+    assert presence.update(Verdict.CLEAR, 7) is State.FREE
