@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtv_perception.config import Rule, convert, from_mapping, load, read_yaml, rule_of, setting, to_plain
@@ -164,6 +164,7 @@ outers = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(outers)
 def test_a_configuration_survives_plain_values_and_yaml(config):
     plain = to_plain(config)

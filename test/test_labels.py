@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, UNLABELED_RGB, WAREHOUSE, LabelSet, labels_of
@@ -17,6 +17,7 @@ def test_the_warehouse_classes():
     assert len(WAREHOUSE) == 4
 
 
+@settings(deadline=None)
 @given(name_lists)
 def test_ids_are_positions(names):
     labels = labels_of(names)
@@ -43,6 +44,7 @@ def test_names_read_from_yaml_may_look_like_numbers():
     assert labels_of([0, 1, True]).names == ("0", "1", "True")
 
 
+@settings(deadline=None)
 @given(st.integers(2, 254))
 def test_the_colour_table_holds_every_colour_and_the_unlabelled_one(count):
     labels = labels_of(range(count))

@@ -171,32 +171,35 @@ def split(
     backend: Backend, perceiver: Perceiver, images: Sequence[np.ndarray], frames: int
 ) -> dict[str, Any]:
     """Percentiles of the parts that Timing puts together, run one by one outside of the perceiver."""
+    defaults = perceiver.spec.box_spec.boxes_cxcywh()
     taken: dict[str, list[float]] = {"letterbox_ms": [], "boxes_ms": [], "mask_ms": []}
     for index in range(frames):
-        for name, spent in zip(taken, _parts(backend, perceiver, images[index % len(images)]), strict=True):
+        parts = _parts(backend, perceiver, images[index % len(images)], defaults)
+        for name, spent in zip(taken, parts, strict=True):
             taken[name].append(spent)
     return {name: percentiles(np.array(values)) for name, values in taken.items()}
 
 
-def _parts(backend: Backend, perceiver: Perceiver, image: np.ndarray) -> tuple[float, float, float]:
+def _parts(
+    backend: Backend, perceiver: Perceiver, image: np.ndarray, defaults: np.ndarray
+) -> tuple[float, float, float]:
     """Milliseconds of letterbox, boxes and mask of one image."""
     box = Letterbox.fit((image.shape[0], image.shape[1]), perceiver.spec.size_hw)
     filling = _clock(_fill, box, image, backend)
     raw = backend.run()
     size = (raw.segmentation_logits, box, box.source_hw, perceiver.config.mask_threshold)
-    return filling, _clock(_boxes, raw, perceiver), _clock(segment, *size)
+    return filling, _clock(_boxes, raw, perceiver, defaults), _clock(segment, *size)
 
 
 def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
     box.write(image, backend.input_view())
 
 
-def _boxes(raw: RawOutputs, perceiver: Perceiver) -> None:
+def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
     spec, config = perceiver.spec, perceiver.config
     found = CANDIDATES[spec.scores](raw.class_logits, config.thresholds(spec), config.max_candidates)
     limits = (config.max_per_class, config.max_detections)
-    defaults, variances = spec.box_spec.boxes_cxcywh(), Variances(*spec.variances)
-    detect(found, raw.box_offsets, defaults, variances, spec.iou_threshold, *limits)
+    detect(found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits)
 
 
 def _clock(call: Callable[..., object], *arguments: object) -> float:

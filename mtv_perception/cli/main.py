@@ -22,6 +22,7 @@ COMMANDS = {
     "synth": "render synthetic warehouse images with exact boxes and masks",
     "replay": "a bag, video or image folder through the perceiver, offline",
     "compare": "what changed between two replayed runs",
+    "view": "a run in the Rerun viewer: image, boxes, mask, plots",
     "summary": "parameters, multiply-adds and output shapes of a network",
     "doctor": "what this machine has and lacks, with the fix for each",
 }

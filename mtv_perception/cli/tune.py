@@ -11,6 +11,7 @@ from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.artefact import write_thresholds
+from mtv_perception.runtime.models import find_model
 
 HELP = "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
 
@@ -46,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tune, print, and write where asked to."""
-    artefact = load_artefact(args.model)
+    artefact = load_artefact(find_model(str(args.model)))
     goals = dict(args.goal)
     check_goals(goals, artefact.labels)
     dataset = dataset_of(args, artefact.labels)
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()})
     if args.write:
-        write_thresholds(args.model, tuning.thresholds, tuning.iou_threshold)
+        write_thresholds(artefact.folder, tuning.thresholds, tuning.iou_threshold)
     return 0
 
 

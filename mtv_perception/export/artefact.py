@@ -49,7 +49,10 @@ def export_artefact(
 
     Raises:
         ArtefactError: the converted model differs too much from the network; nothing is written.
+        ValueError: no images.
     """
+    if not calibration:
+        raise ValueError("Expected images to compare the converted model with the network on, got none.")
     content = convert(network, precision, calibration)
     positions = output_positions(content, network, calibration[0])
     errors = output_errors(content, network, positions, calibration[:_PARITY_IMAGES])

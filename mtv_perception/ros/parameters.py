@@ -74,16 +74,20 @@ class NodeParameters:
         self._defaults[name] = _default(item)
         try:
             given = self._node.declare_parameter(name, _default(item), descriptor).value
-            rule_of(item).check(name, convert(hint, _plain(given), name))
+            if given is not None:
+                rule_of(item).check(name, convert(hint, _plain(given), name))
         except (*refused, ConfigError) as error:
             self._faults[name] = str(error)
             if not self._node.has_parameter(name):
                 self._node.declare_parameter(name, _default(item), descriptor, ignore_override=True)
 
     def _values(self) -> dict[str, Any]:
-        """What is set, with the default in the place of a value that was refused."""
-        set_values = {name: self._node.get_parameter(name).value for name in FIELD_SECTION}
-        return set_values | {name: self._defaults[name] for name in self._faults}
+        """What is set; the default where that was refused, or is the None as which `[]` in a YAML file arrives."""
+        given = {name: self._node.get_parameter(name).value for name in FIELD_SECTION}
+        given = {
+            name: value for name, value in given.items() if value is not None and name not in self._faults
+        }
+        return self._defaults | given
 
     def read(self) -> Settings:
         """The settings in force; ConfigError when an override was refused and not corrected since."""

@@ -23,19 +23,23 @@ from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.log import RunLog
+from mtv_perception.training.log import VALIDATION, RunLog, read_curves
 from mtv_perception.training.provenance import describe_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import restore_state, save_state
 from mtv_perception.training.step import TrainingStep, freeze_layers, freeze_norms
 from mtv_perception.training.strategy import make_strategy
+from mtv_perception.visual.curves import plot_curves
 
 _LOG = logging.getLogger(__name__)
 _LAST_FILE = "last.npz"
 _LOG_EVERY = 10
 
 Validate = Callable[[KerasModel], Mapping[str, Any]]
-"""Judges a model; returns figures by name, None where one does not apply."""
+"""Judges a model; returns figures by name, None where one does not apply.
+
+If it has a method `examples(model)`, the pictures that gives, `(N, H, W, 3)` uint8 RGB, go to TensorBoard.
+"""
 
 
 class Trainer:
@@ -57,6 +61,7 @@ class Trainer:
     ) -> None:
         self._config, self._folder, self._validate = config, folder, validate
         self._claim_folder(resume)
+        self._source = self._open_data()
         keras.utils.set_random_seed(config.seed)
         keras.mixed_precision.set_global_policy(config.mixed_precision)
         self._strategy = make_strategy(config.devices)
@@ -74,7 +79,6 @@ class Trainer:
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
         self._log = RunLog(folder, self._done)
         self._best = self._read_best()
-        self._source = self._open_data()
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +119,8 @@ class Trainer:
     def _compiled_step(self) -> Callable[[Any], dict[str, tf.Tensor]]:
         strategy, step = self._strategy, self._step
 
-        @tf.function
+        # Without AutoGraph, which reads source files while tracing and trips over an upgrade during a long run.
+        @tf.function(autograph=False)
         def run(batch: Any) -> dict[str, tf.Tensor]:
             logged = strategy.run(step, args=(batch,))
             return {n: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in logged.items()}
@@ -123,13 +128,17 @@ class Trainer:
         return run
 
     def train(self) -> dict[str, Any]:
-        """Run to the end; returns the best validation's figures (empty without validation)."""
+        """Run to the end; returns the best validation's figures (empty without validation).
+
+        Raises:
+            FloatingPointError: the loss is no longer a finite number; the last checkpoint is from before.
+        """
         config, run = self._config, None
         progress = tqdm(
             total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
         )
         batches = self._batches() if self._done < config.steps else iter(())
-        started, images = time.monotonic(), 0
+        started, begin = time.monotonic(), self._done
         for batch in batches:
             run = run or self._compiled_step()
             rate = warmup_cosine(
@@ -138,33 +147,46 @@ class Trainer:
             self._step.optimiser.learning_rate.assign(rate)
             logged = run(batch)
             if self._done % _LOG_EVERY == 0:
-                values = {name: float(value) for name, value in logged.items()}
-                if not np.isfinite(values["total"]):
-                    raise FloatingPointError(f"Expected a finite loss at step {self._done}, got {values}.")
-                speed = images / max(time.monotonic() - started, 1e-6)
+                values = self._finite(logged)
+                speed = (self._done - begin) * config.batch_size / max(time.monotonic() - started, 1e-6)
                 self._log.scalars(self._done, {**values, "learning_rate": rate, "images_per_second": speed})
                 progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
             self._done += 1
-            images += config.batch_size
             progress.update()
-            last = self._done == config.steps
-            if last or self._done % config.validate_every == 0:
+            if self._is_due(config.validate_every):
+                self._finite(logged)
                 self._judge()
-            if last or self._done % config.checkpoint_every == 0:
+            if self._is_due(config.checkpoint_every):
+                self._finite(logged)
                 save_state(self._folder / _LAST_FILE, self._variables, self._done)
         progress.close()
+        plot_curves(read_curves(self._folder), self._folder / "curves.png")
         return self._best
+
+    def _is_due(self, every: int) -> bool:
+        return self._done == self._config.steps or self._done % every == 0
+
+    def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
+        """The figures of a step as numbers; FloatingPointError where the loss is none."""
+        values = {name: float(value) for name, value in logged.items()}
+        if not np.isfinite(values["total"]):
+            raise FloatingPointError(f"Expected a finite loss at step {self._done}, got {values}.")
+        return values
 
     def _judge(self) -> None:
         """Validate the averaged weights, and keep them when they are the best so far."""
         for target, value in zip(self._evaluated.model.weights, self._step.averaged_weights(), strict=True):
             target.assign(value)
-        figures = self._validate(KerasModel(self._evaluated)) if self._validate else {}
+        model = KerasModel(self._evaluated)
+        figures = self._validate(model) if self._validate else {}
         wanted = [figures.get(name) for name in self._config.monitor]
         usable = [float(value) for value in wanted if value is not None]
         score = float(np.mean(usable)) if usable else float(self._done)
         plain = {name: float(v) for name, v in figures.items() if isinstance(v, (int, float))}
-        self._log.scalars(self._done, {f"validation/{name}": value for name, value in plain.items()})
+        self._log.scalars(self._done, {f"{VALIDATION}{name}": value for name, value in plain.items()})
+        draw = getattr(self._validate, "examples", None)
+        if draw is not None:
+            self._log.images(self._done, "examples", draw(model))
         shown = {name: round(value, 4) for name, value in plain.items()}
         _LOG.info(
             "step %d: score %.4f, best %.4f, %s", self._done, score, self._best.get("score", 0.0), shown

@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.open import open_dataset
+from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.keras_model import KerasModel
+from mtv_perception.visual.overlay import draw_overlay
 
 EVALUATION = PerceiverConfig(score_threshold=0.01, iou_threshold=0.6, max_per_class=100)
 """AP integrates over all scores, so nearly nothing is cut off."""
+
+SHOWN = PerceiverConfig(score_threshold=0.3)
 
 
 class Validation:
@@ -39,3 +43,14 @@ class Validation:
                     named[f"{dataset.name}/{name}"] = result[name]
             named |= {f"{dataset.name}/iou/{n}": v for n, v in result["iou"].items() if v is not None}
         return named | {name: float(np.mean(values)) for name, values in figures.items()}
+
+    def examples(self, model: KerasModel, count: int = 4) -> np.ndarray:
+        """What the model sees in a few images, drawn over them, `(N, H, W, 3)` uint8 RGB of the network's size."""
+        perceiver, size_hw = Perceiver(model, SHOWN), model.spec.size_hw
+        samples = [sample for dataset in self._datasets for sample in dataset.samples]
+        pictures = []
+        for index in np.unique(np.linspace(0, len(samples) - 1, count).astype(int)):
+            scene = load_scene(samples[index])
+            image = warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image
+            pictures.append(draw_overlay(image, perceiver(image), model.spec.labels))
+        return np.stack(pictures)

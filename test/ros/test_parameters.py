@@ -4,8 +4,9 @@ from dataclasses import fields
 import pytest
 import yaml
 
-rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
+pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
+import rclpy
 from rclpy.parameter import Parameter
 
 from mtv_perception.config import from_mapping, rule_of, to_plain

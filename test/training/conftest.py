@@ -105,3 +105,14 @@ def tiny_config(drawn):
         return replace(config, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_config):
+    """The folder of a finished run of six steps, validated twice."""
+    from mtv_perception.training.trainer import Trainer
+    from mtv_perception.training.validation import Validation
+
+    folder, config = tmp_path_factory.mktemp("runs") / "tiny", tiny_config(validate_every=3)
+    Trainer(config, folder, Validation(config)).train()
+    return folder

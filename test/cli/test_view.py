@@ -1,0 +1,44 @@
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli.main import main
+from mtv_perception.labels import LabelSet
+from mtv_perception.replay.messages import builder
+from mtv_perception.replay.writer import BagWriter
+from mtv_perception.types import Detections
+
+
+@pytest.fixture
+def run_bag(tmp_path):
+    build, kind = builder(), "vision_msgs/msg/Detection2DArray"
+    found = Detections(
+        np.array([[2, 3, 20, 30]], np.float32), np.array([0.8], np.float32), np.array([2], np.int32)
+    )
+    with BagWriter(tmp_path / "run") as bag:
+        for index in range(3):
+            header = build.header(index * 100_000_000, "camera")
+            bag.write("/detections", kind, index, build.detection_array(found, LabelSet(), header))
+            mask = build.image(np.full((48, 64), 2, np.uint8), "mono8", header)
+            bag.write("/segmentation/mask", "sensor_msgs/msg/Image", index, mask)
+            _, coded = cv2.imencode(".png", np.full((48, 64, 3), 90, np.uint8))
+            bag.write(
+                "/image/compressed",
+                "sensor_msgs/msg/CompressedImage",
+                index,
+                build.compressed(coded, "png", header),
+            )
+    return tmp_path / "run"
+
+
+def test_a_run_becomes_a_recording(run_bag, tmp_path, capsys):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    assert main(["view", str(run_bag), "--save", str(tmp_path / "r" / "run.rrd")]) == 0
+    assert "3 frames" in capsys.readouterr().out
+    assert (tmp_path / "r" / "run.rrd").read_bytes()[:4].startswith(b"RR")
+
+
+def test_without_rerun_it_says_how_to_get_it(run_bag, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "rerun", None)
+    assert main(["view", str(run_bag), "--save", str(tmp_path / "run.rrd")]) == 2
+    assert "pip install rerun-sdk" in capsys.readouterr().err

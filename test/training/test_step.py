@@ -1,0 +1,121 @@
+"""One training step: what moves, what must not, and the averages it leaves."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mtv_perception.data.augment import OFF
+from mtv_perception.data.open import open_dataset
+from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
+from mtv_perception.data.targets import MatchConfig, TargetEncoder
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.multitask import build_network
+from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.step import (
+    MultitaskLoss,
+    TrainingStep,
+    freeze_layers,
+    freeze_norms,
+    make_optimiser,
+)
+
+SIZE_HW = (64, 96)
+CONFIG = NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=0.35)
+
+
+@pytest.fixture
+def network():
+    keras.utils.set_random_seed(1)
+    return build_network(CONFIG)
+
+
+@pytest.fixture
+def batch(network, tiny_config):
+    config = tiny_config()
+    dataset = open_dataset(config.train[0], CONFIG.labels)
+    source = SceneSource(Mixture((dataset,), (1.0,)), SIZE_HW, OFF, 1)
+    encoder = TargetEncoder(network.default_boxes.boxes_xyxy(), (16, 24), MatchConfig())
+    return next(iter(training_batches(source, encoder, range(4), 4, 1)))
+
+
+def values(model):
+    return {weight.path: weight.numpy().copy() for weight in model.weights}
+
+
+def test_step_averages_trains_and_leaves_frozen_layers(network, batch):
+    """Three steps: the average follows Tarvainen & Valpola's warm-up; frozen layers and norms stand still."""
+    freeze_norms(network.model, "backbone")
+    freeze_layers(network.model, ["Conv1", "block_1_"])
+    step = TrainingStep(network, LossConfig(weighting="uncertainty"), OptimiserConfig(ema=0.998))
+    before = values(network.model)
+    expected = [weight.numpy() for weight in network.model.weights]
+    losses = []
+    run = tf.function(step, autograph=False)
+    for count in (1, 2, 3):
+        logged = run(batch)
+        losses.append(float(logged["total"]))
+        decay = min(0.998, (1 + count) / (10 + count))
+        expected = [
+            e * decay + w.numpy() * (1 - decay) for e, w in zip(expected, network.model.weights, strict=True)
+        ]
+    for found, wanted in zip(step.averaged_weights(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    assert losses[2] < losses[0]
+    moved = {path for path, value in values(network.model).items() if not np.array_equal(value, before[path])}
+    assert not [path for path in moved if "/Conv1/" in path or "/block_1_" in path]
+    assert not [path for path in moved if "block_3_expand_BN" in path]
+    for part in ("block_3_expand/kernel", "class_head_0_predict/bias", "level8_pointwise_bn/moving_mean"):
+        assert [path for path in moved if path.endswith(part)], part
+    assert all(float(variable.value) != 0 for variable in step.weighting.variables)
+    assert logged.keys() >= {"total", "gradient_norm", "loss/boxes", "weight/segmentation"}
+
+
+@pytest.mark.parametrize(("which", "frozen"), [("none", 0), ("backbone", 52), ("all", None)])
+def test_freeze_norms_counts(network, which, frozen):
+    freeze_norms(network.model, which)
+    norms = [x for x in network.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert sum(not x.trainable for x in norms) == (len(norms) if frozen is None else frozen)
+
+
+def test_shufflenets_norms_are_backbone_too():
+    model = build_network(replace(CONFIG, backbone="shufflenetv2", width=0.5)).model
+    freeze_norms(model, "backbone")
+    trained = {
+        x.name for x in model.layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable
+    }
+    assert trained and not [name for name in trained if name.startswith(("stem", "stage"))]
+
+
+def test_a_prefix_of_no_layer_is_an_error(network):
+    with pytest.raises(ValueError, match="begins with 'block_99'"):
+        freeze_layers(network.model, ["block_99"])
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_weight_decay_spares_biases_and_norms(name):
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.DepthwiseConv2D(3)(images)
+    x = keras.layers.BatchNormalization()(x)
+    model = keras.Model(images, keras.layers.Conv2D(2, 1)(x))
+    for weight in model.trainable_variables:
+        weight.assign(np.ones(weight.shape))
+    scalar = keras.Variable(1.0, name="log_variance_boxes")
+    trained = [*model.trainable_variables, scalar]
+    optimiser = make_optimiser(OptimiserConfig(name=name, learning_rate=0.1, weight_decay=0.1))
+    optimiser.build(trained)
+    optimiser.apply([tf.zeros(v.shape) for v in trained], trained)
+    shrunk = {v.path.split("/")[-1] for v in trained if np.all(v.numpy() < 1)}
+    assert shrunk == {"kernel"}
+    assert all(np.all(v.numpy() == 1) for v in trained if v.path.split("/")[-1] != "kernel")
+
+
+def test_losses_must_fit_the_network(network):
+    with pytest.raises(ValueError, match="Expected 4 class weights"):
+        MultitaskLoss(network, LossConfig(class_weights=(1.0, 2.0)))
+    with pytest.raises(ValueError, match="fits sigmoid scores, got 'mined_softmax'"):
+        MultitaskLoss(network, LossConfig(classes="mined_softmax"))
+    with pytest.raises(ValueError, match=r"lovasz_softmax, got \{'iou'\}"):
+        MultitaskLoss(network, LossConfig(segmentation={"iou": 1.0}))

@@ -1,0 +1,229 @@
+"""Runs of seconds: resumed after a kill, judged, refused, and spread over devices."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from mtv_perception.data.augment import AugmentConfig
+from mtv_perception.errors import ConfigError, DatasetError, WeightsError
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.multitask import build_network
+from mtv_perception.training import trainer
+from mtv_perception.training.config import LossConfig
+from mtv_perception.training.initial import load_averaged
+from mtv_perception.training.log import read_curves
+from mtv_perception.training.state import read_group
+from mtv_perception.training.trainer import Trainer, load_run
+
+
+class Killed(Trainer):
+    """Dies in its seventh step."""
+
+    def _is_due(self, every):
+        if self._done == 7:
+            raise KeyboardInterrupt
+        return super()._is_due(every)
+
+
+def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
+    config = tiny_config(
+        steps=9,
+        checkpoint_every=4,
+        validate_every=4,
+        augment=AugmentConfig(),
+        losses=LossConfig(weighting="uncertainty"),
+    )
+
+    def validate(model):
+        return {"map": 0.5}
+
+    Trainer(config, tmp_path / "whole", validate).train()
+    with pytest.raises(KeyboardInterrupt):
+        Killed(config, tmp_path / "killed", validate).train()
+    assert max(step for step, _ in read_curves(tmp_path / "killed")["total"]) == 6
+    Trainer(config, tmp_path / "killed", validate, resume=True).train()
+
+    whole, resumed = read_curves(tmp_path / "whole"), read_curves(tmp_path / "killed")
+    assert whole.keys() == resumed.keys() and len(whole["total"]) == 9
+    for name in whole.keys() - {"images_per_second"}:
+        np.testing.assert_allclose(resumed[name], whole[name], rtol=2e-3, err_msg=name)
+    assert [step for step, _ in resumed["validation/map"]] == [4, 8, 9]
+    for group in ("model", "average", "weighting", "optimiser"):
+        pairs = zip(
+            *(read_group(tmp_path / run / "last.npz", group) for run in ("whole", "killed")), strict=True
+        )
+        for one, other in pairs:
+            np.testing.assert_allclose(other, one, rtol=2e-2, atol=2e-3)
+
+
+def test_a_run_folder_tells_everything(tiny_run, tiny_config):
+    names = {path.name for path in tiny_run.iterdir()}
+    assert names >= {
+        "config.yaml",
+        "run.yaml",
+        "curves.csv",
+        "curves.png",
+        "best.npz",
+        "best.yaml",
+        "last.npz",
+        "tensorboard",
+    }
+    about = yaml.safe_load((tiny_run / "run.yaml").read_text())
+    assert about["tensorflow"] == tf.__version__ and about["revision"]
+    curves = read_curves(tiny_run)
+    assert [step for step, _ in curves["validation/miou"]] == [3, 6]
+    assert {"validation/map", "validation/shapes/iou/person", "loss/boxes", "weight/boxes"} <= curves.keys()
+    events = next((tiny_run / "tensorboard").iterdir())
+    tags = {
+        v.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for v in event.summary.value
+    }
+    assert any(tag.startswith("examples") for tag in tags)
+
+
+def test_load_run_gives_the_best_averages(tiny_run, tiny_config):
+    config, network = load_run(tiny_run)
+    assert config == tiny_config(validate_every=3)
+    for weight, array in zip(network.model.weights, read_group(tiny_run / "best.npz", "average"), strict=True):
+        np.testing.assert_array_equal(weight.numpy(), array)
+
+
+def test_weights_load_at_another_size_but_not_into_another_network(tiny_run, tiny_config):
+    network = tiny_config().network
+    load_averaged(build_network(replace(network, size_hw=(64, 64))), tiny_run)
+    with pytest.raises(WeightsError, match="expected the weights of preset 'warehouse-small'"):
+        load_averaged(build_network(replace(network, width=0.5)), tiny_run)
+
+
+def test_the_best_validation_is_kept(tmp_path, tiny_config):
+    scores = iter([0.3, 0.9, 0.5])
+    best = Trainer(
+        tiny_config(steps=3, validate_every=1), tmp_path / "run", lambda model: {"map": next(scores)}
+    ).train()
+    assert best == {"score": 0.9, "step": 2, "map": 0.9}
+    assert yaml.safe_load((tmp_path / "run" / "best.yaml").read_text()) == best
+
+
+def test_a_run_is_not_overwritten(tiny_run, tiny_config):
+    with pytest.raises(ConfigError, match="got one with a checkpoint; use --resume"):
+        Trainer(tiny_config(validate_every=3), tiny_run)
+
+
+def test_resuming_needs_a_run_with_the_same_configuration(tmp_path, tiny_run, tiny_config):
+    with pytest.raises(ConfigError, match="found no checkpoint"):
+        Trainer(tiny_config(), tmp_path / "none", resume=True)
+    with pytest.raises(ConfigError, match="got a different one"):
+        Trainer(tiny_config(seed=5), tiny_run, resume=True)
+
+
+def test_no_training_data_is_an_error(tmp_path, tiny_config):
+    with pytest.raises(ConfigError, match="train: expected at least one data set"):
+        Trainer(tiny_config(train=()), tmp_path / "run")
+
+
+def test_an_empty_data_set_is_an_error(tmp_path, tiny_config, write_shapes):
+    folder = write_shapes(tmp_path / "empty", count=0)
+    data = replace(tiny_config().train[0], path=folder)
+    with pytest.raises(DatasetError, match="empty"):
+        Trainer(tiny_config(train=(data,)), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, tiny_config):
+    run = Trainer(tiny_config(), tmp_path / "run")
+    weight = run.network.model.get_layer("lateral8").kernel
+    weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(FloatingPointError, match="finite loss at step 0"):
+        run.train()
+    assert not (tmp_path / "run" / "last.npz").exists()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_runs(tmp_path, tiny_config, policy, monkeypatch):
+    monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
+    network = NetworkConfig(preset="warehouse-small", size_hw=(64, 64), width=0.35)
+    try:
+        Trainer(tiny_config(network=network, mixed_precision=policy, steps=3), tmp_path / "run").train()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    curves = read_curves(tmp_path / "run")
+    assert np.isfinite([value for curve in curves.values() for _, value in curve]).all()
+    assert curves["gradient_norm"][0][1] > 0
+    assert all(array.dtype == np.float32 for array in read_group(tmp_path / "run" / "best.npz", "average"))
+
+
+_DEVICES = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.multitask import build_network
+from mtv_perception.training.config import LossConfig
+from mtv_perception.training.step import TrainingStep
+from mtv_perception.training.strategy import make_strategy
+
+config = NetworkConfig(preset="warehouse-small", size_hw=(64, 64), width=0.35)
+results = {}
+for devices in (1, 2):
+    keras.utils.set_random_seed(3)
+    strategy = make_strategy(devices)
+    with strategy.scope():
+        network = build_network(config)
+        optimiser = OptimiserConfig(name="sgd", learning_rate=0.01, clip_norm=1.0, ema=0.5)
+        step = TrainingStep(network, LossConfig(weighting="uncertainty"), optimiser)
+        step.optimiser.learning_rate.assign(0.01)
+    count, rng = network.default_boxes.count, np.random.default_rng(0)
+    half = {
+        "images": rng.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8),
+        "classes": (rng.random((2, count)) < 0.05).astype(np.int8) * 2,
+        "boxes_xyxy": np.tile(np.float32([10, 10, 40, 50]), (2, count, 1)),
+        "known": np.full((2, count), 14, np.uint16),
+        "mask": rng.integers(0, 4, (2, 16, 16)).astype(np.uint8),
+        "mask_known": np.full((2, 16, 16), 14, np.uint16),
+    }
+    batch = {name: np.concatenate([array, array]) for name, array in half.items()}
+    data = tf.data.Dataset.from_tensor_slices(batch).batch(4).repeat(2)
+    start = [w.numpy().copy() for w in network.model.weights]
+
+    @tf.function(autograph=False)
+    def run(item):
+        logged = strategy.run(step, args=(item,))
+        return {n: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in logged.items()}
+
+    logged = [
+        {n: float(v) for n, v in run(item).items()} for item in strategy.experimental_distribute_dataset(data)
+    ]
+    moved = [w.numpy() - s for w, s in zip(network.model.weights, start)]
+    variables = step.variables()
+    results[devices] = (logged, moved, [v.numpy() for v in variables["average"]], len(variables["model"]))
+    results[devices] += ([float(v.value.numpy() if devices == 1 else v.numpy()) for v in variables["weighting"]],)
+one, two = results[1], results[2]
+share = lambda a, b: float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in zip(a, b)) / sum((x**2).sum() for x in a)))
+json.dump({"logged": [one[0], two[0]], "moved": share(one[1], two[1]), "average": share(one[2], two[2]),
+           "weighting": [one[4], two[4]]}, sys.stdout)
+"""
+
+
+def test_two_devices_make_the_step_of_one():
+    """A batch whose halves are alike: each replica has the whole batch's losses and norms, so all must agree."""
+    done = subprocess.run([sys.executable, "-c", _DEVICES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    for one, two in zip(*found["logged"], strict=True):
+        assert two == pytest.approx(one, rel=2e-3)
+    assert found["weighting"][1] == pytest.approx(found["weighting"][0], rel=1e-2)
+    assert found["moved"] < 0.02 and found["average"] < 0.001
+
+
+def test_more_devices_than_there_are_is_an_error(tmp_path, tiny_config):
+    with pytest.raises(ValueError, match="Expected 64 devices"):
+        Trainer(tiny_config(devices=64), tmp_path / "run")
+
+
