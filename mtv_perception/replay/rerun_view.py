@@ -50,6 +50,10 @@ class RerunView:
         ]
         for camera in cameras:
             self._log(_path(camera), self._rr.AnnotationContext(context), static=True)
+            for index, name in enumerate(labels.foreground, start=1):
+                style = self._rr.SeriesLines(colors=[labels.colour(index)], names=[name])
+                for plot in ("objects", "score"):
+                    self._log(f"plots/{plot}/{_name(camera)}{name}", style, static=True)
         recording.send_blueprint(self._blueprint(cameras))
 
     def _log(self, path: str, content: Any, **options: Any) -> None:

@@ -81,7 +81,9 @@ class ImageReplayNode(Node):
         stamps = str(values["stamps_file"])
         self._stamps = Path(stamps).open("w", encoding="utf-8", buffering=1) if stamps else None  # noqa: SIM115
         kind, topic = (CompressedImage, "image/compressed") if values["compressed"] else (Image, "image")
-        self._publisher = self.create_publisher(kind, topic, newest_only(str(values["reliability"])))
+        qos = newest_only(str(values["reliability"]))
+        qos.depth = 10  # A subscriber that is still being connected can ask again for the first images.
+        self._publisher = self.create_publisher(kind, topic, qos)
         self._playback = PlaybackClock(float(values["speed"]))
         self._offset, self._jumped = float(values["start_offset"]), threading.Event()
         self._clock_publisher = self.create_publisher(Clock, "/clock", 10) if values["clock"] else None

@@ -42,7 +42,7 @@ def draw_overlay(image_rgb: np.ndarray, result: Result, labels: LabelSet, footer
     canvas = _tinted(image_rgb, result.segmentation.class_ids, labels)
     scale = float(np.clip(min(image_rgb.shape[:2]) / 1000, 0.35, 1.6))
     _draw_boxes(canvas, result.detections, labels, scale)
-    taken = _legend(canvas, result, labels, scale)
+    taken = _legend(canvas, result.detections, labels, scale)
     if footer:
         taken.append(_plate(canvas, footer, (0, canvas.shape[0] - 1), _DARK, scale))
     _draw_labels(canvas, result.detections, labels, scale, taken)
@@ -50,18 +50,17 @@ def draw_overlay(image_rgb: np.ndarray, result: Result, labels: LabelSet, footer
 
 
 def _tinted(image_rgb: np.ndarray, class_ids: np.ndarray, labels: LabelSet) -> np.ndarray:
-    """The image with its classes' colours and a line around each region."""
+    """The image with its classes' colours, and a line of full colour around each region."""
     if class_ids.shape != image_rgb.shape[:2]:
         class_ids = cv2.resize(class_ids, image_rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     plain = (class_ids == BACKGROUND_ID) | (class_ids == UNLABELED_ID)
     if plain.all():
         return image_rgb.copy()
-    colours = colour_mask(class_ids, labels)
-    tinted = cv2.addWeighted(image_rgb, 1 - _TINT, colours, _TINT, 0)
+    tinted = cv2.addWeighted(image_rgb, 1 - _TINT, colour_mask(class_ids, labels), _TINT, 0)
+    grown = cv2.dilate(np.where(plain, np.uint8(BACKGROUND_ID), class_ids), np.ones((3, 3), np.uint8))
+    outline = plain & (grown != BACKGROUND_ID)
     tinted[plain] = image_rgb[plain]
-    edges = cv2.morphologyEx(class_ids, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    edges &= ~plain
-    tinted[edges] = colours[edges]
+    tinted[outline] = labels.colour_table()[grown[outline]]
     return np.asarray(tinted)
 
 
@@ -81,15 +80,12 @@ def _pixels(box_xyxy: np.ndarray) -> Rect:
     return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)
 
 
-def _legend(canvas: np.ndarray, result: Result, labels: LabelSet, scale: float) -> list[Rect]:
-    """The classes that are in the picture, with their number of objects, in the upper left corner."""
-    seen = set(np.unique(result.segmentation.class_ids).tolist()) | set(result.detections.class_ids.tolist())
+def _legend(canvas: np.ndarray, found: Detections, labels: LabelSet, scale: float) -> list[Rect]:
+    """The classes with their number of objects, in the upper left corner."""
     taken: list[Rect] = []
     bottom = 0
-    for class_id, name in enumerate(labels.names):
-        if class_id == BACKGROUND_ID or class_id not in seen:
-            continue
-        count = int((result.detections.class_ids == class_id).sum())
+    for class_id, name in enumerate(labels.names[1:], start=1):
+        count = int((found.class_ids == class_id).sum())
         text = f"{name} {count}" if count else name
         bottom += _text_size(text, scale)[1]
         taken.append(_plate(canvas, text, (0, bottom), labels.colour(class_id), scale))

@@ -15,8 +15,8 @@ from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
 from mtv_perception.zones.presence import Presence, State, Verdict
 
 _NANOSECONDS = 1_000_000_000
-# The network's size of a mask is rounded to its stride, pixels.
-_MASK_ROUNDING = 4.0
+# The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
+_MASK_ROUNDING = 0.03
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class CameraMonitor:
         if mask is None or self.floor is None:
             return
         height, width = self.floor.intrinsics.size_hw
-        if abs(mask.shape[0] - mask.shape[1] * height / width) > _MASK_ROUNDING:
+        if not min(mask.shape) or abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > _MASK_ROUNDING:
             raise ValueError(f"Expected a mask of a {height}x{width} image, got {mask.shape}.")
 
     def _notice_jump(self, stamp_ns: int, now_ns: int) -> None:

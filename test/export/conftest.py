@@ -45,9 +45,20 @@ def images():
     return [cv2.resize(image, SIZE_HW[::-1], interpolation=cv2.INTER_CUBIC) for image in coarse]
 
 
+class Conversions(dict):
+    """A network as LiteRT by precision, converted when first asked for."""
+
+    def __init__(self, network, images):
+        super().__init__()
+        self._network, self._images = network, images
+
+    def __missing__(self, precision):
+        from mtv_perception.export.convert import convert
+
+        self[precision] = convert(self._network, precision, self._images)
+        return self[precision]
+
+
 @pytest.fixture(scope="session")
 def contents(network, images):
-    """The network as LiteRT by precision."""
-    from mtv_perception.export.convert import PRECISIONS, convert
-
-    return {precision: convert(network, precision, images) for precision in PRECISIONS}
+    return Conversions(network, images)

@@ -22,7 +22,9 @@ def test_outputs_of_equal_shape_are_told_apart_by_their_values(monkeypatch, netw
 
     rng = np.random.default_rng(0)
     a, b, c = (rng.normal(size=(10, 4)) for _ in range(3))
-    monkeypatch.setattr(parity, "_keras_outputs", lambda network, image: dict(zip(OUTPUTS, (a, b, c), strict=True)))
+    monkeypatch.setattr(
+        parity, "_keras_outputs", lambda network, image: dict(zip(OUTPUTS, (a, b, c), strict=True))
+    )
     monkeypatch.setattr(parity, "_Exported", lambda content: lambda image: [c + 0.01, a + 0.01, b - 0.01])
 
     assert output_positions(b"", network, images[0]) == dict(zip(OUTPUTS, (1, 2, 0), strict=True))

@@ -44,7 +44,9 @@ def pixels_of(box):
 @pytest.mark.parametrize("shape", [(3, 5), (4, 0), (4, 2, 3), ()])
 @pytest.mark.parametrize("function", [check_boxes, xyxy_to_cxcywh, cxcywh_to_xyxy, box_areas])
 def test_another_shape_is_refused_with_the_shape_received(function, shape):
-    with pytest.raises(ValueError, match=r"Expected boxes of shape \(\.\.\., 4\), got \(" + f"{str(shape)[1:-1]}"):
+    with pytest.raises(
+        ValueError, match=r"Expected boxes of shape \(\.\.\., 4\), got \(" + f"{str(shape)[1:-1]}"
+    ):
         function(np.zeros(shape))
 
 

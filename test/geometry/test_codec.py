@@ -71,7 +71,9 @@ def test_encoding_follows_the_papers_equation(pair):
 @given(pairs(), st.sampled_from([DEFAULT_VARIANCES, UNIT, Variances(0.3, 0.2, 0.5, 0.4)]))
 def test_decoding_undoes_encoding(pair, variances):
     boxes, default = pair
-    np.testing.assert_allclose(decode(encode(boxes, default, variances), default, variances), boxes, atol=1e-6)
+    np.testing.assert_allclose(
+        decode(encode(boxes, default, variances), default, variances), boxes, atol=1e-6
+    )
 
 
 @given(pairs())

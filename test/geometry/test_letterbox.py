@@ -11,7 +11,17 @@ sources = st.tuples(sides, sides)
 strides = st.sampled_from([1, 4, 8, 16])
 networks = st.tuples(st.integers(2, 40), st.integers(2, 40)).map(lambda hw: (hw[0] * 16, hw[1] * 16))
 
-USUAL = [(480, 640), (720, 1280), (1080, 1920), (600, 800), (640, 480), (479, 641), (33, 17), (1, 1), (1, 999)]
+USUAL = [
+    (480, 640),
+    (720, 1280),
+    (1080, 1920),
+    (600, 800),
+    (640, 480),
+    (479, 641),
+    (33, 17),
+    (1, 1),
+    (1, 999),
+]
 
 
 @given(sources, networks, strides)

@@ -84,7 +84,8 @@ def test_other_output_strides_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("channels", "rounded"), [(32, 32), (8.4, 8), (1, 8), (12, 16), (11, 16), (11.9, 16), (33.6, 32), (36, 40), (84, 88)]
+    ("channels", "rounded"),
+    [(32, 32), (8.4, 8), (1, 8), (12, 16), (11, 16), (11.9, 16), (33.6, 32), (36, 40), (84, 88)],
 )
 def test_channels_are_rounded_as_the_authors_do(channels, rounded):
     assert make_divisible(channels) == rounded

@@ -52,7 +52,8 @@ def test_parameters_of_the_published_network(width):
 
 
 @pytest.mark.parametrize(
-    ("options", "width", "last"), [*(({}, w, (2, 3)) for w in STAGE_CHANNELS), ({"output_stride": 16}, 0.5, (4, 6))]
+    ("options", "width", "last"),
+    [*(({}, w, (2, 3)) for w in STAGE_CHANNELS), ({"output_stride": 16}, 0.5, (4, 6))],
 )
 def test_feature_sizes(options, width, last):
     features = build(width=width, **options).output
@@ -98,7 +99,10 @@ def test_features_are_not_all_zero():
         assert np.asarray(feature).max() > 0, stride
 
 
-@pytest.mark.parametrize(("options", "message"), [({"width": 0.75}, "0.5, 1.0, 1.5, 2.0, got 0.75"), ({"output_stride": 8}, "got 8")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"width": 0.75}, "0.5, 1.0, 1.5, 2.0, got 0.75"), ({"output_stride": 8}, "got 8")],
+)
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)

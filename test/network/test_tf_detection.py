@@ -75,7 +75,9 @@ def ours(network, frames):
     outputs = network.model(np.stack(frames).astype(np.float32) * (2 / 255) - 1, training=False)
     default = network.default_boxes.boxes_cxcywh()
     found = []
-    for logits, offsets in zip(*(np.asarray(outputs[n]) for n in ("class_logits", "box_offsets")), strict=True):
+    for logits, offsets in zip(
+        *(np.asarray(outputs[n]) for n in ("class_logits", "box_offsets")), strict=True
+    ):
         candidates = sigmoid_candidates(Tensor(logits), np.full(logits.shape[1], LEAST_SCORE), 10**6)
         detections = detect(candidates, Tensor(offsets), default, DEFAULT_VARIANCES, 0.6, 100, 100)
         found.append((clip_boxes(detections.boxes_xyxy, SIZE_HW), detections.scores))
@@ -95,7 +97,8 @@ def test_the_same_detections(theirs, ours):
 def test_default_boxes_are_the_graphs_own(graph_path, network):
     """The graph holds each map's boxes as sides in constants or makes them; their number is in the heads."""
     heads = [
-        read_frozen_graph(graph_path)[f"BoxPredictor_{index}/BoxEncodingPredictor/biases"].size // 4 for index in range(6)
+        read_frozen_graph(graph_path)[f"BoxPredictor_{index}/BoxEncodingPredictor/biases"].size // 4
+        for index in range(6)
     ]
 
     assert [item.boxes_per_point for item in network.default_boxes.maps] == heads

@@ -91,7 +91,7 @@ def test_messages_that_make_no_sense_are_refused_and_the_node_lives(stage, tools
 
     def rubbish():
         stage.see([(np.nan, 0.0)])
-        stage.see_mask(floor[:70, :90], stage.see())
+        stage.see_mask(floor[:70, :160], stage.see())
         stage.detections.publish(tools.detection_of_class("99", stage.header(stage.now())))
 
     end = time.monotonic() + 1.0

@@ -206,7 +206,9 @@ def test_a_wrong_description_is_refused(tiny_folder, values, message):
     assert str(tiny_folder / SPEC_FILE) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a list", "just text", "a: [1, 2", "a: \t b", "\x00", "when: 2024-13-45"])
+@pytest.mark.parametrize(
+    "text", ["", "- a list", "just text", "a: [1, 2", "a: \t b", "\x00", "when: 2024-13-45"]
+)
 def test_a_description_that_is_no_mapping(tiny_folder, text):
     (tiny_folder / SPEC_FILE).write_text(text)
 
@@ -217,7 +219,10 @@ def test_a_description_that_is_no_mapping(tiny_folder, text):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size_hw": [64, 64]}, r"Expected one model input \(\(1, 64, 64, 3\), 'uint8'\), got .*\(1, 32, 64, 3\)"),
+        (
+            {"size_hw": [64, 64]},
+            r"Expected one model input \(\(1, 64, 64, 3\), 'uint8'\), got .*\(1, 32, 64, 3\)",
+        ),
         (
             {"classes": ["background", "person"], "thresholds": {}},
             r"'class_logits' of shape \(32, 1\).*got \(32, 3\)",
@@ -288,7 +293,9 @@ def test_a_truncated_model_with_a_fitting_hash(tmp_path, tiny_spec, tiny_content
     )
     folders = [str(tmp_path / str(parts)) for parts in range(1, 8)]
 
-    done = subprocess.run([sys.executable, "-c", code, *folders], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *folders], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["refused"] * 7

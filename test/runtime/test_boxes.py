@@ -122,7 +122,9 @@ def test_each_class_has_its_own_threshold():
 
     rows, class_ids, scores = sigmoid_candidates(logits, np.array([0.4, 0.6, 0.5]), NO_LIMIT)
 
-    assert sorted(zip(rows.tolist(), class_ids.tolist(), strict=True)) == [(r, c) for r in range(4) for c in (1, 3)]
+    assert sorted(zip(rows.tolist(), class_ids.tolist(), strict=True)) == [
+        (r, c) for r in range(4) for c in (1, 3)
+    ]
     assert scores.tolist() == [0.5] * 8
 
 

@@ -75,7 +75,9 @@ def test_classes_are_the_best_of_float_interpolation(
     clear = ranked[..., -1] - ranked[..., -2] > tolerance
     assert np.array_equal(found.class_ids[clear], logits.argmax(2)[clear])
     lead = ranked[..., -1] - ranked[..., -2]
-    lowest, highest = (255 / (1 + np.exp(-np.maximum(lead + change, 0))) for change in (-tolerance, tolerance))
+    lowest, highest = (
+        255 / (1 + np.exp(-np.maximum(lead + change, 0))) for change in (-tolerance, tolerance)
+    )
     assert (found.confidence >= np.floor(lowest)).all()
     assert (found.confidence <= np.ceil(highest)).all()
 

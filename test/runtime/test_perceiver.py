@@ -177,7 +177,10 @@ def test_a_configuration_is_swapped_between_images(fake_model):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"class_score_thresholds": ("dog=0.5",)}, r"class_score_thresholds: .*rail, person, forklift.*'dog=0.5'"),
+        (
+            {"class_score_thresholds": ("dog=0.5",)},
+            r"class_score_thresholds: .*rail, person, forklift.*'dog=0.5'",
+        ),
         ({"class_score_thresholds": ("person",)}, "'person'"),
         ({"class_score_thresholds": ("person=much",)}, "'person=much'"),
         ({"class_score_thresholds": ("person=1.1",)}, r"0 \.\. 1, got 'person=1.1'"),

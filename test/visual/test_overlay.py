@@ -43,7 +43,9 @@ def test_the_image_is_not_changed_and_stays_visible():
     picture = image()
     before = picture.copy()
 
-    drawn = draw_overlay(picture, result(boxes=[(100, 120, 200, 220)], class_ids=[PERSON]), WAREHOUSE, "12 ms")
+    drawn = draw_overlay(
+        picture, result(boxes=[(100, 120, 200, 220)], class_ids=[PERSON]), WAREHOUSE, "12 ms"
+    )
 
     assert np.array_equal(picture, before)
     assert (drawn.shape, drawn.dtype) == (picture.shape, np.uint8)
@@ -138,7 +140,9 @@ def test_views_and_read_only_images_can_be_drawn_over():
 
     drawn = draw_overlay(picture, result(boxes=[(9, 99, 60, 200)], class_ids=[RAIL]), WAREHOUSE)
 
-    copied = draw_overlay(np.ascontiguousarray(picture), result(boxes=[(9, 99, 60, 200)], class_ids=[RAIL]), WAREHOUSE)
+    copied = draw_overlay(
+        np.ascontiguousarray(picture), result(boxes=[(9, 99, 60, 200)], class_ids=[RAIL]), WAREHOUSE
+    )
     assert np.array_equal(drawn, copied)
 
 

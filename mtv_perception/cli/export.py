@@ -1,0 +1,129 @@
+"""`mtv export`: a run's best weights as model folders, each proven to say what the network says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from mtv_perception.cli.measuring import write_json
+from mtv_perception.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mtv_perception.export.report import PrecisionReport
+    from mtv_perception.network.multitask import MultitaskNetwork
+    from mtv_perception.training.config import TrainConfig
+
+HELP = "turn a run's best weights into a model folder, with a parity report"
+
+PRECISIONS = ("float32", "float16", "int8")
+CONFIG_FILE = "config.yaml"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("source", type=Path, metavar="RUN", help="run folder, or one of its checkpoint files")
+    add("--out", type=Path, required=True, metavar="DIR", help="model folder to write")
+    add(
+        "--precision",
+        nargs="+",
+        default=["float32"],
+        choices=PRECISIONS,
+        help="the first goes to DIR, others to DIR/PRECISION (default: float32)",
+    )
+    add(
+        "--calibrate",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="images for int8 ranges and the comparison (default: the run's training data)",
+    )
+    add("--images", type=int, default=100, metavar="N", help="calibration images (default: %(default)s)")
+    add("--size", type=int, nargs=2, metavar=("H", "W"), help="network input (default: as trained)")
+    add("--name", metavar="NAME", help="of the model (default: the run folder's)")
+    add("--version", type=int, default=1, metavar="V", help="of the model (default: %(default)s)")
+    add("--licence", default="", help="of the weights, as their data allows")
+    add("--data", type=Path, metavar="DATA", help="labelled images: AP and IoU of each precision side by side")
+    add("--limit", type=int, metavar="N", help="only the first N images of --data")
+    add("--json", type=Path, metavar="FILE", help="write the report here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, print the report; 1 if a precision was refused."""
+    from mtv_perception.data.open import DatasetConfig, open_dataset
+    from mtv_perception.export.artefact import calibration_images
+    from mtv_perception.export.report import export_precisions
+
+    if args.images < 1:
+        raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
+    config, network = _load(args.source, tuple(args.size) if args.size else None)
+    labels = network.config.labels
+    chosen = [DatasetConfig(path=path) for path in args.calibrate] if args.calibrate else config.train
+    images = calibration_images(
+        [open_dataset(item, labels) for item in chosen], network.config.size_hw, args.images
+    )
+    dataset = None
+    if args.data:
+        dataset = open_dataset(DatasetConfig(path=args.data), labels)
+        dataset = replace(dataset, samples=dataset.samples[: args.limit])
+    describe: dict[str, Any] = {
+        "name": args.name or _folder(args.source).resolve().name,
+        "version": args.version,
+        "licence": args.licence,
+        "training_data": ", ".join(str(item.path) for item in config.train),
+    }
+    reports = export_precisions(network, args.out, args.precision, images, describe, dataset)
+    _show(reports, Console())
+    if args.json:
+        write_json(args.json, {"images": len(images), **{r.precision: r.to_json() for r in reports}})
+    return int(any(report.refused for report in reports))
+
+
+def _folder(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
+
+
+def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, MultitaskNetwork]:
+    """A run's configuration and its network with the averaged weights, perhaps at another input size."""
+    from mtv_perception.config import load
+    from mtv_perception.network.multitask import build_network
+    from mtv_perception.training.config import TrainConfig
+    from mtv_perception.training.initial import load_averaged
+
+    path = _folder(source) / CONFIG_FILE
+    if not path.is_file():
+        raise ConfigError(f"{source}: expected a run folder or a checkpoint in one, found no {path}.")
+    config = load(TrainConfig, path)
+    network = build_network(replace(config.network, size_hw=size_hw or config.network.size_hw))
+    load_averaged(network, source)
+    return config, network
+
+
+def _show(reports: Sequence[PrecisionReport], console: Console) -> None:
+    outputs = next((list(report.errors) for report in reports if report.errors), [])
+    table = Table("precision", "MB", box=SIMPLE_HEAD, pad_edge=False, caption="errors: relative, worst image")
+    for name in (*outputs, "AP", "AP@.50", "mIoU"):
+        table.add_column(name.replace("_", " "), justify="right")
+    for report in reports:
+        if report.refused:
+            continue
+        errors = [f"{report.errors[name]:.2g}" for name in outputs]
+        scores = [report.scores.get(name) for name in ("map", "map50", "miou")]
+        cells = ["-" if value is None else f"{value:.3f}" for value in scores]
+        table.add_row(report.precision, f"{report.megabytes:.2f}", *errors, *cells)
+    console.print(table)
+    for report in reports:
+        console.print(
+            f"{report.precision}: REFUSED, nothing written: {report.refused}"
+            if report.refused
+            else f"{report.precision}: {report.folder}",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,38 @@
+"""A network that can't learn eight images by heart has a fault somewhere: in targets, losses, weighting or decoding."""
+
+import time
+
+import pytest
+
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.trainer import Trainer
+from mtv_perception.training.validation import Validation
+from mtv_perception.training.weighting import WEIGHTINGS
+
+BACKBONES = {"mobilenetv2": 0.35, "shufflenetv2": 0.5}
+STEPS = 300
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_eight_images_are_learnt_by_heart(tmp_path, tiny_config, backbone, weighting):
+    config = tiny_config(
+        network=NetworkConfig(
+            preset="warehouse-small", size_hw=(96, 128), backbone=backbone, width=BACKBONES[backbone]
+        ),
+        losses=LossConfig(weighting=weighting),
+        optimiser=OptimiserConfig(learning_rate=4e-3, warmup=20, ema=0.95),
+        batch_size=8,
+        steps=STEPS,
+        validate_every=STEPS,
+        checkpoint_every=STEPS,
+    )
+    started = time.monotonic()
+    best = Trainer(config, tmp_path / "run", Validation(config)).train()
+    seconds = time.monotonic() - started
+    figures = f"| {backbone} | {weighting} | {STEPS} | {seconds:.0f} | {best['map50']:.3f} | {best['miou']:.3f} |"
+    print("\n" + figures)  # noqa: T201
+    assert best["map50"] > 0.95 and best["miou"] > 0.9, figures
