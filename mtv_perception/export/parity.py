@@ -55,7 +55,8 @@ def output_positions(content: bytes, network: MultitaskNetwork, image: np.ndarra
         network: what it was exported from.
         image: `(H, W, 3)` uint8 of the network's size; outputs of equal shape are told apart by their values on it.
     """
-    found, positions = _Exported(content)(image), {}
+    found = _Exported(content)(image)
+    positions: dict[str, int] = {}
     for name, expected in _keras_outputs(network, image).items():
         same = [
             i

@@ -71,7 +71,7 @@ def read_keras_weights(path: Path) -> LayerWeights:
 
 
 def _read_h5(path: Path) -> LayerWeights:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     found: dict[str, dict[str, np.ndarray]] = {}
 
@@ -90,7 +90,7 @@ def _read_h5(path: Path) -> LayerWeights:
 def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
     """The constants of a frozen TensorFlow graph by node name; WeightsError when it is none."""
     import tensorflow as tf
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     graph = tf.compat.v1.GraphDef()
     try:

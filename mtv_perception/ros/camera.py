@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from mtv_perception.ros.config import NodeConfig
 from mtv_perception.ros.conversions import NANOSECONDS, TO_RGB, stamp_ns
 from mtv_perception.ros.diagnostics import LatencyWindow
-from mtv_perception.ros.outputs import CameraOutputs, newest_only
+from mtv_perception.ros.outputs import RELIABILITY, CameraOutputs
+
+_QUEUE_DEPTH = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Camera:
         self._newest: int | None = None
         self._freshness = Freshness(config.max_age, config.time_jump)
         kind, topic, self.to_rgb = TO_RGB[config.transport]
-        qos = newest_only(config.image_reliability)
+        # Deep enough that the middleware drops nothing unseen: the worker drops old images, and counts them.
+        qos = QoSProfile(depth=_QUEUE_DEPTH, reliability=RELIABILITY[config.image_reliability])
         self._subscriptions = [node.create_subscription(kind, prefix + topic, self._receive, qos)]
         if config.camera_info:
             self._subscriptions.append(

@@ -43,6 +43,11 @@ _PARAMETERS: dict[str, tuple[Any, str]] = {
     "encoding": ("bgr8", f"Of raw images: {', '.join(_ENCODE)}."),
     "compressed": (False, "Publish JPEG on image/compressed instead of raw images on image."),
     "wait_for_subscribers": (1, "Begin when so many have subscribed."),
+    "settle": (
+        1.0,
+        "Seconds from the first subscriber to the first image: a best-effort one loses what is sent before its "
+        "connection is up.",
+    ),
     "linger": (1.0, "Seconds to stay after the last image."),
     "stamps_file": ("", "Write stamp and frame of every published image here, a JSON list a line."),
     "reliability": ("reliable", "Quality of service: reliable or best_effort."),
@@ -129,6 +134,7 @@ class ImageReplayNode(Node):
             while self._publisher.get_subscription_count() < int(self._values["wait_for_subscribers"]):
                 if self._stopping.wait(0.05):
                     break
+            self._stopping.wait(float(self._values["settle"]))
             self._play()
         except MtvError as error:
             self.failed = True

@@ -1,4 +1,4 @@
-"""A small network with outspoken heads, and its conversions: made once, because converting takes seconds."""
+"""A small network of the package's blocks with outspoken heads, and its conversions: made once, because converting takes seconds."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,25 @@ SIZE_HW = (64, 96)
 
 
 def outspoken_network(seed):
-    """The product's small layout with random weights, whose outputs vary as those of a trained one do."""
+    """The product's heads and decoder on three layers, with random weights under which the outputs vary."""
     import keras
 
+    from mtv_perception.geometry.default_boxes import pyramid_spec
     from mtv_perception.network.config import NetworkConfig
-    from mtv_perception.network.multitask import build_network
+    from mtv_perception.network.deeplabv3plus import aspp, decoder
+    from mtv_perception.network.layers import conv_bn_relu6, separable
+    from mtv_perception.network.multitask import MultitaskNetwork
+    from mtv_perception.network.ssdlite import ssdlite
 
     keras.utils.set_random_seed(seed)
-    network = build_network(NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=0.35))
+    images = keras.Input((*SIZE_HW, 3), name="images")
+    skip = separable(conv_bn_relu6(images, 16, 3, "stem", strides=2), 24, "stride4", strides=2)
+    deep = separable(skip, 32, "stride8", strides=2)
+    logits, offsets = ssdlite([deep], [2], 3)
+    pixels = decoder(aspp(deep, 16, (2, 3)), skip, 16, 8, 4)
+    outputs = {"class_logits": logits, "box_offsets": offsets, "segmentation_logits": pixels}
+    boxes = pyramid_spec(SIZE_HW, [(8, 12)], [20.0], [1.0], [0.4, 1.0])
+    network = MultitaskNetwork(keras.Model(images, outputs), NetworkConfig(size_hw=SIZE_HW), boxes)
     rng = np.random.default_rng(seed)
     for layer in network.model.layers:
         if layer.name.endswith("_predict") or layer.name == "decoder_logits":

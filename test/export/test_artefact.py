@@ -35,7 +35,7 @@ def test_an_exported_artefact_can_be_loaded_and_run(converted, tmp_path, network
 
 
 def test_the_exported_model_and_the_keras_model_give_the_same_result(converted, tmp_path, network, images):
-    config = PerceiverConfig(score_threshold=0.6)
+    config = PerceiverConfig(score_threshold=0.6, iou_threshold=1.0, max_per_class=1000, max_detections=1000)
     written, _ = export_artefact(network, tmp_path, "float32", images, {"name": "small"})
     exported, trained = Perceiver(written, config), Perceiver(KerasModel(network), config)
     frame = cv2.resize(images[1], (150, 77))
@@ -43,9 +43,12 @@ def test_the_exported_model_and_the_keras_model_give_the_same_result(converted, 
     a, b = exported(frame), trained(frame)
 
     assert len(a.detections) > 5
-    np.testing.assert_allclose(a.detections.boxes_xyxy, b.detections.boxes_xyxy, atol=0.05)
-    np.testing.assert_allclose(a.detections.scores, b.detections.scores, atol=1e-3)
-    assert np.array_equal(a.detections.class_ids, b.detections.class_ids)
+    for found, others in ((a.detections, b.detections), (b.detections, a.detections)):
+        # One that scores as much as its threshold, or as another, may fall to either side of it.
+        for index in np.flatnonzero(found.scores > 0.61):
+            same = others.class_ids == found.class_ids[index]
+            apart = np.abs(others.boxes_xyxy - found.boxes_xyxy[index]).max(1)
+            assert (same & (apart < 0.05) & (np.abs(others.scores - found.scores[index]) < 1e-3)).any()
     assert (a.segmentation.class_ids == b.segmentation.class_ids).mean() > 0.995
 
 
