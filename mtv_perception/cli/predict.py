@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtv_perception.labels import LabelSet
-    from mtv_perception.replay.frames import Frame
+    from mtv_perception.replay.frame import Frame
     from mtv_perception.types import Result
 
 HELP = "images, folders or videos to overlays, masks and JSON lines"

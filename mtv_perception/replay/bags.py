@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.frame import Frame
 from mtv_perception.replay.messages import typestore
 from mtv_perception.replay.salvage import DamageError, RawMessage, salvage, storage_files
 from mtv_perception.runtime.encodings import decode_compressed, decode_raw

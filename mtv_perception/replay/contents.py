@@ -41,6 +41,7 @@ class MessageBuilder:
 
     def __init__(self, kind: Callable[[str], Any], octets: Callable[[np.ndarray], Any]) -> None:
         self._kind, self._octets = kind, octets
+        self._pose: Any = None
 
     def make(self, msgtype: str, **values: Any) -> Any:
         """A message of a type with all its fields."""
@@ -119,14 +120,17 @@ class MessageBuilder:
         return make("vision_msgs/msg/Detection2D", header=header, results=[result], bbox=bbox, id="")
 
     def _no_pose(self) -> Any:
-        """The default: a camera alone knows no pose."""
+        """The default, for a camera alone knows no pose; one object for all detections, as nobody fills it in."""
+        if self._pose is not None:
+            return self._pose
         make = self.make
         pose = make(
             "geometry_msgs/msg/Pose",
             position=make("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0),
             orientation=make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
         )
-        return make("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
+        self._pose = make("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
+        return self._pose
 
     def label_info(self, labels: LabelSet, threshold: float, header: Any) -> Any:
         """What ids mean, background included."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,28 +10,12 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.replay.frame import Frame
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
 BAG_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 _DEFAULT_RATE = 10.0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One image of a sequence.
-
-    Attributes:
-        image_rgb: `(H, W, 3)` uint8.
-        stamp_ns: since the beginning of the sequence (files), or the header's own (bags).
-        frame_id: of the header; empty for files.
-        name: for messages to people.
-    """
-
-    image_rgb: np.ndarray
-    stamp_ns: int
-    frame_id: str
-    name: str
 
 
 LazyFrame = tuple[int, Callable[[], Frame]]

@@ -13,7 +13,8 @@ from typing import Protocol
 from mtv_perception.errors import ReplayError
 from mtv_perception.replay.bags import BagSource, decode_frame
 from mtv_perception.replay.cameras import choose_cameras
-from mtv_perception.replay.frames import Frame, count_frames, is_bag, lazy_frames
+from mtv_perception.replay.frame import Frame
+from mtv_perception.replay.frames import count_frames, is_bag, lazy_frames
 
 FILE_FRAME_ID = "camera"
 FILE_TOPIC = "/image/compressed"

@@ -12,7 +12,7 @@ from typing import Any
 from mtv_perception.errors import ImageError
 from mtv_perception.replay.cameras import result_topics
 from mtv_perception.replay.contents import FrameCount
-from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.frame import Frame
 from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input, timed_decode
 from mtv_perception.replay.results import EXTRAS, Perceived, ResultWriter
 from mtv_perception.replay.resume import (

@@ -13,7 +13,7 @@ from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.replay.bags import IMAGE_TYPES, BagSource, decode_frame, message_stamp_ns
 from mtv_perception.replay.cameras import result_topics
-from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.frame import Frame
 from mtv_perception.replay.inputs import open_input
 from mtv_perception.replay.runs import detection_cameras, detections_of
 from mtv_perception.types import Detections

@@ -11,7 +11,7 @@ from mtv_perception.replay.bags import COMPRESSED, RAW
 from mtv_perception.replay.cameras import result_topics
 from mtv_perception.replay.contents import FrameCount
 from mtv_perception.replay.foxglove import ANNOTATIONS, image_annotations
-from mtv_perception.replay.frames import Frame
+from mtv_perception.replay.frame import Frame
 from mtv_perception.replay.inputs import FILE_FRAME_ID, FILE_TOPIC, InputFrame
 from mtv_perception.replay.messages import builder
 from mtv_perception.replay.writer import BagWriter

@@ -21,6 +21,8 @@ _POINTS = 240
 _SEND_TIMEOUT_S = 10.0
 _MOST_STREAMS = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+# The page may load nothing but what is in it or served beside it.
+_POLICY = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 _COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
 
 
@@ -155,6 +157,7 @@ def _handler(state: ViewState, local_only: bool) -> type[BaseHTTPRequestHandler]
             self.send_header("Cache-Control", "no-store")
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("X-Frame-Options", "DENY")
+            self.send_header("Content-Security-Policy", _POLICY)
             self.end_headers()
             self.wfile.write(content)
 

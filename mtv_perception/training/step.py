@@ -125,7 +125,8 @@ class TrainingStep:
         self.optimiser = make_optimiser(optimiser)
         self.optimiser.build(self._trained)
         self._clip_norm, self._decay = optimiser.clip_norm, optimiser.ema
-        self._loss_scale = LOSS_SCALES.get(self._model.layers[-1].compute_dtype, 1.0)
+        number_format = self._model.layers[-1].compute_dtype
+        self._half, self._loss_scale = number_format != "float32", LOSS_SCALES.get(number_format, 1.0)
         # Every replica holds the same weights after its update, so that the first one's average is all there is.
         mirrored = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         self.average = [tf.Variable(v.value, **mirrored) for v in self._model.weights]
@@ -169,9 +170,9 @@ class TrainingStep:
         return logged
 
     def _bounded(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients clipped to the largest norm, and their norm before; a half-precision overflow becomes no step."""
+        """Gradients clipped to the largest norm, and their norm before; in half precision an overflow is no step."""
         norm = tf.linalg.global_norm(gradients)
-        if self._loss_scale > 1:
+        if self._half:
             finite = tf.math.is_finite(norm)
             gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
             norm = tf.where(finite, norm, 0.0)

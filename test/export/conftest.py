@@ -1,4 +1,4 @@
-"""A small network of the package's blocks with outspoken heads, and its conversions: made once, because converting takes seconds."""
+"""A small network of the package's blocks with outspoken heads, and its conversions: made once, as they take seconds."""
 
 import numpy as np
 import pytest

@@ -10,6 +10,9 @@ from mtv_perception.training.initial import load_backbone, pretrained_path
 
 SIZE, WIDTH = 32, 0.35
 
+# Keras 3.15 under NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def theirs():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -241,12 +242,13 @@ class Graph:
 
 
 @pytest.fixture(scope="session")
-def model() -> str:
-    """A model folder: MTV_TEST_MODEL, or the one that comes with the package."""
+def model(tmp_path_factory) -> str:
+    """A copy of the model: MTV_TEST_MODEL, or the one that comes with the package."""
     try:
-        return os.environ.get("MTV_TEST_MODEL") or str(find_model("warehouse"))
+        source = find_model(os.environ.get("MTV_TEST_MODEL", "warehouse"))
     except ArtefactError as error:
         pytest.skip(f"no model to run: {error}")
+    return str(shutil.copytree(source, tmp_path_factory.mktemp("model") / "warehouse"))
 
 
 @pytest.fixture(scope="session")

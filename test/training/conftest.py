@@ -84,6 +84,26 @@ def write_shapes():
 
 
 @pytest.fixture(scope="session")
+def unoptimised_graphs():
+    """TensorFlow's graph optimiser takes half the time of a run of a few steps."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.fixture
+def eager():
+    """Functions run step by step: faster than tracing them for one or two steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
 def tiny_config(drawn):
     """A run of seconds; keywords replace fields."""
     classes = WAREHOUSE.foreground
@@ -108,7 +128,7 @@ def tiny_config(drawn):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory, tiny_config):
+def tiny_run(tmp_path_factory, tiny_config, unoptimised_graphs):
     """The folder of a finished run of six steps, validated twice."""
     from mtv_perception.training.trainer import Trainer
     from mtv_perception.training.validation import Validation

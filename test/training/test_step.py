@@ -26,13 +26,13 @@ SIZE_HW = (64, 96)
 CONFIG = NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=0.35)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(1)
     return build_network(CONFIG)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def batch(network, tiny_config):
     config = tiny_config()
     dataset = open_dataset(config.train[0], CONFIG.labels)
@@ -45,7 +45,7 @@ def values(model):
     return {weight.path: weight.numpy().copy() for weight in model.weights}
 
 
-def test_step_averages_trains_and_leaves_frozen_layers(network, batch):
+def test_step_averages_trains_and_leaves_frozen_layers(network, batch, unoptimised_graphs):
     """Three steps: the average follows Tarvainen & Valpola's warm-up; frozen layers and norms stand still."""
     freeze_norms(network.model, "backbone")
     freeze_layers(network.model, ["Conv1", "block_1_"])

@@ -13,7 +13,6 @@ import yaml
 
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
-from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training import trainer
 from mtv_perception.training.config import LossConfig
@@ -32,7 +31,7 @@ class Killed(Trainer):
         return super()._is_due(every)
 
 
-def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypatch, unoptimised_graphs):
     monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
     config = tiny_config(
         steps=9,
@@ -102,7 +101,7 @@ def test_weights_load_at_another_size_but_not_into_another_network(tiny_run, tin
         load_averaged(build_network(replace(network, width=0.5)), tiny_run)
 
 
-def test_the_best_validation_is_kept(tmp_path, tiny_config):
+def test_the_best_validation_is_kept(tmp_path, tiny_config, eager):
     scores = iter([0.3, 0.9, 0.5])
     best = Trainer(
         tiny_config(steps=3, validate_every=1), tmp_path / "run", lambda model: {"map": next(scores)}
@@ -135,7 +134,7 @@ def test_an_empty_data_set_is_an_error(tmp_path, tiny_config, write_shapes):
         Trainer(tiny_config(train=(data,)), tmp_path / "run")
 
 
-def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, tiny_config):
+def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, tiny_config, eager):
     run = Trainer(tiny_config(), tmp_path / "run")
     weight = run.network.model.get_layer("lateral8").kernel
     weight.assign(np.full(weight.shape, np.nan))
@@ -145,16 +144,15 @@ def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, ti
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_runs(tmp_path, tiny_config, policy, monkeypatch):
+def test_half_precision_runs(tmp_path, tiny_config, policy, monkeypatch, eager):
     monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
-    network = NetworkConfig(preset="warehouse-small", size_hw=(64, 64), width=0.35)
     try:
-        Trainer(tiny_config(network=network, mixed_precision=policy, steps=3), tmp_path / "run").train()
+        Trainer(tiny_config(mixed_precision=policy, steps=2), tmp_path / "run").train()
     finally:
         keras.mixed_precision.set_global_policy("float32")
     curves = read_curves(tmp_path / "run")
     assert np.isfinite([value for curve in curves.values() for _, value in curve]).all()
-    assert curves["gradient_norm"][0][1] > 0
+    assert any(value > 0 for _, value in curves["gradient_norm"])
     assert all(array.dtype == np.float32 for array in read_group(tmp_path / "run" / "best.npz", "average"))
 
 
@@ -165,7 +163,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
-from mtv_perception.training.config import LossConfig
+from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import make_strategy
 
