@@ -1,11 +1,10 @@
 """A file as a camera, and the perception node: ros2 launch mtv_perception demo.launch.py source:=clip.mp4"""
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from launch import LaunchDescription
 
 REPLAY = {"source": str, "rate": float, "loop": bool, "frame_id": str, "encoding": str}
 

@@ -1,12 +1,11 @@
 """Starts the perception node: ros2 launch mtv_perception perception.launch.py image_topic:=/camera/image_raw"""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 ENVIRONMENT = {
     # By default Fast DDS drops nearly every best-effort camera image, because one is larger than its shared-memory

@@ -12,4 +12,9 @@ export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}" # errors only
 export ROS_LOG_DIR="${ROS_LOG_DIR:-$PWD/build/ros-log}"
 mkdir -p "$HOME" "$ROS_LOG_DIR"
 
-exec .venv/bin/python -m pytest "$@"
+if [ $# -gt 0 ]; then
+  exec .venv/bin/python -m pytest "$@"
+fi
+# Mesa's software renderer and TensorFlow each bring an LLVM of their own; in one process they crash.
+.venv/bin/python -m pytest -q test/synthetic
+exec .venv/bin/python -m pytest -q -n 2 --dist loadfile --ignore=test/synthetic

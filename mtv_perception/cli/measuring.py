@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtv_perception.data.open import AUTO, FORMATS, DatasetConfig, open_dataset
+from mtv_perception.data.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
+from mtv_perception.replay.frames import is_bag
 
 
 def _fold(text: str) -> str:
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="model folder, or the name of one that comes along",
     )
-    add("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    add("--data", type=Path, required=True, metavar="DIR", help="labelled images, or a bag with a truth topic")
     add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
@@ -60,8 +61,15 @@ def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
         box_classes=args.box_classes,
         mask_classes=args.mask_classes,
     )
-    dataset = open_dataset(config, labels)
+    dataset = _bag_dataset(args, labels) if is_bag(args.data) else open_dataset(config, labels)
     return replace(dataset, samples=dataset.samples[: args.limit])
+
+
+def _bag_dataset(args: argparse.Namespace, labels: LabelSet) -> Dataset:
+    from mtv_perception.replay.truth import read_bag_dataset  # rosbags is an optional dependency
+
+    dataset = read_bag_dataset(args.data, labels, box_classes=args.box_classes, mask_classes=args.mask_classes)
+    return take_part(dataset, args.fold or "all")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -50,10 +50,10 @@ def _video(path: Path, rate: float) -> Iterator[LazyFrame]:
 
 
 def _read_file(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ImageError(f"{path}: expected an image, could not decode it.")
-    return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _file_frame(path: Path, stamp_ns: int) -> Frame:

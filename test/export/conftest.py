@@ -1,4 +1,4 @@
-"""A small network of the package's blocks with outspoken heads, and its conversions: made once, as they take seconds."""
+"""A small network of the package's blocks with outspoken heads, and its conversions: made once, being slow."""
 
 import numpy as np
 import pytest

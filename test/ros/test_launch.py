@@ -14,7 +14,6 @@ def launch():
     """ROS's launch; the folder of that name here is a namespace package without anything in it."""
     try:
         import launch_ros  # noqa: F401
-
         from launch import LaunchDescription  # noqa: F401
     except ImportError as error:
         pytest.skip(f"no ROS launch in this Python, it comes with a ROS distribution: {error}")
