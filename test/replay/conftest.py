@@ -21,19 +21,6 @@ PERIOD_NS = 100_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes minutes; run with -m slow")
-
-
-def pytest_collection_modifyitems(config, items):
-    if "slow" in config.getoption("markexpr"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 class RedFinder:
     """Stands for the network: every pixel that is pure red is a person."""
 

@@ -18,19 +18,6 @@ SIZE_HW = (96, 128)
 _SHAPES_WH = {1: (40, 18), 2: (16, 40), 3: (36, 34)}
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes minutes; run with -m slow")
-
-
-def pytest_collection_modifyitems(config, items):
-    if "slow" in config.getoption("markexpr"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 def draw_scene(rng, size_hw=SIZE_HW):
     """A noisy floor with one to three coloured rectangles: image, mask, boxes (x, y, width, height) by class id."""
     scale = size_hw[0] / SIZE_HW[0]

@@ -1,6 +1,7 @@
 """A network that can't learn eight images by heart has a fault somewhere: in targets, losses, weighting or decoding."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,18 +12,22 @@ from mtv_perception.training.validation import Validation
 from mtv_perception.training.weighting import WEIGHTINGS
 
 BACKBONES = {"mobilenetv2": 0.35, "shufflenetv2": 0.5}
-STEPS = 300
+SIZE_HW = (160, 224)
+STEPS = 250
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_eight_images_are_learnt_by_heart(tmp_path, tiny_config, backbone, weighting):
+def test_eight_images_are_learnt_by_heart(tmp_path, tiny_config, write_shapes, backbone, weighting):
+    data = replace(tiny_config().train[0], path=write_shapes(tmp_path / "shapes", size_hw=SIZE_HW))
     config = tiny_config(
         network=NetworkConfig(
-            preset="warehouse-small", size_hw=(96, 128), backbone=backbone, width=BACKBONES[backbone]
+            preset="warehouse-small", size_hw=SIZE_HW, backbone=backbone, width=BACKBONES[backbone]
         ),
+        train=(data,),
+        validation=(data,),
         losses=LossConfig(weighting=weighting),
         optimiser=OptimiserConfig(learning_rate=4e-3, warmup=20, ema=0.95),
         batch_size=8,
