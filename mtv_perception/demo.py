@@ -122,7 +122,7 @@ class Recording:
             "/perception/status": self.status,
         }
         for connection, _, raw in reader.messages():
-            message = reader.deserialize(raw, connection.msgtype)
+            message: Any = reader.deserialize(raw, connection.msgtype)
             if connection.topic in keep:
                 keep[connection.topic][message_stamp_ns(message)] = message
             elif connection.topic == "/label_info":
@@ -182,7 +182,8 @@ def _headers_match(recording: Recording, published: list[tuple[int, str]]) -> bo
 
 def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
     """`overlay.mp4` and a contact sheet, from the recorded messages over the clip's images."""
-    writer, tiles = None, []
+    writer: Any = None
+    tiles: list[np.ndarray] = []
     published = _published(out)
     every = max(1, len(published) // _SHEET_FRAMES)
     for index, (frame, (stamp, _)) in enumerate(zip(open_frames(clip, rate), published, strict=False)):
@@ -199,7 +200,7 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
         )
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
-            writer = cv2.VideoWriter(str(out / "overlay.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
+            writer = cv2.VideoWriter(str(out / "overlay.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         writer.write(picture)
         if index % every == 0 and len(tiles) < _SHEET_FRAMES:
             tiles.append(cv2.resize(picture, (426, 320), interpolation=cv2.INTER_AREA))

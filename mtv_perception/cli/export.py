@@ -50,7 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--name", metavar="NAME", help="of the model (default: the run folder's)")
     add("--version", type=int, default=1, metavar="V", help="of the model (default: %(default)s)")
     add("--licence", default="", help="of the weights, as their data allows")
-    add("--data", type=Path, metavar="DATA", help="labelled images: AP and IoU of each precision side by side")
+    add(
+        "--data", type=Path, metavar="DATA", help="labelled images: AP and IoU of each precision side by side"
+    )
     add("--limit", type=int, metavar="N", help="only the first N images of --data")
     add("--json", type=Path, metavar="FILE", help="write the report here")
 

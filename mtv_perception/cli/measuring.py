@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="model folder, or the name of one that comes along",
     )
-    add("--data", type=Path, required=True, metavar="DIR", help="labelled images, or a bag with a truth topic")
+    add(
+        "--data", type=Path, required=True, metavar="DIR", help="labelled images, or a bag with a truth topic"
+    )
     add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
@@ -68,7 +70,9 @@ def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
 def _bag_dataset(args: argparse.Namespace, labels: LabelSet) -> Dataset:
     from mtv_perception.replay.truth import read_bag_dataset  # rosbags is an optional dependency
 
-    dataset = read_bag_dataset(args.data, labels, box_classes=args.box_classes, mask_classes=args.mask_classes)
+    dataset = read_bag_dataset(
+        args.data, labels, box_classes=args.box_classes, mask_classes=args.mask_classes
+    )
     return take_part(dataset, args.fold or "all")
 
 

@@ -105,7 +105,9 @@ def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
         for left, right in ((0, column), (column, width)):
             part = place(draw(rng), (bottom - top, right - left), config, rng)
             image[top:bottom, left:right], truth[top:bottom, left:right] = part.image, part.truth
-            parts.append(replace(part, boxes_xyxy=part.boxes_xyxy + np.float32([left, top, left, top])))
+            parts.append(
+                replace(part, boxes_xyxy=part.boxes_xyxy + np.array([left, top, left, top], np.float32))
+            )
     return Scene(
         image,
         np.concatenate([part.boxes_xyxy for part in parts]),
@@ -145,7 +147,7 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     image, truth = scene.image.copy(), scene.truth.copy()
     image[window] = (image[window] * (1 - soft) + patch * soft).astype(np.uint8)
     truth[window][shape > 0] = (class_id, 0xFFFF, 0xFFFF)
-    new_box = np.float32([[left, top, left + size[0], top + size[1]]])
+    new_box = np.array([[left, top, left + size[0], top + size[1]]], np.float32)
     pasted = Scene(
         image,
         np.concatenate([scene.boxes_xyxy, new_box]),
@@ -197,7 +199,8 @@ def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 75))])
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    decoded: np.ndarray = cv2.imdecode(coded, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # what we just coded
+    return decoded
 
 
 _DEGRADATIONS = (_blur, _noise, _jpeg)

@@ -52,7 +52,7 @@ class PedestrianSsdlite:
         found = detect(
             candidates, offsets, self._default_cxcywh, DEFAULT_VARIANCES, _IOU_THRESHOLD, _LIMIT, _LIMIT
         )
-        scale = np.float32([width / SIZE_HW[1], height / SIZE_HW[0]] * 2)
+        scale = np.array([width / SIZE_HW[1], height / SIZE_HW[0]] * 2, np.float32)
         boxes = clip_boxes(found.boxes_xyxy * scale, (height, width))
         ids = np.full(len(found), self._person, np.int32)
         blank = np.zeros((height, width), np.uint8)

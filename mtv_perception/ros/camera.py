@@ -11,8 +11,9 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
+from mtv_perception.replay.contents import NANOSECONDS
 from mtv_perception.ros.config import NodeConfig
-from mtv_perception.ros.conversions import NANOSECONDS, TO_RGB, stamp_ns
+from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.diagnostics import LatencyWindow
 from mtv_perception.ros.outputs import RELIABILITY, CameraOutputs
 

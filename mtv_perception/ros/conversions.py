@@ -5,27 +5,20 @@ from __future__ import annotations
 import array
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
-from vision_msgs.msg import (
-    BoundingBox2D,
-    Detection2D,
-    Detection2DArray,
-    LabelInfo,
-    ObjectHypothesisWithPose,
-    VisionClass,
-    VisionInfo,
-)
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.labels import LabelSet
+from mtv_perception.replay.contents import NANOSECONDS, MessageBuilder
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.encodings import decode_compressed, decode_raw
 from mtv_perception.types import Detections
-
-NANOSECONDS = 1_000_000_000
 
 
 def stamp_ns(header: Header) -> int:
@@ -56,19 +49,12 @@ TO_RGB: dict[str, tuple[type, str, Callable[[Any], np.ndarray]]] = {
 }
 """Message type, topic and conversion of each transport."""
 
-_CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
 
-
-def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
-    """An image message of `(H, W)` or `(H, W, 3)` uint8 pixels, rows without padding."""
-    height, width = pixels.shape[:2]
-    if pixels.dtype != np.uint8 or pixels.size != height * width * _CHANNELS[encoding]:
-        raise ValueError(f"Expected uint8 pixels of {encoding}, got {pixels.dtype} of shape {pixels.shape}.")
-    message = Image(
-        header=header, height=height, width=width, encoding=encoding, step=width * _CHANNELS[encoding]
-    )
-    message.data = byte_array(np.ascontiguousarray(pixels))
-    return message
+def _message_class(msgtype: str) -> type:
+    """The class of a type such as "std_msgs/msg/Header"."""
+    package, _, name = msgtype.split("/")
+    found: type = getattr(import_module(f"{package}.msg"), name)
+    return found
 
 
 def byte_array(pixels: np.ndarray) -> array.array[int]:
@@ -76,6 +62,14 @@ def byte_array(pixels: np.ndarray) -> array.array[int]:
     data = array.array("B")
     data.frombytes(pixels.data.cast("B"))
     return data
+
+
+_BUILDER = MessageBuilder(cache(_message_class), byte_array)
+
+
+def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """An image message of `(H, W)` or `(H, W, 3)` uint8 pixels, rows without padding."""
+    return _BUILDER.image(pixels, encoding, header)
 
 
 def detection_array(
@@ -89,30 +83,17 @@ def detection_array(
         header: the source image's.
         class_id_as: "id" for the numeric id as text, "name" for the class name.
     """
-    message = Detection2DArray(header=header)
-    for box, score, class_id in zip(
-        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
-    ):
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = labels.names[class_id] if class_id_as == "name" else str(class_id)
-        hypothesis.hypothesis.score = score
-        bbox = BoundingBox2D(size_x=box[2] - box[0], size_y=box[3] - box[1])
-        bbox.center.position.x, bbox.center.position.y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        message.detections.append(Detection2D(header=header, results=[hypothesis], bbox=bbox))
-    return message
+    return _BUILDER.detection_array(found, labels, header, class_id_as)
 
 
 def label_info(labels: LabelSet, threshold: float, header: Header) -> LabelInfo:
     """What ids mean, background included."""
-    classes = [VisionClass(class_id=index, class_name=name) for index, name in enumerate(labels.names)]
-    return LabelInfo(header=header, class_map=classes, threshold=float(threshold))
+    return _BUILDER.label_info(labels, threshold, header)
 
 
 def vision_info(spec: ModelSpec, version: int, header: Header) -> VisionInfo:
     """Which model speaks, and where its labels are."""
-    return VisionInfo(
-        header=header, method=spec.model_id, database_location="label_info", database_version=int(version)
-    )
+    return _BUILDER.vision_info(spec, version, header)
 
 
 def scaled_camera_info(info: CameraInfo, size_hw: tuple[int, int], header: Header) -> CameraInfo:

@@ -39,7 +39,9 @@ class ModelSpec:
     size_hw: tuple[int, int] = setting((480, 640), "Network input, pixels.", low=32, high=8192)
     default_boxes: tuple[DefaultBoxMap, ...] = ()
     variances: tuple[float, float, float, float] = Variances()
-    segmentation_stride: int = setting(4, "Network pixels from one segmentation logit to the next.", low=1, high=64)
+    segmentation_stride: int = setting(
+        4, "Network pixels from one segmentation logit to the next.", low=1, high=64
+    )
     scores: str = setting("sigmoid", "How logits become scores.", choices=("sigmoid", "softmax"))
     precision: str = setting("float32", "Number format.", choices=("float32", "float16", "int8"))
     outputs: dict[str, int] = field(default_factory=dict)

@@ -54,7 +54,8 @@ class _KerasBackend:
         model = network.model
         self._run = tf.function(
             lambda images: model(normalise(images), training=False),
-            input_signature=[tf.TensorSpec((1, *network.config.size_hw, 3), tf.uint8)], autograph=False,
+            input_signature=[tf.TensorSpec((1, *network.config.size_hw, 3), tf.uint8)],
+            autograph=False,
         )
 
     def input_view(self) -> np.ndarray:

@@ -23,7 +23,7 @@ def save_state(path: Path, variables: Variables, step: int) -> None:
     }
     temporary = path.with_suffix(".tmp.npz")
     with temporary.open("wb") as file:
-        np.savez(file, step=np.int64(step), **arrays)
+        np.savez(file, step=np.int64(step), **arrays)  # type: ignore[arg-type]  # the stub takes them for flags
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

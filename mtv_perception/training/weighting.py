@@ -51,7 +51,9 @@ class TaskWeighting:
 
         A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the weights.
         """
-        total, factors = self._combine({task: losses[task] * weight for task, weight in self._weights.items()})
+        total, factors = self._combine(
+            {task: losses[task] * weight for task, weight in self._weights.items()}
+        )
         return total, {task: factors[task] * weight for task, weight in self._weights.items()}
 
     def _fixed(self, losses: Losses) -> tuple[tf.Tensor, Losses]:

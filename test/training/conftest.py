@@ -15,7 +15,7 @@ from mtv_perception.training.config import OptimiserConfig, TrainConfig
 
 SIZE_HW = (96, 128)
 # Width and height of the drawn object of each class, pixels of a 96x128 image.
-_SHAPES_WH = {1: (40, 18), 2: (16, 40), 3: (36, 34)}
+_SHAPES_WH = {1: (40, 26), 2: (26, 60), 3: (40, 44)}
 
 
 def draw_scene(rng, size_hw=SIZE_HW):

@@ -159,6 +159,7 @@ def test_half_precision_runs(tmp_path, tiny_config, policy, monkeypatch, eager):
 _DEVICES = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from mtv_perception.network.config import NetworkConfig
@@ -187,7 +188,7 @@ for devices in (1, 2):
         "mask_known": np.full((2, 16, 16), 14, np.uint16),
     }
     batch = {name: np.concatenate([array, array]) for name, array in half.items()}
-    data = tf.data.Dataset.from_tensor_slices(batch).batch(4).repeat(2)
+    data = tf.data.Dataset.from_tensor_slices(batch).batch(4)
     start = [w.numpy().copy() for w in network.model.weights]
 
     @tf.function(autograph=False)
