@@ -24,6 +24,11 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 
 PRECISIONS = ("float32", "float16", "int8")
 CONFIG_FILE = "config.yaml"
+_ERRORS = {
+    "class error": "class_logits",
+    "box error": "box_offsets",
+    "mask error": "segmentation_logits",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -109,14 +114,14 @@ def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, M
 
 
 def _show(reports: Sequence[PrecisionReport], console: Console) -> None:
-    outputs = next((list(report.errors) for report in reports if report.errors), [])
-    table = Table("precision", "MB", box=SIMPLE_HEAD, pad_edge=False, caption="errors: relative, worst image")
-    for name in (*outputs, "AP", "AP@.50", "mIoU"):
-        table.add_column(name.replace("_", " "), justify="right")
+    caption = "errors: relative, of the worst image"
+    table = Table("precision", box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
+    for name in ("MB", *_ERRORS, "AP", "AP@.50", "mIoU"):
+        table.add_column(name, justify="right")
     for report in reports:
         if report.refused:
             continue
-        errors = [f"{report.errors[name]:.2g}" for name in outputs]
+        errors = [f"{report.errors[name]:.2g}" for name in _ERRORS.values()]
         scores = [report.scores.get(name) for name in ("map", "map50", "miou")]
         cells = ["-" if value is None else f"{value:.3f}" for value in scores]
         table.add_row(report.precision, f"{report.megabytes:.2f}", *errors, *cells)

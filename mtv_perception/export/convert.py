@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -61,7 +63,8 @@ def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.int8
-    content: bytes = converter.convert()
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable there
+        content: bytes = converter.convert()
     return content
 
 

@@ -138,7 +138,7 @@ class Trainer:
             total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
         )
         batches = self._batches() if self._done < config.steps else iter(())
-        started, begin = time.monotonic(), self._done
+        begin, started = self._done, time.monotonic()
         for batch in batches:
             run = run or self._compiled_step()
             rate = warmup_cosine(
@@ -148,11 +148,14 @@ class Trainer:
             logged = run(batch)
             if self._done % _LOG_EVERY == 0:
                 values = self._finite(logged)
-                speed = (self._done - begin) * config.batch_size / max(time.monotonic() - started, 1e-6)
+                # The first step is mostly tracing.
+                steps = max(self._done - begin - 1, 0)
+                speed = steps * config.batch_size / max(time.monotonic() - started, 1e-6)
                 self._log.scalars(self._done, {**values, "learning_rate": rate, "images_per_second": speed})
                 progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
             self._done += 1
             progress.update()
+            started = time.monotonic() if self._done == begin + 1 else started
             if self._is_due(config.validate_every):
                 self._finite(logged)
                 self._judge()
