@@ -210,6 +210,7 @@ json.dump({"logged": [one[0], two[0]], "moved": share(one[1], two[1]), "average"
 """
 
 
+@pytest.mark.slow  # Two minutes; and the norm over 1x1 maps of two images magnifies rounding.
 def test_two_devices_make_the_step_of_one():
     """A batch whose halves are alike: each replica has the whole batch's losses and norms, so all must agree."""
     done = subprocess.run([sys.executable, "-c", _DEVICES], capture_output=True, text=True, check=False)
