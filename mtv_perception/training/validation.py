@@ -29,19 +29,22 @@ class Validation:
 
     def __init__(self, config: TrainConfig) -> None:
         self._datasets = [open_dataset(item, config.network.labels) for item in config.validation]
+        names = [dataset.name for dataset in self._datasets]
+        # Folders called `val` of several data sets must not hide each other's figures.
+        self._names = [n if names.count(n) == 1 else f"{n}-{names[:i].count(n)}" for i, n in enumerate(names)]
 
     def __call__(self, model: KerasModel) -> dict[str, Any]:
         """Figures of each set as `set/figure`, and their means over the sets that have them as `figure`."""
         perceiver = Perceiver(model, EVALUATION)
         figures: dict[str, list[float]] = {}
         named: dict[str, Any] = {}
-        for dataset in self._datasets:
+        for title, dataset in zip(self._names, self._datasets, strict=True):
             result = evaluate(perceiver, dataset, with_boundaries=False, quiet=True).to_json()
             for name in ("map", "map50", "map75", "miou"):
                 if result[name] is not None:
                     figures.setdefault(name, []).append(result[name])
-                    named[f"{dataset.name}/{name}"] = result[name]
-            named |= {f"{dataset.name}/iou/{n}": v for n, v in result["iou"].items() if v is not None}
+                    named[f"{title}/{name}"] = result[name]
+            named |= {f"{title}/iou/{n}": v for n, v in result["iou"].items() if v is not None}
         return named | {name: float(np.mean(values)) for name, values in figures.items()}
 
     def examples(self, model: KerasModel, count: int = 4) -> np.ndarray:

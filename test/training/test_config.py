@@ -1,0 +1,46 @@
+"""Training configurations: the ones that come along are valid, and the newcomer's path names every key."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mtv_perception.config import from_mapping, load
+from mtv_perception.data.augment import AugmentConfig
+from mtv_perception.data.open import DatasetConfig
+from mtv_perception.data.targets import MatchConfig
+from mtv_perception.errors import ConfigError
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.training.config import LossConfig, OptimiserConfig, TrainConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "config" / "train").rglob("*.yaml"))
+PARTS = (TrainConfig, NetworkConfig, DatasetConfig, AugmentConfig, MatchConfig, LossConfig, OptimiserConfig)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configurations_that_come_along_are_valid(path):
+    assert load(TrainConfig, path).train
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_every_key_is_explained(part):
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert [item.name for item in fields(part) if f"`{item.name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stepz": 5}, "unknown key 'stepz'; known are network, pretrained"),
+        ({"steps": 0}, "steps: expected a number in 1"),
+        ({"losses": {"weighting": "best"}}, "weighting: expected one of fixed, uncertainty, uw_so, log"),
+        ({"optimiser": {"ema": 1.0}}, r"ema: expected a number in 0 \.\. 0.99999"),
+        ({"augment": {"flip": 2.0}}, "augment.flip: expected a number in 0"),
+        ({"train": [{"path": "x", "take": "half"}]}, "Expected take 'all'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_mistakes_are_named(values, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(TrainConfig, values)
