@@ -26,7 +26,7 @@ def test_stored_notebooks_are_executed_small_and_free_of_paths(path):
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in cells)
     outputs = [output for cell in cells for output in cell["outputs"]]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert any(output.get("data", {}).keys() & {"image/png", "image/jpeg"} for output in outputs)
     assert not [output for output in outputs if output["output_type"] == "error"]
 
 
