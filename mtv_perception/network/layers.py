@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 BN_EPSILON = 1e-3
 """Batch-norm epsilon of the published MobileNet weights, in Keras and in the TF Object Detection API alike."""
@@ -22,9 +23,32 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation that trains by TensorFlow's fused kernel.
+
+    Keras' own composes it from single operations, which take a third of a training step on a CPU. The moving variance
+    averages the unbiased variance of each batch (Ioffe & Szegedy 2015, algorithm 2).
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """`[B, H, W, C]` normalised over all but the channels."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.cast(self.gamma, tf.float32),
+            tf.cast(self.beta, tf.float32),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + new * (1 - self.momentum))
+        return outputs
+
+
 def batch_norm(x: Any, name: str) -> Any:
     """Batch normalisation over `[B, H, W, C]`."""
-    return keras.layers.BatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
+    return FusedBatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
 
 
 def conv(x: Any, filters: int, kernel: int, name: str, strides: int = 1, dilation: int = 1) -> Any:

@@ -16,6 +16,8 @@ import tensorflow as tf
 Losses = Mapping[str, tf.Tensor]
 WEIGHTINGS = ("fixed", "uncertainty", "uw_so", "log")
 _TINY = 1e-4
+# Below this, `uw_so` takes losses as equal: its softmax would leave all but the smallest one to starve.
+_LEAST_LOSS = 0.05
 
 
 class TaskWeighting:
@@ -69,7 +71,7 @@ class TaskWeighting:
 
     def _uw_so(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
         detached = tf.stop_gradient(tf.stack(list(losses.values())))
-        scores = 1 / tf.maximum(detached, _TINY) / self._temperature
+        scores = 1 / tf.maximum(detached, _LEAST_LOSS) / self._temperature
         shares = tf.nn.softmax(tf.where(detached > 0, scores, -1e9))
         weights = dict(zip(losses, tf.unstack(shares, len(losses)), strict=True))
         return tf.add_n([weights[task] * losses[task] for task in losses]), weights

@@ -165,7 +165,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training.config import LossConfig, OptimiserConfig
-from mtv_perception.training.step import TrainingStep
+from mtv_perception.training.step import TrainingStep, freeze_norms
 from mtv_perception.training.strategy import make_strategy
 
 config = NetworkConfig(preset="warehouse-small", size_hw=(64, 64), width=0.35)
@@ -175,6 +175,7 @@ for devices in (1, 2):
     strategy = make_strategy(devices)
     with strategy.scope():
         network = build_network(config)
+        freeze_norms(network.model, "all")
         optimiser = OptimiserConfig(name="sgd", learning_rate=0.01, clip_norm=1.0, ema=0.5)
         step = TrainingStep(network, LossConfig(weighting="uncertainty"), optimiser)
         step.optimiser.learning_rate.assign(0.01)
@@ -210,16 +211,20 @@ json.dump({"logged": [one[0], two[0]], "moved": share(one[1], two[1]), "average"
 """
 
 
-@pytest.mark.slow  # Two minutes; and the norm over 1x1 maps of two images magnifies rounding.
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_devices_make_the_step_of_one():
-    """A batch whose halves are alike: each replica has the whole batch's losses and norms, so all must agree."""
+    """A batch whose halves are alike, so that each replica has the whole batch's losses.
+
+    Norms keep their statistics: over the coarsest level, one pixel an image, those of a batch magnify rounding.
+    """
     done = subprocess.run([sys.executable, "-c", _DEVICES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for one, two in zip(*found["logged"], strict=True):
-        assert two == pytest.approx(one, rel=0.03)
-    assert found["weighting"][1] == pytest.approx(found["weighting"][0], rel=0.05)
-    assert found["moved"] < 0.05 and found["average"] < 0.001
+        assert two == pytest.approx(one, rel=1e-3)
+    assert found["weighting"][1] == pytest.approx(found["weighting"][0], rel=1e-3)
+    assert found["moved"] < 0.001 and found["average"] < 1e-5
 
 
 def test_more_devices_than_there_are_is_an_error(tmp_path, tiny_config):

@@ -110,6 +110,11 @@ def test_uw_so_is_invariant_to_a_common_scale_with_its_temperature():
     np.testing.assert_allclose(list(map(float, one.values())), list(map(float, other.values())), rtol=1e-5)
 
 
+def test_uw_so_starves_no_task_when_losses_are_near_zero():
+    _, weights = TaskWeighting("uw_so", TASKS)(losses_of(1e-4, 0.3, 2e-3))
+    assert min(float(weight) for weight in weights.values()) > 0.05
+
+
 @pytest.mark.parametrize("scale", [0.1, 10.0, 1000.0])
 def test_log_does_not_care_for_the_scale_of_a_loss(scale):
     """The step that a task takes, weight times gradient of its loss, stays the same."""
