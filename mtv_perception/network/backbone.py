@@ -24,5 +24,5 @@ _BACKBONES = {"mobilenetv2": _mobilenetv2, "shufflenetv2": _shufflenetv2}
 
 
 def backbone_features(images: Any, config: NetworkConfig) -> dict[int, Any]:
-    """Features by nominal stride (4, 8, 16, 32); at output stride 16 the entry for 32 is as fine as 16."""
+    """Features by nominal stride (4, 8, 16, 32); none is coarser than the output stride."""
     return _BACKBONES[config.backbone](images, config)

@@ -21,7 +21,9 @@ class NetworkConfig:
     )
     backbone: str = setting("mobilenetv2", "Feature extractor.", choices=("mobilenetv2", "shufflenetv2"))
     width: float = setting(1.0, "Channel multiplier of the backbone.", low=0.1, high=4.0)
-    output_stride: int = setting(32, "32, or 16 with a dilated last stage.", low=16, high=32)
+    output_stride: int = setting(
+        32, "32, or 16 or 8, where the last stage or two are dilated.", low=8, high=32
+    )
     extra_depthwise: bool = setting(False, "ShuffleNetV2: a depthwise convolution more in each unit.")
     residual: bool = setting(False, "ShuffleNetV2: residual connections in the units of stride 1.")
     legacy_heads: bool = setting(

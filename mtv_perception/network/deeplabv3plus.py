@@ -14,6 +14,11 @@ import keras
 from mtv_perception.network.layers import batch_norm, conv, conv_bn_relu6, relu6, separable, upsample
 
 
+def atrous_rates(stride: int) -> tuple[int, ...]:
+    """Rates that are as wide on the image at stride 8 as at 16 (Chen et al. 2017, section 3.3)."""
+    return tuple(rate * max(16 // stride, 1) for rate in (3, 6, 12))
+
+
 def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -> Any:
     """A 1x1 branch, one atrous separable branch a rate, and image pooling, concatenated and projected.
 

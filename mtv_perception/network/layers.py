@@ -23,6 +23,12 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+def check_output_stride(output_stride: int) -> None:
+    """ValueError unless the backbones can end at it."""
+    if output_stride not in (8, 16, 32):
+        raise ValueError(f"Expected an output stride of 8, 16 or 32, got {output_stride!r}.")
+
+
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation that trains by TensorFlow's fused kernel.
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import keras
 
-from mtv_perception.network.layers import batch_norm, conv, depthwise, make_divisible, relu6
+from mtv_perception.network.layers import (
+    batch_norm,
+    check_output_stride,
+    conv,
+    depthwise,
+    make_divisible,
+    relu6,
+)
 
 # Expansion, output channels, repeats, stride of the first repeat (table 2).
 STAGES = (
@@ -54,15 +61,14 @@ def mobilenetv2_features(
     Args:
         images: `[B, H, W, 3]`, scaled to -1..1.
         width: multiplier on every layer's channels.
-        output_stride: 32, or 16 where the last stage is dilated instead of strided (DeepLab).
+        output_stride: 32, or 16 or 8 where the last stage or two are dilated instead of strided (DeepLab).
         include_top_conv: append the 1x1 convolution to 1280 channels.
 
     Returns:
         Feature tensors by keras.applications layer name: `Conv1_relu`, every expansion's ReLU6, every linear
         bottleneck (`..._project_BN` or `..._add`), and `out_relu`.
     """
-    if output_stride not in (16, 32):
-        raise ValueError(f"Expected an output stride of 16 or 32, got {output_stride!r}.")
+    check_output_stride(output_stride)
     x = conv(images, make_divisible(32 * width), 3, "Conv1", strides=2)
     x = relu6(batch_norm(x, "bn_Conv1"), "Conv1_relu")
     features = {"Conv1_relu": x}

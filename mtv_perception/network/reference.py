@@ -7,12 +7,14 @@ ends in the bare convolution with a bias in place of the batch norm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from mtv_perception.geometry.default_boxes import DefaultBoxSpec
 from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.deeplabv3plus import atrous_rates
 from mtv_perception.network.layers import (
     batch_norm,
     conv,
@@ -25,7 +27,6 @@ from mtv_perception.network.layers import (
 from mtv_perception.network.mobilenetv2 import mobilenetv2_features
 from mtv_perception.network.preset_boxes import reference_boxes
 
-_ATROUS_RATES = (3, 6, 12)
 _FILTERS = 256
 
 
@@ -49,9 +50,9 @@ def _heads(maps: list[Any], boxes_per_point: int, values: int, name: str, legacy
     return keras.layers.Concatenate(axis=1, name=name)(parts)
 
 
-def _aspp(x: Any) -> Any:
+def _aspp(x: Any, rates: Sequence[int]) -> Any:
     branches = [conv_bn_relu6(x, _FILTERS, 1, "aspp_1x1")]
-    branches += [_separable(x, _FILTERS, f"aspp_rate{rate}", dilation=rate) for rate in _ATROUS_RATES]
+    branches += [_separable(x, _FILTERS, f"aspp_rate{rate}", dilation=rate) for rate in rates]
     pooled = keras.layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
     pooled = conv_bn_relu6(pooled, _FILTERS, 1, "aspp_pool_conv")
     branches.append(keras.layers.UpSampling2D(x.shape[1:3], name="aspp_pool_spread")(pooled))
@@ -75,7 +76,7 @@ def reference_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any
     box_offsets = _heads(maps, count, 4, "box_offsets", config.legacy_heads)
 
     skip = features["block_2_expand_relu"]
-    context = _aspp(maps[0])
+    context = _aspp(maps[0], atrous_rates(config.size_hw[0] // maps[0].shape[1]))
     context = upsample(context, skip.shape[1] // context.shape[1], "decoder_upsample")
     x = keras.layers.Concatenate(name="decoder_join")([context, conv_bn_relu6(skip, 48, 1, "decoder_skip")])
     x = conv_bn_relu6(x, _FILTERS, 3, "decoder_dense")

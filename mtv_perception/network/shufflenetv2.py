@@ -12,7 +12,14 @@ from typing import Any
 
 import keras
 
-from mtv_perception.network.layers import batch_norm, conv, conv_bn_relu6, depthwise, relu6
+from mtv_perception.network.layers import (
+    batch_norm,
+    check_output_stride,
+    conv,
+    conv_bn_relu6,
+    depthwise,
+    relu6,
+)
 
 STAGE_CHANNELS = {0.5: (48, 96, 192), 1.0: (116, 232, 464), 1.5: (176, 352, 704), 2.0: (244, 488, 976)}
 """Channels of stages 2, 3 and 4 by width (table 5)."""
@@ -68,7 +75,7 @@ def shufflenetv2_features(
     Args:
         images: `[B, H, W, 3]`, scaled to -1..1.
         width: 0.5, 1.0, 1.5 or 2.0.
-        output_stride: 32, or 16 where the last stage is dilated instead of strided.
+        output_stride: 32, or 16 or 8 where the last stage or two are dilated instead of strided.
         extra_depthwise: one more depthwise 3x3 in each unit's branch.
         residual: add each stride-1 branch's input to its output.
     """
@@ -76,15 +83,16 @@ def shufflenetv2_features(
         raise ValueError(
             f"Expected a ShuffleNetV2 width of {', '.join(map(str, STAGE_CHANNELS))}, got {width!r}."
         )
-    if output_stride not in (16, 32):
-        raise ValueError(f"Expected an output stride of 16 or 32, got {output_stride!r}.")
+    check_output_stride(output_stride)
     x = relu6(batch_norm(conv(images, _STEM_CHANNELS, 3, "stem", strides=2), "stem_bn"), "stem_relu")
     x = keras.layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
     features = {4: x}
     for stage, (channels, units) in enumerate(zip(STAGE_CHANNELS[width], _STAGE_UNITS, strict=True), start=2):
         nominal = 2 ** (stage + 1)
-        strides, dilation = (2, 1) if nominal <= output_stride else (1, 2)
-        x = _down_unit(x, channels, f"stage{stage}_unit0", strides, 1, extra_depthwise)
+        dilation = max(nominal // output_stride, 1)
+        # The first unit of a stage that gives up its stride dilates as the stage before it does.
+        strides, first_dilation = (1, dilation // 2) if dilation > 1 else (2, 1)
+        x = _down_unit(x, channels, f"stage{stage}_unit0", strides, first_dilation, extra_depthwise)
         for unit in range(1, units):
             x = _unit(x, f"stage{stage}_unit{unit}", dilation, extra_depthwise, residual)
         features[nominal] = x

@@ -14,14 +14,13 @@ import keras
 from mtv_perception.geometry.default_boxes import DefaultBoxSpec
 from mtv_perception.network.backbone import backbone_features
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.deeplabv3plus import aspp, decoder
+from mtv_perception.network.deeplabv3plus import aspp, atrous_rates, decoder
 from mtv_perception.network.layers import batch_norm, conv, relu6, separable, upsample
 from mtv_perception.network.preset_boxes import warehouse_boxes
 from mtv_perception.network.ssdlite import ssdlite
 
 # Channels: pyramid, context, decoder, decoder's skip.
 _CHANNELS = {"warehouse": (128, 64, 64, 24), "warehouse-small": (64, 48, 32, 16)}
-_ATROUS_RATES = (3, 6, 12)
 _SCORE_PRIOR = 0.01
 
 
@@ -60,6 +59,6 @@ def warehouse_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any
     boxes = warehouse_boxes(config.size_hw, grids)
     counts = [item.boxes_per_point for item in boxes.maps]
     class_logits, box_offsets = ssdlite(levels, counts, len(config.names) - 1, _SCORE_PRIOR)
-    context = aspp(levels[1], context_channels, _ATROUS_RATES)
+    context = aspp(levels[1], context_channels, atrous_rates(height // levels[1].shape[1]))
     pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
     return class_logits, box_offsets, pixels, boxes, "sigmoid"

@@ -105,7 +105,8 @@ class Trainer:
         mixture = Mixture(datasets, tuple(item.weight for item in config.train))
         return SceneSource(mixture, config.network.size_hw, config.augment, config.seed)
 
-    def _batches(self) -> Iterator[Any]:
+    def batches(self) -> Iterator[Any]:
+        """The batches from the step that is due to the end of the run, as `data.pipeline` makes them."""
         config = self._config
         encoder = TargetEncoder(
             self.network.default_boxes.boxes_xyxy(),
@@ -116,7 +117,8 @@ class Trainer:
         batches = training_batches(self._source, encoder, indices, config.batch_size, config.workers)
         return iter(self._strategy.experimental_distribute_dataset(batches))
 
-    def _compiled_step(self) -> Callable[[Any], dict[str, tf.Tensor]]:
+    def compiled_step(self) -> Callable[[Any], dict[str, tf.Tensor]]:
+        """The step over all devices as one graph: a batch in, what to log out."""
         strategy, step = self._strategy, self._step
 
         # Without AutoGraph, which reads source files while tracing and trips over an upgrade during a long run.
@@ -137,10 +139,10 @@ class Trainer:
         progress = tqdm(
             total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
         )
-        batches = self._batches() if self._done < config.steps else iter(())
+        batches = self.batches() if self._done < config.steps else iter(())
         begin, started = self._done, time.monotonic()
         for batch in batches:
-            run = run or self._compiled_step()
+            run = run or self.compiled_step()
             rate = warmup_cosine(
                 self._done, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
             )

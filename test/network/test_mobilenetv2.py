@@ -53,17 +53,18 @@ def test_every_tap_equals_keras_applications(width):
 
 @pytest.fixture(scope="module")
 def by_stride():
-    """Narrow backbones at both output strides."""
+    """Narrow backbones at every output stride."""
     images = keras.Input((96, 128, 3))
-    return {stride: keras.Model(images, mobilenetv2_features(images, 0.35, stride)) for stride in (16, 32)}
+    return {stride: keras.Model(images, mobilenetv2_features(images, 0.35, stride)) for stride in (8, 16, 32)}
 
 
-@pytest.mark.parametrize(("output_stride", "last"), [(32, 3), (16, 6)])
+@pytest.mark.parametrize(("output_stride", "last"), [(32, 3), (16, 6), (8, 12)])
 def test_feature_sizes_at_each_output_stride(by_stride, output_stride, last):
     features = by_stride[output_stride].output
 
-    assert [features[FINEST_BY_STRIDE[s]].shape[1] for s in (4, 8, 16, 32)] == [24, 12, 6, last]
-    assert features["block_13_expand_relu"].shape[1] == 6
+    sizes = [features[FINEST_BY_STRIDE[s]].shape[1] for s in (4, 8, 16, 32)]
+    assert sizes == [24, 12, max(6, last), last]
+    assert features["block_13_expand_relu"].shape[1] == max(6, last)
     assert "out_relu" not in features
 
 
@@ -74,13 +75,20 @@ def test_output_stride_16_dilates_what_comes_after_the_stride_it_gives_up(by_str
     assert [layer.dilation_rate for layer in layers] == [(1, 1), (1, 1), (2, 2), (2, 2), (2, 2)]
 
 
-def test_both_output_strides_have_the_same_weights(by_stride):
-    assert by_stride[16].count_params() == by_stride[32].count_params()
+def test_output_stride_8_dilates_the_last_two_stages(by_stride):
+    layers = [by_stride[8].get_layer(f"block_{i}_depthwise") for i in (6, 7, 13, 14)]
+
+    assert [layer.strides for layer in layers] == [(1, 1)] * 4
+    assert [layer.dilation_rate[0] for layer in layers] == [1, 2, 2, 4]
+
+
+def test_all_output_strides_have_the_same_weights(by_stride):
+    assert len({model.count_params() for model in by_stride.values()}) == 1
 
 
 def test_other_output_strides_are_refused():
-    with pytest.raises(ValueError, match="16 or 32, got 8"):
-        mobilenetv2_features(keras.Input((64, 64, 3)), output_stride=8)
+    with pytest.raises(ValueError, match="8, 16 or 32, got 4"):
+        mobilenetv2_features(keras.Input((64, 64, 3)), output_stride=4)
 
 
 @pytest.mark.parametrize(

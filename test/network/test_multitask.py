@@ -16,6 +16,7 @@ SIX = ("background", "a", "b", "c", "d", "e")
 LAYOUTS = {
     "warehouse": PRODUCT,
     "warehouse, stride 16, one class": {**PRODUCT, "output_stride": 16, "width": 0.5, "names": TWO},
+    "warehouse, stride 8": {**PRODUCT, "output_stride": 8, "width": 0.5},
     "warehouse-small": {"preset": "warehouse-small", "size_hw": SMALL, "width": 0.5},
     "shufflenet with everything": {
         **PRODUCT,
@@ -25,6 +26,7 @@ LAYOUTS = {
         "residual": True,
     },
     "reference, five classes": {**REFERENCE, "names": SIX},
+    "reference, stride 8": {**REFERENCE, "output_stride": 8, "width": 0.5},
     "reference as the seeds had it": {**REFERENCE, "legacy_heads": True},
 }
 FULL_SIZE = {
@@ -181,7 +183,7 @@ def test_multiply_adds_of_a_network_counted_by_hand():
             {"preset": "reference", "backbone": "shufflenetv2", "size_hw": SMALL},
             "'mobilenetv2' in the reference preset",
         ),
-        ({"output_stride": 24, "size_hw": SMALL}, "16 or 32, got 24"),
+        ({"output_stride": 24, "size_hw": SMALL}, "8, 16 or 32, got 24"),
     ],
 )
 def test_impossible_networks_are_refused(build, values, message):
