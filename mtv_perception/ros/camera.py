@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from mtv_perception.replay.contents import NANOSECONDS
-from mtv_perception.ros.config import NodeConfig
+from mtv_perception.ros.config import Settings
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.diagnostics import LatencyWindow
 from mtv_perception.ros.outputs import RELIABILITY, CameraOutputs
+from mtv_perception.tracking.tracker import Tracker
+from mtv_perception.types import Detections
 
 _QUEUE_DEPTH = 10
 
@@ -41,23 +44,59 @@ class Freshness:
         return newest - stamp > self.time_jump * NANOSECONDS
 
 
+class Tracks:
+    """The ids of one camera's detections; but for `forget` and `configure` only of the worker's thread.
+
+    Args:
+        settings: whether and how to track.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._tracker = Tracker(settings.tracker)
+        self._model: object = None
+        self.forget()
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Take changed settings over."""
+        self._on, self._tracker.config = settings.node.track, settings.tracker
+
+    def forget(self) -> None:
+        """Begin anew with the next frame, as when the node is activated."""
+        self._model = None
+
+    def ids(self, detections: Detections, stamp_ns: int, model: object) -> np.ndarray | None:
+        """The ids of a frame's detections (see Tracker.update), None where tracking is off.
+
+        Args:
+            detections: of the frame.
+            stamp_ns: of the image; an earlier one than before is a new timeline.
+            model: that found them; another than before means other objects.
+        """
+        if not self._on or model is not self._model:
+            self._tracker.clear()
+        self._model = model
+        return self._tracker.update(detections, stamp_ns) if self._on else None
+
+
 class Camera:
     """A camera's subscription, outputs and memory.
 
     Args:
         node: the lifecycle node.
         name: of the camera; empty for the only one.
-        config: topics and timing.
+        settings: topics, timing and tracking.
         submit: called with the camera's name and an image message, in the executor's thread.
     """
 
     def __init__(
-        self, node: LifecycleNode, name: str, config: NodeConfig, submit: Callable[[str, Any], None]
+        self, node: LifecycleNode, name: str, settings: Settings, submit: Callable[[str, Any], None]
     ) -> None:
-        self.name = name
+        self.name, config = name, settings.node
         prefix = f"{name}/" if name else ""
         self.outputs = CameraOutputs(node, prefix, config)
         self.latency = LatencyWindow()
+        self.tracks = Tracks(settings)
         self.info: CameraInfo | None = None
         self.last_error = ""
         self.last_was_stale = False
@@ -74,10 +113,16 @@ class Camera:
             )
         self._node, self._submit = node, submit
 
-    def configure(self, config: NodeConfig) -> None:
+    def configure(self, settings: Settings) -> None:
         """Take changed settings over."""
-        self._freshness = Freshness(config.max_age, config.time_jump)
-        self.outputs.configure(config)
+        self._freshness = Freshness(settings.node.max_age, settings.node.time_jump)
+        self.tracks.configure(settings)
+        self.outputs.configure(settings.node)
+
+    def activate(self) -> None:
+        """Wait for images from now on."""
+        self.received_at = time.monotonic()
+        self.tracks.forget()
 
     def destroy(self) -> None:
         """Take subscription and topics away."""

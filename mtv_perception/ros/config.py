@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from mtv_perception.config import setting
 from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.tracking.tracker import TrackerConfig
 
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -23,6 +24,18 @@ class NodeConfig:
         (),
         "Names of several cameras: each has its topics under its name. Empty: one camera, topics without a prefix.",
         read_only=True,
+    )
+    camera_weights: tuple[float, ...] = setting(
+        (),
+        "Shares of the cameras, one number each, while images of all of them wait. Empty: equal shares.",
+        low=0.1,
+        high=10.0,
+    )
+    camera_max_rates: tuple[float, ...] = setting(
+        (),
+        "Most images a second of each camera that are processed, one number each, 0 for no limit. Empty: no limits.",
+        low=0.0,
+        high=1000.0,
     )
     transport: str = setting(
         "raw",
@@ -48,6 +61,7 @@ class NodeConfig:
     class_id_as: str = setting("id", "What ObjectHypothesis.class_id holds.", choices=("id", "name"))
     publish_mask: bool = setting(True, "Publish segmentation/mask while someone subscribes.")
     publish_confidence: bool = setting(True, "Publish segmentation/confidence while someone subscribes.")
+    track: bool = setting(False, "Fill Detection2D.id with ids that stay with an object from image to image.")
     max_age: float = setting(
         0.0,
         "Images older than this (s, by their stamp) are counted as stale and not processed; 0: never.",
@@ -64,7 +78,11 @@ class NodeConfig:
         2.0, "Without an image for this long (s) diagnostics report an error.", low=0.05, high=3600.0
     )
     network_timeout: float = setting(
-        5.0, "A frame in work for longer than this (s) is reported as a hung network.", low=0.1, high=3600.0
+        5.0,
+        "A frame in work for longer than this (s) is given up, and the model loaded afresh; also the pause between "
+        "two such recoveries.",
+        low=0.1,
+        high=3600.0,
     )
 
     def __post_init__(self) -> None:
@@ -72,6 +90,17 @@ class NodeConfig:
             raise ValueError(
                 f"cameras: expected different names of letters, digits and '_', got {self.cameras!r}."
             )
+        for name in ("camera_weights", "camera_max_rates"):
+            values, expected = getattr(self, name), len(self.camera_names)
+            if len(values) not in (0, expected):
+                raise ValueError(
+                    f"{name}: expected {expected} numbers, one a camera, or none, got {list(values)}."
+                )
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras' names; that of a single one is empty."""
+        return self.cameras or ("",)
 
 
 @dataclass(frozen=True)
@@ -80,8 +109,9 @@ class Settings:
 
     node: NodeConfig
     perceiver: PerceiverConfig
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
 
-SECTIONS: dict[str, type] = {"node": NodeConfig, "perceiver": PerceiverConfig}
+SECTIONS: dict[str, type] = {"node": NodeConfig, "perceiver": PerceiverConfig, "tracker": TrackerConfig}
 FIELD_SECTION = {item.name: section for section, cls in SECTIONS.items() for item in fields(cls)}
 """Which section each parameter belongs to."""

@@ -16,8 +16,10 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.replay.contents import NANOSECONDS, MessageBuilder
+from mtv_perception.replay.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.encodings import decode_compressed, decode_raw
+from mtv_perception.tracking.tracker import NO_ID
 from mtv_perception.types import Detections
 
 
@@ -67,13 +69,28 @@ def byte_array(pixels: np.ndarray) -> array.array[int]:
 _BUILDER = MessageBuilder(cache(_message_class), byte_array)
 
 
+def _optional_class(msgtype: str) -> type | None:
+    try:
+        return _message_class(msgtype)
+    except ImportError:
+        return None
+
+
+ANNOTATIONS_KIND = _optional_class(ANNOTATIONS)
+"""foxglove_msgs/ImageAnnotations, or None where foxglove_msgs is not installed."""
+
+
 def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """An image message of `(H, W)` or `(H, W, 3)` uint8 pixels, rows without padding."""
     return _BUILDER.image(pixels, encoding, header)
 
 
 def detection_array(
-    found: Detections, labels: LabelSet, header: Header, class_id_as: str = "id"
+    found: Detections,
+    labels: LabelSet,
+    header: Header,
+    class_id_as: str = "id",
+    track_ids: np.ndarray | None = None,
 ) -> Detection2DArray:
     """Detections in source pixels as a message; every detection carries the image's header.
 
@@ -82,8 +99,18 @@ def detection_array(
         labels: names.
         header: the source image's.
         class_id_as: "id" for the numeric id as text, "name" for the class name.
+        track_ids: `(N,)` int64, the tracker's, or None where nothing is tracked; NO_ID stays an empty text.
     """
-    return _BUILDER.detection_array(found, labels, header, class_id_as)
+    message = _BUILDER.detection_array(found, labels, header, class_id_as)
+    if track_ids is not None:
+        for detection, track_id in zip(message.detections, track_ids.tolist(), strict=True):
+            detection.id = "" if track_id == NO_ID else str(track_id)
+    return message
+
+
+def annotation_message(found: Detections, labels: LabelSet, header: Header) -> Any:
+    """Boxes and labels as foxglove_msgs/ImageAnnotations; only where ANNOTATIONS_KIND is not None."""
+    return image_annotations(_BUILDER, found, labels, header)
 
 
 def label_info(labels: LabelSet, threshold: float, header: Header) -> LabelInfo:

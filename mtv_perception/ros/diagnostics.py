@@ -31,11 +31,18 @@ class LatencyWindow:
 
 
 def camera_status(
-    name: str, hardware_id: str, counters: Counters, latency: LatencyWindow, fault: str, warning: str
+    name: str,
+    hardware_id: str,
+    counters: Counters,
+    latency: LatencyWindow,
+    fault: str,
+    warning: str,
+    recoveries: int = 0,
 ) -> DiagnosticStatus:
     """One camera's status: ERROR with `fault`, WARN with `warning`, else OK."""
     level = DiagnosticStatus.ERROR if fault else DiagnosticStatus.WARN if warning else DiagnosticStatus.OK
     values = {field: str(value) for field, value in vars(counters).items()}
+    values["recoveries"] = str(recoveries)
     values |= {f"stamp_to_publish_{q}_ms": f"{value:.2f}" for q, value in latency.percentiles().items()}
     return make_status(name, hardware_id, level, fault or warning or "running", values)
 

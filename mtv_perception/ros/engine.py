@@ -52,7 +52,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._perceiver = load_perceiver(settings.node.model, settings.perceiver)
-        self._config = settings.perceiver
+        self._in_service, self._config = settings, settings.perceiver
         self._version = self._perceiver.spec.version
         self._exchange = threading.Lock()
         self._loading = threading.Lock()
@@ -89,11 +89,16 @@ class Engine:
         """
         threading.Thread(target=self._reload, args=(settings, done), name="model-loader", daemon=True).start()
 
+    def refresh_async(self, done: Callable[[str], None]) -> None:
+        """The same with the model in service, where its perceiver is beyond use."""
+        self.reload_async(self._in_service, done)
+
     def _reload(self, settings: Settings, done: Callable[[str], None]) -> None:
         fault = ""
         with self._loading:
             try:
                 self._put_in_service(load_perceiver(settings.node.model, settings.perceiver))
+                self._in_service = settings
             except Exception as error:  # Whatever is wrong with the new model, the old one goes on.
                 fault = str(error) or type(error).__name__
         done(fault)

@@ -15,6 +15,8 @@ from mtv_perception.labels import LabelSet
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.config import NodeConfig
 from mtv_perception.ros.conversions import (
+    ANNOTATIONS_KIND,
+    annotation_message,
     detection_array,
     image_message,
     label_info,
@@ -63,6 +65,8 @@ class CameraOutputs:
         declare("colour", Image, f"{prefix}segmentation/color", picture)
         declare("overlay", Image, f"{prefix}overlay", picture)
         declare("status", PerceptionStatus, f"~/{prefix}status", 5)
+        if ANNOTATIONS_KIND:
+            declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
         if config.camera_info:
             declare("camera_info", CameraInfo, f"{prefix}segmentation/camera_info", picture)
 
@@ -77,8 +81,9 @@ class CameraOutputs:
         self._publishers.clear()
 
     def wanted(self, name: str) -> bool:
-        """Whether someone subscribes to an output."""
-        return bool(self._publishers[name].get_subscription_count())
+        """Whether an output is there and someone subscribes to it."""
+        publisher = self._publishers.get(name)
+        return publisher is not None and bool(publisher.get_subscription_count())
 
     def announce(self, spec: ModelSpec, config: PerceiverConfig, version: int) -> None:
         """Publish the latched descriptions of labels and model."""
@@ -89,7 +94,13 @@ class CameraOutputs:
         self._publishers["vision_info"].publish(vision_info(spec, version, header))
 
     def publish(
-        self, result: Result, image_rgb: np.ndarray, header: Header, labels: LabelSet, info: CameraInfo | None
+        self,
+        result: Result,
+        image_rgb: np.ndarray,
+        header: Header,
+        labels: LabelSet,
+        info: CameraInfo | None,
+        track_ids: np.ndarray | None = None,
     ) -> None:
         """Publish one result under the source image's header; pictures only while someone subscribes.
 
@@ -97,8 +108,10 @@ class CameraOutputs:
         """
         config, publishers, pixels = self._config, self._publishers, result.segmentation
         publishers["detections"].publish(
-            detection_array(result.detections, labels, header, config.class_id_as)
+            detection_array(result.detections, labels, header, config.class_id_as, track_ids)
         )
+        if self.wanted("annotations"):
+            publishers["annotations"].publish(annotation_message(result.detections, labels, header))
         if config.publish_mask and self.wanted("mask"):
             publishers["mask"].publish(image_message(pixels.class_ids, "mono8", header))
         if config.publish_confidence and self.wanted("confidence"):

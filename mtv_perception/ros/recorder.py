@@ -42,6 +42,7 @@ class RecorderNode(Node):
         super().__init__("recorder", **kwargs)
         folder = Path(self.declare_parameter("bag", "perception_bag").value)
         self.counts = dict.fromkeys(TOPICS, 0)
+        self._stopped = False
         self._writer = BagWriter(folder, replace=True).__enter__()
         for topic, (kind, qos) in TOPICS.items():
             self._writer.add_topic(f"/{topic}", f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
@@ -51,14 +52,25 @@ class RecorderNode(Node):
         """What writes a topic's messages as they come, still serialised."""
 
         def keep(cdr: bytes) -> None:
-            self._writer.write_cdr(f"/{topic}", self.get_clock().now().nanoseconds, cdr)
+            if self._stopped:
+                return
+            try:
+                self._writer.write_cdr(f"/{topic}", self.get_clock().now().nanoseconds, cdr)
+            except OSError as error:
+                # For good: after a gap the bag would look whole, and what can't be written must not pile up in memory.
+                self._stopped = True
+                self.get_logger().error(f"recording stopped: {error}")
+                return
             self.counts[topic] += 1
 
         return keep
 
     def close(self) -> None:
-        """Finish the bag."""
-        self._writer.__exit__(None, None, None)
+        """Finish the bag; where the disk is full it ends without an index, as one that was cut short."""
+        try:
+            self._writer.__exit__(None, None, None)
+        except OSError as error:
+            self.get_logger().error(f"bag not finished: {error}")
         self.get_logger().info(", ".join(f"{topic}: {count}" for topic, count in self.counts.items()))
 
 

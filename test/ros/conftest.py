@@ -54,6 +54,7 @@ class Graph:
         self.namespace = f"/test_{os.getpid()}_{next(_serial)}"
         self.node = rclpy.create_node("tester", namespace=self.namespace, context=context)
         self.domain, self.folder = domain, folder
+        self.release = folder / "release"
         self.process, self.heard = None, {}
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
@@ -62,9 +63,15 @@ class Graph:
     # The process
 
     def start(self, name="perception_node", *, remap=None, **parameters):
-        """Start a node of the package in this namespace; its text goes to a file."""
-        self._logs.append((self.folder / f"{name}_{next(_serial)}.log").open("w+", encoding="utf-8"))
-        environment = {"ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder)}
+        """Start a node of the package (or a script) in this namespace; its text goes to a file."""
+        self._logs.append(
+            (self.folder / f"{Path(name).stem}_{next(_serial)}.log").open("w+", encoding="utf-8")
+        )
+        environment = {
+            "ROS_DOMAIN_ID": str(self.domain),
+            "ROS_LOG_DIR": str(self.folder),
+            "MTV_TEST_RELEASE": str(self.release),
+        }
         self.process = start_node(
             name,
             parameters,
@@ -84,9 +91,20 @@ class Graph:
         self.node.destroy_node()
         for log in self._logs:
             log.close()
+        self.release.touch()
         if self.process:
             status = stop_node(self.process, DEADLINE)
             assert status == 0, f"The node ended with status {status}.\n{self.log()}"
+
+    def start_scripted(self, **parameters):
+        """Start a perception node with the network of scripted_node.py."""
+        settings = {
+            "image_reliability": "reliable",
+            "mask_reliability": "reliable",
+            "camera_timeout": 3600.0,
+            **parameters,
+        }
+        return self.start(str(Path(__file__).with_name("scripted_node.py")), **settings)
 
     # Talking
 
@@ -174,6 +192,16 @@ class Graph:
     def grey_image(header: Header, height: int = 120, width: int = 160) -> Image:
         """An empty scene."""
         return image_message(np.full((height, width, 3), 127, np.uint8), "rgb8", header)
+
+    @staticmethod
+    def scripted_image(header: Header, order: int = 0, box_xyxy=None) -> Image:
+        """A grey scene with a white box, whose first pixel tells the network of scripted_node.py what to do."""
+        pixels = np.full((120, 160, 3), 127, np.uint8)
+        if box_xyxy:
+            x0, y0, x1, y1 = box_xyxy
+            pixels[y0:y1, x0:x1] = 255
+        pixels[0, 0] = order
+        return image_message(pixels, "rgb8", header)
 
     def send(self, message, topic: str = "image") -> None:
         """Publish an image."""

@@ -50,7 +50,8 @@ def parameter_table() -> str:
         allowed = ", ".join(f"`{choice}`" for choice in rule.choices)
         if rule.low is not None:
             allowed = f"{rule.low:g} .. {rule.high:g}"
-        kind = {bool: "bool", int: "int", float: "double", str: "string"}.get(hint, "string[]")
+        kinds = {bool: "bool", int: "int", float: "double", str: "string", tuple[float, ...]: "double[]"}
+        kind = kinds.get(hint, "string[]")
         meaning = rule.help + (" Fixed." if rule.read_only else "")
         default = yaml.safe_dump(DEFAULTS[item.name]).removesuffix("...\n").strip()
         rows.append(f"| `{item.name}` | {kind} | `{default}` | {allowed} | {meaning} |")
@@ -152,6 +153,42 @@ def test_additional_checks_are_asked(make_node):
     declared.add_check(check)
     assert node.set_parameters([Parameter("max_age", value=6.0)])[0].reason == "too old for us"
     assert node.set_parameters([Parameter("max_age", value=4.0)])[0].successful
+
+
+@pytest.mark.parametrize("name", ["camera_weights", "camera_max_rates"])
+@pytest.mark.parametrize(
+    ("cameras", "values", "reason"),
+    [
+        (["a", "b"], [1.0], "expected 2 numbers"),
+        (["a", "b"], [1.0, 1.0, 1.0], "expected 2 numbers"),
+        ([], [1.0, 1.0], "expected 1 numbers"),
+        (["a", "b"], [1.0, -1.0], "0.*1"),
+        (["a", "b"], [1.0, 1e9], "0.*1"),
+        (["a", "b"], [1.0, float("nan")], "finite"),
+        (["a", "b"], ["1", "2"], "expected float"),
+        (["a", "b"], 1.0, "expected a list"),
+    ],
+)
+def test_each_camera_needs_a_number_of_its_own_in_range(name, cameras, values, reason):
+    with pytest.raises(ConfigError, match=f"{name}.*{reason}"):
+        from_mapping(NodeConfig, {"cameras": cameras, name: values})
+
+
+def test_numbers_of_cameras_are_read_back(make_node):
+    _, declared = make_node(
+        "-p", "cameras:=[a,b]", "-p", "camera_weights:=[3,1]", "-p", "camera_max_rates:=[15.0,0.0]"
+    )
+    node = declared.read().node
+    assert (node.camera_weights, node.camera_max_rates) == ((3.0, 1.0), (15.0, 0.0))
+    _, declared = make_node("-p", "camera_max_rates:=[5.0]")
+    assert declared.read().node.camera_max_rates == (5.0,)
+
+
+def test_numbers_of_cameras_can_be_changed_to_fitting_ones_only(make_node):
+    node, declared = make_node("-p", "cameras:=[a,b]")
+    assert not node.set_parameters([Parameter("camera_weights", value=[1.0])])[0].successful
+    assert node.set_parameters([Parameter("camera_weights", value=[1.0, 2.0])])[0].successful
+    assert declared.read().node.camera_weights == (1.0, 2.0)
 
 
 @pytest.mark.parametrize("names", [["a", "a"], [""], ["front cam"], ["1st"], ["/front"], ["front/left"]])
