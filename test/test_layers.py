@@ -31,7 +31,7 @@ ROOMS = {
     "testing": CORE - {"network"} | {"replay"},
     "pytest_plugin": CORE - {"network"} | {"replay", "testing"},
     "ros": CORE - {"network", "data"} | {"replay", "msg"},
-    "cli": CORE | {"training", "export", "evaluation", "replay", "testing"},
+    "cli": CORE | {"training", "export", "evaluation", "replay", "ros", "testing"},
     "demo": CORE - {"network", "data"} | {"replay", "ros"},
 }
 FRAMEWORKS = frozenset({"tensorflow", "keras"})

@@ -6,13 +6,17 @@ import argparse
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from mtv_perception.cli.peers import Peer, open_onnx, open_reference
+from mtv_perception.cli.streams import compare_layouts
+from mtv_perception.cli.turns import clock, in_turns, percentiles
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.replay.frames import open_frames
@@ -28,11 +32,7 @@ from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 _SIZE_WH = (640, 480)
 _IMAGES = 32
-_WARM_UP = 20
-# Frames a model runs on before the other has its turn: long enough for warm caches, short beside a machine's moods.
-_BLOCK = 10
 _SGEMM_SIDE = 1024
-_PERCENTILES = (50, 95, 99)
 
 
 def _positive(text: str) -> int:
@@ -61,6 +61,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="video, images or bag (default: the demo's clip, at 640x480)",
     )
     add("--baseline", metavar="DIR", help="another model, measured in turns with the first")
+    add(
+        "--onnx",
+        type=Path,
+        metavar="FILE",
+        help="an ONNX model in ONNX Runtime (and OpenVINO), measured in turns with ours",
+    )
+    add(
+        "--reference-keras",
+        action="store_true",
+        help="the seeds' network run their way, measured in turns with ours",
+    )
+    add(
+        "--streams",
+        type=_positive,
+        metavar="N",
+        help="also compare one network on N threads with N networks, for N cameras",
+    )
+    add(
+        "--rest",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="sleep before each frame, as between a camera's images (default: back to back)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the results here")
 
 
@@ -70,7 +94,11 @@ def run(args: argparse.Namespace) -> int:
     images = read_images(args.source)
     names = {"model": args.model} | ({"baseline": args.baseline} if args.baseline else {})
     models = {key: load_artefact(find_model(str(name))) for key, name in names.items()}
-    runs = [bench(models, images, threads, args.frames) for threads in args.threads]
+    reference = [open_reference()] if args.reference_keras else []
+    runs = []
+    for threads in args.threads:
+        peers = (open_onnx(args.onnx, threads) if args.onnx else []) + reference
+        runs.append(bench(models, images, threads, args.frames, peers, args.rest))
     result = min((part["model"] for part in runs), key=lambda part: part["total_ms"]["p50"])
     content: dict[str, Any] = {
         "model": models["model"].model_id,
@@ -81,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         "machine": machine(),
         "source": f"{args.source.name}, {images[0].shape[1]}x{images[0].shape[0]}",
         "runs": [part["model"] for part in runs],
+        "peers": [figures for part in runs for figures in part["peers"]],
     }
     if args.baseline:
         content["baseline"] = {
@@ -91,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
             round(part["model"]["network_ms"]["p50"] / part["baseline"]["network_ms"]["p50"], 3)
             for part in runs
         ]
+    if args.streams:
+        content["streams"] = compare_layouts(models["model"], images, args.streams, args.frames)
     show(content)
     if args.json:
         from mtv_perception.cli.measuring import write_json
@@ -113,36 +144,43 @@ def read_images(source: Path) -> list[np.ndarray]:
 
 
 def bench(
-    models: Mapping[str, Model], images: Sequence[np.ndarray], threads: int, frames: int
+    models: Mapping[str, Model],
+    images: Sequence[np.ndarray],
+    threads: int,
+    frames: int,
+    peers: Sequence[Peer] = (),
+    rest_ms: float = 0.0,
 ) -> dict[str, Any]:
-    """The figures of each model; with several they take turns, so that the machine's moods meet all alike.
+    """The figures of each model, and of "peers"; with several they take turns.
 
     Args:
-        models: by the name of their part of the result.
+        models: by the name of their part of the result; the first stands beside the peers.
         images: `(H, W, 3)` uint8 RGB, used in turn.
         threads: CPU threads of the network.
         frames: how many are measured.
+        peers: networks of others.
+        rest_ms: sleep before each frame.
     """
     config = PerceiverConfig(num_threads=threads)
     perceivers = {name: Perceiver(model, config) for name, model in models.items()}
-    timings: dict[str, list[tuple[float, ...]]] = {name: [] for name in models}
-    for perceiver in perceivers.values():
-        for index in range(min(_WARM_UP, frames)):
-            perceiver(images[index % len(images)])
+    runs = {name: partial(_one, perceiver) for name, perceiver in perceivers.items()}
+    runs |= {peer.name: partial(_other, peer) for peer in peers}
     resting = memory_mb()
-    for first in range(0, frames, _BLOCK):
-        for name, perceiver in perceivers.items():
-            for index in range(first, min(first + _BLOCK, frames)):
-                timings[name].append(_one(perceiver, images[index % len(images)]))
+    taken = in_turns(runs, images, frames, rest_ms)
     growth = round(memory_mb() - resting, 1)
-    return {
+    figures: dict[str, Any] = {
         name: {
             "threads": threads,
-            **summary(timings[name]),
-            **split(models[name].open(threads), perceivers[name], images, min(frames, 100)),
+            **summary(taken[name]),
+            **split(model.open(threads), perceivers[name], images, min(frames, 100)),
             "rss_growth_mb": growth,
         }
-        for name in models
+        for name, model in models.items()
+    }
+    ours = figures[next(iter(models))]
+    return {
+        **figures,
+        "peers": [{"threads": threads, **beside(peer, taken[peer.name], ours)} for peer in peers],
     }
 
 
@@ -153,18 +191,29 @@ def _one(perceiver: Perceiver, image: np.ndarray) -> tuple[float, ...]:
     return timing.preprocess_ms, timing.network_ms, timing.postprocess_ms, total
 
 
-def summary(timings: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+def _other(peer: Peer, image: np.ndarray) -> tuple[float, ...]:
+    return (peer.run(image),)
+
+
+def beside(peer: Peer, taken_ms: np.ndarray, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """A peer's percentiles, and the ratios of the medians."""
+    theirs = percentiles(taken_ms)
+    share = ours[peer.stage]["p50"] / theirs["p50"]
+    return {
+        "name": peer.name,
+        peer.stage: theirs,
+        "ours_over_theirs": round(share, 3),
+        "times_as_fast": round(1 / share, 2),
+    }
+
+
+def summary(timings: Sequence[tuple[float, ...]] | np.ndarray) -> dict[str, Any]:
     """Percentiles of pre-processing, network, post-processing and total, and frames a second."""
     table = np.array(timings)
     names = ("pre_ms", "network_ms", "post_ms", "total_ms")
     both = percentiles(table[:, 0] + table[:, 2])
     stages: dict[str, Any] = {name: percentiles(column) for name, column in zip(names, table.T, strict=True)}
     return {**stages, "pre_post_ms": both, "frames_per_s": round(1e3 / float(table[:, 3].mean()), 1)}
-
-
-def percentiles(values_ms: np.ndarray) -> dict[str, float]:
-    """p50, p95, p99 by name."""
-    return {f"p{q}": round(float(np.percentile(values_ms, q)), 3) for q in _PERCENTILES}
 
 
 def split(
@@ -185,10 +234,10 @@ def _parts(
 ) -> tuple[float, float, float]:
     """Milliseconds of letterbox, boxes and mask of one image."""
     box = Letterbox.fit((image.shape[0], image.shape[1]), perceiver.spec.size_hw)
-    filling = _clock(_fill, box, image, backend)
+    filling = clock(_fill, box, image, backend)
     raw = backend.run()
     size = (raw.segmentation_logits, box, box.source_hw, perceiver.config.mask_threshold)
-    return filling, _clock(_boxes, raw, perceiver, defaults), _clock(segment, *size)
+    return filling, clock(_boxes, raw, perceiver, defaults), clock(segment, *size)
 
 
 def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
@@ -202,12 +251,6 @@ def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
     detect(found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits)
 
 
-def _clock(call: Callable[..., object], *arguments: object) -> float:
-    begun = time.perf_counter()
-    call(*arguments)
-    return (time.perf_counter() - begun) * 1e3
-
-
 def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
     """Percentiles of turning messages into pixels: raw bgr8 and JPEG."""
     height, width = images[0].shape[:2]
@@ -215,8 +258,8 @@ def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
     coded = [cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1] for image in images]
     layout = (height, width, 3 * width, "bgr8", False)
     return {
-        "bgr8": percentiles(np.array([_clock(decode_raw, data, *layout) for data in raw * 3])),
-        "jpeg": percentiles(np.array([_clock(decode_compressed, data) for data in coded * 3])),
+        "bgr8": percentiles(np.array([clock(decode_raw, data, *layout) for data in raw * 3])),
+        "jpeg": percentiles(np.array([clock(decode_compressed, data) for data in coded * 3])),
     }
 
 
@@ -224,7 +267,7 @@ def sgemm_gflops() -> float:
     """The best of some float32 matrix products, G operations a second: what this machine gave to us in this run."""
     a = np.ones((_SGEMM_SIDE, _SGEMM_SIDE), np.float32)
     out = np.empty_like(a)
-    best_ms = min(_clock(np.matmul, a, a, out) for _ in range(20))
+    best_ms = min(clock(np.matmul, a, a, out) for _ in range(20))
     return 2 * _SGEMM_SIDE**3 / best_ms / 1e6
 
 
@@ -261,3 +304,11 @@ def show(content: dict[str, Any]) -> None:
         print(f"decode {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms")
     if "network_share_of_baseline" in content:
         print(f"network p50 / baseline's: {content['network_share_of_baseline']}")
+    for peer in content["peers"]:
+        stage = next(name for name in ("network_ms", "total_ms") if name in peer)
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in peer[stage].items())
+        print(f"{peer['name']}, threads {peer['threads']}: {stage} {figures}")
+        print(f"  ours / theirs {peer['ours_over_theirs']}; ours is {peer['times_as_fast']} times as fast")
+    for name, part in content.get("streams", {}).items():
+        figures = "  ".join(f"{key} {value:.1f}" for key, value in part["latency_ms"].items())
+        print(f"streams, {name} network: {part['frames_per_s']} frames/s; latency {figures}")

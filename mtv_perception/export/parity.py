@@ -31,7 +31,9 @@ class _Exported:
         self._interpreter.allocate_tensors()
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], image[None])
+        detail = self._interpreter.get_input_details()[0]
+        pixels = (image ^ 128).view(np.int8) if detail["dtype"] is np.int8 else image
+        self._interpreter.set_tensor(detail["index"], pixels[None])
         self._interpreter.invoke()
         return [self._real(detail) for detail in self._interpreter.get_output_details()]
 

@@ -1,4 +1,8 @@
-"""LiteRT on the CPU: one interpreter, its input filled in place, its outputs read in place."""
+"""LiteRT on the CPU: one interpreter, its input filled in place, its outputs read in place.
+
+A network may want its pixels as int8, that is less 128. NumPy does that in a small part of the time of LiteRT's own
+layer for it, which the delegate leaves out and which runs on one thread.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ import numpy as np
 
 from mtv_perception.errors import ArtefactError
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
+
+_INPUT_TYPES = ("uint8", "int8")
+# Turned over, the highest bit of a byte makes an int8 of it that is less by 128.
+_SIGN_BIT = np.uint8(128)
 
 
 class LiteRtBackend:
@@ -40,34 +48,41 @@ class LiteRtBackend:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ArtefactError(f"Expected a LiteRT model, could not load it: {error}") from error
-        self._input = self._find_input(size_hw)
+        self._input, is_signed = self._find_input(size_hw)
+        self._pixels = np.zeros((*size_hw, 3), np.uint8) if is_signed else None
         details = self._interpreter.get_output_details()
         self._outputs = {
             name: self._find_output(details, name, outputs, shape) for name, shape in expected.items()
         }
 
     def input_view(self) -> np.ndarray:
-        """The network's own input memory, `(H, W, 3)` uint8 RGB; drop it before `run`."""
-        view: np.ndarray = self._interpreter.tensor(self._input)()[0]
-        return view
+        """The memory of the input, `(H, W, 3)` uint8 RGB, where it can be the network's own; drop it before `run`."""
+        return self._network_input() if self._pixels is None else self._pixels
 
     def run(self) -> RawOutputs:
         """Run the network on the filled input."""
+        if self._pixels is not None:
+            np.bitwise_xor(self._pixels, _SIGN_BIT, out=self._network_input().view(np.uint8))
         self._interpreter.invoke()
         return RawOutputs(**{name: self._read(detail) for name, detail in self._outputs.items()})
+
+    def _network_input(self) -> np.ndarray:
+        view: np.ndarray = self._interpreter.tensor(self._input)()[0]
+        return view
 
     def _read(self, detail: dict[str, Any]) -> Tensor:
         scale, zero_point = detail["quantization"]
         values = self._interpreter.tensor(detail["index"])()[0]
         return Tensor(values, float(scale) or 1.0, int(zero_point))
 
-    def _find_input(self, size_hw: tuple[int, int]) -> int:
+    def _find_input(self, size_hw: tuple[int, int]) -> tuple[int, bool]:
+        """Index of the input, and whether it is int8."""
         details = self._interpreter.get_input_details()
         found = [(tuple(d["shape"].tolist()), np.dtype(d["dtype"]).name) for d in details]
-        wanted = ((1, *size_hw, 3), "uint8")
-        if found != [wanted]:
-            raise ArtefactError(f"Expected one model input {wanted}, got {found}.")
-        return int(details[0]["index"])
+        if found not in [[((1, *size_hw, 3), name)] for name in _INPUT_TYPES]:
+            wanted = ((1, *size_hw, 3), _INPUT_TYPES[0])
+            raise ArtefactError(f"Expected one model input {wanted}, got {found}; int8 fits, too.")
+        return int(details[0]["index"]), found[0][1] == "int8"
 
     @staticmethod
     def _find_output(

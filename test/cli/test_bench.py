@@ -6,6 +6,7 @@ import pytest
 
 from mtv_perception.cli import bench
 from mtv_perception.cli.main import main
+from mtv_perception.cli.peers import Peer
 from mtv_perception.errors import ArtefactError
 from mtv_perception.runtime.models import find_model
 
@@ -18,7 +19,7 @@ def model():
         pytest.skip(f"no model to run: {error}")
 
 
-def test_percentiles_and_summary():
+def test_the_summary():
     figures = bench.summary([(1.0, 8.0, 2.0, 11.5)] * 10)
 
     assert figures["network_ms"] == {"p50": 8.0, "p95": 8.0, "p99": 8.0}
@@ -58,6 +59,27 @@ def test_bench_writes_what_was_asked_for(model, tmp_path, capsys):
     assert len(found["network_share_of_baseline"]) == len(found["baseline"]["runs"]) == 2
     assert found["rss_mb"]["peak"] >= found["rss_mb"]["end"] > 0
     assert "frames/s" in capsys.readouterr().out
+
+
+def test_peers_and_streams_are_measured_in_the_same_run(model, tmp_path, capsys, monkeypatch):
+    file = tmp_path / "bench.json"
+    peers = [Peer("other", "network_ms", lambda image: 9.0)]
+    monkeypatch.setattr(bench, "open_onnx", lambda path, threads: peers)
+    monkeypatch.setattr(
+        bench, "open_reference", lambda: Peer("reference-keras", "total_ms", lambda image: 90.0)
+    )
+    command = ["bench", "--model", model, "--threads", "1", "--frames", "4", "--streams", "2", "--rest", "1"]
+
+    assert main([*command, "--onnx", "other.onnx", "--reference-keras", "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    other, reference = found["peers"]
+    assert other["network_ms"]["p50"] == 9.0
+    assert other["ours_over_theirs"] == pytest.approx(found["network_ms"]["p50"] / 9.0, abs=1e-3)
+    assert reference["times_as_fast"] == pytest.approx(90.0 / found["total_ms"]["p50"], abs=0.006)
+    assert found["streams"]["own"]["frames_per_s"] > 0
+    said = capsys.readouterr().out
+    assert "reference-keras" in said
+    assert "streams, shared network" in said
 
 
 def test_an_unknown_model_is_one_line(capsys):
