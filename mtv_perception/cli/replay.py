@@ -64,7 +64,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--score-threshold", type=float, default=-1.0, metavar="S", help="lowest score (default: the model's)"
     )
-    add("--threads", type=int, metavar="N", help="CPU threads of each job (default: share the CPUs)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="frames at once in each job (default: share the CPUs; Ray: 1)",
+    )
     add("--jobs", type=int, default=1, metavar="N", help="inputs at once (default: %(default)s)")
     add("--engine", choices=tuple(ENGINES), default="local", help="where jobs run (default: %(default)s)")
     add("--resume", action="store_true", help="go on with unfinished bags, leave finished ones")
@@ -112,12 +117,20 @@ def _work(args: argparse.Namespace) -> Work:
         resume=args.resume,
         overwrite=args.overwrite,
     )
-    at_once = min(args.jobs, len(args.inputs))
-    threads = args.threads or max(1, (os.cpu_count() or 2) // at_once)
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"Expected at least 1 thread, got {args.threads}.")
+    threads = args.threads or _threads(args)
     config = PerceiverConfig(score_threshold=args.score_threshold, num_threads=threads)
     model = str(find_model(args.model).resolve())
     Perceiver(load_artefact(model), config)  # What is wrong with the model is said once, before any work.
     return Work(model, config, options)
+
+
+def _threads(args: argparse.Namespace) -> int:
+    """Of each job: its share of this machine's CPUs; one on a cluster, where every CPU takes a bag of its own."""
+    if args.engine == "ray":
+        return 1
+    return max(1, (os.cpu_count() or 2) // min(args.jobs, len(args.inputs)))
 
 
 def _line(outcome: Outcome) -> str:

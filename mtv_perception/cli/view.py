@@ -1,20 +1,30 @@
-"""`mtv view`: a run in the Rerun viewer."""
+"""`mtv view`: a run, or a running node, in the Rerun viewer."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from mtv_perception.errors import ReplayError
 from mtv_perception.replay.rerun_view import load_rerun, show_bag
 
-HELP = "look at a run: image, boxes, mask, scores and durations over time (Rerun)"
+HELP = "look at a run, or a running node: image, boxes, mask, scores and durations over time (Rerun)"
+LIVE = "live"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("bag", type=Path, metavar="BAG", help="bag with results, replayed or recorded")
+    add(
+        "bag",
+        type=Path,
+        metavar="BAG",
+        help=f"bag with results, replayed or recorded; {LIVE!r} for a running node",
+    )
     add("--images", type=Path, metavar="IN", help="what the run saw, if its images are not in the bag")
+    add("--camera", default="", metavar="NAME", help="live: which of the node's cameras, if it has several")
+    add("--seconds", type=float, default=0.0, metavar="S", help="live: end after so long (default: Ctrl-C)")
     add("--save", type=Path, metavar="F.rrd", help="write a Rerun recording instead of opening the viewer")
     add(
         "--connect", metavar="URL", help="send to a viewer that runs elsewhere (rerun+http://HOST:9876/proxy)"
@@ -22,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the bag."""
+    """Show the bag or the node."""
     rerun = load_rerun()
     recording = rerun.RecordingStream(f"mtv_perception {args.bag.name}")
     if args.save:
@@ -32,7 +42,16 @@ def run(args: argparse.Namespace) -> int:
         recording.connect_grpc(args.connect)
     else:
         recording.spawn()
-    frames = show_bag(args.bag, recording, args.images)
+    live = str(args.bag) == LIVE
+    frames = _show_live(recording, args) if live else show_bag(args.bag, recording, args.images)
     recording.flush()
     print(f"{args.bag}: {frames} frames" + (f" -> {args.save}" if args.save else ""))
     return 0
+
+
+def _show_live(recording: Any, args: argparse.Namespace) -> int:
+    try:
+        from mtv_perception.ros.live_view import view_live
+    except ImportError as error:
+        raise ReplayError(f"Expected a ROS 2 to view a running node, found none: {error}") from error
+    return view_live(recording, args.camera.strip("/"), args.seconds)

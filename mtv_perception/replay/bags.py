@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -168,8 +169,8 @@ def decode_frame(bag: BagSource, message: RawMessage, name: str) -> Frame:
     )
 
 
-def bag_frames(path: Path, topic: str | None = None) -> Iterator[Frame]:
-    """The images of a bag in recorded order with their own stamps.
+def lazy_bag_frames(path: Path, topic: str | None = None) -> Iterator[tuple[int, Callable[[], Frame]]]:
+    """The images of a bag in recorded order: stamp, and what decodes the pixels (ImageError when they are broken).
 
     Args:
         path: bag folder or storage file.
@@ -185,9 +186,27 @@ def bag_frames(path: Path, topic: str | None = None) -> Iterator[Frame]:
             known = ", ".join(sorted(found)) or "no image topic"
             raise ReplayError(f"{path}: expected image topic {topic or 'of any name'}, the bag has {known}.")
         for index, message in enumerate(bag.messages([chosen])):
-            yield decode_frame(bag, message, f"{chosen}#{index}")
+            try:
+                stamp_ns = message_stamp_ns(bag.deserialize(message))
+            except ImageError:  # Said again by whoever decodes it.
+                stamp_ns = message.log_ns
+            yield stamp_ns, partial(decode_frame, bag, message, f"{chosen}#{index}")
         if bag.damage:
             raise ReplayError(f"{path}: damaged, ends early: {bag.damage}")
 
 
-__all__ = ["AnyReader", "AnyReaderError", "BagSource", "RawMessage", "bag_frames", "open_bag"]
+def bag_frames(path: Path, topic: str | None = None) -> Iterator[Frame]:
+    """As `lazy_bag_frames`, decoded; ends with ImageError at a broken image."""
+    for _, decode in lazy_bag_frames(path, topic):
+        yield decode()
+
+
+__all__ = [
+    "AnyReader",
+    "AnyReaderError",
+    "BagSource",
+    "RawMessage",
+    "bag_frames",
+    "lazy_bag_frames",
+    "open_bag",
+]

@@ -31,6 +31,7 @@ def result_topics(camera: str) -> dict[str, str]:
         "mask": f"{prefix}/segmentation/mask",
         "confidence": f"{prefix}/segmentation/confidence",
         "mask_labels": f"{prefix}/segmentation/label_info",
+        "color": f"{prefix}/segmentation/color",
         "overlay": f"{prefix}/overlay/compressed",
         "annotations": f"{prefix}/image_annotations",
         "status": f"/perception{prefix}/status",

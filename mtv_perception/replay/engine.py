@@ -40,7 +40,7 @@ class Work:
 
     Attributes:
         model: folder or name.
-        config: of the perceiver.
+        config: of the perceiver; `num_threads` frames are seen side by side.
         options: of the replay.
     """
 
@@ -79,17 +79,18 @@ def make_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
 
 
 @cache
-def _perceiver(model: str, config: PerceiverConfig) -> Perceiver:
-    """Loaded once a process."""
-    return Perceiver(load_artefact(find_model(model)), config)
+def _perceivers(model: str, config: PerceiverConfig) -> tuple[Perceiver, ...]:
+    """One perceiver a thread, loaded once a process: frames side by side wait less for each other than their parts."""
+    artefact, single = load_artefact(find_model(model)), replace(config, num_threads=1)
+    return tuple(Perceiver(artefact, single) for _ in range(config.num_threads))
 
 
 def run_job(job: Job, work: Work, progress: Callable[[int, int | None], None] | None = None) -> Outcome:
     """Replay one input; errors about files become part of the outcome."""
     try:
-        perceiver = _perceiver(work.model, work.config)
+        first, *others = _perceivers(work.model, work.config)
         report = replay(
-            job.source, job.folder, perceiver, work.options, progress or (lambda done, total: None)
+            job.source, job.folder, first, work.options, progress or (lambda done, total: None), others
         )
     except MtvError as error:
         return Outcome(job, error=str(error))
@@ -121,16 +122,21 @@ def run_ray(jobs: Sequence[Job], work: Work, workers: int, progress: Progress) -
     must be at the same paths on every machine (a network share).
 
     Raises:
-        ReplayError: Ray is not installed.
+        ReplayError: Ray is not installed, or there is no cluster to be had.
     """
     try:
         import ray  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise ReplayError("Expected Ray for --engine ray; install it: pip install ray") from error
     work = _restartable(jobs, work)
+    threads = work.config.num_threads
     if not ray.is_initialized():
-        ray.init(num_cpus=None if _cluster_named() else max(1, workers), log_to_driver=False)
-    remote = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=1)(run_job)
+        cpus = None if _cluster_named() else max(1, workers) * threads
+        try:
+            ray.init(num_cpus=cpus, log_to_driver=False)
+        except Exception as error:  # Ray says by whatever exception that a cluster does not start or answer.
+            raise ReplayError(f"Expected a Ray cluster, could not start or reach one: {error}") from error
+    remote = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=threads)(run_job)
     waiting = {remote.remote(job, work): index for index, job in enumerate(jobs)}
     while waiting:
         (ready,), _ = ray.wait(list(waiting), num_returns=1)

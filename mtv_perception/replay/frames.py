@@ -79,10 +79,9 @@ def _single(path: Path, rate: float) -> Iterator[LazyFrame]:
 
 
 def _bag(path: Path, rate: float) -> Iterator[LazyFrame]:
-    from mtv_perception.replay.bags import bag_frames
+    from mtv_perception.replay.bags import lazy_bag_frames
 
-    for frame in bag_frames(path):
-        yield frame.stamp_ns, partial(_same, frame)
+    yield from lazy_bag_frames(path)
 
 
 def is_bag(path: Path) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from mtv_perception.replay.resume import (
     write_state,
 )
 from mtv_perception.replay.salvage import RawMessage
-from mtv_perception.replay.threads import WriteBehind, read_ahead
+from mtv_perception.replay.threads import WriteBehind, read_ahead, side_by_side
 from mtv_perception.replay.writer import BagWriter
 from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.types import Result
 
 _DEPTH = 4
 _SHOWN_FAULTS = 5
@@ -103,6 +105,7 @@ def replay(
     perceiver: Perceiver,
     options: ReplayOptions = ReplayOptions(),
     progress: Progress = lambda done, total: None,
+    helpers: Sequence[Perceiver] = (),
 ) -> ReplayReport:
     """Perceive every image of an input and write the results as a bag.
 
@@ -114,6 +117,7 @@ def replay(
         perceiver: what sees.
         options: see there.
         progress: called after each frame.
+        helpers: perceivers of the same model and configuration; each sees frames beside the first, in a thread.
 
     Raises:
         ReplayError: nothing to read, or the output is in the way.
@@ -127,7 +131,7 @@ def replay(
             return ReplayReport(str(source), str(folder), **_figures(state), skipped=True)
         aside = set_aside(folder, settings) if options.resume else None
         unfinished = Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None
-        run = _Run(opened, perceiver, options, unfinished, progress)
+        run = _Run(opened, (perceiver, *helpers), options, unfinished, progress)
         with BagWriter(folder, options.overwrite, {"mtv_model": perceiver.spec.model_id}) as bag:
             write_state(folder, {"state": RUNNING, **settings})
             run.write(bag)
@@ -184,24 +188,26 @@ class _Run:
     def __init__(
         self,
         opened: Input,
-        perceiver: Perceiver,
+        perceivers: Sequence[Perceiver],
         options: ReplayOptions,
         unfinished: Unfinished | None,
         progress: Progress,
     ) -> None:
-        self._input, self._perceiver, self._options = opened, perceiver, options
+        self._input, self._perceivers, self._options = opened, perceivers, options
         self._unfinished, self._progress = unfinished, progress
         self._counts = dict.fromkeys(opened.cameras.values(), FrameCount())
         self.report = ReplayReport("", "")
 
     def write(self, bag: BagWriter) -> None:
-        """Read, perceive and write, each in its thread."""
-        writer = ResultWriter(bag, self._perceiver, self._options.extras, self._options.class_id_as)
+        """Read, perceive and write, each in threads of its own."""
+        writer = ResultWriter(bag, self._perceivers[0], self._options.extras, self._options.class_id_as)
         for camera in self._counts:
             writer.declare(camera)
         with WriteBehind(_DEPTH) as behind:
-            for done, step in enumerate(read_ahead(self._steps(), _DEPTH), start=1):
-                self._work(step, writer, bag, behind)
+            workers = [partial(_see, perceiver) for perceiver in self._perceivers]
+            seen = side_by_side(read_ahead(self._steps(), _DEPTH), workers)
+            for done, (step, result) in enumerate(seen, start=1):
+                self._hand_on(step, result, writer, bag, behind)
                 self._progress(done, self._input.total)
 
     def _steps(self) -> Iterator[_Step]:
@@ -218,7 +224,9 @@ class _Run:
                 continue
             yield source, frame, decode_ms, None, ""
 
-    def _work(self, step: _Step, writer: ResultWriter, bag: BagWriter, behind: WriteBehind) -> None:
+    def _hand_on(
+        self, step: _Step, result: Result | None, writer: ResultWriter, bag: BagWriter, behind: WriteBehind
+    ) -> None:
         source, frame, decode_ms, old, fault = step
         count = self._counts[source.camera]
         first = not count.processed
@@ -239,11 +247,16 @@ class _Run:
             behind.submit(lambda: writer.announce(source.camera, source.log_ns, source.log_ns))
         if old is not None:
             behind.submit(lambda: _copy(old, bag))
-        elif frame is not None:
-            result = self._perceiver(frame.image_rgb)
+        elif frame is not None and result is not None:
             self.report = replace(self.report, detections=self.report.detections + len(result.detections))
             item = Perceived(source, frame, decode_ms, result, count)
             behind.submit(lambda: writer.write(item))
+
+
+def _see(perceiver: Perceiver, step: _Step) -> tuple[_Step, Result | None]:
+    """A frame with its result; None where there is none to be had, or an old one."""
+    _, frame, *_ = step
+    return step, None if frame is None else perceiver(frame.image_rgb)
 
 
 def _copy(messages: list[RawMessage], bag: BagWriter) -> None:

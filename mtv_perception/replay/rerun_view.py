@@ -19,7 +19,14 @@ from mtv_perception.replay.runs import detection_cameras, detections_of
 from mtv_perception.types import Detections
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
-_DURATIONS = ("decode_ms", "preprocess_ms", "network_ms", "postprocess_ms", "stamp_to_publish_ms")
+# With colours of Okabe and Ito, as in the Foxglove layout.
+_DURATIONS = {
+    "decode_ms": (0, 158, 115),
+    "preprocess_ms": (240, 228, 66),
+    "network_ms": (230, 159, 0),
+    "postprocess_ms": (204, 121, 167),
+    "stamp_to_publish_ms": (86, 180, 233),
+}
 # Stamps before this are no dates, but times since a file began.
 _FIRST_DATE_NS = 10**17
 
@@ -54,6 +61,9 @@ class RerunView:
                 style = self._rr.SeriesLines(colors=[labels.colour(index)], names=[name])
                 for plot in ("objects", "score"):
                     self._log(f"plots/{plot}/{_name(camera)}{name}", style, static=True)
+            for field, colour in _DURATIONS.items():
+                style = self._rr.SeriesLines(colors=[colour], names=[_duration(field)])
+                self._log(f"plots/ms/{_name(camera)}{_duration(field)}", style, static=True)
         recording.send_blueprint(self._blueprint(cameras))
 
     def _log(self, path: str, content: Any, **options: Any) -> None:
@@ -125,13 +135,18 @@ class RerunView:
     def status(self, camera: str, stamp_ns: int, status: Any) -> None:
         """Plot where the time went."""
         self.at(stamp_ns)
-        for name in _DURATIONS:
-            text = name.removesuffix("_ms")
-            self._log(f"plots/ms/{_name(camera)}{text}", self._rr.Scalars(float(getattr(status, name))))
+        for field in _DURATIONS:
+            self._log(
+                f"plots/ms/{_name(camera)}{_duration(field)}", self._rr.Scalars(float(getattr(status, field)))
+            )
 
 
 def _path(camera: str) -> str:
     return f"camera/{camera or 'main'}"
+
+
+def _duration(field: str) -> str:
+    return field.removesuffix("_ms")
 
 
 def _name(camera: str) -> str:

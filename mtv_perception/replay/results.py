@@ -17,9 +17,9 @@ from mtv_perception.replay.messages import builder
 from mtv_perception.replay.writer import BagWriter
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.types import Result
-from mtv_perception.visual.overlay import draw_overlay
+from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
-EXTRAS = ("input", "overlay", "annotations", "status")
+EXTRAS = ("input", "color", "overlay", "annotations", "status")
 """What may be written beside detections, mask and confidence."""
 
 _TYPES = {
@@ -29,6 +29,7 @@ _TYPES = {
     "mask": RAW,
     "confidence": RAW,
     "mask_labels": "vision_msgs/msg/LabelInfo",
+    "color": RAW,
     "overlay": COMPRESSED,
     "annotations": ANNOTATIONS,
     "status": "mtv_perception/msg/PerceptionStatus",
@@ -102,6 +103,9 @@ class ResultWriter:
         }
         if "annotations" in self._extras:
             content["annotations"] = image_annotations(build, result.detections, self._labels, header)
+        if "color" in self._extras:
+            coloured = colour_mask(result.segmentation.class_ids, self._labels)
+            content["color"] = build.image(coloured, "rgb8", header)
         if "overlay" in self._extras:
             picture = draw_overlay(
                 item.frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"

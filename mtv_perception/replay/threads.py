@@ -1,14 +1,17 @@
-"""Reading ahead and writing behind: both ends of the pipeline in threads of their own, in order, a few items deep."""
+"""Reading ahead, working side by side and writing behind: each in threads of its own, in order, a few items deep."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _POLL_S = 0.1
 
@@ -52,6 +55,37 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
     finally:
         stopping.set()
         thread.join()
+
+
+def side_by_side(items: Iterable[T], workers: Sequence[Callable[[T], R]]) -> Iterator[R]:
+    """What the workers make of the items, in the order of the items.
+
+    Args:
+        items: to work on.
+        workers: of equal skill; each works on one item at a time, the free one on the next.
+    """
+    if len(workers) == 1:
+        yield from map(workers[0], items)
+        return
+    free: queue.SimpleQueue[Callable[[T], R]] = queue.SimpleQueue()
+    for worker in workers:
+        free.put(worker)
+
+    def work(item: T) -> R:
+        worker = free.get()
+        try:
+            return worker(item)
+        finally:
+            free.put(worker)
+
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(len(workers), "replay-worker") as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > len(workers):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class WriteBehind:

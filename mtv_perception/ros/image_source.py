@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from mtv_perception.errors import ImageError, MtvError, ReplayError
-from mtv_perception.replay.bags import bag_frames
+from mtv_perception.replay.bags import lazy_bag_frames
 from mtv_perception.replay.frames import LazyFrame, is_bag, lazy_frames
 from mtv_perception.replay.playback import NANOSECONDS, PlaybackClock
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
@@ -145,8 +145,7 @@ class ImageReplayNode(Node):
 
     def _frames(self) -> Iterator[LazyFrame]:
         if self._values["topic"] and is_bag(self._source):
-            for frame in bag_frames(self._source, str(self._values["topic"])):
-                yield frame.stamp_ns, lambda frame=frame: frame  # type: ignore[misc]
+            yield from lazy_bag_frames(self._source, str(self._values["topic"]))
         else:
             # A clock follows the source's own time; without one the node sets the pace.
             yield from lazy_frames(self._source, 0.0 if self._clock_publisher else self._rate)

@@ -24,8 +24,8 @@ class ReplayedRun:
         path: of the bag or file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.run: Run = read_run(path)
+    def __init__(self, path: Path | str) -> None:
+        self.run: Run = read_run(Path(path))
         self.begin_ns = min((stamp for _, stamp in self.run.frames), default=0)
 
     def frames(self, camera: str = "") -> list[tuple[float, Detections]]:
@@ -57,7 +57,7 @@ class ReplayedRun:
         return Presence.of(class_name, times, detections, is_it)
 
     def true_presence(
-        self, bag: Path, class_name: str, *, topic: str = "", region: Region | None = None
+        self, bag: Path | str, class_name: str, *, topic: str = "", region: Region | None = None
     ) -> Presence:
         """When a class was there by the truth in a bag, on the same clock as `presence`.
 
@@ -67,7 +67,7 @@ class ReplayedRun:
             topic: of the truth; found by itself when it is the only one.
             region: as above.
         """
-        truth = read_truth(bag, self.run.labels, topic)
+        truth = read_truth(Path(bag), self.run.labels, topic)
         class_id = self.run.labels.id_of(class_name)
         times = [(stamp - self.begin_ns) / 1e9 for stamp in sorted(truth)]
         return Presence.of(

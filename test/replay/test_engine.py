@@ -1,7 +1,9 @@
 import os
 import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +63,21 @@ def test_what_is_in_the_way_is_said_before_any_work(tmp_path, write_bag, work):
     with pytest.raises(ReplayError, match="expected no such folder"):
         list(run_local(jobs, work, 2, ignore))
     assert not (tmp_path / "out" / "one").exists()
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(tmp_path, write_bag, work, monkeypatch):
+    def init(**options):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=init))
+    with pytest.raises(ReplayError, match="Expected a Ray cluster.*timed out"):
+        list(run_ray(make_jobs([write_bag()], tmp_path / "out"), work, 2, ignore))
+
+
+def test_without_ray_it_says_how_to_get_it(tmp_path, write_bag, work, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ReplayError, match="pip install ray"):
+        list(run_ray(make_jobs([write_bag()], tmp_path / "out"), work, 2, ignore))
 
 
 @pytest.mark.slow

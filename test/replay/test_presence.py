@@ -1,9 +1,15 @@
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mtv_perception.replay.replay import replay
 from mtv_perception.testing import Interval, Presence, ReplayedRun
 from mtv_perception.types import Detections
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def presence(text):
@@ -92,6 +98,37 @@ def test_the_plugin_replays_once_a_session(pytester, write_bag, model):
     )
     result = pytester.runpytest_subprocess(f"--mtv-model={model}", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
+
+
+def at_the_gate(index):
+    box = np.array([[0, 0, 10, 10]] if 42 <= index < 90 else [], np.float32).reshape(-1, 4)
+    return Detections(box, np.ones(len(box), np.float32), np.full(len(box), 2, np.int32))
+
+
+def test_the_example_of_the_docs_holds_on_a_bag_that_is_as_it_says(pytester, write_bag):
+    page = (ROOT / "docs" / "replay.md").read_text()
+    example = next(code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "mtv_replay" in code)
+    bag = write_bag(frames=120, visible=lambda index: 43 <= index < 95, truth=at_the_gate)
+    shutil.move(bag, pytester.mkdir("bags") / "gate")
+    # The model is the one of these tests: what is red is a person.
+    pytester.makeconftest(
+        f"""
+        import importlib.util
+        import pytest
+
+        spec = importlib.util.spec_from_file_location("bags_of_tests", {str(ROOT / "test/replay/conftest.py")!r})
+        bags_of_tests = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(bags_of_tests)
+        pytest_plugins = ["mtv_perception.pytest_plugin"]
+
+        @pytest.fixture(scope="session")
+        def mtv_perceiver():
+            return bags_of_tests.RedFinder()
+        """
+    )
+    pytester.makepyfile(example)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2)
 
 
 pytest_plugins = ["pytester"]

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import cv2
@@ -10,6 +11,7 @@ from mtv_perception.errors import ReplayError
 from mtv_perception.replay.messages import typestore
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.replay.resume import read_state
+from mtv_perception.resources import share_folders
 
 OUTPUTS = {
     "/detections",
@@ -18,6 +20,14 @@ OUTPUTS = {
     "/segmentation/mask",
     "/segmentation/confidence",
     "/segmentation/label_info",
+}
+
+
+# Of the ten types of ros-perception/vision_msgs, branch ros2.
+UPSTREAM = {
+    "vision_msgs/msg/Detection2DArray": "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
+    "vision_msgs/msg/LabelInfo": "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783",
+    "vision_msgs/msg/VisionInfo": "RIHS01_95d3116a17484ad91c9a2686e1d54890bbfc3ff6c6a2de137738c4950d45d284",
 }
 
 
@@ -88,14 +98,18 @@ def test_chosen_topics_can_be_named(tmp_path, write_bag, red_finder, contents):
 
 def test_extras_are_written_on_request(tmp_path, write_bag, red_finder, contents):
     bag = write_bag()
-    extras = ("input", "overlay", "annotations", "status")
+    extras = ("input", "color", "overlay", "annotations", "status")
     replay(bag, tmp_path / "out", red_finder(), ReplayOptions(extras=extras))
     messages = contents(tmp_path / "out")
     topics = {topic for topic, _, _ in messages}
-    assert topics == {*OUTPUTS, "/image", "/overlay/compressed", "/image_annotations", "/perception/status"}
+    others = {"/segmentation/color", "/overlay/compressed", "/image_annotations", "/perception/status"}
+    assert topics == {*OUTPUTS, *others, "/image"}
     assert [m for t, _, m in messages if t == "/image"] != []
     overlay = next(m for t, _, m in messages if t == "/overlay/compressed")
     assert cv2.imdecode(overlay.data, cv2.IMREAD_COLOR).shape == (48, 64, 3)
+    colours = next(m for t, _, m in messages if t == "/segmentation/color")
+    assert colours.encoding == "rgb8"
+    assert tuple(colours.data.reshape(48, 64, 3)[20, 10]) == red_finder().spec.labels.colour(2)
     annotations = next(m for t, _, m in messages if t == "/image_annotations")
     corners = [(point.x, point.y) for point in annotations.points[0].points]
     assert corners == [(4, 10), (16, 10), (16, 30), (4, 30)]
@@ -112,6 +126,39 @@ def test_the_same_input_gives_the_same_messages(tmp_path, write_bag, red_finder)
         replay(bag, tmp_path / name / "out", red_finder(), options)
     one, two = ((tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+def test_helpers_change_nothing_but_the_time(tmp_path, write_bag, red_finder, draw):
+    def pixels(index):
+        return draw(index) if index != 7 else np.zeros((0, 0, 3), np.uint8)
+
+    bag, options = write_bag(frames=30, pixels=pixels), ReplayOptions(extras=("annotations",))
+    helpers = [red_finder(), red_finder()]
+    for name, others in (("alone", []), ("helped", helpers)):
+        report = replay(bag, tmp_path / name / "out", red_finder(), options, helpers=others)
+        assert (report.frames, report.failed, report.detections) == (29, 1, 29)
+    alone, helped = ((tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("alone", "helped"))
+    assert alone == helped
+    assert sum(helper.calls for helper in helpers) > 0
+
+
+@pytest.mark.parametrize(("msgtype", "digest"), UPSTREAM.items())
+def test_types_have_upstreams_hashes(msgtype, digest):
+    assert typestore().hash_rihs01(msgtype) == digest
+
+
+def test_standard_types_have_the_hashes_of_the_ros_that_is_here():
+    """What its generators wrote beside each message; a bag names each of these types."""
+    checked = 0
+    for msgtype in ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "std_msgs/msg/Header"):
+        package, _, name = msgtype.split("/")
+        for share in share_folders(package):
+            hashes = json.loads((share / "msg" / f"{name}.json").read_text())["type_hashes"]
+            found = {item["type_name"]: item["hash_string"] for item in hashes}
+            assert typestore().hash_rihs01(msgtype) == found[msgtype]
+            checked += 1
+    if not checked:
+        pytest.skip("no ROS 2 here")
 
 
 def test_two_readers_find_the_same_content_and_upstreams_hashes(

@@ -1,6 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
+from mtv_perception.cli import evaluate as command
+from mtv_perception.cli.main import main
 from mtv_perception.data.sample import read_image
 from mtv_perception.errors import DatasetError, ReplayError
 from mtv_perception.evaluation.evaluate import evaluate
@@ -37,6 +41,15 @@ def test_it_can_be_evaluated(bag, tmp_path, red_finder):
     dataset = read_bag_dataset(bag, LABELS, cache=tmp_path / "cache")
     scores = evaluate(red_finder(), dataset, quiet=True).to_json()
     assert scores["per_class"]["person"]["ap"] == pytest.approx(1.0)
+
+
+def test_the_command_takes_a_bag(bag, tmp_path, red_finder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr(command, "open_model", lambda args: (red_finder(), LABELS, "red"))
+    out = tmp_path / "scores.json"
+    assert main(["evaluate", "--model", "red", "--data", str(bag), "--json", str(out)]) == 0
+    scores = json.loads(out.read_text())
+    assert scores["images"] == 6 and scores["per_class"]["person"]["ap"] == pytest.approx(1.0)
 
 
 def test_classes_can_be_renamed_and_left_out(bag):
