@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Draws the pictures of a model card: what the model sees, what it gets most wrong, precision-recall curves.
+
+    scripts/model_card.py models/warehouse --data SYNTHETIC --out docs/images/warehouse
+    scripts/model_card.py models/warehouse --data SYNTHETIC --curves REAL --box-classes person,forklift --out ...
+
+Two of the pictures show images, of the clip and of `--data`, whose licence must permit that. `--curves` takes any
+labelled images, and shows none of them.
+"""
+
+import argparse
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+
+from mtv_perception.cli.evaluate import IOU_THRESHOLD, open_model
+from mtv_perception.data.open import DatasetConfig, open_dataset
+from mtv_perception.data.sample import Dataset, read_image
+from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
+from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.replay.frames import open_frames
+from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+from mtv_perception.runtime.models import find_model
+
+CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
+
+
+def clip_images(path: Path, count: int) -> Iterator[np.ndarray]:
+    """Frames spread evenly over a clip."""
+    total = sum(1 for _ in open_frames(path))
+    step = max(1, total // max(1, count))
+    return islice((frame.image_rgb for frame in islice(open_frames(path), step // 2, None, step)), count)
+
+
+def dataset_images(dataset: Dataset, count: int) -> Iterator[np.ndarray]:
+    """Images spread evenly over a data set, only those with objects."""
+    samples = [sample for sample in dataset.samples if len(sample.class_ids)]
+    step = max(1, len(samples) // max(1, count))
+    return (read_image(sample.image_path) for sample in samples[::step][:count])
+
+
+def main() -> int:
+    """Draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("model", help="model folder, or the name of one that comes along")
+    add("--data", type=Path, required=True, help="labelled images that may be shown, e.g. of mtv synth")
+    add(
+        "--clip",
+        type=Path,
+        default=CLIP,
+        help="video or image folder that may be shown (default: %(default)s)",
+    )
+    add("--clip-frames", type=int, default=3, help="of the contact sheet (default: %(default)s)")
+    add("--data-images", type=int, default=6, help="of the contact sheet (default: %(default)s)")
+    add("--worst", type=int, default=6, help="pairs of truth and prediction (default: %(default)s)")
+    add(
+        "--curves",
+        type=Path,
+        metavar="DATA",
+        help="labelled images for the curves (default: those of --data)",
+    )
+    add("--box-classes", metavar="A,B", help="classes of --curves that have every object boxed")
+    add("--take", default="all", metavar="fold:K/N", help="part of --curves (default: %(default)s)")
+    add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    add("--out", type=Path, required=True, help="folder for seen.jpg, worst.jpg and curves.png")
+    args = parser.parse_args()
+    perceive, labels, model_id = open_model(
+        argparse.Namespace(model=args.model, iou=IOU_THRESHOLD, threads=args.threads)
+    )
+    shown = open_dataset(DatasetConfig(args.data), labels)
+    images = chain(clip_images(args.clip, args.clip_frames), dataset_images(shown, args.data_images))
+    usual = Perceiver(load_artefact(find_model(args.model)), PerceiverConfig(num_threads=args.threads))
+    write_jpeg(args.out / "seen.jpg", contact_sheet(images, usual, labels))
+    evaluation = evaluate(perceive, shown, with_boundaries=False)
+    write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceive, count=args.worst))
+    if args.curves is not None:
+        boxed = tuple(args.box_classes.split(",")) if args.box_classes else None
+        judged = open_dataset(DatasetConfig(args.curves, box_classes=boxed, take=args.take), labels)
+        evaluation = evaluate(perceive, judged, with_boundaries=False)
+    write_curves(args.out / "curves.png", evaluation)
+    for path in sorted(args.out.iterdir()):
+        print(f"{model_id}: {path} {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,69 @@
+"""scripts/pseudo_masks.py on two drawn images, with a teacher that knows people by their red."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.data.coco import read_coco
+from mtv_perception.data.sample import sample_mask
+from mtv_perception.labels import WAREHOUSE
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "pseudo_masks.py"
+PERSON = WAREHOUSE.id_of("person")
+
+
+@pytest.fixture
+def run(monkeypatch):
+    spec = importlib.util.spec_from_file_location("pseudo_masks", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(
+        module, "LiteRtTeacher", lambda path, threads: lambda crop: (crop[..., 0] - crop[..., 1]).clip(0, 1)
+    )
+
+    def call(*options):
+        monkeypatch.setattr("sys.argv", ["pseudo_masks.py", *map(str, options), "--teacher", "any.tflite"])
+        return module.main()
+
+    return call
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """A person, red and round, and an empty image; in COCO's layout, without masks."""
+    folder = tmp_path / "boxes"
+    (folder / "images").mkdir(parents=True)
+    image = np.full((120, 160, 3), 90, np.uint8)
+    cv2.imwrite(str(folder / "images" / "b.png"), image)
+    cv2.ellipse(image, (70, 60), (19, 39), 0, 0, 360, (0, 0, 255), -1)
+    cv2.imwrite(str(folder / "images" / "a.png"), image)
+    index = {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": 160, "height": 120} for n in "ab"],
+        "annotations": [{"id": 1, "image_id": "a", "category_id": 2, "bbox": [50, 20, 40, 80]}],
+        "categories": [{"id": 2, "name": "person"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_masks_then_measured_against_themselves(run, boxes, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(boxes, "--out", out) == 0
+    first, second = (sample_mask(sample) for sample in read_coco(out, WAREHOUSE).samples)
+    assert first[60, 70] == PERSON and first[5, 5] == 0 and 0.05 < (first == PERSON).mean() < 0.15
+    assert not second.any()
+    capsys.readouterr()
+    assert run(out, "--measure") == 0
+    figures = json.loads(capsys.readouterr().out)["person"]
+    assert figures["images"] == 1 and figures["right"] == figures["right_as_class"] == 1.0
+
+
+def test_measuring_leaves_large_boxes_out(run, boxes, tmp_path, capsys):
+    run(boxes, "--out", tmp_path / "out")
+    capsys.readouterr()
+    run(tmp_path / "out", "--measure", "--max-side", 50)
+    assert json.loads(capsys.readouterr().out)["person"]["images"] == 0
