@@ -1,9 +1,14 @@
-"""Starts the perception node: ros2 launch mtv_perception perception.launch.py image_topic:=/camera/image_raw"""
+"""Starts the perception node: ros2 launch mtv_perception perception.launch.py image_topic:=/camera/image_raw
+
+With zones:=/etc/mtv-perception/zones.yaml the zones node too.
+"""
+
+from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -44,33 +49,68 @@ def arguments() -> list[DeclareLaunchArgument]:
             "log_level", default_value="info", description="debug, info, warn, error or fatal"
         ),
         DeclareLaunchArgument(
-            "respawn", default_value="false", description="start the node again when it ends unexpectedly"
+            "zones", default_value="", description="zones file for the zones node; empty: no zones node"
+        ),
+        DeclareLaunchArgument(
+            "respawn", default_value="false", description="start a node again when it ends unexpectedly"
+        ),
+        DeclareLaunchArgument(
+            "respawn_delay", default_value="2.0", description="seconds before it is started again"
         ),
     ]
 
 
-def perception_node(context: LaunchContext) -> list[LifecycleNode]:
-    given = {
-        name: LaunchConfiguration(name) for name in OVERRIDES if LaunchConfiguration(name).perform(context)
+def shared(context: LaunchContext) -> dict[str, Any]:
+    """What both nodes are started with."""
+    return {
+        "package": "mtv_perception",
+        "namespace": LaunchConfiguration("namespace"),
+        "ros_arguments": ["--log-level", LaunchConfiguration("log_level")],
+        "respawn": LaunchConfiguration("respawn"),
+        "respawn_delay": float(LaunchConfiguration("respawn_delay").perform(context)),
+        "output": "screen",
     }
-    overrides = {name: ParameterValue(value, value_type=OVERRIDES[name]) for name, value in given.items()}
-    node = LifecycleNode(
-        package="mtv_perception",
+
+
+def given(context: LaunchContext, kinds: dict[str, type]) -> list[dict[str, ParameterValue]]:
+    """The parameters of those launch arguments that are not empty."""
+    values = {name: LaunchConfiguration(name) for name in kinds}
+    found = {
+        name: ParameterValue(value, value_type=kinds[name])
+        for name, value in values.items()
+        if value.perform(context)
+    }
+    return [found] if found else []
+
+
+def perception_node(context: LaunchContext) -> LifecycleNode:
+    return LifecycleNode(
         executable="perception_node",
         name="perception",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[LaunchConfiguration("params_file"), *([overrides] if overrides else [])],
+        parameters=[LaunchConfiguration("params_file"), *given(context, OVERRIDES)],
         remappings=[
             ("image", LaunchConfiguration("image_topic")),
             ("image/compressed", LaunchConfiguration("compressed_topic")),
             ("camera_info", LaunchConfiguration("camera_info_topic")),
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        respawn=LaunchConfiguration("respawn"),
-        respawn_delay=2.0,
-        output="screen",
+        **shared(context),
     )
-    return [node]
+
+
+def zones_node(context: LaunchContext) -> Node:
+    file = ParameterValue(LaunchConfiguration("zones"), value_type=str)
+    return Node(
+        executable="zones_node",
+        name="zones",
+        parameters=[{"zones_file": file}, *given(context, {"use_sim_time": bool})],
+        remappings=[("camera_info", LaunchConfiguration("camera_info_topic"))],
+        **shared(context),
+    )
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    wants_zones = bool(LaunchConfiguration("zones").perform(context))
+    return [perception_node(context), *([zones_node(context)] if wants_zones else [])]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -78,4 +118,4 @@ def generate_launch_description() -> LaunchDescription:
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
         for name, value in ENVIRONMENT.items()
     ]
-    return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=perception_node)])
+    return LaunchDescription([*environment, *arguments(), OpaqueFunction(function=nodes)])

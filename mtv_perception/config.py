@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import sys
 import types
 import typing
@@ -16,6 +17,15 @@ import yaml
 from mtv_perception.errors import ConfigError
 
 T = TypeVar("T")
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+_REPR.maxlevel = 2
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 10
+
+
+def _short(value: Any) -> str:
+    """A value in an error text, never long: aliases let a small YAML file hold a value of any size."""
+    return _REPR.repr(value)
 
 
 @dataclass(frozen=True)
@@ -41,13 +51,13 @@ class Rule:
 
     def _check_one(self, name: str, value: Any) -> None:
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}.")
+            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {_short(value)}.")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{name}: expected a finite number, got {value!r}.")
+            raise ConfigError(f"{name}: expected a finite number, got {_short(value)}.")
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            raise ConfigError(f"{name}: expected a number in {self.low} .. {self.high}, got {value!r}.")
+            raise ConfigError(f"{name}: expected a number in {self.low} .. {self.high}, got {_short(value)}.")
 
 
 def setting(default: Any, help: str, **bounds: Any) -> Any:
@@ -75,7 +85,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         ConfigError: unknown or missing key, wrong type, or a value out of its bounds.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {values!r}.")
+        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {_short(values)}.")
     known = {item.name: item for item in fields(cls) if item.init}  # type: ignore[arg-type]
     unknown = sorted(set(map(str, values)) - set(known))
     if unknown:
@@ -112,18 +122,18 @@ def convert(hint: Any, value: Any, label: str) -> Any:
         return _convert_tuple(args, value, label)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{label}: expected a mapping, got {value!r}.")
+            raise ConfigError(f"{label}: expected a mapping, got {_short(value)}.")
         return {str(key): convert(args[1], item, f"{label}.{key}") for key, item in value.items()}
     return _convert_scalar(hint, value, label)
 
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{label}: expected a list, got {value!r}.")
+        raise ConfigError(f"{label}: expected a list, got {_short(value)}.")
     if len(args) == 2 and args[1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(args) != len(value):
-        raise ConfigError(f"{label}: expected {len(args)} values, got {len(value)}: {value!r}.")
+        raise ConfigError(f"{label}: expected {len(args)} values, got {len(value)}: {_short(value)}.")
     return tuple(
         convert(arg, item, f"{label}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True))
     )
@@ -137,7 +147,7 @@ def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise ConfigError(f"{label}: expected {hint.__name__}, got {value!r}.")
+        raise ConfigError(f"{label}: expected {hint.__name__}, got {_short(value)}.")
     return value
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What a training step costs and what feeding it costs, in CPU time, so that a busy machine does not change the answer.
 
 python scripts/bench_training.py config/train/compare/warehouse-fixed.yaml --json build/bench-training.json

@@ -46,6 +46,9 @@ for path in (mtv_perception.__file__, module.__file__, message.__file__):
     assert pathlib.Path(path).is_relative_to(install), f"{path} does not come from {install}"
 for path in libraries:  # with --symlink-install, links to the build folder
     assert pathlib.Path(path).is_relative_to(pathlib.Path(install).parent), f"{path} does not come from {install}"
+share = pathlib.Path(install, "share", "mtv_perception")
+for path in ("launch/perception.launch.py", "config/zones.yaml", "deploy/mtv-perception.service", "models/warehouse"):
+    assert (share / path).exists(), f"{path} was not installed in {share}"
 print(f"{name}: {module.__file__}")
 EOF
 '

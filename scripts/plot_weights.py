@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The task weights of several training runs side by side.
 
 python scripts/plot_weights.py runs/warehouse-uncertainty runs/warehouse-log --out weights.png

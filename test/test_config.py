@@ -131,6 +131,17 @@ def test_errors_name_the_key_what_was_expected_and_what_was_received(values, mes
         from_mapping(Outer, {**given_name, **values})
 
 
+def test_aliases_of_aliases_do_not_make_an_endless_message(tmp_path):
+    lines = ["name: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"k{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join([lines[0].replace("name", "k0"), *lines[1:], "name: *a11"]))
+    values = read_yaml(path)["name"]
+    with pytest.raises(ConfigError, match="name: expected str, got") as caught:
+        from_mapping(Outer, {"name": values})
+    assert len(str(caught.value)) < 5000
+
+
 @pytest.mark.parametrize("values", [None, [], "text", 3])
 def test_what_is_no_mapping_is_refused(values):
     with pytest.raises(ConfigError, match=r"Outer: expected a mapping, got"):

@@ -157,7 +157,9 @@ def cut_out(image_rgb: np.ndarray, box_xyxy: np.ndarray, seed: np.ndarray) -> np
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(crop, small, None, *models, _CUT_STEPS, cv2.GC_INIT_WITH_MASK)
     objects = np.isin(small, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    result[around] = cv2.resize(objects.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    result[around] = (
+        cv2.resize(objects.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    )
     return result
 
 

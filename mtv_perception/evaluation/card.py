@@ -91,7 +91,9 @@ def write_jpeg(path: Path, image_rgb: np.ndarray, max_bytes: int = MAX_BYTES) ->
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             return
-    raise ValueError(f"Expected a picture of at most {max_bytes} bytes, got {len(content)} at quality {quality}.")
+    raise ValueError(
+        f"Expected a picture of at most {max_bytes} bytes, got {len(content)} at quality {quality}."
+    )
 
 
 def write_curves(path: Path, evaluation: Evaluation) -> None:

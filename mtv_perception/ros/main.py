@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from mtv_perception.errors import MtvError
+from mtv_perception.ros.middleware import VGA_BYTES, transport_warning
 
 
 def spin(
@@ -39,7 +42,7 @@ def spin(
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
-    except MtvError as error:
+    except (MtvError, ParameterException) as error:
         get_logger("mtv_perception").fatal(str(error))
         rclpy.try_shutdown()
         return 1
@@ -66,8 +69,11 @@ def perception_main(args: Sequence[str] | None = None) -> int:
     """`perception_node`."""
     from mtv_perception.ros.node import PerceptionNode
 
-    def autostart(node: PerceptionNode) -> None:
+    def ready(node: PerceptionNode) -> None:
+        largest = VGA_BYTES.get(node.get_parameter("transport").value, 0)
+        if warning := transport_warning(get_rmw_implementation_identifier(), largest):
+            node.get_logger().warning(warning)
         if node.get_parameter("autostart").value:
             node.autostart()
 
-    return spin(PerceptionNode, args, autostart)
+    return spin(PerceptionNode, args, ready)

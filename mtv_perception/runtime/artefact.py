@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -157,32 +162,77 @@ def load_artefact(folder: Path | str) -> Artefact:
 
 
 def _read_model(path: Path) -> bytes:
+    """The whole file through one descriptor: whoever replaces it meanwhile changes nothing."""
     try:
-        if path.stat().st_size > _LARGEST_MODEL_BYTES:
-            raise ArtefactError(
-                f"{path}: expected at most {_LARGEST_MODEL_BYTES} bytes, got {path.stat().st_size}."
-            )
-        return path.read_bytes()
+        # Without waiting for the other end of a pipe of that name.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_MODEL_BYTES:
+                raise ArtefactError(
+                    f"{path}: expected a file of at most {_LARGEST_MODEL_BYTES} bytes, got {found.st_size}."
+                )
+            return file.read(found.st_size)
     except OSError as error:
         raise ArtefactError(f"{path}: can't be read: {error}") from error
 
 
 def write_artefact(folder: Path, spec: ModelSpec, content: bytes) -> Artefact:
-    """Write an artefact whose description carries the hash of `content`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write an artefact whose description carries the hash of `content`.
+
+    A new folder appears whole or not at all. In one that exists each file is replaced at once, the model first: whoever
+    reads or loses power in between finds two files that do not belong together, which their hash tells.
+    """
     spec = replace(spec, sha256=hashlib.sha256(content).hexdigest())
-    (folder / MODEL_FILE).write_bytes(content)
-    _write_spec(folder, spec)
+    files = {MODEL_FILE: content, SPEC_FILE: _spec_text(spec)}
+    if folder.exists():
+        _replace_files(folder, files)
+        return Artefact(folder, spec, content)
+    part = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
+    try:
+        part.mkdir(parents=True)
+        _replace_files(part, files)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    _sync_folder(folder.parent)
     return Artefact(folder, spec, content)
 
 
 def write_thresholds(folder: Path, thresholds: dict[str, float], iou_threshold: float | None = None) -> None:
     """Put tuned score thresholds (by class name) and perhaps an NMS threshold into an artefact's description."""
     spec = load_artefact(folder).spec
-    changed = replace(spec, thresholds={**spec.thresholds, **thresholds})
-    _write_spec(folder, changed if iou_threshold is None else replace(changed, iou_threshold=iou_threshold))
+    spec = replace(spec, thresholds={**spec.thresholds, **thresholds})
+    if iou_threshold is not None:
+        spec = replace(spec, iou_threshold=iou_threshold)
+    _replace_files(folder, {SPEC_FILE: _spec_text(spec)})
 
 
-def _write_spec(folder: Path, spec: ModelSpec) -> None:
-    text = yaml.safe_dump(to_plain(spec), sort_keys=False, default_flow_style=None, width=110)
-    (folder / SPEC_FILE).write_text(text, encoding="utf-8")
+def _spec_text(spec: ModelSpec) -> bytes:
+    text: str = yaml.safe_dump(to_plain(spec), sort_keys=False, default_flow_style=None, width=110)
+    return text.encode()
+
+
+def _replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files one after the other, each at once, after all of them have reached the disk."""
+    parts = {name: folder / f".{name}.{uuid4().hex}.part" for name in files}
+    try:
+        for name, content in files.items():
+            with parts[name].open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name, part in parts.items():
+            part.replace(folder / name)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in a folder reach the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

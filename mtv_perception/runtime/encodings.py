@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError
+from mtv_perception.runtime.claimed_size import claimed_size
 
 MAX_PIXELS = 64_000_000
 """Images that claim more are refused before anything is allocated for them."""
@@ -110,8 +111,7 @@ def decode_raw(
     if encoding not in _ENCODINGS:
         raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
     channels, size, convert = _ENCODINGS[encoding]
-    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
-        raise ImageError(f"Expected an image of 1 to {MAX_PIXELS} pixels, got {width}x{height}.")
+    _check_size(height, width)
     row_bytes = width * channels * size
     step = step or row_bytes
     if step < row_bytes:
@@ -134,14 +134,16 @@ def decode_raw(
 
 
 def decode_compressed(data: Any) -> np.ndarray:
-    """The pixels of a compressed image message (JPEG, PNG, ...) as `(H, W, 3)` uint8 RGB.
+    """The pixels of a compressed image message (JPEG, PNG, TIFF, WebP or BMP) as `(H, W, 3)` uint8 RGB.
 
     Raises:
-        ImageError: not decodable, truncated, or of an impossible size.
+        ImageError: of another format, not decodable, truncated, or of an impossible size, which is found out from the
+            header: a few bytes can claim gigabytes.
     """
     buffer = np.frombuffer(data, np.uint8)
     if not buffer.size:
         raise ImageError("Expected a compressed image, got 0 bytes.")
+    _check_size(*claimed_size(buffer.data))
     try:
         # As other ROS nodes do, pixels stay as they are stored, whatever an EXIF tag says about turning them.
         image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -151,8 +153,9 @@ def decode_compressed(data: Any) -> np.ndarray:
         ) from error
     if image is None:
         raise ImageError(f"Expected a compressed image, could not decode {buffer.size} bytes.")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError(
-            f"Expected an image of 1 to {MAX_PIXELS} pixels, got {image.shape[1]}x{image.shape[0]}."
-        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _check_size(height: int, width: int) -> None:
+    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
+        raise ImageError(f"Expected an image of 1 to {MAX_PIXELS} pixels, got {width}x{height}.")

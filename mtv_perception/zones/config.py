@@ -35,6 +35,11 @@ class IntrinsicsConfig:
         return Intrinsics.from_matrix(self.size_hw, np.array(self.k), self.distortion_model, self.d)
 
 
+MOST_CORNERS = 100
+MOST_POINTS = 100_000
+"""Of a floor zone filled with points (a square of 30 m at the default spacing): more would delay who reads them."""
+
+
 @dataclass(frozen=True)
 class ZoneConfig:
     """One watched polygon."""
@@ -94,6 +99,10 @@ class ZoneConfig:
         if not self.name or not self.classes or not self.tests:
             raise ValueError(
                 f"Expected a name, a class and a test, got {self.name!r}, {self.classes!r}, {self.tests!r}."
+            )
+        if len(self.polygon) > MOST_CORNERS:
+            raise ValueError(
+                f"Expected at most {MOST_CORNERS} corners of zone {self.name!r}, got {len(self.polygon)}."
             )
         check_polygon(np.array(self.polygon))
         if self.space == FLOOR and BOX in self.tests:
@@ -186,5 +195,13 @@ class ZonesConfig:
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"Expected a {what} name only once, got {names!r}.")
+        for camera in self.cameras:
+            for zone in camera.zones:
+                points = float(np.prod(np.ptp(zone.corners, 0))) / self.point_spacing**2
+                if zone.space == FLOOR and points > MOST_POINTS:
+                    raise ValueError(
+                        f"Expected a floor zone of at most {MOST_POINTS} points, got {points:.0f} in {zone.name!r}; "
+                        "is it in metres, or point_spacing too small?"
+                    )
         if len(self.cameras) > 1 and "" in {camera.name for camera in self.cameras}:
             raise ValueError("Expected a name for each of several cameras, got an empty one.")

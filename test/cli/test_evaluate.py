@@ -58,9 +58,7 @@ def fake_network(monkeypatch, written):
 
         return perceive
 
-    artefact = SimpleNamespace(
-        labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64), folder="m"
-    )
+    artefact = SimpleNamespace(labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64), folder="m")
     for module in (evaluate, tune):
         monkeypatch.setattr(module, "find_model", lambda name: name)
         monkeypatch.setattr(module, "load_artefact", lambda folder: artefact)

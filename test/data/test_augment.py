@@ -123,7 +123,9 @@ def test_seed_decides_everything():
 def test_a_probability_of_0_switches_a_step_off():
     plain = run(OFF, 0)
     for seed in range(5):
-        np.testing.assert_array_equal(run(OFF, seed).image[4:-4], plain.image[4:-4])  # the border's grey is drawn
+        np.testing.assert_array_equal(
+            run(OFF, seed).image[4:-4], plain.image[4:-4]
+        )  # the border's grey is drawn
         np.testing.assert_array_equal(run(OFF, seed).truth, plain.truth)
 
 
@@ -162,7 +164,9 @@ def test_photometric_changes_are_as_large_as_they_say():
 def test_contrast_turns_about_the_middle():
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     for seed in range(20):
-        changed = photometric(ramp, replace(OFF, contrast=0.5), np.random.default_rng(seed))[0, :, 0].astype(int)
+        changed = photometric(ramp, replace(OFF, contrast=0.5), np.random.default_rng(seed))[0, :, 0].astype(
+            int
+        )
         assert abs(changed[127] - 127) <= 1 and (np.diff(changed) >= 0).all()
 
 

@@ -78,7 +78,10 @@ def test_crops_have_the_teachers_form(ellipse):
 def test_sure_people_are_people_and_denied_pixels_are_not(ellipse):
     image, true = ellipse
     found = people(image, BOX[None], [reds])
-    assert found.sure[true].mean() > 0.9 and not found.sure[~cv2.dilate(true.astype(np.uint8), None).astype(bool)].any()
+    assert (
+        found.sure[true].mean() > 0.9
+        and not found.sure[~cv2.dilate(true.astype(np.uint8), None).astype(bool)].any()
+    )
     assert found.denied.sum() > 200 and not found.denied[true].any()
     assert not (found.sure | found.denied)[~found.boxed].any()
 

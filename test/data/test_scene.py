@@ -107,8 +107,14 @@ def test_fit_matrix_letterboxes_in_the_middle(target_hw):
 
 def test_load_scene_says_what_is_known(tmp_path, write_image, write_mask):
     image, mask = write_image(tmp_path / "a.png"), write_mask(tmp_path / "m.png", 2)
-    boxes = {"boxes_xyxy": np.float32([[1, 2, 20, 30]]), "class_ids": np.int32([2]), "crowd": np.array([False])}
-    scene = load_scene(Sample(image, (40, 60), **boxes, mask_path=mask, box_classes=(2, 3), mask_classes=(2,)))
+    boxes = {
+        "boxes_xyxy": np.float32([[1, 2, 20, 30]]),
+        "class_ids": np.int32([2]),
+        "crowd": np.array([False]),
+    }
+    scene = load_scene(
+        Sample(image, (40, 60), **boxes, mask_path=mask, box_classes=(2, 3), mask_classes=(2,))
+    )
     assert (scene.truth == (2, 0b1100, 0b0100)).all() and scene.size_hw == (40, 60)
     unmasked = load_scene(Sample(image, (40, 60), **boxes, box_classes=(2,)))
     assert (unmasked.truth == (255, 0b0100, 0)).all()

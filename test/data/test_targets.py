@@ -51,12 +51,16 @@ def test_match_equals_brute_force(seed):
     boxes = boxes_at(rng, 5)
     crowd = np.array([False, False, True, False, False])
     # Of a regular grid many boxes overlap an object equally; shaken, there are no ties to break.
-    defaults = DEFAULTS[rng.permutation(len(DEFAULTS))[:300]] + rng.normal(0, 0.3, (300, 4)).astype(np.float32)
+    defaults = DEFAULTS[rng.permutation(len(DEFAULTS))[:300]] + rng.normal(0, 0.3, (300, 4)).astype(
+        np.float32
+    )
     found = match(boxes, defaults, crowd, MatchConfig())
     np.testing.assert_array_equal(found, brute_match(boxes, defaults, crowd, MatchConfig()))
 
 
-@pytest.mark.parametrize("defaults", [DEFAULTS, reference_boxes(SIZE_HW).boxes_xyxy()], ids=["warehouse", "ssd"])
+@pytest.mark.parametrize(
+    "defaults", [DEFAULTS, reference_boxes(SIZE_HW).boxes_xyxy()], ids=["warehouse", "ssd"]
+)
 def test_every_object_has_a_default_box(defaults):
     for seed in range(60):
         rng = np.random.default_rng(seed)

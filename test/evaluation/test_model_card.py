@@ -67,7 +67,9 @@ def test_three_small_pictures(model_card, data, tmp_path, monkeypatch, capsys, m
     assert "fake-v1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("count", "numbers"), [(0, []), (1, [2]), (2, [1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("count", "numbers"), [(0, []), (1, [2]), (2, [1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])]
+)
 def test_clip_images_are_spread(model_card, tmp_path, count, numbers):
     for number in range(4):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((20, 30, 3), 10 * number, np.uint8))

@@ -97,3 +97,22 @@ def test_calibration_is_published_beside_the_mask(graph):
     assert (found.width, found.height, found.header.frame_id) == (160, 120, "lens")
     assert found.k[0] == pytest.approx(150)
     assert stamp_ns(found.header) in [stamp_ns(m.header) for m in graph.heard["front/segmentation/mask"][1]]
+
+
+def test_a_limited_camera_loses_images_and_the_other_none(graph):
+    assert graph.set_parameters(camera_max_rates=[0.001, 0.0], camera_weights=[1.0, 2.0]).successful
+    front = graph.publisher(CompressedImage, FRONT)
+    before = graph.see(compressed(graph.header()), FRONT, "front/").status
+    for _ in range(5):
+        front.publish(compressed(graph.header()))
+        graph.see(compressed(graph.header()), REAR, "rear/")
+    status = graph.diagnosis(lambda s: counted(s, "received") == before.received + 5, "all images", "front")
+    assert counted(status, "dropped") == before.dropped + 5
+    assert counted(status, "processed") == before.processed
+    assert not graph.set_parameters(camera_max_rates=[1.0]).successful
+    assert graph.set_parameters(camera_max_rates=[], camera_weights=[]).successful
+    assert graph.see(compressed(graph.header()), FRONT, "front/")
+
+
+def counted(status, name):
+    return next(int(item.value) for item in status.values if item.key == name)

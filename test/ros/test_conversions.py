@@ -21,6 +21,7 @@ from mtv_perception.ros.conversions import (
     scaled_camera_info,
     stamp_ns,
 )
+from mtv_perception.tracking.tracker import NO_ID
 from mtv_perception.types import Detections
 
 HEADER = Header(stamp=Time(sec=3, nanosec=7), frame_id="optical")
@@ -119,3 +120,12 @@ def test_a_scaled_calibration_projects_where_the_scaled_image_shows_it(size_hw):
 
 def test_an_uncalibrated_camera_only_gets_the_header():
     assert scaled_camera_info(CameraInfo(), (10, 20), HEADER) == CameraInfo(header=HEADER)
+
+
+def test_ids_of_the_tracker_are_text_and_none_is_empty():
+    found = Detections(np.zeros((3, 4), np.float32), np.ones(3, np.float32), np.ones(3, np.int32))
+    assert [d.id for d in detection_array(found, LabelSet(), HEADER).detections] == [""] * 3
+    message = detection_array(found, LabelSet(), HEADER, track_ids=np.array([7, NO_ID, 12]))
+    assert [d.id for d in message.detections] == ["7", "", "12"]
+    with pytest.raises(ValueError):
+        detection_array(found, LabelSet(), HEADER, track_ids=np.array([7]))

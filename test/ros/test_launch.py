@@ -76,7 +76,17 @@ def test_a_launch_file_builds_its_description(launch, path):
 def test_arguments_are_described_and_have_defaults(launch):
     path = SOURCE_ROOT / "launch" / "perception.launch.py"
     declared = {a.name: a for a in load(path).generate_launch_description().get_launch_arguments()}
-    assert {"params_file", "namespace", "image_topic", "model", "log_level", "respawn"} <= set(declared)
+    names = {
+        "params_file",
+        "namespace",
+        "image_topic",
+        "model",
+        "log_level",
+        "zones",
+        "respawn",
+        "respawn_delay",
+    }
+    assert names <= set(declared)
     assert all(argument.default_value is not None and argument.description for argument in declared.values())
 
 
@@ -104,6 +114,52 @@ def test_arguments_that_are_given_override_the_file(launch, given):
         launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml", **given
     )
     assert type(found[-1]).__name__ == "LifecycleNode"
+
+
+def started(found):
+    """The nodes among entities: executable, and what they are started with."""
+    return {
+        str(entity.node_executable): entity
+        for entity in found
+        if type(entity).__name__ in ("Node", "LifecycleNode")
+    }
+
+
+@pytest.mark.parametrize("given", [{}, {"zones": ""}])
+def test_without_a_zones_file_there_is_no_zones_node(launch, given):
+    _, found = entities(
+        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml", **given
+    )
+    assert set(started(found)) == {"perception_node"}
+
+
+def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch):
+    from launch_ros.utilities import evaluate_parameters
+
+    path = SOURCE_ROOT / "launch" / "perception.launch.py"
+    given = {"zones": "/etc/zones.yaml", "namespace": "robot_7", "use_sim_time": "true"}
+    context, found = entities(launch, path, params_file="unused.yaml", **given)
+    node = started(found)["zones_node"]
+    assert node._Node__node_namespace.perform(context) == "robot_7"
+    assert evaluate_parameters(context, node._Node__parameters) == (
+        {"zones_file": "/etc/zones.yaml"},
+        {"use_sim_time": True},
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "respawn", "delay"),
+    [({}, "false", 2.0), ({"respawn": "true", "respawn_delay": "0.5"}, "true", 0.5)],
+)
+def test_both_nodes_are_respawned_where_that_is_asked_for(launch, given, respawn, delay):
+    path = SOURCE_ROOT / "launch" / "perception.launch.py"
+    context, found = entities(launch, path, params_file="unused.yaml", zones="zones.yaml", **given)
+    nodes = started(found)
+    assert set(nodes) == {"perception_node", "zones_node"}
+    for node in nodes.values():
+        asked = node._ExecuteLocal__respawn
+        assert "".join(part.perform(context) for part in asked) == respawn
+        assert node._ExecuteLocal__respawn_delay == delay
 
 
 def test_the_demo_starts_a_camera_and_the_perception_node(launch):

@@ -1,13 +1,18 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
 
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from mtv_perception.labels import LabelSet
+from mtv_perception.replay.foxglove import DEFINITIONS
 from mtv_perception.ros import outputs as outputs_module
 from mtv_perception.ros.config import NodeConfig
 from mtv_perception.ros.outputs import CameraOutputs
@@ -50,6 +55,44 @@ def drawn(monkeypatch):
     for name in ("draw_overlay", "colour_mask"):
         monkeypatch.setattr(outputs_module, name, lambda *_, name=name: calls.append(name) or IMAGE)
     return calls
+
+
+@pytest.fixture
+def annotations_kind(monkeypatch):
+    """foxglove_msgs.ImageAnnotations; where it is not installed, classes that take any fields."""
+    try:
+        from foxglove_msgs.msg import ImageAnnotations
+    except ImportError:
+        names = [name.split("/")[-1] for name in DEFINITIONS]
+        kinds = {name: type(name, (SimpleNamespace,), {}) for name in names}
+        monkeypatch.setitem(sys.modules, "foxglove_msgs.msg", SimpleNamespace(**kinds))
+        ImageAnnotations = kinds["ImageAnnotations"]
+    monkeypatch.setattr(outputs_module, "ANNOTATIONS_KIND", ImageAnnotations)
+    return ImageAnnotations
+
+
+def test_annotations_are_made_for_their_subscriber(annotations_kind):
+    assert published(NodeConfig()) == {"detections"}
+    node = Node()
+    outputs = CameraOutputs(node, "front/", NodeConfig())
+    node.topics["front/image_annotations"].subscribers = 1
+    box = Detections(np.float32([[1, 2, 5, 4]]), np.float32([0.9]), np.int32([1]))
+    header = Header(stamp=Time(sec=3), frame_id="f")
+    outputs.publish(Result(box, RESULT.segmentation, (4, 6)), IMAGE, header, LabelSet(), None)
+    (message,) = node.topics["front/image_annotations"].messages
+    assert isinstance(message, annotations_kind)
+    (outline,), (text,) = message.points, message.texts
+    assert [(point.x, point.y) for point in outline.points] == [(1, 2), (5, 2), (5, 4), (1, 4)]
+    assert outline.timestamp == text.timestamp == header.stamp
+    assert text.text == f"{LabelSet().names[1]} 0.90"
+
+
+def test_without_foxglove_msgs_there_is_no_topic_for_annotations(monkeypatch):
+    monkeypatch.setattr(outputs_module, "ANNOTATIONS_KIND", None)
+    node = Node()
+    outputs = CameraOutputs(node, "", NodeConfig())
+    assert "image_annotations" not in node.topics
+    assert not outputs.wanted("annotations")
 
 
 def published(config, subscribed=(), info=None):

@@ -56,12 +56,12 @@ def fake_model():
 
 @pytest.fixture(scope="session")
 def tiny_contents():
-    """One strided convolution an output, as LiteRT models in float32 and int8, by precision."""
+    """One strided convolution an output, as LiteRT models by precision; "int8 input" takes its pixels less 128."""
     keras = pytest.importorskip("keras")
     tf = pytest.importorskip("tensorflow")
-    keras.utils.set_random_seed(3)
 
-    def convert(quantise):
+    def convert(quantise, input_type=tf.uint8):
+        keras.utils.set_random_seed(3)
         images = keras.Input((*TINY_HW, 3), batch_size=1, dtype="float32" if quantise else "uint8")
         x = images if quantise else keras.layers.Rescaling(1 / 127.5, -1.0)(images)
 
@@ -76,10 +76,10 @@ def tiny_contents():
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: ([sample] for sample in samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type, converter.inference_output_type = tf.uint8, tf.int8
+            converter.inference_input_type, converter.inference_output_type = input_type, tf.int8
         return converter.convert()
 
-    return {"float32": convert(False), "int8": convert(True)}
+    return {"float32": convert(False), "int8": convert(True), "int8 input": convert(True, tf.int8)}
 
 
 @pytest.fixture(scope="session")

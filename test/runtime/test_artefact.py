@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -332,6 +333,145 @@ def test_absurd_tuned_thresholds_leave_the_artefact_alone(tiny_folder, threshold
         write_thresholds(tiny_folder, thresholds)
 
     assert (tiny_folder / SPEC_FILE).read_text() == before
+
+
+def two_artefacts(spec):
+    """Two models that differ in everything, as what `write_artefact` takes."""
+    return [
+        (replace(spec, name=name, version=version), bytes([version]) * size)
+        for name, version, size in (("old", 1, 50_000), ("new", 2, 80_000))
+    ]
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path, tiny_spec, monkeypatch):
+    def fail(descriptor):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_artefact(tmp_path / "model", tiny_spec, b"x")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_files_of_a_folder_stay(tmp_path, tiny_spec):
+    (old, old_content), (new, new_content) = two_artefacts(tiny_spec)
+    folder = write_artefact(tmp_path / "model", old, old_content).folder
+    (folder / "README.md").write_text("about it")
+
+    write_artefact(folder, new, new_content)
+
+    assert load_artefact(folder).spec.name == "new"
+    assert {path.name for path in folder.iterdir()} == {"README.md", MODEL_FILE, SPEC_FILE}
+
+
+@pytest.mark.parametrize("survived", range(5))
+def test_a_crash_while_replacing_leaves_the_old_the_new_or_a_clear_error(
+    tmp_path, tiny_spec, monkeypatch, survived
+):
+    """Every step that touches the disk is once the first that does not happen."""
+    (old, old_content), (new, new_content) = two_artefacts(tiny_spec)
+    folder = write_artefact(tmp_path / "model", old, old_content).folder
+    steps = iter(range(99))
+
+    def dies(step):
+        def wrapped(*arguments):
+            if next(steps) >= survived:
+                raise KeyboardInterrupt
+            return step(*arguments)
+
+        return wrapped
+
+    for owner, name in ((os, "fsync"), (Path, "replace")):
+        monkeypatch.setattr(owner, name, dies(getattr(owner, name)))
+    with pytest.raises(KeyboardInterrupt):
+        write_artefact(folder, new, new_content)
+
+    if survived == 3:  # both on the disk, the first of them replaced
+        with pytest.raises(ArtefactError, match="expected SHA-256"):
+            load_artefact(folder)
+    else:
+        name, content = ("old", old_content) if survived < 3 else ("new", new_content)
+        found = load_artefact(folder)
+        assert (found.spec.name, found.content) == (name, content)
+
+
+@pytest.mark.parametrize("half", [0.0, 0.5])
+def test_a_model_overwritten_in_place_while_it_is_read_is_an_error(tmp_path, tiny_spec, monkeypatch, half):
+    (old, old_content), (_, new_content) = two_artefacts(tiny_spec)
+    folder = write_artefact(tmp_path / "model", old, old_content).folder
+    real = os.fstat
+
+    def overwritten_meanwhile(descriptor):
+        found = real(descriptor)
+        kept = int(half * len(old_content))
+        (folder / MODEL_FILE).write_bytes(old_content[:kept] + new_content)
+        return found
+
+    monkeypatch.setattr(os, "fstat", overwritten_meanwhile)
+    with pytest.raises(ArtefactError, match="expected SHA-256"):
+        load_artefact(folder)
+
+
+def test_a_model_replaced_while_it_is_read_stays_the_one_that_was_opened(tmp_path, tiny_spec, monkeypatch):
+    (old, old_content), (new, new_content) = two_artefacts(tiny_spec)
+    folder = write_artefact(tmp_path / "model", old, old_content).folder
+    real = os.fstat
+
+    def replaced_meanwhile(descriptor):
+        monkeypatch.undo()
+        write_artefact(folder, new, new_content)
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", replaced_meanwhile)
+    assert load_artefact(folder).content == old_content
+    assert load_artefact(folder).content == new_content
+
+
+def test_a_reader_beside_a_writer_never_gets_a_mix(tmp_path, tiny_spec):
+    both = two_artefacts(tiny_spec)
+    expected = {spec.name: content for spec, content in both}
+    folder = write_artefact(tmp_path / "model", *both[0]).folder
+    done = threading.Event()
+
+    def write():
+        for index in range(60):
+            write_artefact(folder, *both[index % 2])
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = []
+    while not done.is_set():
+        try:
+            found = load_artefact(folder)
+        except ArtefactError as error:
+            assert "expected SHA-256" in str(error)
+        else:
+            assert found.content == expected[found.spec.name]
+            seen.append(found.spec.name)
+    writer.join()
+    assert seen
+
+
+def test_a_pipe_in_the_place_of_a_model_does_not_block(tiny_folder):
+    (tiny_folder / MODEL_FILE).unlink()
+    os.mkfifo(tiny_folder / MODEL_FILE)
+
+    with pytest.raises(ArtefactError, match="expected a file of at most"):
+        load_artefact(tiny_folder)
+
+
+def test_nothing_is_run_before_the_hash_is_right(tiny_folder, monkeypatch):
+    content = bytearray((tiny_folder / MODEL_FILE).read_bytes())
+    content[-1] ^= 1
+    (tiny_folder / MODEL_FILE).write_bytes(content)
+    monkeypatch.setattr(
+        "ai_edge_litert.interpreter.Interpreter", lambda **_: pytest.fail("LiteRT was given the file")
+    )
+
+    with pytest.raises(ArtefactError, match="expected SHA-256"):
+        open_it(tiny_folder)
 
 
 def test_the_description_is_plain_yaml_in_a_fixed_order(tiny_folder):

@@ -49,7 +49,13 @@ def write_drawn(folder, count=8, size_hw=SIZE_HW, seed=0, masks=True):
             cv2.imwrite(str(folder / "masks" / name), mask)
         images.append({"id": number, "file_name": name, "width": size_hw[1], "height": size_hw[0]})
         annotations += [
-            {"id": len(annotations) + i, "image_id": number, "category_id": c, "bbox": list(box), "iscrowd": 0}
+            {
+                "id": len(annotations) + i,
+                "image_id": number,
+                "category_id": c,
+                "bbox": list(box),
+                "iscrowd": 0,
+            }
             for i, (c, box) in enumerate(boxes)
         ]
     categories = [{"id": i, "name": name} for i, name in enumerate(WAREHOUSE.names) if i]

@@ -192,7 +192,10 @@ def test_codec_is_the_geometry_modules(rng):
     np.testing.assert_allclose(decode_boxes(offsets, defaults, VARIANCES), boxes, rtol=1e-4, atol=1e-3)
     wild = rng.normal(0, 20, (50, 4)).astype(np.float32)
     np.testing.assert_allclose(
-        decode_boxes(tf.constant(wild), defaults, VARIANCES), codec.decode(wild, defaults), rtol=1e-4, atol=1e-2
+        decode_boxes(tf.constant(wild), defaults, VARIANCES),
+        codec.decode(wild, defaults),
+        rtol=1e-4,
+        atol=1e-2,
     )
 
 
@@ -268,7 +271,9 @@ def test_box_loss_is_the_mean_over_positives_and_0_without(rng):
     defaults, truth = defaults_at(rng, 6), np.stack([boxes_at(rng, 6), boxes_at(rng, 6)])
     offsets = rng.normal(0, 1, (2, 6, 4)).astype(np.float32)
     classes = np.array([[0, 2, -1, 0, 1, 0], [3, 0, 0, 0, 0, 0]], np.int8)
-    found = box_loss("giou", tf.constant(offsets), tf.constant(truth), tf.constant(classes), defaults, VARIANCES)
+    found = box_loss(
+        "giou", tf.constant(offsets), tf.constant(truth), tf.constant(classes), defaults, VARIANCES
+    )
     picked = [(0, 1), (0, 4), (1, 0)]
     expected = [naive_giou(codec.decode(offsets[p], defaults[p[1]]), truth[p]) for p in picked]
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)

@@ -16,7 +16,18 @@ def exported(tiny_run, drawn, tmp_path_factory):
     out = tmp_path_factory.mktemp("models") / "tiny"
     report = out.parent / "report.json"
     options = ["--precision", "float32", "int8", "--calibrate", str(drawn), "--images", "4"]
-    options += ["--data", str(drawn), "--limit", "3", "--name", "shapes", "--version", "7", "--json", str(report)]
+    options += [
+        "--data",
+        str(drawn),
+        "--limit",
+        "3",
+        "--name",
+        "shapes",
+        "--version",
+        "7",
+        "--json",
+        str(report),
+    ]
     assert main(["export", str(tiny_run), "--out", str(out), *options]) == 0
     return out, json.loads(report.read_text())
 

@@ -36,6 +36,8 @@ def test_eight_images_are_learnt_by_heart(tmp_path, tiny_config, write_shapes, b
     started = time.monotonic()
     best = Trainer(config, tmp_path / "run", Validation(config)).train()
     seconds = time.monotonic() - started
-    figures = f"| {backbone} | {weighting} | {STEPS} | {seconds:.0f} | {best['map50']:.3f} | {best['miou']:.3f} |"
+    figures = (
+        f"| {backbone} | {weighting} | {STEPS} | {seconds:.0f} | {best['map50']:.3f} | {best['miou']:.3f} |"
+    )
     print("\n" + figures)  # noqa: T201
     assert best["map50"] > 0.95 and best["miou"] > 0.9, figures

@@ -83,9 +83,7 @@ def test_freeze_norms_counts(network, which, frozen):
 def test_shufflenets_norms_are_backbone_too():
     model = build_network(replace(CONFIG, backbone="shufflenetv2", width=0.5)).model
     freeze_norms(model, "backbone")
-    trained = {
-        x.name for x in model.layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable
-    }
+    trained = {x.name for x in model.layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable}
     assert trained and not [name for name in trained if name.startswith(("stem", "stage"))]
 
 

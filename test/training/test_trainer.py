@@ -81,16 +81,16 @@ def test_a_run_folder_tells_everything(tiny_run, tiny_config):
     assert [step for step, _ in curves["validation/miou"]] == [3, 6]
     assert {"validation/map", "validation/shapes/iou/person", "loss/boxes", "weight/boxes"} <= curves.keys()
     events = next((tiny_run / "tensorboard").iterdir())
-    tags = {
-        v.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for v in event.summary.value
-    }
+    tags = {v.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for v in event.summary.value}
     assert any(tag.startswith("examples") for tag in tags)
 
 
 def test_load_run_gives_the_best_averages(tiny_run, tiny_config):
     config, network = load_run(tiny_run)
     assert config == tiny_config(validate_every=3)
-    for weight, array in zip(network.model.weights, read_group(tiny_run / "best.npz", "average"), strict=True):
+    for weight, array in zip(
+        network.model.weights, read_group(tiny_run / "best.npz", "average"), strict=True
+    ):
         np.testing.assert_array_equal(weight.numpy(), array)
 
 
@@ -230,5 +230,3 @@ def test_two_devices_make_the_step_of_one():
 def test_more_devices_than_there_are_is_an_error(tmp_path, tiny_config):
     with pytest.raises(ValueError, match="Expected 64 devices"):
         Trainer(tiny_config(devices=64), tmp_path / "run")
-
-

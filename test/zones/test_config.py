@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -9,6 +10,8 @@ from mtv_perception.zones.config import ZonesConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = {"name": "a", "polygon": [[1, -1], [2, -1], [2, 1]]}
+CIRCLE = [[np.cos(a), np.sin(a)] for a in np.linspace(0, 6, 101).tolist()]
+PIXELS = [[0, 0], [640, 0], [640, 480]]
 CAMERA = {"position": [0, 0, 1], "zones": [ZONE]}
 GOOD = {"cameras": [CAMERA]}
 
@@ -50,6 +53,8 @@ def test_the_example_is_read_and_shows_defaults():
         ),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": [[0, 0], [1, 1], [1, 0, 3]]}]}]}, "2 values"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "space": "air"}]}]}, "air"),
+        ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": CIRCLE}]}]}, "at most 100 corners"),
+        ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": PIXELS}]}]}, "is it in metres"),
         ({"cameras": [{**CAMERA, "intrinsics": {"k": [1, 2]}}]}, "9 numbers"),
         ({"cameras": [{**CAMERA, "intrinsics": {"k": [0] * 9}}]}, "positive focal"),
     ],

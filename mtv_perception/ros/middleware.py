@@ -1,0 +1,82 @@
+"""Whether camera images get through the middleware as this process' environment sets it up.
+
+Where they do not, nothing says so: the node waits for images, and the camera believes that it sends them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
+"""The largest message of a usual small camera by the node's `transport`: its image, or else the mask."""
+
+# Source: Fast DDS 3.2, SharedMemTransportDescriptor, segment_size; and the largest UDP packet. What is larger comes in
+# pieces, if at all: of 100 best-effort images of 921600 bytes 7 to 13 came by shared memory, 43 by UDP, 100 by
+# LARGE_DATA.
+_FASTDDS_SEGMENT_BYTES = 512 * 1024
+_FASTDDS_LIMITS = {"UDPv4": 65535, "UDPv6": 65535, "LARGE_DATA": None, "LARGE_DATAv6": None, "P2P": None}
+_FASTDDS_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_FASTDDS_LOCAL_PROFILES = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
+# Source: ROS 2 documentation, "DDS tuning information", Cyclone DDS.
+_CYCLONE_BUFFER_BYTES = 10 * 1024 * 1024
+_RECEIVE_BUFFER_FILE = Path("/proc/sys/net/core/rmem_max")
+
+
+def _fast_dds(environment: Mapping[str, str], image_bytes: int, folder: Path) -> str:
+    """A profile is somebody's decision and not judged; it wins over the built-in transports."""
+    profiles = [Path(environment[name]) for name in _FASTDDS_PROFILES if environment.get(name)]
+    profiles += [folder / name for name in _FASTDDS_LOCAL_PROFILES]
+    value = environment.get("FASTDDS_BUILTIN_TRANSPORTS", "")
+    limit = _FASTDDS_LIMITS.get(value.partition("?")[0], _FASTDDS_SEGMENT_BYTES)
+    if limit is None or image_bytes <= limit or any(path.is_file() for path in profiles):
+        return ""
+    return (
+        f"Most images will be lost: one of {image_bytes} bytes does not fit into {limit} bytes of this Fast DDS "
+        "transport. Expected FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA (or a profile) in the environment of this process, "
+        f"the camera and every consumer, got {value or 'none'!r}."
+    )
+
+
+def _cyclone_dds(environment: Mapping[str, str], image_bytes: int, folder: Path) -> str:
+    allowed = _receive_buffer_bytes()
+    if allowed is None or allowed >= max(_CYCLONE_BUFFER_BYTES, image_bytes):
+        return ""
+    return (
+        f"Images may be lost: one of {image_bytes} bytes comes as many packets at once. Expected net.core.rmem_max "
+        f"of at least {_CYCLONE_BUFFER_BYTES} (sysctl) and a SocketReceiveBufferSize of 10MB in CYCLONEDDS_URI, "
+        f"got {allowed}."
+    )
+
+
+def _receive_buffer_bytes() -> int | None:
+    """The largest receive buffer that the kernel gives a socket; None where it does not say."""
+    try:
+        return int(_RECEIVE_BUFFER_FILE.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+_CHECKS: dict[str, Callable[[Mapping[str, str], int, Path], str]] = {
+    "rmw_fastrtps_cpp": _fast_dds,
+    "rmw_fastrtps_dynamic_cpp": _fast_dds,
+    "rmw_cyclonedds_cpp": _cyclone_dds,
+}
+
+
+def transport_warning(
+    rmw: str, image_bytes: int, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> str:
+    """What to set so that images arrive; empty where nothing is known to be wrong.
+
+    Args:
+        rmw: identifier of the RMW implementation; of others than Fast DDS and Cyclone DDS nothing is said.
+        image_bytes: of the largest message.
+        environment: of the process; by default this one's.
+        folder: working directory, where Fast DDS also looks for a profile; by default this process'.
+    """
+    check = _CHECKS.get(rmw)
+    if check is None:
+        return ""
+    return check(os.environ if environment is None else environment, image_bytes, folder or Path.cwd())

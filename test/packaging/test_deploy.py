@@ -1,0 +1,72 @@
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = sorted((ROOT / "deploy").glob("*.service"))
+unit_of = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+
+
+def settings(unit):
+    """Every line of a unit as a pair; a name may stand there several times."""
+    return re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE)
+
+
+def test_launch_files_configuration_models_and_units_are_installed():
+    folders = re.search(r"foreach\(_directory ([\w ]+)\)", (ROOT / "CMakeLists.txt").read_text())[1].split()
+
+    assert set(folders) == {"launch", "config", "models", "deploy"}
+    assert all((ROOT / folder).is_dir() for folder in folders)
+    assert {unit.name for unit in UNITS} == {"mtv-perception.service", "mtv-zones.service"}
+
+
+@unit_of
+def test_a_unit_starts_an_executable_of_the_package_in_the_right_environment(unit):
+    name = re.search(r'lib/mtv_perception/(\w+)"', dict(settings(unit))["ExecStart"])[1]
+
+    assert (ROOT / "scripts" / name).is_file()
+    assert ("Environment", "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA") in settings(unit)
+
+
+@unit_of
+def test_a_unit_restarts_for_ever_within_limits(unit):
+    found = dict(settings(unit))
+
+    assert (found["Restart"], found["StartLimitIntervalSec"], found["KillSignal"]) == (
+        "always",
+        "0",
+        "SIGINT",
+    )
+    assert {"MemoryHigh", "MemoryMax", "CPUQuota", "TasksMax", "RestartSec"} <= set(found)
+
+
+@unit_of
+def test_no_unit_waits_for_a_watchdog_that_nothing_serves(unit):
+    served = any(
+        "NOTIFY_SOCKET" in path.read_text() for path in (ROOT / "mtv_perception" / "ros").glob("*.py")
+    )
+
+    assert served or not {"WatchdogSec", "NotifyAccess"} & set(dict(settings(unit)))
+
+
+@pytest.mark.parametrize("name", ["MemoryMax", "MemoryHigh", "CPUQuota"])
+def test_the_documented_limits_are_those_of_the_units(name):
+    row = re.search(
+        rf"^\| {name} \| (\S+) \| (\S+) \|", (ROOT / "docs/deployment.md").read_text(), re.MULTILINE
+    )
+
+    assert row.groups() == tuple(dict(settings(unit))[name] for unit in UNITS)
+
+
+@unit_of
+def test_systemd_finds_no_fault_in_a_unit(unit):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0 and unit.name not in done.stderr, done.stderr
