@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
-from mtv_perception.runtime.artefact import write_thresholds
+from mtv_perception.runtime.artefact import ModelSpec, write_thresholds
 from mtv_perception.runtime.models import find_model
 
 HELP = "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
@@ -67,9 +68,22 @@ def run(args: argparse.Namespace) -> int:
     show(tuning, Console())
     if args.json:
         write_json(args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()})
-    if args.write:
-        write_thresholds(artefact.folder, tuning.thresholds, tuning.iou_threshold)
+    if not args.write:
+        return 0
+    missed = [name for name, point in tuning.points.items() if not point.reached]
+    if missed:
+        raise ConfigError(
+            f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."
+        )
+    write_thresholds(artefact.folder, tuning.thresholds, tuning.iou_threshold)
+    print(f"written to {artefact.folder / 'model.yaml'}; before: {before_tuning(artefact.spec)}")
     return 0
+
+
+def before_tuning(spec: ModelSpec) -> str:
+    """The thresholds that are replaced, for who wants them back."""
+    thresholds = ", ".join(f"{name} {value:.3f}" for name, value in spec.thresholds.items())
+    return f"{thresholds}, NMS overlap {spec.iou_threshold:.2f}"
 
 
 def show(tuning: Tuning, console: Console) -> None:

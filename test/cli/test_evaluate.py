@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -58,7 +59,10 @@ def fake_network(monkeypatch, written):
 
         return perceive
 
-    artefact = SimpleNamespace(labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64), folder="m")
+    spec = SimpleNamespace(thresholds={"person": 0.35}, iou_threshold=0.45)
+    artefact = SimpleNamespace(
+        labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64), folder=Path("m"), spec=spec
+    )
     for module in (evaluate, tune):
         monkeypatch.setattr(module, "find_model", lambda name: name)
         monkeypatch.setattr(module, "load_artefact", lambda folder: artefact)
@@ -91,6 +95,7 @@ def test_limit_and_fold_take_a_part(data, tmp_path):
 
     assert images("--limit", "3") == 3
     assert images("--fold", "0/2") == 2
+    assert images("--fold", "0,1,3/4") == 3
 
 
 def test_classes_can_be_named(data, tmp_path):
@@ -112,9 +117,31 @@ def test_robustness_is_added(data, tmp_path):
     assert robustness["map"]["clean"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "tune"])
+def test_class_names_of_the_data_can_be_mapped(command, data, tmp_path, capsys):
+    index = (data / "annotations.json").read_text().replace("person", "human").replace("rail", "dog")
+    dog = {"id": 2, "image_id": 2, "category_id": 1, "bbox": BOX_XYWH}
+    index = json.loads(index)
+    index["annotations"].append(dog)
+    (data / "annotations.json").write_text(json.dumps(index))
+    call = [command, "--model", "m", "--data", str(data), "--json", str(tmp_path / "scores.json")]
+    assert main(call) == 2
+    assert "got 'human', 'dog' too; rename each" in capsys.readouterr().err
+    assert main([*call, "--rename", "human=person", "dog=background"]) == 0
+    assert main([*call, "--rename", "human=person", "--rename", "dog=background"]) == 0
+    assert "person" in (tmp_path / "scores.json").read_text()
+
+
 @pytest.mark.parametrize(
     "options",
-    [["--fold", "2/2"], ["--fold", "x"], ["--limit", "0"], ["--severities", "6"], ["--format", "none"]],
+    [
+        ["--rename", "human"],
+        ["--fold", "2/2"],
+        ["--fold", "x"],
+        ["--limit", "0"],
+        ["--severities", "6"],
+        ["--format", "none"],
+    ],
     ids=" ".join,
 )
 def test_bad_options_are_refused(options, data, capsys):
@@ -130,7 +157,20 @@ def test_tune_writes_where_asked(data, tmp_path, written, capsys):
     tuning = json.loads(out.read_text())
     assert tuning["thresholds"] == {"person": pytest.approx(0.4)} and tuning["images"] == 4
     assert [str(written[0][0]), *written[0][1:]] == ["m", tuning["thresholds"], tuning["iou_threshold"]]
-    assert "0.400" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "0.400" in shown and "before: person 0.350, NMS overlap 0.45" in shown
+
+
+def test_tune_writes_nothing_where_a_goal_is_out_of_reach(data, written, capsys):
+    index = json.loads((data / "annotations.json").read_text())
+    unseen = {"id": 2, "image_id": 2, "category_id": 2, "bbox": BOX_XYWH, "area": 800, "iscrowd": 0}
+    index["annotations"].append(unseen)
+    (data / "annotations.json").write_text(json.dumps(index))
+
+    assert main(["tune", "--model", "m", "--data", str(data), "--goal", "person=recall:0.9", "--write"]) == 2
+
+    assert written == []
+    assert "out of reach for person" in capsys.readouterr().err
 
 
 def test_tune_writes_nothing_unasked(data, written):
