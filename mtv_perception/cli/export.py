@@ -12,8 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mtv_perception.cli.measuring import write_json
+from mtv_perception.cli.measuring import add_data_options, data_config, dataset_of, positive, write_json
+from mtv_perception.data.open import DatasetConfig, open_datasets
+from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ConfigError
+from mtv_perception.labels import LabelSet
 
 if TYPE_CHECKING:
     from mtv_perception.export.report import PrecisionReport
@@ -24,6 +27,7 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 
 PRECISIONS = ("float32", "float16", "int8")
 CONFIG_FILE = "config.yaml"
+LARGEST_DROP = 0.05
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -56,15 +60,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--version", type=int, default=1, metavar="V", help="of the model (default: %(default)s)")
     add("--licence", default="", help="of the weights, as their data allows")
     add(
-        "--data", type=Path, metavar="DATA", help="labelled images: AP and IoU of each precision side by side"
+        "--data",
+        type=Path,
+        metavar="DATA",
+        help="labelled images: AP and IoU of each precision side by side (default: the run's validation data)",
     )
-    add("--limit", type=int, metavar="N", help="only the first N images of --data")
+    add_data_options(parser)
+    add("--limit", type=positive, metavar="N", help="only the first N images are scored")
+    add("--unscored", action="store_true", help="compare outputs alone, neither AP nor IoU")
+    add(
+        "--largest-drop",
+        type=float,
+        default=LARGEST_DROP,
+        metavar="D",
+        help="refuse a precision whose AP or mIoU is lower than the network's by more (default: %(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the report here")
 
 
 def run(args: argparse.Namespace) -> int:
     """Export, print the report; 1 if a precision was refused."""
-    from mtv_perception.data.open import DatasetConfig, open_dataset
     from mtv_perception.export.artefact import calibration_images
     from mtv_perception.export.report import export_precisions
 
@@ -73,24 +88,39 @@ def run(args: argparse.Namespace) -> int:
     config, network = _load(args.source, tuple(args.size) if args.size else None)
     labels = network.config.labels
     chosen = [DatasetConfig(path=path) for path in args.calibrate] if args.calibrate else config.train
-    images = calibration_images(
-        [open_dataset(item, labels) for item in chosen], network.config.size_hw, args.images
-    )
-    dataset = None
-    if args.data:
-        dataset = open_dataset(DatasetConfig(path=args.data), labels)
-        dataset = replace(dataset, samples=dataset.samples[: args.limit])
+    dataset = _scored(args, config, labels)
+    images = calibration_images(open_datasets(chosen, labels), network.config.size_hw, args.images)
     describe: dict[str, Any] = {
         "name": args.name or _folder(args.source).resolve().name,
         "version": args.version,
         "licence": args.licence,
         "training_data": ", ".join(str(item.path) for item in config.train),
     }
-    reports = export_precisions(network, args.out, args.precision, images, describe, dataset)
-    _show(reports, Console())
+    reports = export_precisions(
+        network, args.out, args.precision, images, describe, dataset, largest_drop=args.largest_drop
+    )
+    scored = None if dataset is None else dataset.name
+    _show(reports, scored, Console())
     if args.json:
-        write_json(args.json, {"images": len(images), **{r.precision: r.to_json() for r in reports}})
+        found = {report.precision: report.to_json() for report in reports}
+        write_json(args.json, {"images": len(images), "scored_on": scored, **found})
     return int(any(report.refused for report in reports))
+
+
+def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> Dataset | None:
+    """What to score on: --data, or else all of the run's validation data; the name tells which folds."""
+    if args.unscored:
+        return None
+    if args.data:
+        configs, datasets = [data_config(args, args.data)], [dataset_of(args, labels)]
+    elif data_config(args, Path()) != DatasetConfig(path=Path()):
+        raise ValueError("Expected --data beside the options of how to read it, got none.")
+    else:
+        configs, datasets = list(config.validation), open_datasets(config.validation, labels)
+    takes = ["" if item.take == "all" else f" {item.take}" for item in configs]
+    name = ", ".join(dataset.name + take for dataset, take in zip(datasets, takes, strict=True))
+    samples = tuple(sample for dataset in datasets for sample in dataset.samples)
+    return Dataset(name, labels, samples[: args.limit]) if samples else None
 
 
 def _folder(source: Path) -> Path:
@@ -113,8 +143,8 @@ def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, M
     return config, network
 
 
-def _show(reports: Sequence[PrecisionReport], console: Console) -> None:
-    caption = "errors: relative, of the worst image"
+def _show(reports: Sequence[PrecisionReport], scored: str | None, console: Console) -> None:
+    caption = "errors: relative, of the worst image" + (f"; scores: {scored}" if scored else "")
     table = Table("precision", box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     for name in ("MB", *_ERRORS, "AP", "AP@.50", "mIoU"):
         table.add_column(name, justify="right")

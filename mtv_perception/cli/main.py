@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -41,7 +42,12 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; errors of this package and bad arguments are one line and exit status 2."""
+    """Run one subcommand.
+
+    Returns:
+        The exit status. An expected error is told without a traceback: 2 for bad arguments and errors of this package,
+        1 for what happens on the way: a loss that is no number, a full disk, an error in TensorFlow's input pipeline.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((item for item in arguments if item in COMMANDS), None)
     try:
@@ -50,8 +56,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         status: int = importlib.import_module(f"mtv_perception.cli.{args.command}").run(args)
     except (MtvError, ValueError) as error:
-        sys.stderr.write(f"mtv: {error}\n")
-        return 2
+        return _told(str(error), 2)
+    except (FloatingPointError, OSError) as error:
+        return _told(str(error), 1)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        # TensorFlow's own class can't be named here: importing it takes seconds.
+        if not type(error).__module__.startswith("tensorflow."):
+            raise
+        return _told(_first_cause(str(getattr(error, "message", error))), 1)
     return status
+
+
+def _told(text: str, status: int) -> int:
+    sys.stderr.write(f"mtv: {text}\n")
+    return status
+
+
+def _first_cause(text: str) -> str:
+    """The line of a TensorFlow error that says what happened; of an error in our own Python code, that error's."""
+    lines = [re.sub(r"\{\{.*?\}\} ?", "", line).strip() for line in text.splitlines()]
+    causes = [line for line in lines if re.match(r"\w+Error: ", line)]
+    return next(iter(causes or filter(None, lines)), "an error in TensorFlow")

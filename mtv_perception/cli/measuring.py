@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,21 @@ from mtv_perception.replay.frames import is_bag
 
 
 def _fold(text: str) -> str:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"expected K/N with K in 0 .. N-1, got {text!r}")
-    return f"fold:{text}"
+    try:
+        return DatasetConfig(Path(), take=f"fold:{text}").take
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected K/N or K,L/N, K in 0 .. N-1, got {text!r}") from error
 
 
-def _positive(text: str) -> int:
+def _pair(text: str) -> tuple[str, str]:
+    theirs, _, ours = (part.strip() for part in text.partition("="))
+    if not theirs or not ours:
+        raise argparse.ArgumentTypeError(f"expected THEIRS=OURS, got {text!r}")
+    return theirs, ours
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, as an option."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
     return int(text)
@@ -45,35 +52,60 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--data", type=Path, required=True, metavar="DIR", help="labelled images, or a bag with a truth topic"
     )
+    add_data_options(parser)
+    add("--limit", type=positive, metavar="N", help="only the first N images")
+    add("--threads", type=positive, default=2, metavar="N", help="CPU threads (default: %(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write the results here")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how labelled data is read, and which part of it."""
+    add = parser.add_argument
     add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
+    add(
+        "--rename",
+        type=_pair,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="the data's class names to the model's; to the background leaves a class out",
+    )
     add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
     add("--mask-classes", type=_names, metavar="A,B", help="classes the masks tell apart")
-    add("--limit", type=_positive, metavar="N", help="only the first N images")
-    add("--threads", type=_positive, default=2, metavar="N", help="CPU threads (default: %(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write the results here")
+
+
+def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
+    """A data set as the options say to read it."""
+    return DatasetConfig(
+        path=path,
+        format=args.format,
+        take=args.fold or "all",
+        rename=dict(args.rename),
+        box_classes=args.box_classes,
+        mask_classes=args.mask_classes,
+    )
 
 
 def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
     """The data set that the options name."""
-    config = DatasetConfig(
-        path=args.data,
-        format=args.format,
-        take=args.fold or "all",
-        box_classes=args.box_classes,
-        mask_classes=args.mask_classes,
-    )
-    dataset = _bag_dataset(args, labels) if is_bag(args.data) else open_dataset(config, labels)
+    config = data_config(args, args.data)
+    dataset = _bag_dataset(config, labels) if is_bag(config.path) else open_dataset(config, labels)
     return replace(dataset, samples=dataset.samples[: args.limit])
 
 
-def _bag_dataset(args: argparse.Namespace, labels: LabelSet) -> Dataset:
+def _bag_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
     from mtv_perception.replay.truth import read_bag_dataset  # rosbags is an optional dependency
 
     dataset = read_bag_dataset(
-        args.data, labels, box_classes=args.box_classes, mask_classes=args.mask_classes
+        config.path,
+        labels,
+        rename=config.rename,
+        box_classes=config.box_classes,
+        mask_classes=config.mask_classes,
     )
-    return take_part(dataset, args.fold or "all")
+    return take_part(dataset, config.take)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mtv_perception.cli.measuring import write_json
+from mtv_perception.cli.measuring import add_data_options, data_config, write_json
 from mtv_perception.config import to_plain
-from mtv_perception.data.open import AUTO, FORMATS, DatasetConfig, open_dataset
+from mtv_perception.data.open import open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.labels import WAREHOUSE, LabelSet, labels_of
 from mtv_perception.network.preset_boxes import PRESET_BOXES
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("data", type=Path, nargs="+", metavar="DATA", help="labelled images; several are taken together")
-    add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
+    add_data_options(parser)
     add(
         "--names",
         type=_labels,
@@ -57,10 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"Expected a positive size and number of clusters, got {size_hw} and {args.clusters}."
         )
-    datasets = [
-        replace(open_dataset(DatasetConfig(path=path, format=args.format), args.names), name=str(path))
-        for path in args.data
-    ]
+    found = open_datasets([data_config(args, path) for path in args.data], args.names)
+    datasets = [replace(item, name=str(path)) for item, path in zip(found, args.data, strict=True)]
     statistics = describe(datasets, args.names, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters)
     console = Console()
     console.print(_source_table(statistics), _class_table(statistics), sep="\n")

@@ -19,12 +19,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then print where the best checkpoint is."""
     from mtv_perception.config import load
+    from mtv_perception.data.open import open_datasets
     from mtv_perception.training.config import TrainConfig
-    from mtv_perception.training.trainer import Trainer
-    from mtv_perception.training.validation import Validation
 
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
     config = load(TrainConfig, args.config)
+    # Before TensorFlow is loaded, and the faults of all of them at once.
+    open_datasets([*config.train, *config.validation], config.network.labels)
+
+    from mtv_perception.training.trainer import Trainer
+    from mtv_perception.training.validation import Validation
+
     folder = args.run or Path("runs") / args.config.stem
     validate = Validation(config) if config.validation else None
     best = Trainer(config, folder, validate, resume=args.resume).train()

@@ -107,7 +107,11 @@ def assemble(
     stated = options.box_classes is not None or options.mask_classes is not None
     used = [name for entry in entries for name in entry.names]
     ids, found = match_classes(
-        [*(used if names is None else names), *(mask_names or ())], labels, options.rename or {}, not stated
+        [*(used if names is None else names), *(mask_names or ())],
+        labels,
+        options.rename or {},
+        not stated,
+        used,
     )
     every += found
     table = _mask_table(mask_names, ids)

@@ -1,7 +1,7 @@
 """Augmentation that moves image, boxes, mask and label knowledge together. Every draw comes from the given generator.
 
-Sources: random crops and zoom-out, Liu et al. 2016 (SSD) section 3.6; mosaic, Bochkovskiy et al. 2020 (YOLOv4) section
-3.3; copy-paste, Ghiasi et al. 2021, "Simple Copy-Paste".
+Sources: crops of a drawn least overlap and zoom-out, Liu et al. 2016 (SSD) sections 2.2 and 3.6; mosaic, Bochkovskiy et
+al. 2020 (YOLOv4) section 3.3; copy-paste, Ghiasi et al. 2021, "Simple Copy-Paste".
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ import numpy as np
 from mtv_perception.config import setting
 from mtv_perception.data.scene import Scene, fit_matrix, keep_visible, scale_shift, warp_scene
 
+# SSD, section 2.2: a crop takes any part (0), or one of at least a drawn overlap (IoU) with an object. With the whole
+# patch, a small person would never reach it; so it is the IoU of the object's box with what the crop leaves of it.
+_LEAST_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+_TRIALS = 20
+
 Draw = Callable[[np.random.Generator], Scene]
 
 
@@ -24,9 +29,15 @@ class AugmentConfig:
 
     flip: float = setting(0.5, "Probability of a horizontal mirror image.", low=0, high=1)
     mosaic: float = setting(0.3, "Probability of joining four images into one.", low=0, high=1)
-    crop: float = setting(0.8, "Probability of a random scale and placement.", low=0, high=1)
+    crop: float = setting(0.4, "Probability of enlarging and cropping.", low=0, high=1)
+    zoom_out: float = setting(
+        0.67, "Probability of making an image smaller, of those that are not cropped.", low=0, high=1
+    )
     scale: tuple[float, float] = setting(
-        (0.5, 2.0), "Range of the random scale, 1 = the image just fits.", low=0.1, high=10
+        (0.5, 2.0),
+        "Range of the random scale, 1 = the image just fits: crops take it from 1 on, zoom-out up to 1.",
+        low=0.1,
+        high=10,
     )
     stretch: float = setting(0.15, "Largest relative change of the aspect ratio.", low=0, high=0.9)
     copy_paste: float = setting(
@@ -37,9 +48,25 @@ class AugmentConfig:
     saturation: float = setting(0.4, "Largest relative change of saturation.", low=0, high=1)
     hue: float = setting(12.0, "Largest turn of the hue, degrees.", low=0, high=180)
     degrade: float = setting(0.25, "Probability of one of blur, noise, JPEG artefacts.", low=0, high=1)
+    blur: float = setting(1.0, "How often it is motion blur, against the other two.", low=0)
+    noise: float = setting(1.0, "How often it is sensor noise, against the other two.", low=0)
+    jpeg: float = setting(1.0, "How often it is JPEG artefacts, against the other two.", low=0)
 
 
-OFF = AugmentConfig(0, 0, 0, (1.0, 1.0), 0, 0, 0, 0, 0, 0, 0)
+OFF = AugmentConfig(
+    flip=0,
+    mosaic=0,
+    crop=0,
+    zoom_out=0,
+    scale=(1.0, 1.0),
+    stretch=0,
+    copy_paste=0,
+    brightness=0,
+    contrast=0,
+    saturation=0,
+    hue=0,
+    degrade=0,
+)
 
 
 def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
@@ -60,16 +87,17 @@ def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
         scene = copy_paste(scene, draw(rng), rng)
     image = photometric(scene.image, config, rng)
     if rng.random() < config.degrade:
-        image = degrade(image, rng)
+        image = degrade(image, config, rng)
     return replace(scene, image=image)
 
 
 def place(scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
-    """Scale, stretch, mirror and shift a scene into the target, keeping a random object in view when cropping."""
+    """Crop or zoom out of a scene, stretch, mirror and shift it into the target, keeping a random object in view."""
     matrix = fit_matrix(scene.size_hw, size_hw)
-    if rng.random() < config.crop:
-        low, high = np.log(config.scale)
-        scale = matrix[0, 0] * np.exp(rng.uniform(low, high))
+    crops = rng.random() < config.crop
+    if crops or rng.random() < config.zoom_out:
+        bounds = (0, None) if crops else (None, 0)
+        scale = matrix[0, 0] * np.exp(rng.uniform(*np.clip(np.log(config.scale), *bounds)))
         stretch = np.exp(rng.uniform(-1, 1) * config.stretch / 2)
         scales = np.array([scale * stretch, scale / stretch])
         matrix = scale_shift(*scales, *_shift(scene, scales, size_hw, rng))
@@ -82,15 +110,23 @@ def place(scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np
 def _shift(
     scene: Scene, scales: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Offset (x, y) of the scaled scene: anywhere it covers the target or lies in it, with an object inside."""
-    spare = np.array(size_hw[::-1]) - np.array(scene.size_hw[::-1]) * scales
-    shift = rng.uniform(np.minimum(spare, 0), np.maximum(spare, 0))
-    if not len(scene.boxes_xyxy) or rng.random() < 0.2:
-        return shift
-    box = scene.boxes_xyxy[rng.integers(len(scene.boxes_xyxy))]
-    centre = (box[:2] + box[2:]) / 2 * scales
-    low, high = -centre, np.array(size_hw[::-1]) - centre
-    return np.clip(shift, np.minimum(low, high), np.maximum(low, high))
+    """Offset (x, y) of the scaled scene: it covers the target or lies in it, an object being inside as far as drawn.
+
+    Where no trial leaves as much of the object, its centre is put inside.
+    """
+    size_wh = np.array(size_hw[::-1])
+    spare = size_wh - np.array(scene.size_hw[::-1]) * scales
+    shifts = rng.uniform(np.minimum(spare, 0), np.maximum(spare, 0), (_TRIALS, 2))
+    least = rng.choice(_LEAST_OVERLAPS)
+    if not len(scene.boxes_xyxy) or not least:
+        return shifts[0]
+    low, high = scene.boxes_xyxy[rng.integers(len(scene.boxes_xyxy))].reshape(2, 2) * scales
+    inside = np.clip(high + shifts, 0, size_wh) - np.clip(low + shifts, 0, size_wh)
+    enough = np.flatnonzero(inside.prod(1) >= least * np.prod(high - low))
+    if enough.size:
+        return shifts[enough[0]]
+    centre = (low + high) / 2
+    return np.clip(shifts[0], -centre, size_wh - centre)
 
 
 def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
@@ -206,6 +242,9 @@ def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 _DEGRADATIONS = (_blur, _noise, _jpeg)
 
 
-def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One of motion blur, sensor noise or JPEG artefacts."""
-    return _DEGRADATIONS[rng.integers(len(_DEGRADATIONS))](image, rng)
+def degrade(image: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+    """One of motion blur, sensor noise or JPEG artefacts, each as often as `config` says; none where all are off."""
+    weights = np.array([config.blur, config.noise, config.jpeg])
+    if not weights.any():
+        return image
+    return _DEGRADATIONS[rng.choice(len(weights), p=weights / weights.sum())](image, rng)

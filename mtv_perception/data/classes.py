@@ -8,19 +8,24 @@ from mtv_perception.labels import LabelSet
 
 
 def match_classes(
-    names: Iterable[str], labels: LabelSet, rename: Mapping[str, str], required: bool = True
+    names: Iterable[str],
+    labels: LabelSet,
+    rename: Mapping[str, str],
+    required: bool = True,
+    used: Iterable[str] = (),
 ) -> tuple[dict[str, int], list[str]]:
     """Our class id for each of a data set's class names that we know.
 
     Args:
-        names: the data set's class names. Those that are none of ours are left out.
+        names: the data set's class names.
         labels: our classes.
         rename: data set's name to our name; a class renamed to the background is left out.
         required: it is a fault when none of the names is one of ours.
+        used: those of the names that have objects; they have to be ours or renamed, the others are left out.
 
     Returns:
         Class id by name, and the faults: a new name that we do not know, a name that differs from one of
-        ours in case or blanks alone, or nothing known at all.
+        ours in case or blanks alone, used names that are none of ours, or nothing known at all.
     """
     names = tuple(dict.fromkeys(names))
     known = ", ".join(labels.names)
@@ -34,9 +39,20 @@ def match_classes(
         ours = alike.get(_folded(name))
         if ours is not None and ours != name and name not in rename:
             faults.append(f"class {name!r}: expected {ours!r}; rename it")
+    unknown = [
+        name
+        for name in dict.fromkeys(used)
+        if name not in labels.names and name not in rename and _folded(name) not in alike
+    ]
+    if unknown:
+        leaving_out = ", ".join(f"{name}: {labels.names[0]}" for name in unknown)
+        faults.append(
+            f"expected objects of {', '.join(labels.foreground)}, got {', '.join(map(repr, unknown))} too; rename each "
+            f"to one of these, or leave it out by rename: {{{leaving_out}}}"
+        )
     wanted = {name: rename.get(name, name) for name in names}
     ids = {name: labels.id_of(ours) for name, ours in wanted.items() if ours in labels.foreground}
-    if required and names and not ids:
+    if required and names and not ids and not unknown:
         faults.append(
             f"expected at least one class of {', '.join(labels.foreground)}, got {', '.join(names)}"
         )

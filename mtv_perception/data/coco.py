@@ -40,7 +40,7 @@ def read_coco(
     Args:
         root: folder with `annotations.json`, `images/` and perhaps `masks/` (PNG of our class ids, named as
             the image).
-        labels: our classes; categories of other names are left out.
+        labels: our classes; categories of other names are left out where they have no annotation, else faults.
         rename: COCO category name to our class name; a category renamed to the background is left out.
         box_classes: classes that have every object boxed; by default those with at least one annotation.
         mask_classes: classes the masks tell apart; by default those with at least one pixel.
@@ -86,15 +86,20 @@ def _read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]
     complete: dict[str, list[dict[str, Any]]] = {}
     faults = []
     for key, needed in _REQUIRED.items():
-        complete[key] = [item for item in index[key] if _is_complete(item, needed)]
-        if len(complete[key]) < len(index[key]):
-            count = len(index[key]) - len(complete[key])
-            faults.append(f"{path.name}: {count} of {key!r} lack a valid {', '.join(needed)}")
+        lacking = [_lacking(item, needed) for item in index[key]]
+        complete[key] = [item for item, keys in zip(index[key], lacking, strict=True) if not keys]
+        for number, (item, keys) in enumerate(zip(index[key], lacking, strict=True)):
+            if keys:
+                named = f" (id {item['id']!r})" if isinstance(item, dict) and "id" in item else ""
+                faults.append(f"{path.name}: {key}[{number}]{named}: expected a valid {', '.join(keys)}")
     return complete, faults
 
 
-def _is_complete(item: Any, needed: Mapping[str, Any]) -> bool:
-    return isinstance(item, dict) and all(isinstance(item.get(key), kinds) for key, kinds in needed.items())
+def _lacking(item: Any, needed: Mapping[str, Any]) -> list[str]:
+    """The needed keys that an item does not have, or has with a value of another type."""
+    return [
+        k for k, kinds in needed.items() if not isinstance(item, dict) or not isinstance(item.get(k), kinds)
+    ]
 
 
 def _is_box(bbox: list[Any]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.data.header import image_size
+from mtv_perception.data.header import image_size, is_whole
 from mtv_perception.data.sample import read_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import clip_boxes
@@ -37,11 +37,10 @@ def check_image(
         size_hw = image_size(path)
     except DatasetError:
         return claimed_hw, [f"{where}: not an image, or of an unknown format"]
+    faults = [] if is_whole(path) else [f"{where}: truncated, the end of the image is missing"]
     if claimed_hw is not None and claimed_hw != size_hw:
-        return size_hw, [
-            f"{where}: expected {_size(claimed_hw)} as annotated, got an image of {_size(size_hw)}"
-        ]
-    return size_hw, []
+        faults.append(f"{where}: expected {_size(claimed_hw)} as annotated, got an image of {_size(size_hw)}")
+    return size_hw, faults
 
 
 def box_faults(boxes_xyxy: np.ndarray, size_hw: tuple[int, int], where: str) -> list[str]:
@@ -78,6 +77,8 @@ def check_mask(
     nothing = np.empty(0, np.int64)
     if not path.is_file():
         return nothing, [f"{where}: no such mask file"]
+    if not is_whole(path):
+        return nothing, [f"{where}: truncated, the end of the mask is missing"]
     try:
         mask = read_mask(path)
     except DatasetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,10 @@ import cv2
 
 from mtv_perception.errors import DatasetError
 
+_PNG, _JPEG = b"\x89PN", b"\xff\xd8\xff"
+# PNG: the last chunk, whose checksum is always the same. JPEG: ITU T.81, table B.1.
+_ENDS = {_PNG: b"IEND\xaeB`\x82", _JPEG: b"\xff\xd9"}
+_TAIL_BYTES = 64
 _HEAD_BYTES = 65536
 _MIN_SEGMENT_BYTES = 2
 # ITU T.81, table B.1: every start of frame; C4, C8 and CC are tables and reserved.
@@ -40,6 +45,31 @@ def image_size(path: Path) -> tuple[int, int]:
     return size
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a PNG or JPEG file has its end marker, which a truncated one lacks; other formats are not looked at.
+
+    A file is read whole only where something follows the marker, as some cameras write it.
+    """
+    with path.open("rb") as file:
+        start = file.read(3)
+        if start not in _ENDS:
+            return True
+        file.seek(-min(_TAIL_BYTES, path.stat().st_size), os.SEEK_END)
+        if file.read().rstrip(b"\0\r\n").endswith(_ENDS[start]):
+            return True
+    content = path.read_bytes()
+    # A thumbnail in the JPEG's head has an end marker of its own; coded pixels can't hold one.
+    return content.find(_ENDS[start], _jpeg_scan(content) if start == _JPEG else 0) >= 0
+
+
+def _jpeg_scan(content: bytes) -> int:
+    """Where the coded pixels begin."""
+    position = 2
+    while content[position : position + 1] == b"\xff" and content[position + 1 : position + 2] != b"\xda":
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+    return position
+
+
 def _png_size(file: BinaryIO) -> tuple[int, int] | None:
     head = file.read(_HEAD_BYTES)
     if head[12:16] != b"IHDR" or b"eXIf" in head:
@@ -61,8 +91,8 @@ def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
 
 
 _READERS: dict[bytes, Callable[[BinaryIO], tuple[int, int] | None]] = {
-    b"\x89PN": _png_size,
-    b"\xff\xd8\xff": _jpeg_size,
+    _PNG: _png_size,
+    _JPEG: _jpeg_size,
 }
 
 

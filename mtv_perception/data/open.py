@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mtv_perception.config import Rule, setting
 from mtv_perception.data.coco import read_coco
-from mtv_perception.data.sample import Dataset
+from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.data.seeds import INDEX_NAME, read_seeds
 from mtv_perception.data.semantic import read_semantic
 from mtv_perception.data.voc import read_voc
@@ -19,7 +20,7 @@ from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 
 AUTO = "auto"
-_TAKE = re.compile(r"(?P<part>fold|not-fold):(?P<index>\d+)/(?P<count>\d+)")
+_TAKE = re.compile(r"(?P<part>fold|not-fold):(?P<folds>\d+(,\d+)*)/(?P<count>\d+)")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class DatasetConfig:
         None, "Classes the masks tell apart; by default those that occur."
     )
     take: str = setting(
-        "all", "Part to use: all, fold:K/N, or not-fold:K/N for all but this fold; K counts from 0."
+        "all",
+        "Part to use: all, fold:K/N, or not-fold:K/N for all but this fold; K counts from 0, K,L/N names several.",
     )
 
     def __post_init__(self) -> None:
@@ -95,8 +97,50 @@ def open_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
 
     Raises:
         DatasetError: an unset variable in the path, nothing there, no known layout, an empty part, or faults
-            of the data (all of them in one text).
+            of the data (all of them in one text, or in a file that it names).
     """
+    return open_datasets([config], labels)[0]
+
+
+def open_datasets(
+    configs: Iterable[DatasetConfig], labels: LabelSet, faults_file: Path | None = None
+) -> list[Dataset]:
+    """Read several data sets, and tell the faults of all of them at once.
+
+    Args:
+        configs: what to read.
+        labels: our classes.
+        faults_file: written when there are more faults than a text should show; by default a new temporary file.
+
+    Raises:
+        DatasetError: as open_dataset.
+    """
+    datasets, errors = [], []
+    for config in configs:
+        try:
+            datasets.append(_open(config, labels))
+        except DatasetError as error:
+            errors.append(error)
+    if errors:
+        # Two parts of one data set have the same faults.
+        texts = [*dict.fromkeys(map(str, errors)), *_full_list(errors, faults_file)]
+        raise DatasetError("\n".join(texts)) from errors[0]
+    return datasets
+
+
+def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
+    """Write every fault to a file where the texts of the errors are cut, and name it."""
+    faulty = [error for error in errors if isinstance(error, FaultyDatasetError)]
+    if all(len(error.faults) <= FAULTS_SHOWN for error in faulty):
+        return []
+    path = path or Path(tempfile.mkdtemp(prefix="mtv-")) / "faults.txt"
+    texts = dict.fromkeys("\n  ".join([error.title, *error.faults]) for error in faulty)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return [f"Every fault: {path}"]
+
+
+def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
     path = expand(config.path)
     if not path.exists():
         raise DatasetError(f"{path}: expected a data set, there is nothing.")
@@ -136,7 +180,7 @@ def take_part(dataset: Dataset, take: str) -> Dataset:
 
     Args:
         dataset: any.
-        take: `all`, `fold:K/N` or `not-fold:K/N`.
+        take: `all`, `fold:K/N` or `not-fold:K/N`; for K perhaps several, `not-fold:K,L/N`.
 
     Raises:
         ValueError: `take` is none of these.
@@ -145,21 +189,22 @@ def take_part(dataset: Dataset, take: str) -> Dataset:
     parsed = _parse_take(take)
     if parsed is None:
         return dataset
-    part, index, count = parsed
+    part, folds, count = parsed
     samples = dataset.samples
     order = sorted(
         range(len(samples)), key=lambda i: (samples[i].image_path.name, str(samples[i].image_path))
     )
-    chosen = {position for rank, position in enumerate(order) if (rank % count == index) == (part == "fold")}
+    chosen = {position for rank, position in enumerate(order) if (rank % count in folds) == (part == "fold")}
     if not chosen:
         raise DatasetError(f"{dataset.name}: expected samples in {take!r}, got none of {len(samples)}.")
     return replace(dataset, samples=tuple(sample for i, sample in enumerate(samples) if i in chosen))
 
 
-def _parse_take(take: str) -> tuple[str, int, int] | None:
+def _parse_take(take: str) -> tuple[str, set[int], int] | None:
     if take == "all":
         return None
     match = _TAKE.fullmatch(take)
-    if match is None or int(match["index"]) >= int(match["count"]):
+    folds = {int(fold) for fold in match["folds"].split(",")} if match else set()
+    if match is None or max(folds) >= int(match["count"]):
         raise ValueError(f"Expected take 'all', 'fold:K/N' or 'not-fold:K/N' with K < N, got {take!r}.")
-    return match["part"], int(match["index"]), int(match["count"])
+    return match["part"], folds, int(match["count"])

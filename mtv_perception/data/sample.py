@@ -13,6 +13,8 @@ from mtv_perception.data.regions import Region, render_regions
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
 
+FAULTS_SHOWN = 50
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -91,9 +93,26 @@ def sample_mask(sample: Sample) -> np.ndarray | None:
     return np.asarray(table[mask])
 
 
+class FaultyDatasetError(DatasetError):
+    """A data set with faults, of which the text shows the first.
+
+    Attributes:
+        where: the data set's folder or index file.
+        faults: every one.
+    """
+
+    def __init__(self, where: Path | str, faults: Sequence[str]) -> None:
+        self.where, self.faults = str(where), tuple(faults)
+        more = [f"... and {len(faults) - FAULTS_SHOWN} more"] if len(faults) > FAULTS_SHOWN else []
+        super().__init__("\n  ".join([self.title, *faults[:FAULTS_SHOWN], *more]))
+
+    @property
+    def title(self) -> str:
+        """Where, and how many."""
+        return f"{self.where}: {len(self.faults)} fault(s):"
+
+
 def raise_faults(where: Path | str, faults: Sequence[str]) -> None:
-    """Raise one DatasetError that lists every fault, if there is any."""
+    """Raise one FaultyDatasetError for all faults, if there is any."""
     if faults:
-        shown = "\n  ".join(faults[:50])
-        more = f"\n  ... and {len(faults) - 50} more" if len(faults) > 50 else ""
-        raise DatasetError(f"{where}: {len(faults)} fault(s):\n  {shown}{more}")
+        raise FaultyDatasetError(where, faults)

@@ -37,7 +37,7 @@ def read_voc(
 
     Args:
         root: folder with `Annotations/` and `JPEGImages/`.
-        labels: our classes; objects of other names are left out.
+        labels: our classes; objects of other names are faults.
         rename: object name to our class name; a name renamed to the background is left out.
         box_classes: classes that have every object boxed; by default those with at least one object.
         mask_classes: classes the masks tell apart; by default those with at least one pixel.

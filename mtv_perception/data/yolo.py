@@ -42,7 +42,7 @@ def read_yolo(
     Args:
         root: folder with `images/` and `labels/`, or one split `.../images/SPLIT` whose labels are in
             `.../labels/SPLIT`.
-        labels: our classes; classes of other names are left out.
+        labels: our classes; classes of other names are left out where they have no box, else faults.
         rename: data set's class name to our class name; a class renamed to the background is left out.
         box_classes: classes that have every object boxed; by default those with at least one box.
         mask_classes: classes the masks tell apart; by default those with at least one pixel.

@@ -69,9 +69,11 @@ def write_report(
     sections = [
         _summary(scores),
         _class_table(scores),
+        _coco_table(scores),
         _plots(evaluation),
         "" if robustness is None else _corruptions(robustness),
         _worst(evaluation, perceive, worst),
+        _legacy_table(scores),
     ]
     if robustness is not None:
         scores["robustness"] = robustness.to_json()
@@ -102,6 +104,7 @@ def _summary(scores: dict[str, Any]) -> str:
         ("mAP@[.50:.95]", scores["map"]),
         ("mAP@.50", scores["map50"]),
         ("mAP@.70", scores["ap70"]),
+        ("mAP@.75", scores["map75"]),
         ("mean IoU", scores["miou"]),
         ("mean IoU without background", scores["miou_foreground"]),
         ("person recall at 0.1 false alarms an image (32 px or higher)", scores["person_recall_at_0.1fppi"]),
@@ -119,6 +122,23 @@ def _class_table(scores: dict[str, Any]) -> str:
         rows.append((name, ap.get("ap"), ap.get("ap50"), ap.get("ap70"), iou, scores["boundary_f"].get(name)))
     header = ("class", "AP@[.50:.95]", "AP@.50", "AP@.70", "IoU", "boundary F")
     return "<h2>Classes</h2>" + _table(header, rows)
+
+
+def _coco_table(scores: dict[str, Any]) -> str:
+    return "<h2>COCO's twelve figures</h2>" + _table(("figure", "value"), scores["coco"].items())
+
+
+def _legacy_table(scores: dict[str, Any]) -> str:
+    legacy = scores["legacy"]
+    rows = [(name, legacy["ap50"].get(name), value) for name, value in legacy["jaccard"].items()]
+    text = (
+        "<p>As older code for this task computed them, to compare with its published numbers alone: they are not the "
+        "scores above.</p>"
+    )
+    table = _table(
+        ("class", "legacy AP@.50", "legacy IoU"), [*rows, ("legacy accuracy", None, legacy["accuracy"])]
+    )
+    return f"<h2>Legacy figures</h2>{text}{table}"
 
 
 def _figure(content: bytes, kind: str, caption: str) -> str:

@@ -77,7 +77,7 @@ def _library() -> Any:
     except ImportError as error:
         raise MtvError(
             "Expected the package imagecorruptions-imaug for corrupted images, it is not installed; "
-            "pip install imagecorruptions-imaug."
+            "pip install --no-deps imagecorruptions-imaug, as it asks for another OpenCV than ours."
         ) from error
 
 

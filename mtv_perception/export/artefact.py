@@ -28,18 +28,18 @@ def calibration_images(datasets: Sequence[Dataset], size_hw: tuple[int, int], co
     return [warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image for scene in scenes]
 
 
-def export_artefact(
+def make_artefact(
     network: MultitaskNetwork,
     folder: Path,
     precision: str,
     calibration: Sequence[np.ndarray],
     describe: dict[str, Any],
 ) -> tuple[Artefact, dict[str, float]]:
-    """Convert, compare with the network, and only then write.
+    """Convert and compare with the network; nothing is written.
 
     Args:
         network: with its final weights.
-        folder: of the artefact.
+        folder: where the artefact belongs.
         precision: float32, float16 or int8.
         calibration: images of the network's size; also used to compare.
         describe: fields of ModelSpec: name, version, training_data, licence, ...
@@ -48,7 +48,7 @@ def export_artefact(
         The artefact and the worst relative error of each raw output.
 
     Raises:
-        ArtefactError: the converted model differs too much from the network; nothing is written.
+        ArtefactError: the converted model differs too much from the network.
         ValueError: no images.
     """
     if not calibration:
@@ -58,4 +58,16 @@ def export_artefact(
     errors = output_errors(content, network, positions, calibration[:_PARITY_IMAGES])
     check_errors(errors, precision)
     spec: ModelSpec = replace(spec_of(network), outputs=positions, precision=precision, **describe)
-    return write_artefact(folder, spec, content), errors
+    return Artefact(folder, spec, content), errors
+
+
+def export_artefact(
+    network: MultitaskNetwork,
+    folder: Path,
+    precision: str,
+    calibration: Sequence[np.ndarray],
+    describe: dict[str, Any],
+) -> tuple[Artefact, dict[str, float]]:
+    """As make_artefact, then write what was found to be right."""
+    artefact, errors = make_artefact(network, folder, precision, calibration, describe)
+    return write_artefact(folder, artefact.spec, artefact.content), errors

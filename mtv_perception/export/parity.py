@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from mtv_perception.training.keras_model import OUTPUTS
 
 # Largest allowed error of each precision: root mean square of the difference over that of the output.
 ERROR_LIMITS = {"float32": 1e-4, "float16": 2e-2, "int8": 0.35}
+# Scores that a conversion must not lower, with their names in errors.
+_SCORES = {"map": "AP", "miou": "mIoU"}
 _LEAST_SPREAD = 0.5
 """Outputs that hardly vary (an untrained head) are judged against this spread instead of their own."""
 
@@ -92,3 +94,26 @@ def check_errors(errors: dict[str, float], precision: str) -> None:
     bad = {name: round(error, 4) for name, error in errors.items() if not error <= limit}
     if bad:
         raise ArtefactError(f"Expected relative output errors of at most {limit} for {precision}, got {bad}.")
+
+
+def check_scores(
+    found: Mapping[str, Any], expected: Mapping[str, Any], largest_drop: float, precision: str
+) -> None:
+    """Raise ArtefactError when AP or mIoU is lower than the network's by more than `largest_drop`.
+
+    Args:
+        found: of the exported model, as `mtv evaluate` gives them; None where the data can't tell.
+        expected: of the network, on the same data.
+        largest_drop: 0..1.
+        precision: for the error.
+    """
+    bad = [
+        f"{title} {found[name]:.3f} of {expected[name]:.3f}"
+        for name, title in _SCORES.items()
+        if expected[name] is not None
+        and not (found[name] is not None and expected[name] - found[name] <= largest_drop)
+    ]
+    if bad:
+        raise ArtefactError(
+            f"Expected {precision} to score at most {largest_drop} below the network, got {', '.join(bad)}."
+        )

@@ -12,10 +12,12 @@ import numpy as np
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
-from mtv_perception.export.artefact import export_artefact
+from mtv_perception.export.artefact import make_artefact
+from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
-from mtv_perception.runtime.artefact import Artefact, write_artefact
-from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.artefact import write_artefact
+from mtv_perception.runtime.perceiver import Model, Perceiver
+from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.validation import EVALUATION
 
 
@@ -57,10 +59,12 @@ def export_precisions(
     calibration: Sequence[np.ndarray],
     describe: dict[str, Any],
     dataset: Dataset | None = None,
+    *,
+    largest_drop: float,
 ) -> list[PrecisionReport]:
     """Write the first precision to `folder` and each other to a folder of its name below it.
 
-    A precision whose outputs differ too much from the network's is refused and not written; the others are.
+    A precision whose outputs or scores differ too much from the network's is refused and not written; the others are.
 
     Args:
         network: with its final weights.
@@ -68,26 +72,34 @@ def export_precisions(
         precisions: of export.convert.PRECISIONS.
         calibration: images of the network's size, for int8 and to compare outputs on.
         describe: fields of ModelSpec.
-        dataset: to score each precision on; its figures also go into the artefact.
+        dataset: to score the network and each precision on; its figures also go into the artefact.
+        largest_drop: AP and mIoU may be lower than the network's by so much.
     """
+    expected = None if dataset is None else _scores(KerasModel(network), dataset, "network")
     reports = []
     for precision in dict.fromkeys(precisions):
         target = folder if precision == precisions[0] else folder / precision
         try:
-            artefact, errors = export_artefact(network, target, precision, calibration, describe)
+            artefact, errors = make_artefact(network, target, precision, calibration, describe)
+            scores: dict[str, Any] = {}
+            if dataset is not None and expected is not None:
+                scores = _scores(artefact, dataset, precision)
+                check_scores(scores, expected, largest_drop, precision)
         except ArtefactError as error:
             reports.append(PrecisionReport(precision, target, refused=str(error)))
             continue
-        scores = {} if dataset is None else _score(artefact, dataset)
+        write_artefact(target, replace(artefact.spec, metrics=_shown(scores)), artefact.content)
         megabytes = len(artefact.content) / 1e6
         reports.append(PrecisionReport(precision, target, "", megabytes, errors, scores))
     return reports
 
 
-def _score(artefact: Artefact, dataset: Dataset) -> dict[str, Any]:
-    """The artefact's scores, which it then carries itself."""
-    perceiver = Perceiver(artefact, EVALUATION)
-    scores = evaluate(perceiver, dataset, with_boundaries=False, title=artefact.spec.precision).to_json()
-    shown = {"data": dataset.name, **{name: scores[name] for name in ("images", "map", "map50", "miou")}}
-    write_artefact(artefact.folder, replace(artefact.spec, metrics=shown), artefact.content)
-    return scores
+def _scores(model: Model, dataset: Dataset, title: str) -> dict[str, Any]:
+    perceive = Perceiver(model, EVALUATION)
+    return evaluate(perceive, dataset, with_boundaries=False, title=title).to_json()
+
+
+def _shown(scores: dict[str, Any]) -> dict[str, Any]:
+    """What an artefact tells of its scores."""
+    names = {"data": "dataset", "images": "images", "map": "map", "map50": "map50", "miou": "miou"}
+    return {name: scores[key] for name, key in names.items()} if scores else {}

@@ -1,9 +1,9 @@
 """ShuffleNetV2, layer by layer.
 
 Source: Ma et al. 2018, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", figure 3 and
-table 5. Two options of our own kind of detector use: an extra depthwise convolution in each unit (its larger receptive
-field is the paper's section 4 remark on detection) and residual connections (its section 3, "ShuffleNet v2 with
-residual").
+table 5. Two options: an extra depthwise convolution before the first pointwise one of each unit, with batch norm and no
+activation, for a larger receptive field in detection (section 4, "ShuffleNet v2*"; the seeds have it in the same
+place), and residual connections (section 3, "ShuffleNet v2 with residual").
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def channel_shuffle(x: Any, name: str) -> Any:
 
 
 def _branch(x: Any, filters: int, name: str, strides: int, dilation: int, extra_depthwise: bool) -> Any:
-    x = conv_bn_relu6(x, filters, 1, f"{name}_expand")
     if extra_depthwise:
         x = batch_norm(depthwise(x, f"{name}_extra"), f"{name}_extra_bn")
+    x = conv_bn_relu6(x, filters, 1, f"{name}_expand")
     x = batch_norm(depthwise(x, f"{name}_depthwise", strides, dilation), f"{name}_depthwise_bn")
     return conv_bn_relu6(x, filters, 1, f"{name}_project")
 
@@ -76,7 +76,7 @@ def shufflenetv2_features(
         images: `[B, H, W, 3]`, scaled to -1..1.
         width: 0.5, 1.0, 1.5 or 2.0.
         output_stride: 32, or 16 or 8 where the last stage or two are dilated instead of strided.
-        extra_depthwise: one more depthwise 3x3 in each unit's branch.
+        extra_depthwise: one more depthwise 3x3 at the beginning of each unit's branch.
         residual: add each stride-1 branch's input to its output.
     """
     if width not in STAGE_CHANNELS:

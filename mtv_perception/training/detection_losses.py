@@ -1,10 +1,15 @@
-"""Detection losses over raw logits and offsets, for labels that may be partial."""
+"""Detection losses over raw logits and offsets, for labels that may be partial.
+
+Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the batch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from mtv_perception.training.replicas import sum_over_replicas
 
 MAX_LOG_SCALE = 4.0
 _EPSILON = 1e-7
@@ -44,8 +49,8 @@ def focal_loss(
 
 
 def positives(classes: tf.Tensor) -> tf.Tensor:
-    """The number of positive default boxes of the batch, at least 1."""
-    return tf.maximum(tf.reduce_sum(tf.cast(classes > 0, tf.float32)), 1.0)
+    """The number of positive default boxes of the batch, over all replicas, at least 1."""
+    return tf.maximum(sum_over_replicas(tf.reduce_sum(tf.cast(classes > 0, tf.float32))), 1.0)
 
 
 def mined_softmax_loss(

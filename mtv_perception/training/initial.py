@@ -47,6 +47,10 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
         source: a checkpoint file, or a run folder (its best checkpoint).
     """
     path = source / BEST_FILE if source.is_dir() else source
+    if not path.exists():
+        raise WeightsError(
+            f"{path}: expected a checkpoint, found none; a run has one from its first validation on."
+        )
     arrays = read_group(path, "average")
     weights = network.model.weights
     expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]

@@ -1,9 +1,12 @@
-"""What a run writes about itself: a CSV of every logged step, and TensorBoard events."""
+"""What a run writes about itself: a CSV of every logged step, TensorBoard events, and messages."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,18 @@ class RunLog:
 
     Args:
         folder: the run's.
-        step: what was logged after the checkpoint of this step, by a run that was killed later, is dropped.
+        step: what was logged after the checkpoint of this step, by a run that was killed later, is dropped; events
+            go to a folder `from-STEP`.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         self._path = folder / "curves.csv"
-        self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        events = folder / "tensorboard"
+        if step:
+            # Events can't be taken back: a resumed run draws curves of its own beside the killed one's.
+            events /= f"from-{step}"
+            shutil.rmtree(events, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(events))
         kept = []
         if step and self._path.is_file():
             with self._path.open(encoding="utf-8", newline="") as file:
@@ -61,3 +70,19 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
         for row in csv.DictReader(file):
             curves.setdefault(row["name"], []).append((int(row["step"]), float(row["value"])))
     return curves
+
+
+@contextmanager
+def messages_to(path: Path, logger: logging.Logger) -> Iterator[None]:
+    """Append a logger's messages to a file as long as the context lasts, from INFO on whatever the program shows."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,4 +1,7 @@
-"""Segmentation losses over logits, per-pixel means, for masks that may be partial (255 = ignored)."""
+"""Segmentation losses over logits, per-pixel means, for masks that may be partial (255 = ignored).
+
+Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the batch.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from mtv_perception.training.detection_losses import known_matrix, partial_cross_entropy
+from mtv_perception.training.replicas import replica_count, sum_over_replicas
 
 
 def cross_entropy(
@@ -27,7 +31,7 @@ def cross_entropy(
     weight = tf.where(
         valid, tf.gather(tf.constant(class_weights, tf.float32), tf.minimum(classes, count - 1)), 0.0
     )
-    return tf.reduce_sum(weight * loss) / tf.maximum(tf.reduce_sum(weight), 1.0)
+    return tf.reduce_sum(weight * loss) / tf.maximum(sum_over_replicas(tf.reduce_sum(weight)), 1.0)
 
 
 def _shares(
@@ -49,11 +53,12 @@ def _dice(
     shares: tuple[tf.Tensor, tf.Tensor, tf.Tensor], class_weights: Sequence[float], power: int
 ) -> tf.Tensor:
     probability, truth, valid = shares
-    shared = tf.reduce_sum(valid * probability * truth, 0)
-    total = tf.reduce_sum(valid * (probability**power + truth**power), 0)
+    sums = (valid * probability * truth, valid * (probability**power + truth**power), valid)
+    shared, total, labelled = sum_over_replicas([tf.reduce_sum(values, 0) for values in sums])
     dice = (2 * shared + 1) / (total + 1)
-    weights = tf.constant(class_weights, tf.float32) * tf.cast(tf.reduce_sum(valid, 0) > 0, tf.float32)
-    return tf.reduce_sum(weights * (1 - dice)) / tf.maximum(tf.reduce_sum(weights), 1e-6)
+    weights = tf.constant(class_weights, tf.float32) * tf.cast(labelled > 0, tf.float32)
+    loss = tf.reduce_sum(weights * (1 - dice)) / tf.maximum(tf.reduce_sum(weights), 1e-6)
+    return loss / replica_count()
 
 
 def dice(
@@ -73,7 +78,10 @@ def squared_dice(
 def lovasz_softmax(
     logits: tf.Tensor, mask: tf.Tensor, mask_known: tf.Tensor, class_weights: Sequence[float]
 ) -> tf.Tensor:
-    """Lovasz-softmax, weighted mean over the classes present in the batch (Berman et al. 2018, algorithm 1)."""
+    """Lovasz-softmax, weighted mean over the classes present in the batch (Berman et al. 2018, algorithm 1).
+
+    Over several replicas it is the mean of theirs: it ranks pixels, and each replica ranks its own.
+    """
     probability, truth, valid = _shares(logits, mask, mask_known)
     losses, weights = [], []
     for index, weight in enumerate(class_weights):
@@ -83,9 +91,10 @@ def lovasz_softmax(
         order = tf.argsort(error, direction="DESCENDING")
         losses.append(tf.tensordot(tf.gather(error, order), _jaccard_gradient(tf.gather(target, order)), 1))
         weights.append(weight * tf.cast(tf.reduce_sum(target) > 0, tf.float32))
-    return tf.reduce_sum(tf.stack(losses) * tf.stack(weights)) / tf.maximum(
+    loss = tf.reduce_sum(tf.stack(losses) * tf.stack(weights)) / tf.maximum(
         tf.reduce_sum(tf.stack(weights)), 1e-6
     )
+    return loss / replica_count()
 
 
 def _jaccard_gradient(target: tf.Tensor) -> tf.Tensor:

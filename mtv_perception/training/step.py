@@ -13,6 +13,7 @@ from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.detection_losses import CLASS_LOSSES, box_loss
 from mtv_perception.training.keras_model import normalise
+from mtv_perception.training.replicas import replica_count, sum_over_replicas
 from mtv_perception.training.segmentation_losses import SEGMENTATION_LOSSES
 from mtv_perception.training.weighting import TaskWeighting
 
@@ -23,7 +24,7 @@ LOSS_SCALES = {"float16": 128.0}
 
 
 class MultitaskLoss:
-    """The losses of the three tasks over a batch.
+    """The losses of the three tasks over a batch; on several replicas, the share of one in them.
 
     Args:
         network: whose outputs are judged.
@@ -37,11 +38,6 @@ class MultitaskLoss:
         if (network.scores == "sigmoid") != (config.classes == "focal"):
             raise ValueError(
                 f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
-            )
-        unknown = set(config.segmentation) - set(SEGMENTATION_LOSSES)
-        if unknown:
-            raise ValueError(
-                f"Expected segmentation losses of {', '.join(SEGMENTATION_LOSSES)}, got {unknown}."
             )
         self._config = config
         self._defaults = tf.constant(network.default_boxes.boxes_cxcywh())
@@ -69,7 +65,7 @@ class MultitaskLoss:
                 self._defaults,
                 self._variances,
             ),
-            "segmentation": tf.add_n(pixels),
+            "segmentation": tf.add_n(pixels) if pixels else tf.constant(0.0),
         }
 
 
@@ -148,17 +144,17 @@ class TrainingStep:
 
     def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Train on one batch (of one replica) and return what to log, scalars by name."""
-        context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
+        replicas = replica_count()
         sources = [v.value for v in self._trained]
         with tf.GradientTape() as tape:
             outputs = self._model(normalise(batch["images"]), training=True)
-            losses = self._loss(outputs, batch)
+            # Of the whole batch, for weightings are not linear. Backwards, each replica's share gets the gradients of
+            # all replicas' totals, which are alike: the mean of the gradients below is that of one total.
+            losses = sum_over_replicas(self._loss(outputs, batch))
             total, weights = self.weighting(losses)
             scaled = total * self._loss_scale
         gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        if replicas > 1:
-            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        gradients = [gradient / replicas for gradient in sum_over_replicas(gradients)]
         gradients, norm = self._bounded([gradient / self._loss_scale for gradient in gradients])
         # The optimiser sums over the replicas once more.
         self.optimiser.apply([gradient / replicas for gradient in gradients], self._trained)
@@ -181,7 +177,10 @@ class TrainingStep:
         return gradients, norm
 
     def _average_weights(self) -> None:
-        """Move the averages towards the weights, faster in the beginning (Tarvainen & Valpola 2017)."""
+        """Move the averages towards the weights, faster in the beginning.
+
+        Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with `num_updates` n.
+        """
         self._count.assign_add(1.0)
         decay = tf.minimum(self._decay, (1 + self._count) / (10 + self._count))
         for average, weight in zip(self.average, self._model.weights, strict=True):

@@ -7,6 +7,15 @@ import os
 import tensorflow as tf
 
 
+def is_chief() -> bool:
+    """Whether this process keeps the run's files: the only one, or of several machines (`TF_CONFIG`) the first."""
+    if "TF_CONFIG" not in os.environ:
+        return True
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    first = "chief" if "chief" in cluster.cluster_spec().jobs else "worker"
+    return (cluster.task_type, cluster.task_id) == (first, 0)
+
+
 def make_strategy(devices: int) -> tf.distribute.Strategy:
     """The distribution strategy for a run.
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ import yaml
 from tqdm import tqdm
 
 from mtv_perception.config import load, to_plain
-from mtv_perception.data.open import open_dataset
+from mtv_perception.data.open import open_datasets
 from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
 from mtv_perception.data.targets import TargetEncoder
 from mtv_perception.errors import ConfigError
@@ -23,12 +24,12 @@ from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.log import VALIDATION, RunLog, read_curves
+from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.provenance import describe_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import restore_state, save_state
 from mtv_perception.training.step import TrainingStep, freeze_layers, freeze_norms
-from mtv_perception.training.strategy import make_strategy
+from mtv_perception.training.strategy import is_chief, make_strategy
 from mtv_perception.visual.curves import plot_curves
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class Trainer:
 
     Args:
         config: what to train.
-        folder: for checkpoints and logs; its `config.yaml` must agree when resuming.
+        folder: for checkpoints and logs; its `config.yaml` must agree when resuming. Of several workers, which share
+            it, the chief alone writes there.
         validate: judges the averaged weights; none trains without and keeps the last as best.
         resume: go on from the folder's last checkpoint.
 
@@ -60,8 +62,10 @@ class Trainer:
         self, config: TrainConfig, folder: Path, validate: Validate | None = None, resume: bool = False
     ) -> None:
         self._config, self._folder, self._validate = config, folder, validate
-        self._claim_folder(resume)
+        self._scratch = None if is_chief() else TemporaryDirectory(prefix="mtv-worker-")
+        self._output = Path(self._scratch.name) if self._scratch else folder
         self._source = self._open_data()
+        self._claim_folder(resume)
         keras.utils.set_random_seed(config.seed)
         keras.mixed_precision.set_global_policy(config.mixed_precision)
         self._strategy = make_strategy(config.devices)
@@ -77,31 +81,39 @@ class Trainer:
         self._evaluated = build_network(config.network)
         self._variables = self._step.variables()
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
-        self._log = RunLog(folder, self._done)
+        self._log = RunLog(self._output, self._done)
         self._best = self._read_best()
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path, text = self._folder / "config.yaml", yaml.safe_dump(to_plain(self._config), sort_keys=False)
+        text = yaml.safe_dump(to_plain(self._config), sort_keys=False)
         if not resume and (self._folder / _LAST_FILE).exists():
             raise ConfigError(
-                f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume."
+                f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume, or another."
             )
         if resume and not (self._folder / _LAST_FILE).exists():
             raise ConfigError(f"{self._folder}: expected a run to resume, found no checkpoint.")
-        if resume and path.read_text(encoding="utf-8") != text:
-            raise ConfigError(f"{path}: expected the configuration the run began with, got a different one.")
-        path.write_text(text, encoding="utf-8")
-        handler = logging.FileHandler(self._folder / "train.log", encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        _LOG.addHandler(handler)
-        (self._folder / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+        if not resume:
+            (self._output / "config.yaml").write_text(text, encoding="utf-8")
+        else:
+            self._check_unchanged(self._folder / "config.yaml")
+        (self._output / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+
+    def _check_unchanged(self, path: Path) -> None:
+        """ConfigError, naming the keys, unless the run began with this configuration."""
+        begun, given = to_plain(load(TrainConfig, path)), to_plain(self._config)
+        changed = [key for key in given if given[key] != begun[key]]
+        if changed:
+            raise ConfigError(
+                f"{path}: expected the configuration the run began with, got another {', '.join(changed)}; "
+                "to begin a new run from its weights, write `initial: RUN` into a configuration."
+            )
 
     def _open_data(self) -> SceneSource:
         config, labels = self._config, self._config.network.labels
         if not config.train:
             raise ConfigError("train: expected at least one data set, got none.")
-        datasets = tuple(open_dataset(item, labels) for item in config.train)
+        datasets = tuple(open_datasets(config.train, labels))
         mixture = Mixture(datasets, tuple(item.weight for item in config.train))
         return SceneSource(mixture, config.network.size_hw, config.augment, config.seed)
 
@@ -133,8 +145,13 @@ class Trainer:
         """Run to the end; returns the best validation's figures (empty without validation).
 
         Raises:
-            FloatingPointError: the loss is no longer a finite number; the last checkpoint is from before.
+            ConfigError: the validation sets don't have what `monitor` names.
+            FloatingPointError: the loss or its gradient is no longer finite; the last checkpoint is from before.
         """
+        with messages_to(self._output / "train.log", _LOG):
+            return self._train()
+
+    def _train(self) -> dict[str, Any]:
         config, run = self._config, None
         progress = tqdm(
             total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
@@ -163,19 +180,21 @@ class Trainer:
                 self._judge()
             if self._is_due(config.checkpoint_every):
                 self._finite(logged)
-                save_state(self._folder / _LAST_FILE, self._variables, self._done)
+                save_state(self._output / _LAST_FILE, self._variables, self._done)
         progress.close()
-        plot_curves(read_curves(self._folder), self._folder / "curves.png")
         return self._best
 
     def _is_due(self, every: int) -> bool:
         return self._done == self._config.steps or self._done % every == 0
 
     def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
-        """The figures of a step as numbers; FloatingPointError where the loss is none."""
+        """The figures of a step as numbers; FloatingPointError where the loss or its gradient is none."""
         values = {name: float(value) for name, value in logged.items()}
-        if not np.isfinite(values["total"]):
-            raise FloatingPointError(f"Expected a finite loss at step {self._done}, got {values}.")
+        # A gradient that is none has made weights that are none, of which only the next step's loss would tell.
+        if not np.isfinite([values["total"], values["gradient_norm"]]).all():
+            raise FloatingPointError(
+                f"Expected a finite loss and gradient at step {self._done}, got {values}."
+            )
         return values
 
     def _judge(self) -> None:
@@ -184,9 +203,7 @@ class Trainer:
             target.assign(value)
         model = KerasModel(self._evaluated)
         figures = self._validate(model) if self._validate else {}
-        wanted = [figures.get(name) for name in self._config.monitor]
-        usable = [float(value) for value in wanted if value is not None]
-        score = float(np.mean(usable)) if usable else float(self._done)
+        score = self._score(figures)
         plain = {name: float(v) for name, v in figures.items() if isinstance(v, (int, float))}
         self._log.scalars(self._done, {f"{VALIDATION}{name}": value for name, value in plain.items()})
         draw = getattr(self._validate, "examples", None)
@@ -198,8 +215,21 @@ class Trainer:
         )
         if score >= self._best.get("score", float("-inf")):
             self._best = {"score": score, "step": self._done, **plain}
-            save_state(self._folder / BEST_FILE, {"average": self._evaluated.model.weights}, self._done)
-            (self._folder / "best.yaml").write_text(yaml.safe_dump(self._best), encoding="utf-8")
+            save_state(self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done)
+            (self._output / "best.yaml").write_text(yaml.safe_dump(self._best), encoding="utf-8")
+        plot_curves(read_curves(self._output), self._output / "curves.png")
+
+    def _score(self, figures: Mapping[str, Any]) -> float:
+        """The mean of the monitored figures that apply; without validation the step, which makes the last the best."""
+        if self._validate is None:
+            return float(self._done)
+        unknown = [name for name in self._config.monitor if name not in figures]
+        if unknown:
+            raise ConfigError(f"monitor: expected figures of {', '.join(figures)}, got {unknown[0]!r}.")
+        usable = [float(figures[n]) for n in self._config.monitor if figures[n] is not None]
+        if not usable:
+            raise ConfigError(f"monitor: expected a figure with a value, got none in {dict(figures)!r}.")
+        return float(np.mean(usable))
 
     def _read_best(self) -> dict[str, Any]:
         path = self._folder / "best.yaml"

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mtv_perception.data.open import open_dataset
+from mtv_perception.data.open import open_datasets
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
+from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.training.config import TrainConfig
@@ -19,33 +20,42 @@ EVALUATION = PerceiverConfig(score_threshold=0.01, iou_threshold=0.6, max_per_cl
 
 SHOWN = PerceiverConfig(score_threshold=0.3)
 
+FIGURES = ("map", "map50", "map75", "miou")
+
 
 class Validation:
     """Judges a model on every validation set of a configuration.
 
     Args:
         config: whose validation sets are opened now, so that faults show before training.
+
+    Raises:
+        ConfigError: `monitor` names what is no figure.
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        self._datasets = [open_dataset(item, config.network.labels) for item in config.validation]
+        self._datasets = open_datasets(config.validation, config.network.labels)
         names = [dataset.name for dataset in self._datasets]
         # Folders called `val` of several data sets must not hide each other's figures.
         self._names = [n if names.count(n) == 1 else f"{n}-{names[:i].count(n)}" for i, n in enumerate(names)]
+        ious = [f"iou/{name}" for name in config.network.labels.names]
+        known = [*FIGURES, *(f"{title}/{name}" for title in self._names for name in (*FIGURES, *ious))]
+        unknown = [name for name in config.monitor if name not in known]
+        if unknown:
+            raise ConfigError(f"monitor: expected figures of {', '.join(known)}, got {unknown[0]!r}.")
 
     def __call__(self, model: KerasModel) -> dict[str, Any]:
-        """Figures of each set as `set/figure`, and their means over the sets that have them as `figure`."""
+        """Figures of each set as `set/figure`, None where labels lack, and their means over the sets as `figure`."""
         perceiver = Perceiver(model, EVALUATION)
-        figures: dict[str, list[float]] = {}
+        figures: dict[str, list[float]] = {name: [] for name in FIGURES}
         named: dict[str, Any] = {}
         for title, dataset in zip(self._names, self._datasets, strict=True):
             result = evaluate(perceiver, dataset, with_boundaries=False, quiet=True).to_json()
-            for name in ("map", "map50", "map75", "miou"):
-                if result[name] is not None:
-                    figures.setdefault(name, []).append(result[name])
-                    named[f"{title}/{name}"] = result[name]
-            named |= {f"{title}/iou/{n}": v for n, v in result["iou"].items() if v is not None}
-        return named | {name: float(np.mean(values)) for name, values in figures.items()}
+            for name in FIGURES:
+                named[f"{title}/{name}"] = result[name]
+                figures[name] += [] if result[name] is None else [result[name]]
+            named |= {f"{title}/iou/{name}": value for name, value in result["iou"].items()}
+        return named | {name: float(np.mean(values)) if values else None for name, values in figures.items()}
 
     def examples(self, model: KerasModel, count: int = 4) -> np.ndarray:
         """What the model sees in a few images, drawn over them, `(N, H, W, 3)` uint8 RGB of the network's size."""

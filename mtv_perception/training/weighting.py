@@ -1,9 +1,10 @@
-"""How the losses of several tasks become one.
+"""How the losses of several tasks become one; w is the given weight of a task, which counts in all of them.
 
-`fixed`: given weights. `uncertainty`: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses",
-sum of exp(-s) * L + s / 2 with learned s = log sigma^2 (equation 10 with the classification form's factor).
+`fixed`: sum of w * L. `uncertainty`: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses", sum
+of w * (exp(-s) * L + s / 2) with learned s = log sigma^2 (equation 10 with the classification form's factor).
 `uw_so`: Kirchdorfer et al. 2024, "Analytical Uncertainty-Based Loss Weighting", weights softmax((1 / L) / T) of the
-detached losses. `log`: sum of log L, the scale-invariant form.
+detached losses w * L. `log`: sum of w * log L, the scale-invariant form. w stands outside of the logarithm, and of
+Kendall's bracket: inside, it would be one more scale, to which they are indifferent.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import keras
 import tensorflow as tf
 
 Losses = Mapping[str, tf.Tensor]
-WEIGHTINGS = ("fixed", "uncertainty", "uw_so", "log")
 _TINY = 1e-4
 # Below this, `uw_so` takes losses as equal: its softmax would leave all but the smallest one to starve.
 _LEAST_LOSS = 0.05
+# How many times further than a weight of the network a log variance moves in a step: it has to cross several units,
+# and at the network's learning rate it would hardly leave 0 in a run of a thousand steps.
+VARIANCE_PACE = 10.0
 
 
 class TaskWeighting:
@@ -25,23 +28,24 @@ class TaskWeighting:
 
     Args:
         method: one of WEIGHTINGS.
-        weights: factor of each task, applied before the method; its keys name the tasks.
+        weights: factor of each task; its keys name the tasks.
         temperature: of the softmax in `uw_so`.
 
     Attributes:
-        variables: learned scalars, one a task (`uncertainty`), else none; to be trained and saved with the model.
+        log_variances: learned scalars s / VARIANCE_PACE by task (`uncertainty`), else none; to be trained and saved
+            with the model.
     """
 
     def __init__(self, method: str, weights: Mapping[str, float], temperature: float = 10.0) -> None:
         if method not in WEIGHTINGS:
             raise ValueError(f"Expected a weighting of {', '.join(WEIGHTINGS)}, got {method!r}.")
-        self._weights = dict(weights)
-        self._temperature = temperature
-        learned = method == "uncertainty"
+        self.weights, self.temperature = dict(weights), temperature
         self.log_variances = {
-            task: keras.Variable(0.0, name=f"log_variance_{task}") for task in weights if learned
+            task: keras.Variable(0.0, name=f"log_variance_{task}")
+            for task in weights
+            if method == "uncertainty"
         }
-        self._combine: Callable[[Losses], tuple[tf.Tensor, Losses]] = getattr(self, f"_{method}")
+        self._combine = _METHODS[method]
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -53,29 +57,52 @@ class TaskWeighting:
 
         A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the weights.
         """
-        total, factors = self._combine(
-            {task: losses[task] * weight for task, weight in self._weights.items()}
-        )
-        return total, {task: factors[task] * weight for task, weight in self._weights.items()}
+        total, factors = self._combine(self, {task: losses[task] for task in self.weights})
+        return tf.add_n(list(total.values())), factors
 
-    def _fixed(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        return tf.add_n(list(losses.values())), {task: tf.constant(1.0) for task in losses}
 
-    def _uncertainty(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        scalars = {task: tf.convert_to_tensor(s) for task, s in self.log_variances.items()}
-        weights = {task: tf.exp(-s) for task, s in scalars.items()}
-        total = [
-            tf.where(loss > 0, weights[task] * loss + scalars[task] / 2, 0.0) for task, loss in losses.items()
-        ]
-        return tf.add_n(total), weights
+# Each gives the parts of the total, and the factors, by task.
+def _fixed(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
+    factors = {task: tf.constant(weight, tf.float32) for task, weight in weighting.weights.items()}
+    return {task: factors[task] * loss for task, loss in losses.items()}, factors
 
-    def _uw_so(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        detached = tf.stop_gradient(tf.stack(list(losses.values())))
-        scores = 1 / tf.maximum(detached, _LEAST_LOSS) / self._temperature
-        shares = tf.nn.softmax(tf.where(detached > 0, scores, -1e9))
-        weights = dict(zip(losses, tf.unstack(shares, len(losses)), strict=True))
-        return tf.add_n([weights[task] * losses[task] for task in losses]), weights
 
-    def _log(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
-        total = [tf.where(loss > 0, tf.math.log(loss + _TINY), 0.0) for loss in losses.values()]
-        return tf.add_n(total), {task: 1 / (tf.stop_gradient(loss) + _TINY) for task, loss in losses.items()}
+def _uncertainty(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
+    parts, factors = {}, {}
+    for task, loss in losses.items():
+        variable = tf.convert_to_tensor(weighting.log_variances[task])
+        # Of the value s, with the gradient by s: clipping sees the paper's gradient, and each update goes further.
+        s = variable + tf.stop_gradient((VARIANCE_PACE - 1) * variable)
+        weight = weighting.weights[task]
+        parts[task] = tf.where(loss > 0, weight * (tf.exp(-s) * loss + s / 2), 0.0)
+        factors[task] = tf.where(loss > 0, weight * tf.exp(-s), 0.0)
+    return parts, factors
+
+
+def _uw_so(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
+    weighted = {task: weight * losses[task] for task, weight in weighting.weights.items()}
+    detached = tf.stop_gradient(tf.stack(list(weighted.values())))
+    scores = 1 / tf.maximum(detached, _LEAST_LOSS) / weighting.temperature
+    shares = tf.unstack(tf.nn.softmax(tf.where(detached > 0, scores, -1e9)), len(weighted))
+    factors = {
+        task: share * weight for (task, weight), share in zip(weighting.weights.items(), shares, strict=True)
+    }
+    return {task: factors[task] * loss for task, loss in losses.items()}, factors
+
+
+def _log(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
+    parts, factors = {}, {}
+    for task, loss in losses.items():
+        weight = weighting.weights[task]
+        parts[task] = tf.where(loss > 0, weight * tf.math.log(loss + _TINY), 0.0)
+        factors[task] = tf.where(loss > 0, weight / (tf.stop_gradient(loss) + _TINY), 0.0)
+    return parts, factors
+
+
+_METHODS: dict[str, Callable[[TaskWeighting, Losses], tuple[Losses, Losses]]] = {
+    "fixed": _fixed,
+    "uncertainty": _uncertainty,
+    "uw_so": _uw_so,
+    "log": _log,
+}
+WEIGHTINGS = tuple(_METHODS)

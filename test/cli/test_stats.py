@@ -66,3 +66,18 @@ def test_bad_arguments(root, arguments):
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="gone"):
         run(tmp_path / "gone")
+
+
+def test_the_data_is_read_as_the_options_say(root, tmp_path):
+    cv2.imwrite(str(root / "images" / "b.png"), np.zeros((96, 128, 3), np.uint8))
+    (root / "classes.txt").write_text("human\n")
+    json_path = tmp_path / "a.json"
+    options = ["--rename", "human=person", "--fold", "0/2", "--box-classes", "person", "--json", json_path]
+    assert run(root, "--size", 96, 128, *options) == 0
+    (source,) = json.loads(json_path.read_text())["sources"]
+    assert (source["images"], source["objects"]) == (1, 1)
+
+
+def test_faults_of_several_data_sets_are_told_at_once(tmp_path):
+    with pytest.raises(DatasetError, match="(?s)gone.*lost"):
+        run(tmp_path / "gone", tmp_path / "lost")

@@ -5,13 +5,14 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from mtv_perception.data import augment as module
 from mtv_perception.data.augment import OFF, AugmentConfig, augment, copy_paste, degrade, photometric
 from mtv_perception.data.scene import EVERYTHING_KNOWN, Scene
 
 RED, GREY = np.array((220, 30, 30)), np.array((110, 110, 110))
 SIZE_HW = (96, 128)
 EVERYTHING = AugmentConfig(
-    flip=0.5, mosaic=0.5, crop=1.0, scale=(0.5, 2.0), copy_paste=0.5, degrade=1.0, brightness=40, hue=20
+    flip=0.5, mosaic=0.5, crop=0.5, zoom_out=1.0, copy_paste=0.5, degrade=1.0, brightness=40, hue=20
 )
 
 
@@ -54,6 +55,7 @@ def check_together(scene, tolerance=1.0):
 GEOMETRY = {
     "flip": replace(OFF, flip=1.0),
     "crop": replace(OFF, crop=1.0, scale=(0.5, 2.5), stretch=0.3),
+    "zoom out": replace(OFF, zoom_out=1.0, scale=(0.5, 2.5), stretch=0.3),
     "flip and crop": replace(OFF, flip=1.0, crop=1.0, scale=(0.5, 2.5), stretch=0.3),
     "mosaic": replace(OFF, mosaic=1.0),
     "mosaic with crop": replace(OFF, mosaic=1.0, crop=1.0, scale=(0.7, 1.5)),
@@ -134,7 +136,8 @@ def test_a_probability_of_0_switches_a_step_off():
     [
         {"flip": 1.0},
         {"mosaic": 1.0},
-        {"crop": 1.0, "scale": (0.5, 0.6)},
+        {"crop": 1.0, "scale": (0.5, 2.0)},
+        {"zoom_out": 1.0, "scale": (0.5, 2.0)},
         {"crop": 1.0, "stretch": 0.5},
         {"copy_paste": 1.0},
         {"brightness": 60.0},
@@ -142,6 +145,7 @@ def test_a_probability_of_0_switches_a_step_off():
         {"saturation": 0.9},
         {"hue": 90.0},
         {"degrade": 1.0},
+        {"degrade": 1.0, "noise": 0.0},
     ],
     ids=lambda change: next(iter(change)) if len(change) == 1 else "+".join(change),
 )
@@ -198,6 +202,60 @@ def test_colour_is_drawn_for_each_image_anew():
 def test_degrade_keeps_the_scene_recognisable():
     image = rectangle().image
     for seed in range(30):
-        changed = degrade(image, np.random.default_rng(seed))
+        changed = degrade(image, EVERYTHING, np.random.default_rng(seed))
         assert changed.shape == image.shape and changed.dtype == np.uint8
         assert 0 < np.abs(changed.astype(int) - image).mean() < 15
+
+
+def test_each_degradation_can_be_left_out():
+    image = rectangle().image
+    once = {
+        name: degrade(
+            image, replace(OFF, **{**dict.fromkeys(("blur", "noise", "jpeg"), 0.0), name: 1.0}), rng
+        )
+        for name in ("blur", "noise", "jpeg")
+        for rng in [np.random.default_rng(1)]
+    }
+    flat = np.s_[:10, :30]  # far from the rectangle, where noise alone changes anything
+    assert [bool((changed[flat] != image[flat]).any()) for changed in once.values()] == [False, True, False]
+    assert all((changed != image).any() for changed in once.values())
+    config = replace(OFF, blur=0.0, noise=0.0, jpeg=0.0)
+    assert degrade(image, config, np.random.default_rng(0)) is image
+
+
+@pytest.mark.parametrize(("step", "grows"), [("crop", True), ("zoom_out", False)])
+def test_cropping_enlarges_and_zooming_out_shrinks(step, grows):
+    full = run(OFF).boxes_xyxy[0]
+    config = replace(OFF, **{step: 1.0}, scale=(0.5, 2.0))
+    scenes = [run(config, seed) for seed in range(40)]
+    whole = [
+        box
+        for scene in scenes
+        for box in scene.boxes_xyxy
+        if box.min() > 0 and box[2] < SIZE_HW[1] and box[3] < SIZE_HW[0]
+    ]
+    assert len(whole) > 5
+    ratios = [(box[2] - box[0]) / (full[2] - full[0]) for box in whole]
+    assert (
+        all(ratio >= 0.99 if grows else ratio <= 1.01 for ratio in ratios) and max(ratios) - min(ratios) > 0.2
+    )
+
+
+@pytest.mark.parametrize("least", [0.3, 0.9])
+def test_a_crop_leaves_as_much_of_an_object_as_was_drawn(monkeypatch, least):
+    monkeypatch.setattr(module, "_LEAST_OVERLAPS", (least,))
+    small, scale = rectangle((60, 40, 70, 50)), 2 * SIZE_HW[1] / 140
+    shares = []
+    for seed in range(60):
+        (box,) = run(replace(OFF, crop=1.0, scale=(2.0, 2.0001)), seed, small).boxes_xyxy
+        shares.append(np.prod(box[2:] - box[:2]) / (10 * scale) ** 2)
+    assert min(shares) >= least - 0.01
+    assert least > 0.5 or min(shares) < 0.95
+
+
+def test_an_object_that_no_trial_leaves_enough_of_keeps_its_centre(monkeypatch):
+    monkeypatch.setattr(module, "_LEAST_OVERLAPS", (0.9,))
+    large = rectangle((0, 0, 140, 100))
+    for seed in range(20):
+        (box,) = run(replace(OFF, crop=1.0, scale=(2.0, 2.0001)), seed, large).boxes_xyxy
+        np.testing.assert_array_equal(box, [0, 0, *SIZE_HW[::-1]])

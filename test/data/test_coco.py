@@ -53,7 +53,7 @@ def test_boxes_names_and_crowds(root):
             {"bbox": [0, 0, 5, 5], "category_id": 11},
         ],
     )
-    sample = read_coco(root, WAREHOUSE, rename={"truck": "forklift"}).samples[0]
+    sample = read_coco(root, WAREHOUSE, rename={"truck": "forklift", "dog": "background"}).samples[0]
     np.testing.assert_array_equal(sample.boxes_xyxy, [[1, 2, 11, 22], [30, 5, 60, 15]])
     assert sample.boxes_xyxy.dtype == np.float32
     assert sample.class_ids.tolist() == [2, 3]
@@ -71,6 +71,26 @@ def test_a_category_renamed_to_the_background_is_left_out(root):
     write_index(root, [{"bbox": [1, 2, 10, 20]}, {"bbox": [1, 2, 3, 4], "category_id": 9}])
     rename = {"person": "background", "truck": "forklift"}
     assert read_coco(root, WAREHOUSE, rename=rename).samples[0].class_ids.tolist() == [3]
+
+
+def test_unknown_classes_beside_known_ones_are_faults_until_renamed(root):
+    categories = [*CATEGORIES, {"id": 0, "name": "everything"}]  # without annotations, as some tools write
+    write_index(
+        root,
+        [
+            {"bbox": [1, 2, 10, 20]},
+            {"bbox": [1, 2, 3, 4], "category_id": 9},
+            {"bbox": [1, 2, 3, 4], "category_id": 11},
+        ],
+        categories=categories,
+    )
+    with pytest.raises(DatasetError) as caught:
+        read_coco(root, WAREHOUSE, box_classes=("person",))
+    assert "1 fault(s)" in str(caught.value)
+    assert "got 'truck', 'dog' too; rename each" in str(caught.value)
+    assert "rename: {truck: background, dog: background}" in str(caught.value)
+    renamed = read_coco(root, WAREHOUSE, rename={"truck": "forklift", "dog": "background"})
+    assert renamed.samples[0].class_ids.tolist() == [2, 3]
 
 
 def test_mask_files(root, write_mask):
@@ -167,7 +187,7 @@ def test_every_fault_at_once(root, write_image, write_mask):
         "images/gone.png: no such image file",
         "images/small.png: expected 60x40 pixels as annotated, got an image of 10x10 pixels",
         "images/broken.jpg: not an image",
-        "annotations.json: 1 of 'images' lack a valid id, file_name, width, height",
+        "annotations.json: images[4] (id 9): expected a valid file_name, width, height",
         "masks/a.png: expected a mask of 60x40 pixels as its image, got 61x40 pixels",
         "masks/a.png: expected mask values below 4 or 255, got [17]",
         "rename 'truck': expected a class of background, rail, person, forklift, got 'fork'",
@@ -205,7 +225,7 @@ def test_bad_outlines(root, segmentation):
     ("name", "text"),
     [
         ("Person ", "class 'Person ': expected 'person'; rename it"),
-        ("dog", "expected at least one class of rail"),
+        ("dog", "expected objects of rail, person, forklift, got .dog. too"),
     ],
 )
 def test_classes_that_match_nothing(root, name, text):
@@ -236,3 +256,38 @@ def test_real_people(real_data):
     assert len(masks) == 100
     assert {int(value) for mask in masks for value in np.unique(mask)} == {0, 2, 255}
     assert dataset.samples[0].box_classes == dataset.samples[0].mask_classes == (2,)
+
+
+@pytest.mark.parametrize(
+    ("item", "fault"),
+    [
+        ({"id": 5, "image_id": 1, "bbox": []}, "annotations[1] (id 5): expected a valid category_id"),
+        ({"image_id": 1, "category_id": 7}, "annotations[1]: expected a valid bbox"),
+        ("x", "annotations[1]: expected a valid image_id, category_id, bbox"),
+    ],
+)
+def test_an_item_that_lacks_a_field_is_named(root, item, fault):
+    write_index(root, [{"bbox": [1, 2, 10, 20]}])
+    index = json.loads((root / "annotations.json").read_text())
+    index["annotations"].append(item)
+    (root / "annotations.json").write_text(json.dumps(index))
+    with pytest.raises(DatasetError) as caught:
+        read_coco(root, WAREHOUSE)
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["b.jpg", "b.png", "b.webp"])
+def test_truncated_images_and_masks_are_faults(root, write_image, write_mask, name):
+    texture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    paths = [
+        write_image(root / "images" / name, texture),
+        write_mask(root / "masks" / "a.png", texture[..., 0] % 3),
+    ]
+    write_index(root, images=[IMAGE, {**IMAGE, "id": 2, "file_name": name}])
+    assert len(read_coco(root, WAREHOUSE)) == 2
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DatasetError) as caught:
+        read_coco(root, WAREHOUSE)
+    assert f"images/{name}: " + ("not an image" if name == "b.webp" else "truncated") in str(caught.value)
+    assert "masks/a.png: truncated, the end of the mask is missing" in str(caught.value)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.data.header import image_size
+from mtv_perception.data.header import image_size, is_whole
 from mtv_perception.errors import DatasetError
 
 
@@ -42,3 +42,26 @@ def test_no_image(tmp_path, content):
 def test_no_file(tmp_path):
     with pytest.raises(DatasetError, match="could not read"):
         image_size(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_truncated_file_is_told_from_one_with_more_behind_it(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8))
+    content = path.read_bytes()
+    for end in (b"", b"\0" * 20, b"\r\n", b"a second picture" * 10):
+        path.write_bytes(content + end)
+        assert is_whole(path)
+    for length in (3, 10, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        assert not is_whole(path)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image(tmp_path):
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8))
+    content, thumbnail = path.read_bytes(), b"\xff\xe1\x00\x0cthumb\xff\xd8\xff\xd9-"
+    path.write_bytes(content[:2] + thumbnail + content[2:] + b"more behind it")
+    assert is_whole(path)
+    path.write_bytes(content[:2] + thumbnail + content[2:-2])
+    assert not is_whole(path)

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from mtv_perception.config import from_mapping
-from mtv_perception.data.open import FORMATS, DatasetConfig, detect_format, open_dataset, take_part
+from mtv_perception.data.open import (
+    FORMATS,
+    DatasetConfig,
+    detect_format,
+    open_dataset,
+    open_datasets,
+    take_part,
+)
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.labels import WAREHOUSE
@@ -141,18 +148,28 @@ def test_folds_part_the_samples_by_name(count):
             assert set(names_of(others)) == set(names_of(dataset)) - set(names_of(fold))
 
 
+def test_several_folds_at_once():
+    dataset = numbered(20)
+    apart = [set(names_of(take_part(dataset, f"fold:{index}/5"))) for index in range(5)]
+    assert set(names_of(take_part(dataset, "fold:0,3/5"))) == apart[0] | apart[3]
+    assert set(names_of(take_part(dataset, "not-fold:0,3/5"))) == apart[1] | apart[2] | apart[4]
+
+
 def test_all_is_the_data_set_itself():
     dataset = numbered(3)
     assert take_part(dataset, "all") is dataset
 
 
-@pytest.mark.parametrize("take", ["fold:5/6", "not-fold:0/1"])
+@pytest.mark.parametrize("take", ["fold:5/6", "not-fold:0/1", "not-fold:0,1/2"])
 def test_empty_part(take):
     with pytest.raises(DatasetError, match=take):
         take_part(numbered(3), take)
 
 
-@pytest.mark.parametrize("take", ["", "half", "fold:3/3", "fold:1", "fold:-1/3", "fold:0/0", "fold:1/3 "])
+@pytest.mark.parametrize(
+    "take",
+    ["", "half", "fold:3/3", "fold:1", "fold:-1/3", "fold:0,3/3", "fold:0,/3", "fold:0/0", "fold:1/3 "],
+)
 def test_bad_take(take):
     with pytest.raises(ValueError, match="Expected take"):
         DatasetConfig(Path("x"), take=take)
@@ -182,3 +199,38 @@ def test_real_forklifts(real_data):
     )
     assert len(train) + len(rest) == 293
     assert sum(len(sample.class_ids) for dataset in (train, rest) for sample in dataset.samples) == 613
+
+
+def write_faulty(root, count):
+    (root / "labels").mkdir(parents=True)
+    (root / "classes.txt").write_text("person\n")
+    (root / "labels" / "a.txt").write_text("0 .5\n" * count)
+    return root
+
+
+def test_faults_of_all_data_sets_are_told_at_once(tmp_path, write_image):
+    roots = [write_faulty(tmp_path / name, 1) for name in "ab"]
+    for root in roots:
+        write_image(root / "images" / "a.png")
+    configs = [DatasetConfig(path) for path in (roots[0], tmp_path / "gone", roots[1], roots[0])]
+    with pytest.raises(DatasetError) as caught:
+        open_datasets(configs, WAREHOUSE, tmp_path / "faults.txt")
+    text = str(caught.value)
+    assert all(f"{root}: 1 fault(s):" in text for root in roots) and "there is nothing" in text
+    assert text.count("a.txt:1: expected") == 2
+    assert not (tmp_path / "faults.txt").exists()
+
+
+def test_a_text_that_is_cut_names_the_file_with_every_fault(tmp_path, write_image):
+    root = write_faulty(tmp_path / "set", 70)
+    write_image(root / "images" / "a.png")
+    with pytest.raises(DatasetError) as caught:
+        open_datasets([DatasetConfig(root)], WAREHOUSE, tmp_path / "run" / "faults.txt")
+    assert "... and 20 more" in str(caught.value) and f"{tmp_path}/run/faults.txt" in str(caught.value)
+    assert (tmp_path / "run" / "faults.txt").read_text().count("a.txt:") == 70
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(DatasetConfig(root), WAREHOUSE)
+    path = Path(str(caught.value).split("Every fault: ")[1])
+    assert path.read_text().count("a.txt:") == 70
+    path.unlink()
+    path.parent.rmdir()

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 from mtv_perception.data.augment import OFF, AugmentConfig
 from mtv_perception.data.open import DatasetConfig, open_dataset
 from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
-from mtv_perception.data.sample import Dataset
+from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
-from mtv_perception.errors import DatasetError
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.network.preset_boxes import warehouse_boxes
 
 SIZE_HW = (64, 96)
@@ -156,3 +157,11 @@ def test_images_a_second(real_data, encoder):
     start = time.monotonic()
     count = sum(len(batch["images"]) for batch in batches)
     print(f"{count / (time.monotonic() - start):.0f} images/s of 288x384 with two workers")  # noqa: T201
+
+
+def test_more_classes_than_a_set_of_bits_holds():
+    names = tuple(f"class {number}" for number in range(17))
+    samples = (Sample(Path("a.png"), (4, 4)),)
+    assert Mixture((Dataset("a", LabelSet(names[:16]), samples),), (1.0,))
+    with pytest.raises(ConfigError, match="names: expected at most 16 with the background, got 17"):
+        Mixture((Dataset("a", LabelSet(names), samples),), (1.0,))

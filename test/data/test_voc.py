@@ -50,7 +50,9 @@ def test_difficult_names_and_parts(root):
         describe_object("truck", (2, 2, 9, 9), "<difficult>0</difficult>" + part),
         describe_object("dog", (2, 2, 9, 9)),
     )
-    sample = read_voc(root, WAREHOUSE, rename={"truck": "forklift"}).samples[0]
+    with pytest.raises(DatasetError, match="got 'dog' too; rename each"):
+        read_voc(root, WAREHOUSE, rename={"truck": "forklift"})
+    sample = read_voc(root, WAREHOUSE, rename={"truck": "forklift", "dog": "background"}).samples[0]
     assert sample.class_ids.tolist() == [2, 3]
     assert sample.crowd.tolist() == [True, False]
 

@@ -29,10 +29,18 @@ def test_fractions_to_pixels(root, end):
     (root / "labels" / "a.txt").write_bytes(
         end.join([b"1 0.5 0.5 0.5 0.25", b"0 0.1 0.5 0.2 1", b"2 .5 .5 .1 .1"])
     )
-    sample = read_yolo(root, WAREHOUSE).samples[0]
+    sample = read_yolo(root, WAREHOUSE, rename={"dog": "background"}).samples[0]
     np.testing.assert_allclose(sample.boxes_xyxy, [[15, 15, 45, 25], [0, 0, 12, 40]], atol=1e-5)
     assert sample.class_ids.tolist() == [2, 3]
     assert sample.box_classes == (2, 3)
+
+
+def test_an_unknown_class_with_boxes_is_a_fault(root):
+    (root / "labels" / "a.txt").write_text("1 .5 .5 .1 .1")
+    assert len(read_yolo(root, WAREHOUSE)) == 1
+    (root / "labels" / "a.txt").write_text("1 .5 .5 .1 .1\n2 .5 .5 .1 .1")
+    with pytest.raises(DatasetError, match="got 'dog' too; rename each"):
+        read_yolo(root, WAREHOUSE)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,18 @@ def test_it_contains_numbers_plots_and_the_worst_image(flawed, dataset, tmp_path
     assert page.count("data:image/png") == 3 and page.count("data:image/jpeg") == 1
 
 
+def test_cocos_figures_and_the_legacy_ones_have_their_tables(flawed, dataset, tmp_path):
+    page = report_of(tmp_path / "report.html", flawed, dataset)
+    scores = evaluate(flawed, dataset, quiet=True).to_json()
+    for name in ("AP", "AP75", "APsmall", "ARlarge"):
+        value = scores["coco"][name]
+        assert f"<td>{name}</td><td>{'–' if value is None else f'{value:.3f}'}</td>" in page
+    assert f"<td>mAP@.75</td><td>{scores['map75']:.3f}</td>" in page
+    legacy = scores["legacy"]
+    row = f"<td>person</td><td>{legacy['ap50']['person']:.3f}</td><td>{legacy['jaccard']['person']:.3f}</td>"
+    assert row in page.split("<h2>Legacy figures</h2>")[1]
+
+
 def test_pictures_are_embedded_and_can_be_decoded(flawed, dataset, tmp_path):
     page = report_of(tmp_path / "report.html", flawed, dataset)
     sources = re.findall(r'src="([^"]*)"', page)

@@ -1,8 +1,11 @@
 """Scores under corruption: the sums, and the library's corruptions."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from mtv_perception.errors import MtvError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.robustness import (
     Degradation,
@@ -52,3 +55,9 @@ def test_the_benchmark_has_fifteen_corruptions_that_keep_the_size():
         corrupted = corrupt(image, name, 3)
         assert corrupted.shape == image.shape and corrupted.dtype == np.uint8
         assert (corrupted != image).any()
+
+
+def test_a_missing_library_is_named_with_how_to_install_it_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    with pytest.raises(MtvError, match="pip install --no-deps imagecorruptions-imaug"):
+        common_corruptions()

@@ -86,11 +86,25 @@ def test_channels_are_shuffled_as_in_numpy(shape):
 def test_an_extra_depthwise_convolution_costs_its_parameters_and_a_residual_none(extra_depthwise, residual):
     chosen = {"extra_depthwise": extra_depthwise, "residual": residual}
     plain, optional = build(width=0.5), build(width=0.5, **{k: v for k, v in chosen.items() if v})
-    halves = [channels // 2 for channels in STAGE_CHANNELS[0.5]]
-    extra = sum((9 + 2) * half * units for half, units in zip(halves, (4, 8, 4), strict=True))
+    # At the beginning of a branch: it has all of its inputs in a unit that halves the size, half of them elsewhere.
+    channels = [24, *STAGE_CHANNELS[0.5]]
+    extra = (9 + 2) * sum(
+        entering + (units - 1) * leaving // 2
+        for entering, leaving, units in zip(channels, channels[1:], (4, 8, 4), strict=False)
+    )
 
     assert trainable(optional) - trainable(plain) == extra_depthwise * extra
     assert sum("_add" in layer.name for layer in optional.layers) == residual * (3 + 7 + 3)
+
+
+@pytest.mark.parametrize("unit", [0, 1])
+def test_the_extra_depthwise_convolution_comes_before_the_first_pointwise_one(unit):
+    """Ma et al. 2018, section 4, and the seeds' builder."""
+    model = build(width=0.5, extra_depthwise=True)
+
+    expand = model.get_layer(f"stage2_unit{unit}_expand")
+
+    assert expand.input is model.get_layer(f"stage2_unit{unit}_extra_bn").output
 
 
 def test_features_are_not_all_zero():

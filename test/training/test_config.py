@@ -35,6 +35,18 @@ def test_every_key_is_explained(part):
         ({"stepz": 5}, "unknown key 'stepz'; known are network, pretrained"),
         ({"steps": 0}, "steps: expected a number in 1"),
         ({"losses": {"weighting": "best"}}, "weighting: expected one of fixed, uncertainty, uw_so, log"),
+        (
+            {"losses": {"task_weights": {"clases": 1}}},
+            "losses: Expected tasks of classes, boxes, seg.*, got 'clases'",
+        ),
+        ({"losses": {"task_weights": {"boxes": -1}}}, "losses: Expected weights of tasks of at least 0"),
+        (
+            {"losses": {"task_weights": {"classes": 0, "boxes": 0, "segmentation": 0}}},
+            "a task weight above 0",
+        ),
+        ({"losses": {"segmentation": {"iou": 1}}}, "lovasz_softmax, got 'iou'"),
+        ({"losses": {"segmentation": {"dice": -1}}}, "weights of segmentation losses of at least 0"),
+        ({"losses": {"segmentation": {}}}, "a segmentation loss of weight above 0, got {}"),
         ({"optimiser": {"ema": 1.0}}, r"ema: expected a number in 0 \.\. 0.99999"),
         ({"augment": {"flip": 2.0}}, "augment.flip: expected a number in 0"),
         ({"train": [{"path": "x", "take": "half"}]}, "Expected take 'all'"),
@@ -44,3 +56,18 @@ def test_every_key_is_explained(part):
 def test_mistakes_are_named(values, message):
     with pytest.raises(ConfigError, match=message):
         from_mapping(TrainConfig, values)
+
+
+def test_a_task_left_out_has_weight_1():
+    config = from_mapping(LossConfig, {"task_weights": {"boxes": 2}})
+    assert list(config.task_weights.items()) == [("classes", 1.0), ("boxes", 2.0), ("segmentation", 1.0)]
+
+
+def test_without_segmentation_no_loss_of_it_is_needed():
+    config = from_mapping(LossConfig, {"task_weights": {"segmentation": 0}, "segmentation": {}})
+    assert config.segmentation == {} and config.task_weights["classes"] == 1
+
+
+def test_a_negative_weight_is_refused_in_python_too():
+    with pytest.raises(ValueError, match="weights of tasks of at least 0"):
+        LossConfig(task_weights={"boxes": -1.0})

@@ -1,6 +1,10 @@
 """Runs of seconds: resumed after a kill, judged, refused, and spread over devices."""
 
+import contextlib
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +15,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from mtv_perception.config import to_plain
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.network.multitask import build_network
@@ -19,7 +24,9 @@ from mtv_perception.training.config import LossConfig
 from mtv_perception.training.initial import load_averaged
 from mtv_perception.training.log import read_curves
 from mtv_perception.training.state import read_group
+from mtv_perception.training.strategy import is_chief
 from mtv_perception.training.trainer import Trainer, load_run
+from mtv_perception.training.validation import Validation
 
 
 class Killed(Trainer):
@@ -37,6 +44,7 @@ def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypat
         steps=9,
         checkpoint_every=4,
         validate_every=4,
+        monitor=("map",),
         augment=AugmentConfig(),
         losses=LossConfig(weighting="uncertainty"),
     )
@@ -74,7 +82,9 @@ def test_a_run_folder_tells_everything(tiny_run, tiny_config):
         "best.yaml",
         "last.npz",
         "tensorboard",
+        "train.log",
     }
+    assert "step 6: score" in (tiny_run / "train.log").read_text()
     about = yaml.safe_load((tiny_run / "run.yaml").read_text())
     assert about["tensorflow"] == tf.__version__ and about["revision"]
     curves = read_curves(tiny_run)
@@ -102,11 +112,16 @@ def test_weights_load_at_another_size_but_not_into_another_network(tiny_run, tin
 
 
 def test_the_best_validation_is_kept(tmp_path, tiny_config, eager):
-    scores = iter([0.3, 0.9, 0.5])
-    best = Trainer(
-        tiny_config(steps=3, validate_every=1), tmp_path / "run", lambda model: {"map": next(scores)}
-    ).train()
+    scores, pictures = iter([0.3, 0.9, 0.5]), []
+
+    def validate(model):
+        pictures.append((tmp_path / "run" / "curves.png").exists())
+        return {"map": next(scores), "miou": None}
+
+    best = Trainer(tiny_config(steps=3, validate_every=1), tmp_path / "run", validate).train()
     assert best == {"score": 0.9, "step": 2, "map": 0.9}
+    assert pictures == [False, True, True]
+    assert not trainer._LOG.handlers
     assert yaml.safe_load((tmp_path / "run" / "best.yaml").read_text()) == best
 
 
@@ -118,13 +133,19 @@ def test_a_run_is_not_overwritten(tiny_run, tiny_config):
 def test_resuming_needs_a_run_with_the_same_configuration(tmp_path, tiny_run, tiny_config):
     with pytest.raises(ConfigError, match="found no checkpoint"):
         Trainer(tiny_config(), tmp_path / "none", resume=True)
-    with pytest.raises(ConfigError, match="got a different one"):
+    with pytest.raises(ConfigError, match="got another validate_every, seed;"):
         Trainer(tiny_config(seed=5), tiny_run, resume=True)
 
 
-def test_no_training_data_is_an_error(tmp_path, tiny_config):
+def test_no_training_data_is_an_error_and_leaves_nothing_behind(tmp_path, tiny_config):
     with pytest.raises(ConfigError, match="train: expected at least one data set"):
         Trainer(tiny_config(train=()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, tiny_config):
+    with pytest.raises(WeightsError, match="found none; a run has one from its first validation on"):
+        Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
 def test_an_empty_data_set_is_an_error(tmp_path, tiny_config, write_shapes):
@@ -138,9 +159,46 @@ def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, ti
     run = Trainer(tiny_config(), tmp_path / "run")
     weight = run.network.model.get_layer("lateral8").kernel
     weight.assign(np.full(weight.shape, np.nan))
-    with pytest.raises(FloatingPointError, match="finite loss at step 0"):
+    with pytest.raises(FloatingPointError, match="finite loss and gradient at step 0"):
         run.train()
     assert not (tmp_path / "run" / "last.npz").exists()
+    assert not trainer._LOG.handlers
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_a_checkpoint(
+    tmp_path, tiny_config, eager, monkeypatch
+):
+    """Its loss is still finite: the weights of that step are not, and would have been saved with it."""
+
+    @tf.custom_gradient
+    def broken(x):
+        return tf.identity(x), lambda upstream: upstream * np.nan
+
+    run = Trainer(tiny_config(steps=1), tmp_path / "run")
+    monkeypatch.setattr(run._step, "weighting", lambda losses: (broken(tf.add_n(list(losses.values()))), {}))
+    with pytest.raises(FloatingPointError, match="gradient_norm': nan"):
+        run.train()
+    assert not [path.name for path in (tmp_path / "run").glob("*.npz")]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "figures", "message"),
+    [
+        (("mpa",), {"map": 0.5}, "expected figures of map, got 'mpa'"),
+        (("map", "mpa"), {"map": 0.5}, "got 'mpa'"),
+        (("miou",), {"map": 0.5, "miou": None}, "expected a figure with a value"),
+    ],
+)
+def test_a_monitored_figure_must_exist(tmp_path, tiny_config, eager, monitor, figures, message):
+    run = Trainer(tiny_config(steps=1, monitor=monitor), tmp_path / "run", lambda model: figures)
+    with pytest.raises(ConfigError, match=message):
+        run.train()
+
+
+def test_an_unknown_monitored_figure_shows_before_training(tiny_config):
+    Validation(tiny_config(monitor=("map", "shapes/map50", "shapes/iou/person")))
+    with pytest.raises(ConfigError, match="monitor: expected figures of map, .* got 'mpa'"):
+        Validation(tiny_config(monitor=("mpa",)))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -177,18 +235,20 @@ for devices in (1, 2):
         network = build_network(config)
         freeze_norms(network.model, "all")
         optimiser = OptimiserConfig(name="sgd", learning_rate=0.01, clip_norm=1.0, ema=0.5)
-        step = TrainingStep(network, LossConfig(weighting="uncertainty"), optimiser)
+        losses = LossConfig(weighting="uncertainty", segmentation={"cross_entropy": 1.0, "dice": 0.5})
+        step = TrainingStep(network, losses, optimiser)
         step.optimiser.learning_rate.assign(0.01)
     count, rng = network.default_boxes.count, np.random.default_rng(0)
-    half = {
-        "images": rng.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8),
-        "classes": (rng.random((2, count)) < 0.05).astype(np.int8) * 2,
-        "boxes_xyxy": np.tile(np.float32([10, 10, 40, 50]), (2, count, 1)),
-        "known": np.full((2, count), 14, np.uint16),
-        "mask": rng.integers(0, 4, (2, 16, 16)).astype(np.uint8),
-        "mask_known": np.full((2, 16, 16), 14, np.uint16),
+    share = np.array([0.08, 0.04, 0.01, 0.0])[:, None]
+    batch = {
+        "images": rng.integers(0, 256, (4, 64, 64, 3)).astype(np.uint8),
+        "classes": (rng.random((4, count)) < share).astype(np.int8) * 2,
+        "boxes_xyxy": np.tile(np.float32([10, 10, 40, 50]), (4, count, 1)),
+        "known": np.full((4, count), 14, np.uint16),
+        "mask": rng.integers(0, 4, (4, 16, 16)).astype(np.uint8),
+        "mask_known": np.full((4, 16, 16), 14, np.uint16),
     }
-    batch = {name: np.concatenate([array, array]) for name, array in half.items()}
+    batch["mask"][2:, 4:] = 255
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4)
     start = [w.numpy().copy() for w in network.model.weights]
 
@@ -205,8 +265,8 @@ for devices in (1, 2):
     results[devices] = (logged, moved, [v.numpy() for v in variables["average"]], len(variables["model"]))
     results[devices] += ([float(v.value.numpy() if devices == 1 else v.numpy()) for v in variables["weighting"]],)
 one, two = results[1], results[2]
-share = lambda a, b: float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in zip(a, b)) / sum((x**2).sum() for x in a)))
-json.dump({"logged": [one[0], two[0]], "moved": share(one[1], two[1]), "average": share(one[2], two[2]),
+apart = lambda a, b: float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in zip(a, b)) / sum((x**2).sum() for x in a)))
+json.dump({"logged": [one[0], two[0]], "moved": apart(one[1], two[1]), "average": apart(one[2], two[2]),
            "weighting": [one[4], two[4]]}, sys.stdout)
 """
 
@@ -214,7 +274,7 @@ json.dump({"logged": [one[0], two[0]], "moved": share(one[1], two[1]), "average"
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_two_devices_make_the_step_of_one():
-    """A batch whose halves are alike, so that each replica has the whole batch's losses.
+    """A batch whose halves are unlike: in number of objects, and in labelled pixels.
 
     Norms keep their statistics: over the coarsest level, one pixel an image, those of a batch magnify rounding.
     """
@@ -225,6 +285,131 @@ def test_two_devices_make_the_step_of_one():
         assert two == pytest.approx(one, rel=1e-3)
     assert found["weighting"][1] == pytest.approx(found["weighting"][0], rel=1e-3)
     assert found["moved"] < 0.001 and found["average"] < 1e-5
+
+
+_RUN = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np, tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+if "TF_CONFIG" not in os.environ:
+    tf.config.experimental.enable_op_determinism()
+from mtv_perception.config import load
+from mtv_perception.training import trainer
+from mtv_perception.training.config import TrainConfig
+
+class Killed(trainer.Trainer):
+    def _is_due(self, every):
+        if self._done == int(os.environ.get("KILL_AT", -1)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._is_due(every)
+
+trainer._LOG_EVERY = 1
+config, folder, weights, *resume = sys.argv[1:]
+run = Killed(load(TrainConfig, Path(config)), Path(folder), resume=bool(resume))
+run.train()
+np.savez(weights, *[w.numpy() for w in run.network.model.trainable_weights])
+"""
+
+
+def start_run(*arguments, **environment):
+    """The script _RUN in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _RUN, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def write_config(path, config):
+    path.write_text(yaml.safe_dump(to_plain(config)))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_killed_by_the_system_resumes_to_exactly_the_same_curve(tmp_path, tiny_config):
+    """SIGKILL in its seventh step; operations are made deterministic, so that nothing but the resuming can differ."""
+    losses = LossConfig(weighting="uncertainty")
+    changes = {"steps": 9, "checkpoint_every": 4, "augment": AugmentConfig(), "losses": losses, "workers": 2}
+    config = write_config(tmp_path / "config.yaml", tiny_config(**changes))
+    whole = start_run(config, tmp_path / "whole", tmp_path / "whole.npz")
+    killed = start_run(config, tmp_path / "killed", tmp_path / "killed.npz", KILL_AT="7")
+    for process, code in ((whole, 0), (killed, -signal.SIGKILL)):
+        error = process.communicate()[1]
+        assert process.returncode == code, error[-3000:]
+    assert max(step for step, _ in read_curves(tmp_path / "killed")["total"]) == 6
+    resumed = start_run(config, tmp_path / "killed", tmp_path / "killed.npz", "--resume")
+    error = resumed.communicate()[1]
+    assert resumed.returncode == 0, error[-3000:]
+
+    one, other = read_curves(tmp_path / "whole"), read_curves(tmp_path / "killed")
+    assert len(one["total"]) == 9 and one.keys() == other.keys()
+    assert {name: other[name] for name in one if name != "images_per_second"} == {
+        name: curve for name, curve in one.items() if name != "images_per_second"
+    }
+    with np.load(tmp_path / "whole" / "last.npz") as one, np.load(tmp_path / "killed" / "last.npz") as other:
+        assert set(one.files) == set(other.files)
+        for name in one.files:
+            np.testing.assert_array_equal(other[name], one[name], err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_workers_train_one_network_and_the_chief_alone_writes(tmp_path, tiny_config):
+    """Two processes that meet over the loopback; each has half of every batch."""
+    config = write_config(tmp_path / "config.yaml", tiny_config(steps=3, validation=(), checkpoint_every=2))
+    ports = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            taken = stack.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", 0))
+            ports.append(taken.getsockname()[1])
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    processes = [
+        start_run(
+            config,
+            tmp_path / "run",
+            tmp_path / f"{index}.npz",
+            TF_CONFIG=json.dumps(
+                {
+                    "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+                    "task": {"type": "worker", "index": index},
+                }
+            ),
+            TMPDIR=str(scratch),
+        )
+        for index in range(2)
+    ]
+    for process in processes:
+        error = process.communicate()[1]
+        assert process.returncode == 0, error[-3000:]
+    with np.load(tmp_path / "0.npz") as one, np.load(tmp_path / "1.npz") as other:
+        for name in one.files:
+            np.testing.assert_array_equal(other[name], one[name])
+    assert [step for step, _ in read_curves(tmp_path / "run")["total"]] == [0, 1, 2]
+    assert len((tmp_path / "run" / "train.log").read_text().splitlines()) == 1
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+    assert (tmp_path / "run" / "last.npz").is_file() and not list(scratch.glob("mtv-worker-*"))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "task", "expected"),
+    [
+        (["worker"], ("worker", 0), True),
+        (["worker"], ("worker", 1), False),
+        (["chief", "worker"], ("chief", 0), True),
+        (["chief", "worker"], ("worker", 0), False),
+    ],
+)
+def test_the_chief_is_the_first_process_of_a_cluster(monkeypatch, jobs, task, expected):
+    cluster = {job: [f"{job}{i}:1" for i in range(2 - (job == "chief"))] for job in jobs}
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": task[0], "index": task[1]}})
+    )
+    assert is_chief() == expected
 
 
 def test_more_devices_than_there_are_is_an_error(tmp_path, tiny_config):

@@ -2,11 +2,12 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtv_perception.training.weighting import WEIGHTINGS, TaskWeighting
+from mtv_perception.training.weighting import VARIANCE_PACE, WEIGHTINGS, TaskWeighting
 
 TASKS = {"classes": 1.0, "boxes": 1.0, "segmentation": 1.0}
 
@@ -65,7 +66,7 @@ def test_uncertainty_has_the_papers_gradient():
     weighting = TaskWeighting("uncertainty", TASKS)
     start = {"classes": -0.4, "boxes": 0.0, "segmentation": 1.3}
     for task, value in start.items():
-        weighting.log_variances[task].assign(value)
+        weighting.log_variances[task].assign(value / VARIANCE_PACE)
     values = {"classes": 0.7, "boxes": 1.9, "segmentation": 0.2}
     sources = [variable.value for variable in weighting.variables]
     with tf.GradientTape() as tape:
@@ -78,7 +79,7 @@ def test_uncertainty_settles_at_log_of_twice_the_loss():
     weighting = TaskWeighting("uncertainty", TASKS)
     values = (0.3, 1.0, 6.0)
     sources = [variable.value for variable in weighting.variables]
-    for _ in range(600):
+    for _ in range(60):
         with tf.GradientTape() as tape:
             total, _ = weighting(losses_of(*values))
         for variable, gradient in zip(
@@ -86,7 +87,7 @@ def test_uncertainty_settles_at_log_of_twice_the_loss():
         ):
             variable.assign(variable.value - 0.1 * gradient)
     assert len(sources) == 3
-    settled = [float(variable.value) for variable in weighting.variables]
+    settled = [VARIANCE_PACE * float(variable.value) for variable in weighting.variables]
     assert settled == pytest.approx([math.log(2 * value) for value in values], abs=1e-3)
 
 
@@ -134,3 +135,50 @@ def test_a_task_without_labels_leaves_the_others_alone(method):
         with tf.GradientTape() as tape:
             total, _ = weighting(losses_of(0.7, 1.9, 0.0))
         assert float(tape.gradient(total, weighting.log_variances["segmentation"].value)) == 0
+
+
+@pytest.mark.parametrize("method", ["log", "uncertainty", "uw_so"])
+def test_a_task_without_labels_is_reported_with_weight_0(method):
+    _, weights = TaskWeighting(method, TASKS)(losses_of(0.7, 1.9, 0.0))
+    assert float(weights["segmentation"]) == 0 and float(weights["boxes"]) > 0
+
+
+@pytest.mark.parametrize("method", WEIGHTINGS)
+def test_the_given_weights_count_in_every_method(method):
+    """Twice the weight of a task doubles its pull, inside of a logarithm it would do nothing; 0 leaves it out."""
+    plain, heavy = (
+        TaskWeighting(method, TASKS),
+        TaskWeighting(method, TASKS | {"boxes": 2.0, "segmentation": 0.0}),
+    )
+    one, other = pulls(plain, 0.7, 1.9, 0.2), pulls(heavy, 0.7, 1.9, 0.2)
+    assert other[2] == 0
+    if method == "uw_so":
+        assert other[1] > 1.2 * one[1]
+    else:
+        assert other[1] == pytest.approx(2 * one[1]) and other[0] == pytest.approx(one[0])
+
+
+def test_the_given_weights_count_after_uncertainty_has_settled():
+    """There, Kendall's factor is 1 / (2 L), whatever the scale of L: a weight inside would be cancelled."""
+    weights, values = {"classes": 1.0, "boxes": 2.0, "segmentation": 1.0}, (0.5, 1.0, 2.0)
+    weighting = TaskWeighting("uncertainty", weights)
+    for variable, value in zip(weighting.variables, values, strict=True):
+        variable.assign(math.log(2 * value) / VARIANCE_PACE)
+    with tf.GradientTape() as tape:
+        total, factors = weighting(losses_of(*values))
+    gradients = tape.gradient(total, [v.value for v in weighting.variables])
+    assert [float(g) for g in gradients] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert [float(f) for f in factors.values()] == pytest.approx([1, 1, 0.25], rel=1e-5)
+
+
+def test_log_variances_move_in_a_short_run():
+    """300 steps of Adam at a usual learning rate are enough for a loss of 0.1 to be weighted 5 times."""
+    weighting = TaskWeighting("uncertainty", TASKS)
+    optimiser = keras.optimizers.Adam(1e-3)
+    optimiser.build(weighting.variables)
+    for _ in range(300):
+        with tf.GradientTape() as tape:
+            total, factors = weighting(losses_of(0.1, 0.5, 5.0))
+        gradients = tape.gradient(total, [v.value for v in weighting.variables])
+        optimiser.apply(gradients, weighting.variables)
+    assert float(factors["classes"]) > 4 and float(factors["segmentation"]) < 0.2

@@ -1,0 +1,96 @@
+"""Which data `mtv export` scores on; the export itself stands in test/training/test_export_command.py."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli import export
+from mtv_perception.cli.main import main
+from mtv_perception.data.open import DatasetConfig
+from mtv_perception.labels import WAREHOUSE
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six images with a forklift that the data set calls a truck."""
+    root = tmp_path / "floor"
+    for name in ("images", "labels"):
+        (root / name).mkdir(parents=True)
+    for number in range(6):
+        cv2.imwrite(str(root / "images" / f"{number}.png"), np.zeros((40, 60, 3), np.uint8))
+        (root / "labels" / f"{number}.txt").write_text("0 .5 .5 .5 .5")
+    (root / "classes.txt").write_text("truck\n")
+    return root
+
+
+@pytest.fixture
+def exported(monkeypatch, data, tmp_path):
+    """A function that exports nothing and returns the report and what export_precisions was given."""
+    pytest.importorskip("tensorflow")
+    from mtv_perception.export import artefact, report
+
+    part = DatasetConfig(data, take="fold:0/3", rename={"truck": "forklift"})
+    config = SimpleNamespace(
+        train=(part,), validation=(part, DatasetConfig(data, take="fold:1/3", rename=part.rename))
+    )
+    network = SimpleNamespace(config=SimpleNamespace(labels=WAREHOUSE, size_hw=(64, 64)))
+    monkeypatch.setattr(export, "_load", lambda source, size_hw: (config, network))
+    monkeypatch.setattr(artefact, "calibration_images", lambda *args: [])
+    given = {}
+
+    def export_precisions(network, folder, precisions, images, describe, dataset, *, largest_drop):
+        given.update(dataset=dataset, largest_drop=largest_drop)
+        return []
+
+    monkeypatch.setattr(report, "export_precisions", export_precisions)
+
+    def run(*options):
+        path = tmp_path / "report.json"
+        assert (
+            main(["export", str(tmp_path), "--out", str(tmp_path / "m"), "--json", str(path), *options]) == 0
+        )
+        return json.loads(path.read_text()), given
+
+    return run
+
+
+def names_of(dataset):
+    return [sample.image_path.stem for sample in dataset.samples]
+
+
+def test_without_data_the_validation_data_are_scored(exported):
+    report, given = exported()
+    assert report["scored_on"] == given["dataset"].name == "floor fold:0/3, floor fold:1/3"
+    assert names_of(given["dataset"]) == ["0", "3", "1", "4"]
+    assert given["largest_drop"] == 0.05
+
+
+def test_data_are_read_as_the_options_say(exported, data):
+    options = [
+        "--data",
+        str(data),
+        "--fold",
+        "1/2",
+        "--rename",
+        "truck=forklift",
+        "--box-classes",
+        "forklift,person",
+    ]
+    report, given = exported(*options, "--limit", "2", "--largest-drop", "0.1")
+    assert report["scored_on"] == "floor fold:1/2"
+    assert names_of(given["dataset"]) == ["1", "3"]
+    assert given["dataset"].samples[0].box_classes == (2, 3)
+    assert given["largest_drop"] == 0.1
+
+
+def test_nothing_is_scored_where_asked_for(exported):
+    report, given = exported("--unscored")
+    assert report["scored_on"] is None and given["dataset"] is None
+
+
+def test_options_for_data_that_are_not_named_are_refused(exported, tmp_path, capsys):
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "m"), "--fold", "0/2"]) == 2
+    assert "Expected --data" in capsys.readouterr().err
