@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 def before_tuning(spec: ModelSpec) -> str:
     """The thresholds that are replaced, for who wants them back."""
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in spec.thresholds.items())
-    return f"{thresholds}, NMS overlap {spec.iou_threshold:.2f}"
+    return f"{thresholds or 'no thresholds'}, NMS overlap {spec.iou_threshold:.2f}"
 
 
 def show(tuning: Tuning, console: Console) -> None:

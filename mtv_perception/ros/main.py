@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from mtv_perception.errors import MtvError
 from mtv_perception.ros.middleware import VGA_BYTES, transport_warning
+
+# Seconds for taking leave of the graph; after them the process ends with status 1, saying where it was.
+_LONGEST_GOODBYE = 5.0
 
 
 def spin(
@@ -60,8 +64,11 @@ def spin(
         close = getattr(node, "close", None)
         if close:
             close()
+        # Fast DDS can wait for ever for its lock while it closes a connection to a process that was killed.
+        faulthandler.dump_traceback_later(_LONGEST_GOODBYE, exit=True)
         node.destroy_node()
         rclpy.try_shutdown()
+        faulthandler.cancel_dump_traceback_later()
     return int(getattr(node, "failed", False))
 
 

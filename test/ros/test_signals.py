@@ -10,6 +10,9 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
 from mtv_perception.resources import SOURCE_ROOT
 
+# Minutes, mostly of processes starting; a killed peer can also hang Fast DDS in the test's own process.
+pytestmark = pytest.mark.slow
+
 # Seconds on a machine with time to spare; where others compute too, everything takes longer in proportion.
 LONGEST_END = 3.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 ZONES = """
