@@ -292,7 +292,11 @@ def ros():
             lock.close()
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
+    # While a node lives, the context keeps its DDS participant. To make and end one for every test is slow, and Fast DDS
+    # can hang in it.
+    keeper = rclpy.create_node("keeper", context=context, namespace=f"/keeper_{os.getpid()}")
     yield SimpleNamespace(context=context, domain=domain)
+    keeper.destroy_node()
     context.try_shutdown()
     lock.close()
 
