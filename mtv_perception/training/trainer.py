@@ -22,7 +22,7 @@ from mtv_perception.data.targets import TargetEncoder
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone
+from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone, load_initial
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.provenance import describe_run
@@ -35,6 +35,8 @@ from mtv_perception.visual.curves import plot_curves
 _LOG = logging.getLogger(__name__)
 _LAST_FILE = "last.npz"
 _LOG_EVERY = 10
+# As many as a few batches; the statistics of norms go on to be averaged while training.
+_IMAGES_FOR_NORMS = 64
 
 Validate = Callable[[KerasModel], Mapping[str, Any]]
 """Judges a model; returns figures by name, None where one does not apply.
@@ -74,7 +76,7 @@ class Trainer:
             if config.pretrained:
                 load_backbone(self.network, config.pretrained)
             if config.initial:
-                load_averaged(self.network, Path(config.initial))
+                load_initial(self.network, config.initial, self._images_for_norms)
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
@@ -83,6 +85,9 @@ class Trainer:
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
         self._log = RunLog(self._output, self._done)
         self._best = self._read_best()
+
+    def _images_for_norms(self) -> np.ndarray:
+        return np.stack([self._source(index).image for index in range(_IMAGES_FOR_NORMS)])
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,100 @@
+"""From a LiteRT file back to a Keras network that can be trained on."""
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from mtv_perception.errors import WeightsError
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
+from mtv_perception.network.multitask import build_network
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.training.initial import load_exported
+from mtv_perception.training.keras_model import normalise
+
+SIZE_HW = (96, 128)
+
+
+def outputs_of(network, images, training=False):
+    found = network.model(normalise(np.stack(images)), training=training)
+    return {name: np.asarray(value, np.float64) for name, value in found.items()}
+
+
+def apart(a, b):
+    """Largest relative error of an output."""
+    return max(np.linalg.norm(a[name] - b[name]) / np.linalg.norm(b[name]) for name in b)
+
+
+@pytest.fixture(scope="module")
+def trained(network, images):
+    """The network with norms as after a training: no scale is 1, no offset 0."""
+    before = network.model.get_weights()
+    rng = np.random.default_rng(3)
+    for layer in network.model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape[0]
+            layer.set_weights(
+                [rng.uniform(0.5, 2, count), *rng.normal(0, 0.3, (2, count)), rng.uniform(0.5, 2, count)]
+            )
+    yield network
+    network.model.set_weights(before)
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("float32", 1e-4), ("int8", 0.1)])
+def test_the_network_computes_what_the_file_computes(trained, images, precision, limit):
+    from mtv_perception.export.convert import convert
+
+    expected = outputs_of(trained, images)
+    weights = read_folded_weights(convert(trained, precision, images))
+    trained_weights = trained.model.get_weights()
+    trained.model.set_weights([0 * w for w in trained_weights])
+    try:
+        set_folded_weights(trained.model, weights)
+        assert apart(outputs_of(trained, images), expected) < limit
+        norms = [x for x in trained.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+        measure_norms(trained.model, [normalise(np.stack(images))])
+        measured = outputs_of(trained, images)
+        assert apart(measured, expected) < limit
+        for norm in norms:
+            if isinstance(norm.input._keras_history.operation, keras.layers.Conv2D):
+                varied = norm.moving_variance.numpy() > 1e-6
+                np.testing.assert_allclose(norm.moving_variance.numpy()[varied], 1, rtol=1e-3)
+        # By the statistics of the very images they were measured on, training computes the same.
+        assert apart(outputs_of(trained, images, training=True), measured) < 1e-3
+    finally:
+        trained.model.set_weights(trained_weights)
+
+
+def test_half_precision_is_refused(trained, images):
+    from mtv_perception.export.convert import convert
+
+    with pytest.raises(WeightsError, match="Expected weights in float32 or int8, got"):
+        read_folded_weights(convert(trained, "float16", images))
+
+
+def test_the_shipped_model_can_be_trained_on():
+    """Read back, it computes what the int8 file computes, but for the rounding of activations."""
+    artefact = load_artefact(find_model("warehouse"))
+    network = build_network(NetworkConfig(size_hw=artefact.size_hw))
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    image = cv2.resize(coarse, artefact.size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    load_exported(network, find_model("warehouse"), image[None])
+    found, backend = outputs_of(network, [image]), artefact.open(num_threads=2)
+    backend.input_view()[:] = image
+    raw = backend.run()
+    for name, value in found.items():
+        tensor = getattr(raw, name)
+        expected = tensor.real(tensor.values)
+        assert np.corrcoef(value.ravel(), expected.ravel())[0, 1] > 0.98, name
+
+
+def test_another_network_is_refused():
+    network = build_network(NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW))
+    images = np.zeros((1, *SIZE_HW, 3), np.uint8)
+    with pytest.raises(WeightsError, match=r"warehouse: \w+: expected weights of shapes .*, got"):
+        load_exported(network, find_model("warehouse"), images)
+    other = build_network(NetworkConfig(size_hw=SIZE_HW, backbone="shufflenetv2"))
+    with pytest.raises(WeightsError, match="Expected weights of layer 'stem.*found those of"):
+        load_exported(other, find_model("warehouse"), images)
