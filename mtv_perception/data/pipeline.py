@@ -115,10 +115,10 @@ def training_batches(
     def make(index: np.int64) -> tuple[np.ndarray, ...]:
         scene = source(int(index))
         t = encoder(scene)
-        return scene.image, t.classes, t.boxes_xyxy, t.known, t.mask, t.mask_known
+        return scene.image, t.classes, t.objects, t.boxes_xyxy, t.known, t.mask, t.mask_known
 
     probe = make(np.int64(indices[0]))
-    names = ("images", "classes", "boxes_xyxy", "known", "mask", "mask_known")
+    names = ("images", "classes", "objects", "boxes_xyxy", "known", "mask", "mask_known")
 
     def call(index: tf.Tensor) -> Batch:
         arrays = tf.numpy_function(make, [index], [array.dtype for array in probe])

@@ -42,6 +42,7 @@ class Targets:
 
     Attributes:
         classes: `(N,)` int8; 0 background, c > 0 an object of class c, -1 ignored.
+        objects: `(N,)` int16, which object of the scene, -1 where there is none.
         boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
         known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's centre.
         mask: `(h, w)` uint8, class ids at the segmentation stride, 255 = ignored.
@@ -49,6 +50,7 @@ class Targets:
     """
 
     classes: np.ndarray
+    objects: np.ndarray
     boxes_xyxy: np.ndarray
     known: np.ndarray
     mask: np.ndarray
@@ -141,6 +143,7 @@ class TargetEncoder:
         cells = scene.truth[height // rows // 2 :: height // rows, width // columns // 2 :: width // columns]
         return Targets(
             classes,
+            np.maximum(matched, -1).astype(np.int16),
             boxes,
             scene.truth[y, x, 1],
             cells[..., 0].astype(np.uint8),

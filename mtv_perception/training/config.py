@@ -25,7 +25,9 @@ class LossConfig:
         ValueError: an unknown task or segmentation loss, a negative weight, or nothing to minimise.
     """
 
-    classes: str = setting("focal", "Loss of class logits.", choices=("focal", "mined_softmax"))
+    classes: str = setting(
+        "focal", "Loss of class logits.", choices=("focal", "aligned_focal", "mined_softmax")
+    )
     boxes: str = setting("giou", "Loss of box offsets.", choices=("smooth_l1", "giou", "ciou"))
     segmentation: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})
     class_weights: tuple[float, ...] = setting(
@@ -80,7 +82,9 @@ class TrainConfig:
         "Backbone weights: a .h5, .keras or .pb file, the name of an installed package that carries one, or nothing.",
     )
     initial: str = setting(
-        "", "A run folder or checkpoint whose averaged weights to begin with (another input size is fine)."
+        "",
+        "Weights to begin with: of a run folder, a checkpoint, or an exported model (a folder, or a name like "
+        "warehouse). Another input size is fine.",
     )
     train: tuple[DatasetConfig, ...] = ()
     validation: tuple[DatasetConfig, ...] = ()

@@ -37,10 +37,7 @@ def focal_loss(
 
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
     """
-    count = logits.shape[-1]
-    classes = tf.cast(classes, tf.int32)
-    target = tf.one_hot(classes - 1, count)
-    valid = tf.cast(classes >= 0, tf.float32)[..., None] * tf.maximum(known_matrix(known, 1, count), target)
+    target, valid = _targets_and_labelled(classes, known, logits.shape[-1])
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
     score = tf.sigmoid(logits)
     miss = target * (1 - score) + (1 - target) * score
@@ -48,9 +45,43 @@ def focal_loss(
     return tf.reduce_sum(valid * weight * entropy) / positives(classes)
 
 
+def quality_focal_loss(
+    logits: tf.Tensor, classes: tf.Tensor, known: tf.Tensor, quality: tf.Tensor, beta: float = 2.0
+) -> tf.Tensor:
+    """Focal loss whose target is the quality of each positive's box, summed and divided by the sum of the qualities.
+
+    Args:
+        logits: `[B, N, K]` of classes 1..K.
+        classes: `[B, N]` integer; 0 background, -1 ignored.
+        known: `[B, N]` bit sets of the classes that are labelled there; others contribute nothing.
+        quality: `[B, N]` in 0..1, see `alignment`.
+        beta: focusing power.
+
+    Source: Li et al. 2020, "Generalized Focal Loss", equation 2; the divisor as in Feng et al. 2021, equation 3.
+    """
+    target, valid = _targets_and_labelled(classes, known, logits.shape[-1])
+    target *= quality[..., None]
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
+    weight = tf.pow(tf.abs(target - tf.sigmoid(logits)), beta)
+    return tf.reduce_sum(valid * weight * entropy) / total_weight(quality)
+
+
+def _targets_and_labelled(classes: tf.Tensor, known: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """One-hot targets `[B, N, count]` of classes from 1 on, and 0/1 for what the labels settle."""
+    classes = tf.cast(classes, tf.int32)
+    target = tf.one_hot(classes - 1, count)
+    valid = tf.cast(classes >= 0, tf.float32)[..., None] * tf.maximum(known_matrix(known, 1, count), target)
+    return target, valid
+
+
+def total_weight(weights: tf.Tensor) -> tf.Tensor:
+    """The sum of the weights of the batch, over all replicas, at least 1."""
+    return tf.maximum(sum_over_replicas(tf.reduce_sum(weights)), 1.0)
+
+
 def positives(classes: tf.Tensor) -> tf.Tensor:
     """The number of positive default boxes of the batch, over all replicas, at least 1."""
-    return tf.maximum(sum_over_replicas(tf.reduce_sum(tf.cast(classes > 0, tf.float32))), 1.0)
+    return total_weight(tf.cast(classes > 0, tf.float32))
 
 
 def mined_softmax_loss(
@@ -133,6 +164,11 @@ def _overlap(a: tf.Tensor, b: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tenso
     return shared / (union + _EPSILON), union, hull
 
 
+def paired_iou(a_xyxy: tf.Tensor, b_xyxy: tf.Tensor) -> tf.Tensor:
+    """IoU `[...]` of boxes `[..., 4]` row by row."""
+    return _overlap(a_xyxy, b_xyxy)[0]
+
+
 def giou(
     offsets: tf.Tensor, boxes_xyxy: tf.Tensor, default_cxcywh: tf.Tensor, variances: tf.Tensor
 ) -> tf.Tensor:
@@ -157,7 +193,8 @@ def ciou(
     return 1 - iou + distance + trade * shape
 
 
-CLASS_LOSSES: dict[str, Callable[..., tf.Tensor]] = {"focal": focal_loss, "mined_softmax": mined_softmax_loss}
+SIGMOID_LOSSES = ("focal", "aligned_focal")
+"""Names of the class losses of sigmoid scores; the others are of softmax scores."""
 BOX_LOSSES: dict[str, Callable[..., tf.Tensor]] = {"smooth_l1": smooth_l1, "giou": giou, "ciou": ciou}
 
 
@@ -168,6 +205,7 @@ def box_loss(
     classes: tf.Tensor,
     default_cxcywh: tf.Tensor,
     variances: tf.Tensor,
+    weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """A box loss averaged over the positive default boxes of the batch; 0 where there are none.
 
@@ -178,6 +216,7 @@ def box_loss(
         classes: `[B, N]`; positive where > 0.
         default_cxcywh: `[N, 4]` default boxes, pixels.
         variances: `[4]`.
+        weights: `[B, N]` of the positives in the average; all alike without.
     """
     where = tf.where(classes > 0)
     losses = BOX_LOSSES[name](
@@ -186,4 +225,6 @@ def box_loss(
         tf.gather(default_cxcywh, where[:, 1]),
         variances,
     )
-    return tf.reduce_sum(losses) / positives(classes)
+    if weights is None:
+        return tf.reduce_sum(losses) / positives(classes)
+    return tf.reduce_sum(losses * tf.gather_nd(weights, where)) / total_weight(weights)

@@ -10,8 +10,15 @@ import tensorflow as tf
 
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.training.alignment import alignment
 from mtv_perception.training.config import LossConfig, OptimiserConfig
-from mtv_perception.training.detection_losses import CLASS_LOSSES, box_loss
+from mtv_perception.training.detection_losses import (
+    SIGMOID_LOSSES,
+    box_loss,
+    focal_loss,
+    mined_softmax_loss,
+    quality_focal_loss,
+)
 from mtv_perception.training.keras_model import normalise
 from mtv_perception.training.replicas import replica_count, sum_over_replicas
 from mtv_perception.training.segmentation_losses import SEGMENTATION_LOSSES
@@ -35,7 +42,7 @@ class MultitaskLoss:
         classes = len(network.config.names)
         if len(config.class_weights) != classes:
             raise ValueError(f"Expected {classes} class weights, got {config.class_weights!r}.")
-        if (network.scores == "sigmoid") != (config.classes == "focal"):
+        if (network.scores == "sigmoid") != (config.classes in SIGMOID_LOSSES):
             raise ValueError(
                 f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
             )
@@ -53,20 +60,25 @@ class MultitaskLoss:
             * SEGMENTATION_LOSSES[name](logits, batch["mask"], batch["mask_known"], config.class_weights)
             for name, weight in config.segmentation.items()
         ]
+        classes, boxes = self._detection(outputs["class_logits"], outputs["box_offsets"], batch)
         return {
-            "classes": CLASS_LOSSES[config.classes](
-                outputs["class_logits"], batch["classes"], batch["known"]
-            ),
-            "boxes": box_loss(
-                config.boxes,
-                outputs["box_offsets"],
-                batch["boxes_xyxy"],
-                batch["classes"],
-                self._defaults,
-                self._variances,
-            ),
+            "classes": classes,
+            "boxes": boxes,
             "segmentation": tf.add_n(pixels) if pixels else tf.constant(0.0),
         }
+
+    def _detection(self, logits: tf.Tensor, offsets: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """The losses of class logits and of box offsets."""
+        name, (classes, truth) = self._config.classes, (batch["classes"], batch["boxes_xyxy"])
+        codec = (self._defaults, self._variances)
+        if name == "aligned_focal":
+            quality = alignment(logits, offsets, classes, batch["objects"], truth, *codec)
+            scores = quality_focal_loss(logits, classes, batch["known"], quality)
+        else:
+            quality = None
+            score_loss = focal_loss if name == "focal" else mined_softmax_loss
+            scores = score_loss(logits, classes, batch["known"])
+        return scores, box_loss(self._config.boxes, offsets, truth, classes, *codec, quality)
 
 
 def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:

@@ -138,6 +138,7 @@ def test_batches_have_fixed_shapes_and_drop_an_incomplete_rest(light, encoder):
     assert shapes == {
         "images": ((4, *SIZE_HW, 3), "uint8"),
         "classes": ((4, count), "int8"),
+        "objects": ((4, count), "int16"),
         "boxes_xyxy": ((4, count, 4), "float32"),
         "known": ((4, count), "uint16"),
         "mask": ((4, 16, 24), "uint8"),

@@ -118,8 +118,11 @@ def test_encoder_gives_class_and_box_of_the_matched_object(encode):
     for box, class_id in zip(boxes, (3, 1), strict=True):
         owned = targets.classes == class_id
         assert owned.any() and (targets.boxes_xyxy[owned] == box).all()
+        assert len(set(targets.objects[owned].tolist())) == 1
     assert not targets.boxes_xyxy[targets.classes <= 0].any()
     assert {-1, 0, 1, 3} == set(targets.classes.tolist())
+    assert set(targets.objects[targets.classes > 0].tolist()) == {0, 1}
+    assert (targets.objects[targets.classes <= 0] == -1).all() and targets.objects.dtype == np.int16
     kinds = [array.dtype for array in (targets.classes, targets.boxes_xyxy, targets.known, targets.mask)]
     assert kinds == [np.int8, np.float32, np.uint16, np.uint8] and targets.mask_known.dtype == np.uint16
 

@@ -148,6 +148,17 @@ def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, t
         Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
+def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config, tiny_run):
+    """Of a folder or by name; what is neither is an error that says what there is."""
+    with pytest.raises(WeightsError, match="nowhere: expected a run folder, .* or one of warehouse"):
+        Trainer(tiny_config(initial="nowhere"), tmp_path / "run")
+    with pytest.raises(WeightsError, match=r"expected weights of shapes .*, got"):
+        Trainer(tiny_config(initial="warehouse"), tmp_path / "run")
+    network = replace(tiny_config().network, preset="warehouse", width=1.0)
+    model = Trainer(tiny_config(initial="warehouse", network=network), tmp_path / "run").network.model
+    assert model.get_layer("decoder_logits").bias.numpy().any()
+
+
 def test_an_empty_data_set_is_an_error(tmp_path, tiny_config, write_shapes):
     folder = write_shapes(tmp_path / "empty", count=0)
     data = replace(tiny_config().train[0], path=folder)
@@ -226,6 +237,7 @@ from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.step import TrainingStep, freeze_norms
 from mtv_perception.training.strategy import make_strategy
 
+CLASSES = sys.argv[1]
 config = NetworkConfig(preset="warehouse-small", size_hw=(64, 64), width=0.35)
 results = {}
 for devices in (1, 2):
@@ -235,7 +247,7 @@ for devices in (1, 2):
         network = build_network(config)
         freeze_norms(network.model, "all")
         optimiser = OptimiserConfig(name="sgd", learning_rate=0.01, clip_norm=1.0, ema=0.5)
-        losses = LossConfig(weighting="uncertainty", segmentation={"cross_entropy": 1.0, "dice": 0.5})
+        losses = LossConfig(classes=CLASSES, weighting="uncertainty", segmentation={"cross_entropy": 1.0, "dice": 0.5})
         step = TrainingStep(network, losses, optimiser)
         step.optimiser.learning_rate.assign(0.01)
     count, rng = network.default_boxes.count, np.random.default_rng(0)
@@ -243,6 +255,7 @@ for devices in (1, 2):
     batch = {
         "images": rng.integers(0, 256, (4, 64, 64, 3)).astype(np.uint8),
         "classes": (rng.random((4, count)) < share).astype(np.int8) * 2,
+        "objects": np.zeros((4, count), np.int16),
         "boxes_xyxy": np.tile(np.float32([10, 10, 40, 50]), (4, count, 1)),
         "known": np.full((4, count), 14, np.uint16),
         "mask": rng.integers(0, 4, (4, 16, 16)).astype(np.uint8),
@@ -273,12 +286,15 @@ json.dump({"logged": [one[0], two[0]], "moved": apart(one[1], two[1]), "average"
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_devices_make_the_step_of_one():
+@pytest.mark.parametrize("classes", ["focal", "aligned_focal"])
+def test_two_devices_make_the_step_of_one(classes):
     """A batch whose halves are unlike: in number of objects, and in labelled pixels.
 
     Norms keep their statistics: over the coarsest level, one pixel an image, those of a batch magnify rounding.
     """
-    done = subprocess.run([sys.executable, "-c", _DEVICES], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _DEVICES, classes], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for one, two in zip(*found["logged"], strict=True):
