@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,8 +90,10 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     known = {item.name: item for item in fields(cls) if item.init}  # type: ignore[arg-type]
     unknown = sorted(set(map(str, values)) - set(known))
     if unknown:
+        near = get_close_matches(unknown[0], known, 1)
+        perhaps = f" (perhaps {near[0]!r})" if near else ""
         raise ConfigError(
-            f"{where or cls.__name__}: unknown key {unknown[0]!r}; known are {', '.join(known)}."
+            f"{where or cls.__name__}: unknown key {unknown[0]!r}{perhaps}; known are {', '.join(known)}."
         )
     hints = typing.get_type_hints(cls)
     ready = {}

@@ -25,7 +25,10 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
     config = load(TrainConfig, args.config)
     # Before TensorFlow is loaded, and the faults of all of them at once.
-    open_datasets([*config.train, *config.validation], config.network.labels)
+    datasets = open_datasets([*config.train, *config.validation], config.network.labels)
+    counts = [len(dataset.samples) for dataset in datasets]
+    trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
+    print(f"{trained} images to train on, {validated} to validate; TensorFlow starts", flush=True)
 
     from mtv_perception.training.trainer import Trainer
     from mtv_perception.training.validation import Validation

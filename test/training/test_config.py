@@ -32,7 +32,7 @@ def test_every_key_is_explained(part):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"stepz": 5}, "unknown key 'stepz'; known are network, pretrained"),
+        ({"stepz": 5}, "unknown key 'stepz' \\(perhaps 'steps'\\); known are network, pretrained"),
         ({"steps": 0}, "steps: expected a number in 1"),
         ({"losses": {"weighting": "best"}}, "weighting: expected one of fixed, uncertainty, uw_so, log"),
         (
