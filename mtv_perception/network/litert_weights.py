@@ -110,13 +110,18 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
 
 
 def _set_norm(norm: keras.layers.BatchNormalization, weights: FoldedWeights) -> None:
-    before = norm.input._keras_history.operation
+    before = _producer(norm)
     if before.name in weights.kernels:
         offset = weights.biases[before.name]
         scale = np.ones_like(offset)
     else:
         scale, offset = (_of(weights.norms, norm.name)[part] for part in ("mul", "sub"))
     _set(norm, [scale, offset, np.zeros_like(offset), np.full_like(offset, 1 - norm.epsilon)])
+
+
+def _producer(layer: keras.layers.Layer) -> Any:
+    """The layer that makes a layer's input."""
+    return layer.input._keras_history.operation
 
 
 def _of(arrays: dict[str, Any], layer: str) -> Any:
@@ -161,7 +166,7 @@ def _centre(norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: n
     scale = gamma / np.sqrt(old_variance + norm.epsilon)
     offset = beta - scale * old_mean
     size = np.ones_like(variance)
-    before = norm.input._keras_history.operation
+    before = _producer(norm)
     if isinstance(before, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
         size = np.sqrt(np.where(variance > _LEAST_VARIANCE, variance, 1))
         (kernel,) = before.get_weights()
