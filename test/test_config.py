@@ -84,7 +84,10 @@ def test_everything_at_once():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"nmae": "x"}, r"Outer: unknown key 'nmae' \(perhaps 'name'\); known are name, count, on, .*anything\.$"),
+        (
+            {"nmae": "x"},
+            r"Outer: unknown key 'nmae' \(perhaps 'name'\); known are name, count, on, .*anything\.$",
+        ),
         ({"made": 1}, "unknown key 'made'"),
         ({1: 2}, "unknown key '1'"),
         ({}, "name: a value is required and none was given"),
@@ -112,7 +115,10 @@ def test_everything_at_once():
         ({"pairs": [[1, 2, 3]]}, r"pairs\[0\]: expected 2 values, got 3: \[1, 2, 3\]"),
         ({"pairs": [[1, math.nan]]}, "pairs: expected a finite number, got nan"),
         ({"inner": 5}, "inner: expected a mapping, got 5"),
-        ({"inner": {"size": 1}}, r"inner: unknown key 'size' \(perhaps 'size_hw'\); known are size_hw, share\."),
+        (
+            {"inner": {"size": 1}},
+            r"inner: unknown key 'size' \(perhaps 'size_hw'\); known are size_hw, share\.",
+        ),
         ({"inner": {"size_hw": [1]}}, "inner.size_hw: expected 2 values, got 1"),
         ({"inner": {"share": 1.5}}, r"inner\.share: expected a number in 0\.0 \.\. 1\.0, got 1\.5"),
         ({"many": [{}, {"share": "x"}]}, r"many\[1\]\.share: expected float, got 'x'"),

@@ -14,9 +14,17 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.weights import LayerWeights, set_layer_weights
 
+_CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
+_DTYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT8: np.int8,
+}
 # Names of constants: layer, the number its use has in the converted model, operation.
 _KERNEL = re.compile(r"/(\w+?)_\d+/(?:convolution|depthwise)(?:;|$)")
 _NORM = re.compile(r".*/(\w+?)_\d+/batchnorm/(mul|sub)")
@@ -26,63 +34,60 @@ _LEAST_VARIANCE = 1e-6
 
 @dataclass
 class FoldedWeights:
-    """Arrays by layer name, in Keras' order of axes.
+    """float32 arrays by layer name, in Keras' order of axes.
 
     Attributes:
         kernels: of each convolution, times the scale of a norm that was folded into it.
         biases: of each convolution, with that norm's offset.
-        norms: scale (`mul`) and offset (`sub`) of norms that follow no convolution.
+        scales: of norms that follow no convolution.
+        offsets: of the same norms.
     """
 
     kernels: dict[str, np.ndarray] = field(default_factory=dict)
     biases: dict[str, np.ndarray] = field(default_factory=dict)
-    norms: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    scales: dict[str, np.ndarray] = field(default_factory=dict)
+    offsets: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_folded_weights(content: bytes) -> FoldedWeights:
     """The constants of a float32 or int8 LiteRT file that was converted from one of our networks.
 
     Raises:
-        WeightsError: a weight in another number format.
+        WeightsError: a convolution of no layer, or a weight in another number format.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    (graph,) = model.subgraphs
-    convolutions = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
+    graph = model.subgraphs[0]
     found = FoldedWeights()
     for operator in graph.operators:
-        tensors = [graph.tensors[i] for i in operator.inputs]
-        names = [tensor.name.decode() for tensor in tensors]
-        if model.operatorCodes[operator.opcodeIndex].builtinCode in convolutions:
-            layer = _KERNEL.search(names[1])
+        tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
+        if model.operatorCodes[operator.opcodeIndex].builtinCode in _CONVOLUTIONS:
+            name = _name(tensors[1])
+            layer = _KERNEL.search(name)
             if layer is None:
-                raise WeightsError(f"Expected a convolution of a layer, got {names[1]!r}.")
+                raise WeightsError(f"Expected a convolution of a layer, got {name[:80]!r}.")
             kernel, bias = (_constant(model, tensor) for tensor in tensors[1:])
             found.kernels[layer[1]], found.biases[layer[1]] = kernel.transpose(1, 2, 3, 0), bias
             continue
-        for name, tensor in zip(names, tensors, strict=True):
-            norm = _NORM.fullmatch(name)
+        for tensor in tensors:
+            norm = _NORM.fullmatch(_name(tensor))
             if norm:
-                found.norms.setdefault(norm[1], {})[norm[2]] = _constant(model, tensor)
+                arrays = found.scales if norm[2] == "mul" else found.offsets
+                arrays[norm[1]] = _constant(model, tensor)
     return found
+
+
+def _name(tensor: Any) -> str:
+    return str(tensor.name.decode())
 
 
 def _constant(model: Any, tensor: Any) -> np.ndarray:
     """A constant as float32."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    dtypes = {
-        schema.TensorType.FLOAT32: np.float32,
-        schema.TensorType.INT32: np.int32,
-        schema.TensorType.INT8: np.int8,
-    }
     data = model.buffers[tensor.buffer].data
-    if data is None or tensor.type not in dtypes:
+    if data is None or tensor.type not in _DTYPES:
         raise WeightsError(
-            f"Expected weights in float32 or int8, got {tensor.name.decode()!r} of type {tensor.type}."
+            f"Expected weights in float32 or int8, got another format in {_name(tensor)[:80]!r}."
         )
-    values = np.frombuffer(bytes(data), dtypes[tensor.type]).reshape(tensor.shape).astype(np.float32)
+    values = np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape).astype(np.float32)
     quantisation = tensor.quantization
     if quantisation is None or quantisation.scale is None:
         return values
@@ -97,26 +102,31 @@ def _constant(model: Any, tensor: Any) -> np.ndarray:
 def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     """Make a network compute what a LiteRT file computes; its norms only scale and shift.
 
+    Args:
+        model: whose convolutions before norms have no bias.
+        weights: of a network of the same layout.
+
     Raises:
         WeightsError: the file has no weights of some layer, or of another shape.
     """
+    arrays: LayerWeights = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            _set_norm(layer, weights)
+            arrays[layer.name] = _norm_that_only_scales(layer, weights)
         elif layer.weights:
-            arrays = [_of(weights.kernels, layer.name)]
-            layer_weights = [*arrays, _of(weights.biases, layer.name)] if layer.use_bias else arrays
-            _set(layer, layer_weights)
+            parts = (weights.kernels, weights.biases) if layer.use_bias else (weights.kernels,)
+            arrays[layer.name] = [_weights_of(layer.name, part) for part in parts]
+    set_layer_weights(model, arrays)
 
 
-def _set_norm(norm: keras.layers.BatchNormalization, weights: FoldedWeights) -> None:
+def _norm_that_only_scales(norm: keras.layers.BatchNormalization, weights: FoldedWeights) -> list[np.ndarray]:
     before = _producer(norm)
     if before.name in weights.kernels:
         offset = weights.biases[before.name]
         scale = np.ones_like(offset)
     else:
-        scale, offset = (_of(weights.norms, norm.name)[part] for part in ("mul", "sub"))
-    _set(norm, [scale, offset, np.zeros_like(offset), np.full_like(offset, 1 - norm.epsilon)])
+        scale, offset = (_weights_of(norm.name, part) for part in (weights.scales, weights.offsets))
+    return [scale, offset, np.zeros_like(offset), np.full_like(offset, 1 - norm.epsilon)]
 
 
 def _producer(layer: keras.layers.Layer) -> Any:
@@ -124,17 +134,10 @@ def _producer(layer: keras.layers.Layer) -> Any:
     return layer.input._keras_history.operation
 
 
-def _of(arrays: dict[str, Any], layer: str) -> Any:
+def _weights_of(layer: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if layer not in arrays:
         raise WeightsError(f"Expected weights of layer {layer!r}, found those of {sorted(arrays)[:5]} ...")
     return arrays[layer]
-
-
-def _set(layer: keras.layers.Layer, arrays: list[np.ndarray]) -> None:
-    expected, found = [tuple(w.shape) for w in layer.weights], [a.shape for a in arrays]
-    if expected != found:
-        raise WeightsError(f"{layer.name}: expected weights of shapes {expected}, got {found}.")
-    layer.set_weights(arrays)
 
 
 def measure_norms(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
@@ -145,23 +148,24 @@ def measure_norms(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
 
     Args:
         model: whose norms follow other layers.
-        batches: network inputs `[B, H, W, 3]`.
+        batches: network inputs `[B, H, W, 3]` float32, all of one size B.
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     inputs = keras.Model(model.input, [norm.input for norm in norms])
 
     @tf.function(autograph=False)
-    def first_and_second(images: tf.Tensor) -> list[tf.Tensor]:
-        found = (tf.nn.moments(x, (0, 1, 2)) for x in inputs(images, training=False))
-        return [tf.stack([mean, variance + mean * mean]) for mean, variance in found]
+    def means_and_variances(images: tf.Tensor) -> list[tf.Tensor]:
+        found = inputs(images, training=False)
+        return [tf.stack(tf.nn.moments(tf.cast(x, tf.float32), (0, 1, 2))) for x in found]
 
-    batchwise = [[moments.numpy() for moments in first_and_second(images)] for images in batches]
-    for norm, moments in zip(norms, zip(*batchwise, strict=True), strict=True):
-        mean, square = np.mean(moments, 0)
-        _centre(norm, mean, np.maximum(square - mean * mean, 0))
+    measured = [[moments.numpy() for moments in means_and_variances(images)] for images in batches]
+    for norm, moments in zip(norms, zip(*measured, strict=True), strict=True):
+        means, variances = np.stack(moments, 1)
+        _centre_and_scale(norm, means.mean(0), variances.mean(0) + means.var(0))
 
 
-def _centre(norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
+def _centre_and_scale(norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Set a norm's statistics, and scale the convolution before it, without a change of what they compute."""
     gamma, beta, old_mean, old_variance = norm.get_weights()
     scale = gamma / np.sqrt(old_variance + norm.epsilon)
     offset = beta - scale * old_mean

@@ -12,7 +12,6 @@ from mtv_perception.training.detection_losses import decode_boxes, paired_iou
 
 # Powers of score and overlap in the alignment.
 _SCORE_POWER, _IOU_POWER = 1.0, 6.0
-_TINY = 1e-9
 
 
 def alignment(
@@ -29,8 +28,8 @@ def alignment(
     score * IoU^6, scaled for each object so that its best box gets the largest IoU any of its boxes has.
 
     Args:
-        logits: `[B, N, K]` of classes 1..K.
-        offsets: `[B, N, 4]` predicted.
+        logits: `[B, N, K]` float32, of classes 1..K.
+        offsets: `[B, N, 4]` float32, predicted.
         classes: `[B, N]` integer; positive where > 0.
         objects: `[B, N]` integer, which object of its image a positive answers for.
         boxes_xyxy: `[B, N, 4]` matched truth, pixels.
@@ -40,7 +39,8 @@ def alignment(
     Returns:
         `[B, N]` float32 in 0..1; 0 where not positive.
 
-    Source: Feng et al. 2021, "TOOD: Task-aligned One-stage Object Detection", section 3.2, equation 2 and what follows.
+    Source: Feng et al. 2021, "TOOD: Task-aligned One-stage Object Detection", section 3.2: the alignment and its
+    scaling alone. Positives stay those of `data.targets`, and there are no first epochs with another loss.
     """
     where = tf.where(classes > 0)
     column = tf.cast(tf.gather_nd(classes, where), tf.int64) - 1
@@ -49,11 +49,11 @@ def alignment(
     iou = paired_iou(boxes, tf.gather_nd(boxes_xyxy, where))
     aligned = tf.pow(score, _SCORE_POWER) * tf.pow(iou, _IOU_POWER)
     number = tf.cast(tf.gather_nd(objects, where), tf.int64)
-    stride = tf.cast(tf.shape(classes)[1], tf.int64)  # no image has more matched objects than default boxes
+    stride = tf.reduce_max(tf.concat([number, [0]], 0)) + 1
     _, segment = tf.unique(where[:, 0] * stride + number)
     count = tf.reduce_max(tf.concat([segment, [-1]], 0)) + 1
     best, best_iou = (
         tf.gather(tf.math.unsorted_segment_max(x, segment, count), segment) for x in (aligned, iou)
     )
-    quality = tf.math.divide_no_nan(aligned, tf.maximum(best, _TINY)) * best_iou
+    quality = tf.math.divide_no_nan(aligned, best) * best_iou
     return tf.stop_gradient(tf.scatter_nd(where, quality, tf.shape(classes, tf.int64)))

@@ -57,7 +57,8 @@ def quality_focal_loss(
         quality: `[B, N]` in 0..1, see `alignment`.
         beta: focusing power.
 
-    Source: Li et al. 2020, "Generalized Focal Loss", equation 2; the divisor as in Feng et al. 2021, equation 3.
+    Source: Li et al. 2020, "Generalized Focal Loss", equation 2; the divisor as in the code of Feng et al. 2021 (TOOD),
+    but at least 1.
     """
     target, valid = _targets_and_labelled(classes, known, logits.shape[-1])
     target *= quality[..., None]
@@ -193,6 +194,8 @@ def ciou(
     return 1 - iou + distance + trade * shape
 
 
+CLASS_LOSSES: dict[str, Callable[..., tf.Tensor]] = {"focal": focal_loss, "mined_softmax": mined_softmax_loss}
+"""Those that need no boxes; `aligned_focal` does, see `quality_focal_loss`."""
 SIGMOID_LOSSES = ("focal", "aligned_focal")
 """Names of the class losses of sigmoid scores; the others are of softmax scores."""
 BOX_LOSSES: dict[str, Callable[..., tf.Tensor]] = {"smooth_l1": smooth_l1, "giou": giou, "ciou": ciou}
@@ -216,7 +219,7 @@ def box_loss(
         classes: `[B, N]`; positive where > 0.
         default_cxcywh: `[N, 4]` default boxes, pixels.
         variances: `[4]`.
-        weights: `[B, N]` of the positives in the average; all alike without.
+        weights: `[B, N]` float32, of the positives in the average, whose divisor is at least 1; all alike without.
     """
     where = tf.where(classes > 0)
     losses = BOX_LOSSES[name](
@@ -227,4 +230,5 @@ def box_loss(
     )
     if weights is None:
         return tf.reduce_sum(losses) / positives(classes)
-    return tf.reduce_sum(losses * tf.gather_nd(weights, where)) / total_weight(weights)
+    weights = tf.gather_nd(weights, where)
+    return tf.reduce_sum(losses * weights) / total_weight(weights)

@@ -59,7 +59,7 @@ def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.n
         ArtefactError: an exported model that is not intact.
         WeightsError: none of these, or of another network.
     """
-    source = Path(name)
+    source = Path(name).expanduser()
     if not source.exists():
         try:
             source = find_model(name)
@@ -67,7 +67,7 @@ def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.n
             raise WeightsError(
                 f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
             ) from error
-    if (source / SPEC_FILE).is_file():
+    if (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists():
         load_exported(network, source, images())
     else:
         load_averaged(network, source)
@@ -106,12 +106,19 @@ def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -
 
     Raises:
         ArtefactError: not an intact artefact.
-        WeightsError: of another network.
+        WeightsError: of other classes, of another network, or float16.
     """
+    artefact = load_artefact(folder)
+    expected, found = (tuple(classes) for classes in (network.config.names, artefact.spec.classes))
+    if expected != found:
+        raise WeightsError(f"{folder}: expected the classes {expected}, got a model of {found}.")
     try:
-        set_folded_weights(network.model, read_folded_weights(load_artefact(folder).content))
+        set_folded_weights(network.model, read_folded_weights(artefact.content))
     except WeightsError as error:
-        raise WeightsError(f"{folder}: {error}") from error
+        raise WeightsError(
+            f"{folder}: expected a float32 or int8 model of preset {network.config.preset!r}, "
+            f"got one in {artefact.spec.precision}: {error}"
+        ) from error
     starts = range(0, len(images), _MEASURED_AT_ONCE)
     measure_norms(network.model, (normalise(images[i : i + _MEASURED_AT_ONCE]) for i in starts))
 

@@ -13,10 +13,9 @@ from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.alignment import alignment
 from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.detection_losses import (
+    CLASS_LOSSES,
     SIGMOID_LOSSES,
     box_loss,
-    focal_loss,
-    mined_softmax_loss,
     quality_focal_loss,
 )
 from mtv_perception.training.keras_model import normalise
@@ -69,15 +68,14 @@ class MultitaskLoss:
 
     def _detection(self, logits: tf.Tensor, offsets: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """The losses of class logits and of box offsets."""
-        name, (classes, truth) = self._config.classes, (batch["classes"], batch["boxes_xyxy"])
+        name, classes, truth = self._config.classes, batch["classes"], batch["boxes_xyxy"]
         codec = (self._defaults, self._variances)
         if name == "aligned_focal":
             quality = alignment(logits, offsets, classes, batch["objects"], truth, *codec)
             scores = quality_focal_loss(logits, classes, batch["known"], quality)
         else:
             quality = None
-            score_loss = focal_loss if name == "focal" else mined_softmax_loss
-            scores = score_loss(logits, classes, batch["known"])
+            scores = CLASS_LOSSES[name](logits, classes, batch["known"])
         return scores, box_loss(self._config.boxes, offsets, truth, classes, *codec, quality)
 
 

@@ -73,9 +73,9 @@ class Trainer:
         self._strategy = make_strategy(config.devices)
         with self._strategy.scope():
             self.network = build_network(config.network)
-            if config.pretrained:
+            if config.pretrained and not resume:
                 load_backbone(self.network, config.pretrained)
-            if config.initial:
+            if config.initial and not resume:
                 load_initial(self.network, config.initial, self._images_for_norms)
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)

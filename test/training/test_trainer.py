@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from mtv_perception.config import to_plain
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.network.multitask import build_network
+from mtv_perception.runtime.models import find_model
 from mtv_perception.training import trainer
 from mtv_perception.training.config import LossConfig
 from mtv_perception.training.initial import load_averaged
@@ -148,7 +150,7 @@ def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, t
         Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
-def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config, tiny_run):
+def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):
     """Of a folder or by name; what is neither is an error that says what there is."""
     with pytest.raises(WeightsError, match="nowhere: expected a run folder, .* or one of warehouse"):
         Trainer(tiny_config(initial="nowhere"), tmp_path / "run")
@@ -157,6 +159,10 @@ def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config, tiny_run):
     network = replace(tiny_config().network, preset="warehouse", width=1.0)
     model = Trainer(tiny_config(initial="warehouse", network=network), tmp_path / "run").network.model
     assert model.get_layer("decoder_logits").bias.numpy().any()
+    folder = shutil.copytree(find_model("warehouse"), tmp_path / "mine")
+    again = Trainer(tiny_config(initial=str(folder), network=network), tmp_path / "again").network.model
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_an_empty_data_set_is_an_error(tmp_path, tiny_config, write_shapes):
@@ -233,6 +239,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
+from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.step import TrainingStep, freeze_norms
 from mtv_perception.training.strategy import make_strategy
