@@ -107,8 +107,13 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
         weights: of a network of the same layout.
 
     Raises:
-        WeightsError: the file has no weights of some layer, or of another shape.
+        WeightsError: the file has no weights of some layer, of another shape, or of a layer the network has not.
     """
+    strange = sorted(set(weights.kernels) - {layer.name for layer in model.layers})
+    if strange:
+        raise WeightsError(
+            f"Expected weights of the network's layers alone, found those of {strange[:5]} too."
+        )
     arrays: LayerWeights = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -7,7 +7,12 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
+from mtv_perception.network.litert_weights import (
+    FoldedWeights,
+    measure_norms,
+    read_folded_weights,
+    set_folded_weights,
+)
 from mtv_perception.network.multitask import build_network
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
@@ -69,10 +74,18 @@ def test_the_network_computes_what_the_file_computes(trained, images, precision,
         trained.model.set_weights(trained_weights)
 
 
+def test_a_file_with_more_layers_is_refused(trained):
+    weights = FoldedWeights(kernels={"extra_depthwise": np.zeros((3, 3, 8, 1), np.float32)})
+    with pytest.raises(WeightsError, match=r"layers alone, found those of \['extra_depthwise'\] too"):
+        set_folded_weights(trained.model, weights)
+
+
 def test_half_precision_is_refused(trained, images):
     from mtv_perception.export.convert import convert
 
-    with pytest.raises(WeightsError, match="Expected "):
+    with pytest.raises(
+        WeightsError, match="Expected (weights in float32 or int8|a convolution of a layer), got"
+    ):
         read_folded_weights(convert(trained, "float16", images))
 
 
@@ -105,5 +118,5 @@ def test_another_network_is_refused():
     ):
         load_exported(build_network(renamed), find_model("warehouse"), images)
     other = build_network(NetworkConfig(size_hw=SIZE_HW, backbone="shufflenetv2"))
-    with pytest.raises(WeightsError, match="Expected weights of layer 'stem.*found those of"):
+    with pytest.raises(WeightsError, match="layers alone, found those of .* too"):
         load_exported(other, find_model("warehouse"), images)

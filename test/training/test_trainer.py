@@ -150,6 +150,14 @@ def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, t
         Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
+def test_a_resumed_run_needs_not_what_it_began_with(tmp_path, tiny_config, tiny_run):
+    start = shutil.copytree(tiny_run, tmp_path / "start")
+    config = tiny_config(initial=str(start), steps=2, checkpoint_every=1)
+    Trainer(config, tmp_path / "run").train()
+    shutil.rmtree(start)
+    Trainer(config, tmp_path / "run", resume=True)
+
+
 def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):
     """Of a folder or by name; what is neither is an error that says what there is."""
     with pytest.raises(WeightsError, match="nowhere: expected a run folder, .* or one of warehouse"):
