@@ -13,9 +13,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 ENVIRONMENT = {
-    # By default Fast DDS drops nearly every best-effort camera image, because one is larger than its shared-memory
-    # segment. Every process that sends or receives images needs this, the camera driver and viewers too.
-    "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA",
+    # By default Fast DDS drops nearly every best-effort camera image, because one is larger than the sender's
+    # shared-memory segment. Every process that sends images needs this, the camera driver too.
+    "FASTDDS_BUILTIN_TRANSPORTS": "DEFAULT?sockets_size=8MB",
     # Keep the memory of large messages instead of giving it back to the kernel after each one: without the page faults
     # four 1280x720 cameras took 14% of a core instead of 46%.
     "MALLOC_MMAP_THRESHOLD_": "268435456",

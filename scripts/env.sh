@@ -4,8 +4,9 @@
 MTV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export MTV_ROOT
 
-# By default Fast DDS drops nearly every best-effort camera image, because one is larger than its shared-memory segment.
-export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-LARGE_DATA}"
+# By default Fast DDS drops nearly every best-effort camera image, because one is larger than the sender's shared-memory
+# segment.
+export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-DEFAULT?sockets_size=8MB}"
 
 # rclpy writes its log under HOME.
 export HOME="${HOME:-$MTV_ROOT/build/home}"

@@ -70,18 +70,16 @@ def _module(module: str, purpose: str, needed: bool, fix: str) -> Finding:
 
 
 def _transport() -> Finding:
-    value = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "")
-    if value.startswith("LARGE_DATA"):
-        return Finding("Fast DDS transport", "ok", value)
+    from mtv_perception.ros.middleware import FASTDDS_TRANSPORT, VGA_BYTES, transport_warning
+
+    name = "Fast DDS transport"
     middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if "fastrtps" not in middleware:
-        return Finding("Fast DDS transport", "ok", f"not used: {middleware}")
-    return Finding(
-        "Fast DDS transport",
-        "missing",
-        f"FASTDDS_BUILTIN_TRANSPORTS is {value or 'unset'}: best-effort images larger than 512 KB are dropped",
-        "export FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA in every process (our launch files do)",
-    )
+        return Finding(name, "ok", f"not used: {middleware}")
+    if warning := transport_warning(middleware, VGA_BYTES["raw"]):
+        fix = f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' in every process that sends images (our launch files do)"
+        return Finding(name, "missing", warning, fix)
+    return Finding(name, "ok", os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile")
 
 
 def _models() -> Finding:

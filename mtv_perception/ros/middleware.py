@@ -6,17 +6,23 @@ Where they do not, nothing says so: the node waits for images, and the camera be
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+FASTDDS_TRANSPORT = "DEFAULT?sockets_size=8MB"
+"""FASTDDS_BUILTIN_TRANSPORTS of processes that send images: the default transports, but a shared-memory segment (two
+socket buffers long) that holds several images. Receivers need nothing."""
 
 VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 """The largest message of a usual small camera by the node's `transport`: its image, or else the mask."""
 
-# Source: Fast DDS 3.2, SharedMemTransportDescriptor, segment_size; and the largest UDP packet. What is larger comes in
-# pieces, if at all: of 100 best-effort images of 921600 bytes 7 to 13 came by shared memory, 43 by UDP, 100 by
-# LARGE_DATA.
+# Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp: the shared-memory segment is twice as long as the socket buffers,
+# else as below. An image leaves in pieces which must fit into it together, or most are lost: docs/deployment.md.
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
-_FASTDDS_LIMITS = {"UDPv4": 65535, "UDPv6": 65535, "LARGE_DATA": None, "LARGE_DATAv6": None, "P2P": None}
+_FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}
+_FASTDDS_SOCKETS_SIZE = re.compile(r"\?.*?\bsockets_size=(\d+)([KMG]?)B?", re.IGNORECASE)
+_UDP_PACKET_BYTES = 65535
 _FASTDDS_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _FASTDDS_LOCAL_PROFILES = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
 # Source: ROS 2 documentation, "DDS tuning information", Cyclone DDS.
@@ -24,18 +30,28 @@ _CYCLONE_BUFFER_BYTES = 10 * 1024 * 1024
 _RECEIVE_BUFFER_FILE = Path("/proc/sys/net/core/rmem_max")
 
 
+def _fast_dds_limit(transport: str) -> int:
+    """Bytes of the largest image that a value of FASTDDS_BUILTIN_TRANSPORTS carries whole."""
+    name = transport.partition("?")[0]
+    if name in ("UDPv4", "UDPv6"):
+        return _UDP_PACKET_BYTES
+    if size := _FASTDDS_SOCKETS_SIZE.search(transport):
+        return 2 * int(size[1]) * 1024 ** " KMG".index(size[2].upper() or " ")
+    return _FASTDDS_SEGMENTS.get(name, _FASTDDS_SEGMENT_BYTES)
+
+
 def _fast_dds(environment: Mapping[str, str], image_bytes: int, folder: Path) -> str:
     """A profile is somebody's decision and not judged; it wins over the built-in transports."""
     profiles = [Path(environment[name]) for name in _FASTDDS_PROFILES if environment.get(name)]
     profiles += [folder / name for name in _FASTDDS_LOCAL_PROFILES]
     value = environment.get("FASTDDS_BUILTIN_TRANSPORTS", "")
-    limit = _FASTDDS_LIMITS.get(value.partition("?")[0], _FASTDDS_SEGMENT_BYTES)
-    if limit is None or image_bytes <= limit or any(path.is_file() for path in profiles):
+    limit = _fast_dds_limit(value)
+    if image_bytes <= limit or any(path.is_file() for path in profiles):
         return ""
     return (
         f"Most images will be lost: one of {image_bytes} bytes does not fit into {limit} bytes of this Fast DDS "
-        "transport. Expected FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA (or a profile) in the environment of this process, "
-        f"the camera and every consumer, got {value or 'none'!r}."
+        f"transport. Expected FASTDDS_BUILTIN_TRANSPORTS={FASTDDS_TRANSPORT} (or a profile) in the environment of this "
+        f"process and the camera, got {value or 'none'!r}."
     )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.resources import SOURCE_ROOT, share_folders
+from mtv_perception.ros.middleware import FASTDDS_TRANSPORT
 
-# Fast DDS' default shared-memory segment is smaller than an image, and drops nearly all of them.
-TRANSPORT = {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}
+TRANSPORT = {"FASTDDS_BUILTIN_TRANSPORTS": FASTDDS_TRANSPORT}
 
 
 def executable(name: str) -> Path:
@@ -48,7 +48,7 @@ def start_node(
         name: of the executable.
         parameters: of its node.
         remap: topic names.
-        environment: added to this process' own and to TRANSPORT.
+        environment: added to TRANSPORT and this process' own.
         output: where its text goes; a pipe by default.
     """
     command = [sys.executable, str(executable(name)), "--ros-args"]
@@ -56,7 +56,7 @@ def start_node(
         command += ["-p", f"{key}:={_text(value)}"]
     for source, target in (remap or {}).items():
         command += ["-r", f"{source}:={target}"]
-    variables = {**os.environ, **TRANSPORT, "PYTHONUNBUFFERED": "1", **(environment or {})}
+    variables = {**TRANSPORT, **os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
     return subprocess.Popen(
         command, env=variables, text=True, stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mtv_perception.ros.middleware import FASTDDS_TRANSPORT
+
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
 unit_of = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -28,7 +30,14 @@ def test_a_unit_starts_an_executable_of_the_package_in_the_right_environment(uni
     name = re.search(r'lib/mtv_perception/(\w+)"', dict(settings(unit))["ExecStart"])[1]
 
     assert (ROOT / "scripts" / name).is_file()
-    assert ("Environment", "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA") in settings(unit)
+    assert ("Environment", f"FASTDDS_BUILTIN_TRANSPORTS={FASTDDS_TRANSPORT}") in settings(unit)
+
+
+def test_a_shell_gets_the_same_transport():
+    command = ["bash", "-c", "source scripts/env.sh && echo $FASTDDS_BUILTIN_TRANSPORTS"]
+    environment = {"PATH": "/usr/bin:/bin"}
+
+    assert subprocess.check_output(command, cwd=ROOT, env=environment, text=True).strip() == FASTDDS_TRANSPORT
 
 
 @unit_of

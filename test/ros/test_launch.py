@@ -4,6 +4,7 @@ import importlib.util
 import pytest
 
 from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.ros.middleware import FASTDDS_TRANSPORT
 
 FILES = sorted((SOURCE_ROOT / "launch").glob("*.launch.py"))
 file_of = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -97,7 +98,7 @@ def test_the_transport_is_set_before_the_node_starts(launch, monkeypatch):
     )
     names = [type(entity).__name__ for entity in found]
     assert names.index("SetEnvironmentVariable") < names.index("LifecycleNode")
-    assert context.environment["FASTDDS_BUILTIN_TRANSPORTS"] == "LARGE_DATA"
+    assert context.environment["FASTDDS_BUILTIN_TRANSPORTS"] == FASTDDS_TRANSPORT
 
 
 def test_a_transport_that_is_set_already_stays(launch, monkeypatch):
