@@ -2,6 +2,7 @@
 """Runs the perception node for a long time at full load and says whether it grew, slowed down or failed.
 
     . scripts/env.sh && .venv/bin/python scripts/soak.py --minutes 720 --json soak.json
+    ... scripts/soak.py --model TINY --height 120 --width 160 --rate 500    # hours of a camera in one: any small network
 
 Synthetic images (moving boxes on noise) are published faster than the node can process them. Memory, latency, counters
 and diagnostics are sampled. The verdict compares the median memory of the last fifth of the samples with that of the
@@ -146,6 +147,12 @@ def verdict(samples: list[Sample], warm_up: float, limit_mb: float) -> dict[str,
         "rss_begin_mb": round(begin, 2),
         "rss_end_mb": round(end, 2),
         "growth_mb": round(end - begin, 2),
+        "results": sum(item.results for item in after),
+        "p99_ms_by_fifth": [
+            round(float(np.median([item.p99_ms for item in part])), 2)
+            for part in np.array_split(np.array(after, object), 5)
+            if len(part)
+        ],
         "p99_ms_median": round(float(np.median([item.p99_ms for item in after])), 2) if after else None,
         "p99_ms_worst": max((item.p99_ms for item in after), default=None),
         "failed": failed,

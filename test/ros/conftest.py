@@ -280,7 +280,11 @@ def model(tmp_path_factory) -> str:
 
 
 def pytest_collection_modifyitems(items):
-    """Try again once what talks over DDS: now and then Fast DDS' TCP transport never introduces a new process."""
+    """Try again once what talks over DDS.
+
+    A server that has not yet discovered its client loses the answer, although the client was told that the service
+    is ready: one of some hundred new processes on a busy machine.
+    """
     for item in items:
         if "ros" in item.fixturenames:
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -2,6 +2,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
+from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros import middleware
 from mtv_perception.ros.middleware import FASTDDS_TRANSPORT, VGA_BYTES, transport_warning
 
@@ -111,6 +112,17 @@ def test_the_node_says_it_once_at_start(own_graph, monkeypatch):
     own_graph.wait(lambda: own_graph.process.poll() is not None, "the end", alive=False)
 
     assert own_graph.log().count("images will be lost") == 1
+
+
+def test_the_profile_for_quick_starts_is_understood(own_graph, monkeypatch):
+    profile = SOURCE_ROOT / "config" / "fastdds.xml"
+    assert f'sockets_size="{FASTDDS_TRANSPORT.partition("=")[2]}"' in profile.read_text(encoding="utf-8")
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+
+    own_graph.start(autostart=False)
+
+    assert own_graph.state() == "unconfigured"
+    assert "XML" not in own_graph.log() and "will be lost" not in own_graph.log()
 
 
 def test_the_node_is_silent_where_all_is_well(own_graph):
