@@ -2,7 +2,7 @@
 """Runs the perception node for a long time at full load and says whether it grew, slowed down or failed.
 
     . scripts/env.sh && .venv/bin/python scripts/soak.py --minutes 720 --json soak.json
-    ... scripts/soak.py --model TINY --height 120 --width 160 --rate 500    # hours of a camera in one: any small network
+    ... scripts/soak.py --model TINY --height 120 --width 160 --rate 500   # hours of a camera in one: a small network
 
 Synthetic images (moving boxes on noise) are published faster than the node can process them. Memory, latency, counters
 and diagnostics are sampled. The verdict compares the median memory of the last fifth of the samples with that of the

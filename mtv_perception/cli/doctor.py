@@ -77,8 +77,10 @@ def _transport() -> Finding:
     if "fastrtps" not in middleware:
         return Finding(name, "ok", f"not used: {middleware}")
     if warning := transport_warning(middleware, VGA_BYTES["raw"]):
-        fix = f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' in every process that sends images (our launch files do)"
-        return Finding(name, "missing", warning, fix)
+        where = "in every process that sends images (our launch files do)"
+        return Finding(
+            name, "missing", warning, f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' {where}"
+        )
     return Finding(name, "ok", os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile")
 
 
