@@ -17,11 +17,13 @@ socket buffers long) that holds several images. Receivers need nothing."""
 VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 """The largest message of a usual small camera by the node's `transport`: its image, or else the mask."""
 
-# Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp: the shared-memory segment is twice as long as the socket buffers,
-# else as below. An image leaves in pieces which must fit into it together, or most are lost: docs/deployment.md.
+# Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp and UnitsParser.cpp: the shared-memory segment is twice as long as
+# the socket buffers, else as below. An image leaves in pieces which must fit into it together, or most are lost:
+# docs/deployment.md.
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
 _FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}
-_FASTDDS_SOCKETS_SIZE = re.compile(r"\?.*?\bsockets_size=(\d+)([KMG]?)B?", re.IGNORECASE)
+_FASTDDS_SOCKETS_SIZE = re.compile(r"\?.*?\bsockets_size=(\d+)(\w*)")
+_FASTDDS_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _UDP_PACKET_BYTES = 65535
 _FASTDDS_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _FASTDDS_LOCAL_PROFILES = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
@@ -35,8 +37,9 @@ def _fast_dds_limit(transport: str) -> int:
     name = transport.partition("?")[0]
     if name in ("UDPv4", "UDPv6"):
         return _UDP_PACKET_BYTES
-    if size := _FASTDDS_SOCKETS_SIZE.search(transport):
-        return 2 * int(size[1]) * 1024 ** " KMG".index(size[2].upper() or " ")
+    size = _FASTDDS_SOCKETS_SIZE.search(transport)
+    if size and size[2].upper() in _FASTDDS_UNITS:
+        return 2 * int(size[1]) * _FASTDDS_UNITS[size[2].upper()]
     return _FASTDDS_SEGMENTS.get(name, _FASTDDS_SEGMENT_BYTES)
 
 

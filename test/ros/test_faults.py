@@ -23,9 +23,6 @@ from mtv_perception.ros.conversions import image_message, stamp_ns
 from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.runtime.artefact import MODEL_FILE, load_artefact, write_artefact
 
-# Minutes, mostly of processes starting; a killed peer can also hang Fast DDS in the test's own process.
-pytestmark = pytest.mark.slow
-
 SECOND = 1_000_000_000
 
 

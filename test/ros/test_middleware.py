@@ -22,22 +22,20 @@ def test_fast_dds_as_it_comes_loses_images(rmw, environment, tmp_path):
     assert f"got {environment.get(NAME) or 'none'!r}" in text
 
 
-MIB = 1024 * 1024
-
-
 @pytest.mark.parametrize(
     ("value", "limit"),
     [
-        (FASTDDS_TRANSPORT, 16 * MIB),
-        ("DEFAULT?max_msg_size=64KB&sockets_size=1MB&non_blocking=true", 2 * MIB),
+        (FASTDDS_TRANSPORT, 16_000_000),
+        ("DEFAULT?max_msg_size=64KB&sockets_size=1MiB&non_blocking=true", 2 * 1024 * 1024),
         ("DEFAULT?sockets_size=3000000", 6_000_000),
-        ("SHM?sockets_size=600KB", 1200 * 1024),
+        ("SHM?sockets_size=600kb", 1_200_000),
         ("LARGE_DATA", 8500 * 1024),
         ("LARGE_DATAv6", 8500 * 1024),
         ("P2P", 8500 * 1024),
-        ("LARGE_DATA?max_msg_size=1MB&sockets_size=1GB", 2048 * MIB),
+        ("LARGE_DATA?max_msg_size=1MB&sockets_size=1GB", 2_000_000_000),
         ("DEFAULT", 512 * 1024),
         ("DEFAULT?max_msg_size=1MB", 512 * 1024),
+        ("DEFAULT?sockets_size=8Mbit", 512 * 1024),
         ("UDPv4?sockets_size=8MB", 65535),
         ("UDPv6", 65535),
     ],

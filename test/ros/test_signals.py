@@ -9,9 +9,6 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
 from mtv_perception.resources import SOURCE_ROOT
 
-# Minutes, mostly of processes starting; a killed peer can also hang Fast DDS in the test's own process.
-pytestmark = pytest.mark.slow
-
 ZONES = """
 cameras: [{zones: [{name: door, space: image, polygon: [[1, 1], [9, 1], [9, 9]], tests: [box]}]}]
 """
