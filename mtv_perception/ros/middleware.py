@@ -23,7 +23,16 @@ VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
 _FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}
 _FASTDDS_SOCKETS_SIZE = re.compile(r"\?.*?\bsockets_size=(\d+)(\w*)")
-_FASTDDS_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_FASTDDS_UNITS = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
 _UDP_PACKET_BYTES = 65535
 _FASTDDS_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _FASTDDS_LOCAL_PROFILES = ("DEFAULT_FASTDDS_PROFILES.xml", "DEFAULT_FASTRTPS_PROFILES.xml")
