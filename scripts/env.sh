@@ -7,6 +7,8 @@ export MTV_ROOT
 # By default Fast DDS drops nearly every best-effort camera image, because one is larger than the sender's shared-memory
 # segment.
 export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-DEFAULT?sockets_size=8MB}"
+# Processes find each other within half a second, not three.
+export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$MTV_ROOT/config/fastdds.xml}"
 
 # rclpy writes its log under HOME.
 export HOME="${HOME:-$MTV_ROOT/build/home}"

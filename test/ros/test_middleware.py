@@ -95,6 +95,7 @@ def test_of_other_middlewares_nothing_is_said(rmw):
 
 def test_this_process_is_judged_by_default(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
     monkeypatch.delenv(NAME, raising=False)
     assert transport_warning(FAST, VGA)
 
@@ -103,6 +104,7 @@ def test_this_process_is_judged_by_default(monkeypatch, tmp_path):
 
 
 def test_the_node_says_it_once_at_start(own_graph, monkeypatch):
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
     monkeypatch.setenv(NAME, "DEFAULT")
     own_graph.start(autostart=False)
     own_graph.wait(lambda: "images will be lost" in own_graph.log(), "the warning")
