@@ -35,7 +35,7 @@ from mtv_perception.demo import CLIP
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import byte_array
 from mtv_perception.ros.outputs import newest_only
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
 
 _STAGES = ("decode_ms", "preprocess_ms", "network_ms", "postprocess_ms", "publish_ms")
 # As fast as it can: one image in work and one waiting. If nothing comes back for so long (s), both are sent anew.
@@ -200,7 +200,8 @@ def main() -> int:
     add("--json", type=Path)
     args = parser.parse_args()
     names = [f"camera{index}" for index in range(args.cameras)] if args.cameras > 1 else [""]
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    for name, value in {**TRANSPORT, "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1)}.items():
+        os.environ.setdefault(name, value)
     cv2.setNumThreads(1)
     rclpy.init()
     cameras = Cameras(names, read_images(args.clip), args.rate, args.masks)

@@ -2,7 +2,7 @@
 """Runs the perception node for a long time at full load and says whether it grew, slowed down or failed.
 
     . scripts/env.sh && .venv/bin/python scripts/soak.py --minutes 720 --json soak.json
-    ... scripts/soak.py --model TINY --height 120 --width 160 --rate 500   # hours of a camera in one: a small network
+    ... scripts/soak.py --model FOLDER --height 120 --width 160 --rate 500   # a small network: more images in an hour
 
 Synthetic images (moving boxes on noise) are published faster than the node can process them. Memory, latency, counters
 and diagnostics are sampled. The verdict compares the median memory of the last fifth of the samples with that of the
@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import image_message
 from mtv_perception.ros.outputs import newest_only
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
 
 NODE = "perception_node"
 FIRST_RESULT_S = 120.0
@@ -150,7 +150,7 @@ def verdict(samples: list[Sample], warm_up: float, limit_mb: float) -> dict[str,
         "results": sum(item.results for item in after),
         "p99_ms_by_fifth": [
             round(float(np.median([item.p99_ms for item in part])), 2)
-            for part in np.array_split(np.array(after, object), 5)
+            for part in np.array_split(np.array([item for item in after if item.results], object), 5)
             if len(part)
         ],
         "p99_ms_median": round(float(np.median([item.p99_ms for item in after])), 2) if after else None,
@@ -194,7 +194,8 @@ def main() -> int:
     parser.add_argument("--limit-mb", type=float, default=10.0, help="growth that is still accepted")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    for name, value in {**TRANSPORT, "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1)}.items():
+        os.environ.setdefault(name, value)
     rclpy.init()
     soak = Soak(args)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:

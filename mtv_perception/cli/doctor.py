@@ -77,11 +77,12 @@ def _transport() -> Finding:
     if "fastrtps" not in middleware:
         return Finding(name, "ok", f"not used: {middleware}")
     if warning := transport_warning(middleware, VGA_BYTES["raw"]):
-        where = "in every process that sends images (our launch files do)"
+        where = "in every process that sends images, the camera's too"
         return Finding(
             name, "missing", warning, f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' {where}"
         )
-    return Finding(name, "ok", os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile")
+    profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")
+    return Finding(name, "ok", profile or os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile")
 
 
 def _models() -> Finding:

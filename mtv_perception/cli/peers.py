@@ -40,7 +40,7 @@ class Peer:
 
 
 def open_onnx(file: Path, threads: int) -> list[Peer]:
-    """An ONNX model in ONNX Runtime, and in OpenVINO where that is installed, each on the CPU alone.
+    """An ONNX model in ONNX Runtime, and in OpenVINO (in float32) where that is installed, each on the CPU alone.
 
     Only the network is timed: not the scaling of the image, not the boxes, not the masks.
 

@@ -12,17 +12,20 @@ from pathlib import Path
 
 FASTDDS_TRANSPORT = "DEFAULT?sockets_size=8MB"
 """FASTDDS_BUILTIN_TRANSPORTS of processes that send images: the default transports, but a shared-memory segment (two
-socket buffers long) that holds several images. Receivers need nothing."""
+socket buffers long) that holds several images. Receivers on the same machine need nothing."""
 
 VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 """The largest message of a usual small camera by the node's `transport`: its image, or else the mask."""
 
 # Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp and UnitsParser.cpp: the shared-memory segment is twice as long as
 # the socket buffers, else as below. An image leaves in pieces which must fit into it together, or most are lost:
-# docs/deployment.md.
+# docs/deployment.md. That of LARGE_DATA is from 3.2.0 on, before it was as short as the others'.
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
 _FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}
-_FASTDDS_SOCKETS_SIZE = re.compile(r"\?.*?\bsockets_size=(\d+)(\w*)")
+_FASTDDS_OPTIONS = re.compile(
+    r"\w+\?(((max_msg_size|sockets_size)=\d+\w*|non_blocking=\w+|tcp_negotiation_timeout=\d+)&?){0,4}"
+)
+_FASTDDS_SOCKETS_SIZE = re.compile(r"\bsockets_size=(\d+)(\w*)")
 _FASTDDS_UNITS = {
     "": 1,
     "B": 1,
@@ -47,7 +50,7 @@ def _fast_dds_limit(transport: str) -> int:
     if name in ("UDPv4", "UDPv6"):
         return _UDP_PACKET_BYTES
     size = _FASTDDS_SOCKETS_SIZE.search(transport)
-    if size and size[2].upper() in _FASTDDS_UNITS:
+    if size and _FASTDDS_OPTIONS.fullmatch(transport) and size[2].upper() in _FASTDDS_UNITS:
         return 2 * int(size[1]) * _FASTDDS_UNITS[size[2].upper()]
     return _FASTDDS_SEGMENTS.get(name, _FASTDDS_SEGMENT_BYTES)
 
@@ -60,10 +63,11 @@ def _fast_dds(environment: Mapping[str, str], image_bytes: int, folder: Path) ->
     limit = _fast_dds_limit(value)
     if image_bytes <= limit or any(path.is_file() for path in profiles):
         return ""
+    wanted = "a larger sockets_size" if value == FASTDDS_TRANSPORT else repr(FASTDDS_TRANSPORT)
     return (
-        f"Most images will be lost: one of {image_bytes} bytes does not fit into {limit} bytes of this Fast DDS "
-        f"transport. Expected FASTDDS_BUILTIN_TRANSPORTS={FASTDDS_TRANSPORT} (or a profile) in the environment of this "
-        f"process and the camera, got {value or 'none'!r}."
+        f"Most images will be lost where whoever sends them is set up as this process is: one of {image_bytes} bytes "
+        f"does not fit into {limit} bytes of Fast DDS' transport. Expected {wanted} as FASTDDS_BUILTIN_TRANSPORTS (or "
+        f"a profile) in the environment of the camera and of this process, got {value or 'none'!r} here."
     )
 
 
