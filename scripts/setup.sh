@@ -28,13 +28,15 @@ die() {
 
 # run ADVICE COMMAND...: the output goes to the log; on failure shows its end and what to do.
 run() {
-  local advice=$1
+  local advice=$1 status=0
   shift
   { printf '\n$'; printf ' %q' "$@"; printf '\n'; } >>"$log"
-  if ! "$@" >>"$log" 2>&1; then
-    tail -n 30 "$log" >&2
-    die "this command failed: $*" "$advice" "Everything it printed: build/setup.log"
-  fi
+  "$@" >>"$log" 2>&1 || status=$?
+  [ "$status" != 0 ] || return 0
+  [ "$status" -le 128 ] ||
+    advice="Something stopped it (SIG$(kill -l "$status"); KILL may be a lack of memory): run make setup again, it goes on where it stopped."
+  tail -n 30 "$log" >&2
+  die "this command failed: $*" "$advice" "Everything it printed: build/setup.log"
 }
 
 as_root() {

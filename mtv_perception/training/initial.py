@@ -13,7 +13,7 @@ from mtv_perception.errors import ArtefactError, WeightsError
 from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
-from mtv_perception.runtime.artefact import SPEC_FILE, load_artefact
+from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.keras_model import normalise
 from mtv_perception.training.state import read_group
@@ -47,8 +47,10 @@ def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
     return set_layer_weights(network.model, read_backbone_weights(pretrained_path(name)))
 
 
-def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.ndarray]) -> None:
+def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.ndarray]) -> Path:
     """Set all weights to those of a run folder, a checkpoint or an exported model, perhaps one of the package's.
+
+    Returns the file that was read.
 
     Args:
         network: of the same layout; its input size may differ.
@@ -69,8 +71,9 @@ def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.n
             ) from error
     if (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists():
         load_exported(network, source, images())
-    else:
-        load_averaged(network, source)
+        return source / MODEL_FILE
+    load_averaged(network, source)
+    return source / BEST_FILE if source.is_dir() else source
 
 
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:

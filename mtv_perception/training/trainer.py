@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ class Trainer:
             if config.pretrained and not resume:
                 load_backbone(self.network, config.pretrained)
             if config.initial and not resume:
-                load_initial(self.network, config.initial, self._images_for_norms)
+                self._note_initial(load_initial(self.network, config.initial, self._images_for_norms))
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
@@ -88,6 +89,10 @@ class Trainer:
 
     def _images_for_norms(self) -> np.ndarray:
         return np.stack([self._source(index).image for index in range(_IMAGES_FOR_NORMS)])
+
+    def _note_initial(self, file: Path) -> None:
+        about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        (self._output / "initial.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

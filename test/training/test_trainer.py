@@ -20,6 +20,7 @@ from mtv_perception.config import to_plain
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.network.multitask import build_network
+from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training import trainer
 from mtv_perception.training.config import LossConfig
@@ -167,6 +168,8 @@ def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):
     network = replace(tiny_config().network, preset="warehouse", width=1.0)
     model = Trainer(tiny_config(initial="warehouse", network=network), tmp_path / "run").network.model
     assert model.get_layer("decoder_logits").bias.numpy().any()
+    begun = yaml.safe_load((tmp_path / "run" / "initial.yaml").read_text())
+    assert begun["sha256"] == load_artefact(find_model("warehouse")).spec.sha256
     folder = shutil.copytree(find_model("warehouse"), tmp_path / "mine")
     again = Trainer(tiny_config(initial=str(folder), network=network), tmp_path / "again").network.model
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
@@ -247,6 +250,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
+from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.step import TrainingStep, freeze_norms
