@@ -5,10 +5,11 @@ MTV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export MTV_ROOT
 
 # By default Fast DDS drops nearly every best-effort camera image, because one is larger than the sender's shared-memory
-# segment.
-export FASTDDS_BUILTIN_TRANSPORTS="${FASTDDS_BUILTIN_TRANSPORTS:-DEFAULT?sockets_size=8MB}"
-# Processes find each other within half a second, not three.
-export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$MTV_ROOT/config/fastdds.xml}"
+# segment; the profile has the same transport, and processes find each other sooner. Yours, of either kind, stays.
+if [ -z "${FASTDDS_BUILTIN_TRANSPORTS:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}" ]; then
+  export FASTDDS_BUILTIN_TRANSPORTS='DEFAULT?sockets_size=8MB'
+  export FASTDDS_DEFAULT_PROFILES_FILE="$MTV_ROOT/config/fastdds.xml"
+fi
 
 # rclpy writes its log under HOME.
 export HOME="${HOME:-$MTV_ROOT/build/home}"
