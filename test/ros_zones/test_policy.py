@@ -14,8 +14,8 @@ from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.runtime.models import find_model
 
 ROOT = Path(__file__).resolve().parents[2]
-# Created only with certain parameters.
-OPTIONAL = {"/image/compressed", "/camera_info", "/segmentation/camera_info", "/clock"}
+# Created only with certain parameters, or where foxglove_msgs is installed.
+OPTIONAL = {"/image/compressed", "/camera_info", "/segmentation/camera_info", "/clock", "/image_annotations"}
 
 
 def allowed(node):
