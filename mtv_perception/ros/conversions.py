@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
@@ -124,15 +124,22 @@ def vision_info(spec: ModelSpec, version: int, header: Header) -> VisionInfo:
 
 
 def scaled_camera_info(info: CameraInfo, size_hw: tuple[int, int], header: Header) -> CameraInfo:
-    """A camera's calibration for an image scaled to `size_hw`, under another header."""
+    """A camera's calibration for its image scaled to `size_hw`, under another header.
+
+    The message describes the whole sensor; an image of a region of it, or with binning, shows `roi` alone.
+    """
     scaled = deepcopy(info)
     scaled.header = header
     if not info.width or not info.height:
         return scaled
-    x, y = size_hw[1] / info.width, size_hw[0] / info.height
+    roi = info.roi
+    x, y = size_hw[1] / (roi.width or info.width), size_hw[0] / (roi.height or info.height)
     scaled.height, scaled.width = size_hw
+    scaled.roi, scaled.binning_x, scaled.binning_y = RegionOfInterest(), 0, 0
     # Integer coordinates are pixel centres in CameraInfo, so the centre of pixel 0 moves too.
-    resize = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    resize = np.array(
+        [[x, 0, (x - 1) / 2 - x * roi.x_offset], [0, y, (y - 1) / 2 - y * roi.y_offset], [0, 0, 1]]
+    )
     scaled.k = (resize @ np.reshape(info.k, (3, 3))).reshape(-1)
     scaled.p = (resize @ np.reshape(info.p, (3, 4))).reshape(-1)
     return scaled

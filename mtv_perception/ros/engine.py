@@ -80,22 +80,27 @@ class Engine:
             perceiver.config = config
         return perceiver
 
-    def reload_async(self, settings: Settings, done: Callable[[str], None]) -> None:
+    def means_the_same(self, perceiver: Perceiver) -> bool:
+        """Whether its class ids mean what those of the model in service do."""
+        return perceiver.spec.classes == self._perceiver.spec.classes
+
+    def reload_async(self, settings: Settings | None, done: Callable[[str], None]) -> None:
         """Load a model in the background; it serves from the next frame on, or the old one stays.
 
         Args:
-            settings: model and how to read it.
+            settings: model and how to read it; None for those in service when its turn comes.
             done: called from the loading thread with "" or what went wrong.
         """
         threading.Thread(target=self._reload, args=(settings, done), name="model-loader", daemon=True).start()
 
     def refresh_async(self, done: Callable[[str], None]) -> None:
         """The same with the model in service, where its perceiver is beyond use."""
-        self.reload_async(self._in_service, done)
+        self.reload_async(None, done)
 
-    def _reload(self, settings: Settings, done: Callable[[str], None]) -> None:
+    def _reload(self, settings: Settings | None, done: Callable[[str], None]) -> None:
         fault = ""
         with self._loading:
+            settings = settings or self._in_service
             try:
                 self._put_in_service(load_perceiver(settings.node.model, settings.perceiver))
                 self._in_service = settings

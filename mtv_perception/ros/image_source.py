@@ -136,7 +136,7 @@ class ImageReplayNode(Node):
                     break
             self._stopping.wait(float(self._values["settle"]))
             self._play()
-        except MtvError as error:
+        except (MtvError, OSError) as error:
             self.failed = True
             self.get_logger().error(str(error))
         self.get_logger().info(f"published {self.published} frames")

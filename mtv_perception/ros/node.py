@@ -10,7 +10,6 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from mtv_perception.errors import ConfigError
 from mtv_perception.ros.config import FIELD_SECTION, Settings
 from mtv_perception.ros.diagnosis import camera_diagnoses
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
@@ -142,9 +141,7 @@ class PerceptionNode(LifecycleNode):
         if self._pipeline:
             spec = self._pipeline.engine.spec
             settings.perceiver.thresholds(spec)
-            unknown = set(settings.perceiver.suppress_absent) - set(spec.classes)
-            if unknown:
-                raise ConfigError(f"suppress_absent: expected known classes, got {sorted(unknown)}.")
+            settings.perceiver.suppressed(spec)
 
     def _apply(self, changed: list[Parameter]) -> None:
         """Take accepted parameters into use; a new model path loads in the background."""

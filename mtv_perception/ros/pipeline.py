@@ -117,11 +117,13 @@ class Pipeline:
     def _perceive(self, camera: Camera, message: Any) -> bool:
         """False where the result was not published: the node fell silent meanwhile, or the frame was given up."""
         begun = time.perf_counter()
+        # Before decoding: a frame that is given up meanwhile must never touch its successor's network.
+        perceiver = self.engine.current()
         image = camera.to_rgb(message)
         decoded = time.perf_counter()
-        perceiver = self.engine.current()
         result = perceiver(image)
-        if not (self._running() and self.worker.deliver()):
+        # After a reload the labels announced are the new model's: with others a last result of the old is misread.
+        if not (self._running() and self.engine.means_the_same(perceiver) and self.worker.deliver()):
             return False
         ready = time.perf_counter()
         stamp = stamp_ns(message.header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +20,8 @@ _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
 _BOUNDARY = "frame"
 _POINTS = 240
 _SEND_TIMEOUT_S = 10.0
+# A picture older than this is not shown as the present one.
+_RECENT_S = 1.0
 _MOST_STREAMS = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 # The page may load nothing but what is in it or served beside it.
@@ -31,7 +34,7 @@ class ViewState:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._jpeg, self._serial = b"", 0
+        self._jpeg, self._serial, self._shown_at = b"", 0, -math.inf
         self._status: dict[str, Any] = {"model_id": "", **dict.fromkeys(_COUNTERS, 0)}
         self._total: deque[float] = deque(maxlen=_POINTS)
         self._network: deque[float] = deque(maxlen=_POINTS)
@@ -49,6 +52,7 @@ class ViewState:
         _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
         with self._changed:
             self._jpeg, self._serial = coded.tobytes(), self._serial + 1
+            self._shown_at = time.monotonic()
             self._changed.notify_all()
 
     def report(self, model_id: str, counters: dict[str, int], total_ms: float, network_ms: float) -> None:
@@ -77,6 +81,12 @@ class ViewState:
         with self._changed:
             self._changed.wait_for(lambda: self._serial > serial or self.closed, timeout_s)
             return (self._serial, self._jpeg) if self._serial > serial else (serial, b"")
+
+    def begin(self) -> int:
+        """The serial after which a new watcher begins: the newest picture is shown to it only if that is recent."""
+        with self._changed:
+            recent = time.monotonic() - self._shown_at < _RECENT_S
+            return self._serial - 1 if recent else self._serial
 
     def enter(self) -> bool:
         """A watcher comes; False when there are too many."""
@@ -166,7 +176,7 @@ def _handler(state: ViewState, local_only: bool) -> type[BaseHTTPRequestHandler]
                 self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
                 return
             try:
-                _, jpeg = state.newer(0, 2.0)
+                _, jpeg = state.newer(state.begin(), 2.0)
             finally:
                 state.leave()
             if jpeg:
@@ -190,7 +200,7 @@ def _handler(state: ViewState, local_only: bool) -> type[BaseHTTPRequestHandler]
                 state.leave()
 
         def _send_pictures(self) -> None:
-            serial = 0
+            serial = state.begin()
             while not state.closed:
                 serial, jpeg = state.newer(serial, 1.0)
                 if jpeg:

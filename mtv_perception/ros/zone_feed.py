@@ -31,6 +31,8 @@ from mtv_perception.zones.monitor import Admission, CameraMonitor, ZoneStatus
 from mtv_perception.zones.pairing import Pairing
 from mtv_perception.zones.points import obstacle_points
 
+_NOTHING_YET = "no result yet"
+
 
 class ZoneFeed:
     """What comes from one camera, and what holds for its zones.
@@ -49,13 +51,14 @@ class ZoneFeed:
         config: ZonesConfig,
         changed: Callable[[ZoneFeed, Header], None],
     ) -> None:
-        self.camera, self.frame_id, self.refused, self.fault = camera, "", 0, "no result yet"
+        self.camera, self.frame_id, self.refused, self.fault = camera, "", 0, _NOTHING_YET
         self._node, self._config, self._changed = node, config, changed
         self._labels: LabelSet | None = None
         self._intrinsics: Intrinsics | None = None
         self._monitor: CameraMonitor | None = None
         self._since_ns = node.get_clock().now().nanoseconds
-        self._used_at = time.monotonic()
+        self._used_at = self._clock_moved_at = time.monotonic()
+        self._clock_ns = self._since_ns
         self._pairs: Pairing[tuple[Header, Detections], Any] = Pairing(camera.wants_mask, config.mask_wait)
         prefix = f"{camera.name}/" if camera.name else ""
         self._points = node.create_publisher(PointCloud2, f"~/{prefix}points", 5)
@@ -86,8 +89,12 @@ class ZoneFeed:
         """What holds now; unknown while calibration or class names are missing, or the ROS clock stands still."""
         if self._monitor is None:
             return tuple(ZoneStatus(z.name, False, False, self._since_ns, now_ns) for z in self.camera.zones)
+        if now_ns != self._clock_ns:
+            self._clock_ns, self._clock_moved_at = now_ns, time.monotonic()
+        # A simulation may be slower than real time, and results with it, but its clock goes on.
         sim_time = self._node.get_parameter("use_sim_time").value
-        if not sim_time and time.monotonic() - self._used_at > self._config.deadline + self._config.repeat:
+        alive_at = self._clock_moved_at if sim_time else self._used_at
+        if time.monotonic() - alive_at > self._config.deadline + self._config.repeat:
             self._monitor.forget(now_ns)
         return self._monitor.states(now_ns)
 
@@ -115,13 +122,21 @@ class ZoneFeed:
         return call
 
     def _on_labels(self, message: LabelInfo) -> None:
-        labels = labels_from(message)
+        try:
+            labels = labels_from(message)
+        except (ValueError, MtvError):
+            self._labels = self._monitor = None  # What holds now is not known, so the zones aren't either.
+            raise
         if labels != self._labels:
             self._labels = labels
             self._build()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        intrinsics = intrinsics_from(message)
+        try:
+            intrinsics = intrinsics_from(message)
+        except (ValueError, MtvError):
+            self._intrinsics = self._monitor = None  # As above.
+            raise
         if intrinsics != self._intrinsics:
             self._intrinsics = intrinsics
             self._build()
@@ -131,7 +146,8 @@ class ZoneFeed:
         self._monitor = None
         if self._labels is None or (self._needs_calibration and self._intrinsics is None):
             return
-        self._monitor = CameraMonitor(self.camera, self._config, self._labels, self._intrinsics)
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._monitor = CameraMonitor(self.camera, self._config, self._labels, self._intrinsics, now_ns)
         for name in self._monitor.blind_zones:
             self._node.get_logger().error(
                 f"zone '{name}' lies outside of the image in part, so it is never free; see min_visible"
@@ -139,7 +155,8 @@ class ZoneFeed:
 
     def _on_detections(self, message: Detection2DArray) -> None:
         if self._labels is None or self._monitor is None:
-            self.fault = "no label_info yet" if self._labels is None else "no usable calibration yet"
+            if self.fault in ("", _NOTHING_YET):  # What was wrong with a message says more.
+                self.fault = "no label_info yet" if self._labels is None else "no usable calibration yet"
             return
         found = detections_from(message, self._labels)
         self._judge_all(

@@ -70,7 +70,9 @@ def _tiff(data: memoryview) -> _Size | None:
     width = height = 0
     for entry in range(struct.unpack_from(f"{order}H", data, at)[0]):
         tag, kind = struct.unpack_from(f"{order}HH", data, at + 2 + 12 * entry)
-        if tag in _TIFF_WIDTHS + _TIFF_HEIGHTS and kind in _TIFF_NUMBERS:
+        if tag in _TIFF_WIDTHS + _TIFF_HEIGHTS:
+            if kind not in _TIFF_NUMBERS:
+                return None  # A decoder may read what can't be judged here.
             value = struct.unpack_from(order + _TIFF_NUMBERS[kind], data, at + 10 + 12 * entry)[0]
             width, height = (
                 (max(width, value), height) if tag in _TIFF_WIDTHS else (width, max(height, value))

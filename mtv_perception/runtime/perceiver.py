@@ -46,7 +46,10 @@ class PerceiverConfig:
     max_per_class: int = setting(50, "Most detections of one class in an image.", low=1, high=1000)
     max_candidates: int = setting(1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000)
     mask_threshold: float = setting(
-        0.0, "Confidence (.5 .. 1) below which a pixel is unlabelled (255); up to .5 none is.", low=0.0, high=1.0
+        0.0,
+        "Confidence (.5 .. 1) below which a pixel is unlabelled (255); up to .5 none is.",
+        low=0.0,
+        high=1.0,
     )
     mask_size: str = setting(
         "source",

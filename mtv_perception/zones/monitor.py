@@ -77,13 +77,19 @@ class CameraMonitor:
         timing: deadline and time jump.
         labels: names of the class ids.
         intrinsics: calibration; the configured one wins. May be None for image zones only.
+        since_ns: the time from which on the zones are unknown.
 
     Raises:
         ValueError: a zone's class is unknown, or floor zones have no calibration.
     """
 
     def __init__(
-        self, camera: CameraConfig, timing: ZonesConfig, labels: LabelSet, intrinsics: Intrinsics | None
+        self,
+        camera: CameraConfig,
+        timing: ZonesConfig,
+        labels: LabelSet,
+        intrinsics: Intrinsics | None,
+        since_ns: int = 0,
     ) -> None:
         self.admission = Admission()
         self._deadline_ns = round(timing.deadline * _NANOSECONDS)
@@ -93,7 +99,7 @@ class CameraMonitor:
         if camera.intrinsics:
             intrinsics = camera.intrinsics.intrinsics()
         self.floor = FloorCamera(intrinsics, mounting) if intrinsics and mounting else None
-        self._zones = [_make_zone(zone, labels, self.floor) for zone in camera.zones]
+        self._zones = [_make_zone(zone, labels, self.floor, since_ns) for zone in camera.zones]
 
     @property
     def blind_zones(self) -> list[str]:
@@ -158,9 +164,10 @@ class CameraMonitor:
             self.forget(now_ns)
 
 
-def _make_zone(zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None) -> _Zone:
+def _make_zone(zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None, since_ns: int) -> _Zone:
     class_ids = tuple(labels.id_of(name) for name in zone.classes)
-    presence = Presence(zone.enter_results, zone.leave_results, round(zone.leave_seconds * _NANOSECONDS))
+    leave_ns = round(zone.leave_seconds * _NANOSECONDS)
+    presence = Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
     return _Zone(ZoneJudge(zone, class_ids, camera), presence)
 
 

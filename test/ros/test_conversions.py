@@ -7,7 +7,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("vision_msgs.msg", reason="there is no vision_msgs here; run: make setup")
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from mtv_perception.errors import ImageError
@@ -120,6 +120,20 @@ def test_a_scaled_calibration_projects_where_the_scaled_image_shows_it(size_hw):
 
 def test_an_uncalibrated_camera_only_gets_the_header():
     assert scaled_camera_info(CameraInfo(), (10, 20), HEADER) == CameraInfo(header=HEADER)
+
+
+def test_a_calibration_of_a_region_with_binning_becomes_one_of_the_image():
+    k = np.array([[500.0, 0, 310], [0, 510, 250], [0, 0, 1]])
+    roi = RegionOfInterest(x_offset=320, y_offset=240, width=640, height=480)
+    info = CameraInfo(height=960, width=1280, k=k.ravel(), roi=roi, binning_x=2, binning_y=2)
+
+    scaled = scaled_camera_info(info, (240, 320), HEADER)
+
+    assert (scaled.roi, scaled.binning_x, scaled.binning_y) == (RegionOfInterest(), 0, 0)
+    # The left upper corner of the region, on the sensor and in the image.
+    on_sensor = np.linalg.inv(k) @ [320 - 0.5, 240 - 0.5, 1]
+    u, v, w = np.reshape(scaled.k, (3, 3)) @ on_sensor
+    assert np.allclose([u / w, v / w], [-0.5, -0.5])
 
 
 def test_ids_of_the_tracker_are_text_and_none_is_empty():

@@ -29,7 +29,10 @@ def loader(monkeypatch):
         if state.fault:
             raise state.fault
         return SimpleNamespace(
-            spec=SimpleNamespace(name=model, version=int(model.split("-")[1])), config=config
+            spec=SimpleNamespace(
+                name=model, version=int(model.split("-")[1]), classes=("background", model.split("-")[0])
+            ),
+            config=config,
         )
 
     monkeypatch.setattr(engine_module, "load_perceiver", load)
@@ -57,6 +60,27 @@ def test_the_old_model_serves_until_the_new_one_is_loaded(loader):
     loader.go.set()
     assert fault() == ""
     assert engine.current().spec.name == engine.spec.name == "second-7"
+
+
+def test_a_refresh_that_waits_for_a_reload_does_not_undo_it(loader):
+    engine = Engine(settings("first-1"))
+    loader.go.clear()
+    fault = reload(engine, settings("second-7"))
+    refreshed = threading.Event()
+    engine.refresh_async(lambda fault: refreshed.set())
+    loader.go.set()
+
+    assert fault() == "" and refreshed.wait(DEADLINE)
+    assert engine.spec.name == "second-7"
+
+
+def test_a_frame_of_the_old_model_is_known_by_its_classes(loader):
+    engine = Engine(settings("first-1"))
+    old = engine.current()
+    assert reload(engine, settings("first-2"))() == ""
+    assert engine.means_the_same(old)
+    assert reload(engine, settings("second-1"))() == ""
+    assert not engine.means_the_same(old) and engine.means_the_same(engine.current())
 
 
 @pytest.mark.parametrize("error", [ArtefactError("corrupt"), RuntimeError("corrupt"), ValueError("corrupt")])

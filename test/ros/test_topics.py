@@ -211,6 +211,7 @@ def test_diagnostics_are_good_again_after_a_good_image(graph):
         ("class_score_thresholds", ["person=2"], "person=2"),
         ("class_score_thresholds", ["person"], "person"),
         ("suppress_absent", ["unicorn"], "unicorn"),
+        ("suppress_absent", ["background"], "background"),
         ("transport", "compressed", "read-only"),
         ("cameras", ["a"], "read-only"),
     ],

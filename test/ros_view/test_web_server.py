@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="mtv_perception.ros needs a ROS 2")
 
+from mtv_perception.ros import web_server
 from mtv_perception.ros.web_server import ViewState, WebServer
 
 DEADLINE = 60.0
@@ -99,6 +100,15 @@ def test_other_names_for_this_machine_are_refused(served):
 
 def test_without_a_picture_the_frame_says_so(served):
     assert ask(served[1], "/frame.jpg").status == 503
+
+
+def test_an_old_picture_is_not_shown_as_the_present_one(served, monkeypatch):
+    state, server = served
+    state.show(np.zeros((24, 32, 3), np.uint8))
+    assert ask(server, "/frame.jpg").status == 200
+
+    monkeypatch.setattr(web_server, "_RECENT_S", 0.0)
+    assert ask(server, "/frame.jpg").status == 503
 
 
 def test_a_real_browser_draws_page_picture_and_chart(fed, tmp_path):

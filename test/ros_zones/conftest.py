@@ -144,12 +144,13 @@ class Stage:
                 self.changed.wait(0.1 if meanwhile else 0.02)
         return found
 
-    def introduce(self) -> None:
-        """Send class names and calibration once the node listens."""
+    def introduce(self, binning: int = 0) -> None:
+        """Send class names and calibration once the node listens; one with binning can't be used."""
         self.wait(self.detections.get_subscription_count, "a subscription of detections")
         self.wait(lambda: self.zones, "a first message")
         self._labels.publish(label_info(WAREHOUSE, 0.3, Header()))
         info = CameraInfo(height=480, width=640, distortion_model="plumb_bob", d=DISTORTION.tolist())
+        info.binning_x = info.binning_y = binning
         info.k = K.reshape(-1)
         self._info.publish(info)
 

@@ -26,6 +26,30 @@ def test_nothing_is_known_before_names_and_calibration_came(stage, tools, tmp_pa
     stage.make("free")
 
 
+def test_unknown_has_lasted_since_the_node_knows_of_the_camera(stage, tools, tmp_path):
+    begun = stage.now()
+    stage.start(tools.zones_file(tmp_path))
+    stage.introduce()
+    stage.make("free")
+
+    unknown = [state for _, state in stage.states(begun) if not state.valid]
+    assert unknown and all(tools.stamp_ns_of(state.since) >= begun for state in unknown)
+
+
+def test_a_calibration_that_no_longer_holds_makes_the_zone_unknown(stage, tools, tmp_path):
+    stage.start(tools.zones_file(tmp_path))
+    stage.introduce()
+    stage.make("free")
+    stage.introduce(binning=2)
+    stage.make("unknown")
+    began, end = stage.now(), time.monotonic() + 1.0
+    stage.wait(lambda: time.monotonic() > end, "time", stage.see)
+    assert {tools.meaning(state) for _, state in stage.states(began)} == {"unknown"}
+
+    stage.introduce()
+    stage.make("free")
+
+
 def test_a_silent_source_makes_the_zone_unknown_until_it_recovers(stage, tools, tmp_path, record_property):
     stage.start(tools.zones_file(tmp_path, deadline=0.4))
     stage.introduce()

@@ -114,6 +114,14 @@ def test_a_tiff_of_either_byte_order(order):
     assert claimed_size(memoryview(tiff_of(480, 640, order))) == (480, 640)
 
 
+@pytest.mark.parametrize("kind", [6, 8, 9, 16, 17])
+def test_a_tiff_whose_size_is_a_number_of_an_unusual_type_is_refused(kind):
+    fields = b"".join(struct.pack("<HHII", tag, kind, 1, 32000) for tag in (256, 257))
+    fields += b"".join(struct.pack("<HHII", tag, 3, 1, 4000) for tag in (322, 323))
+    with pytest.raises(ImageError):
+        claimed_size(memoryview(b"II*\0" + struct.pack("<IH", 8, 4) + fields + bytes(4)))
+
+
 def test_a_tiff_with_a_huge_tile_is_refused():
     fields = b"".join(
         struct.pack("<HHII", tag, 4, 1, value)
