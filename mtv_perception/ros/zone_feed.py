@@ -125,7 +125,8 @@ class ZoneFeed:
         try:
             labels = labels_from(message)
         except (ValueError, MtvError):
-            self._labels = self._monitor = None  # What holds now is not known, so the zones aren't either.
+            self._labels = None  # What holds now is not known, so the zones aren't either.
+            self._build()
             raise
         if labels != self._labels:
             self._labels = labels
@@ -135,7 +136,8 @@ class ZoneFeed:
         try:
             intrinsics = intrinsics_from(message)
         except (ValueError, MtvError):
-            self._intrinsics = self._monitor = None  # As above.
+            self._intrinsics = None  # As above.
+            self._build()
             raise
         if intrinsics != self._intrinsics:
             self._intrinsics = intrinsics
@@ -143,11 +145,13 @@ class ZoneFeed:
 
     def _build(self) -> None:
         """A monitor for new class names or a new calibration; what it knew is unknown again."""
-        self._monitor = None
+        if self._monitor:
+            self._monitor, self._since_ns = None, self._node.get_clock().now().nanoseconds
         if self._labels is None or (self._needs_calibration and self._intrinsics is None):
             return
-        now_ns = self._node.get_clock().now().nanoseconds
-        self._monitor = CameraMonitor(self.camera, self._config, self._labels, self._intrinsics, now_ns)
+        self._monitor = CameraMonitor(
+            self.camera, self._config, self._labels, self._intrinsics, self._since_ns
+        )
         for name in self._monitor.blind_zones:
             self._node.get_logger().error(
                 f"zone '{name}' lies outside of the image in part, so it is never free; see min_visible"

@@ -40,11 +40,13 @@ def test_a_calibration_that_no_longer_holds_makes_the_zone_unknown(stage, tools,
     stage.start(tools.zones_file(tmp_path))
     stage.introduce()
     stage.make("free")
+    refused = stage.now()
     stage.introduce(binning=2)
     stage.make("unknown")
     began, end = stage.now(), time.monotonic() + 1.0
     stage.wait(lambda: time.monotonic() > end, "time", stage.see)
     assert {tools.meaning(state) for _, state in stage.states(began)} == {"unknown"}
+    assert all(refused <= tools.stamp_ns_of(state.since) <= began for _, state in stage.states(began))
 
     stage.introduce()
     stage.make("free")
