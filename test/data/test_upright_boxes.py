@@ -1,0 +1,134 @@
+"""scripts/upright_boxes.py on drawn pictures that were turned by known angles, their corners filled."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "upright_boxes.py"
+SIDE = 416
+CENTRE, AXES = (150, 190), (40, 90)  # of the one object, an ellipse
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("upright_boxes", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def draw(dark_top=False):
+    image = np.random.default_rng(0).integers(90, 200, (SIDE // 8, SIDE // 8, 3), np.uint8)
+    image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    if dark_top:
+        image[: SIDE // 4] = 3
+    return cv2.ellipse(image, CENTRE, AXES, 0, 0, 360, (40, 60, 250), -1)
+
+
+def turn(image, degrees, fill=0):
+    """The picture and its object's true box, both turned clockwise, and the hull of the turned box: xywh."""
+    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), -degrees, 1)
+    turned = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderValue=(fill,) * 3)
+    corners = np.array([(CENTRE[0] + i * AXES[0], CENTRE[1] + j * AXES[1]) for i in (-1, 1) for j in (-1, 1)])
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    outline = cv2.ellipse2Poly(CENTRE, AXES, 0, 0, 360, 1) @ matrix[:, :2].T + matrix[:, 2]
+    return turned, *(
+        [float(v) for v in (*p.min(0), *np.ptp(p, axis=0))] for p in (outline.round(1), corners.round(1))
+    )
+
+
+def jpeg(image):
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize("degrees", [-4.6, -3, -1.5, 1, 2, 5])
+@pytest.mark.parametrize("fill", [0, 45])
+def test_the_angle_is_read_from_the_corners(script, degrees, fill):
+    found, sides = script.angle_of(jpeg(turn(draw(), degrees, fill)[0]))
+    assert found == pytest.approx(degrees, abs=0.3) and sides >= 3
+
+
+@pytest.mark.parametrize("degrees", [-4, 3])
+def test_a_side_as_dark_as_the_fill_says_nothing(script, degrees):
+    found, sides = script.angle_of(jpeg(turn(draw(dark_top=True), degrees)[0]))
+    assert found == pytest.approx(degrees, abs=0.3) and sides < 4
+
+
+def framed(width):
+    image = draw()
+    image[:width] = image[-width:] = image[:, :width] = image[:, -width:] = 0
+    return image
+
+
+def one_wedge():
+    return cv2.fillConvexPoly(draw(), np.array([(200, 0), (SIDE, 0), (SIDE, 16)]), (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [draw(), draw(dark_top=True), framed(12), one_wedge(), np.zeros((SIDE, SIDE, 3), np.uint8)],
+    ids=["plain", "dark top", "frame", "one wedge", "black"],
+)
+def test_dark_borders_alone_are_no_turn(script, image):
+    assert script.angle_of(jpeg(image))[0] == pytest.approx(0, abs=0.3)
+
+
+@pytest.mark.parametrize("degrees", [-5, -2, 1, 4])
+def test_an_ellipse_gets_its_own_box(script, degrees):
+    _, true, hull = turn(draw(), degrees)
+    assert hull[2] > true[2] + 1
+    assert script.tighten(hull, (SIDE, SIDE), degrees) == pytest.approx(true, abs=1)
+
+
+@pytest.mark.parametrize("sides", [(10, 200), (200, 10), (50, 50), (0, 30)])
+def test_sides_shrink_within_bounds(script, sides):
+    sides = np.array(sides, float)
+    tight = script.tight_sides(sides, 5)
+    assert (0.75 * sides <= tight).all() and (tight <= sides).all()
+    assert script.tight_sides(sides, 0) == pytest.approx(sides)
+
+
+def test_a_side_on_the_border_stays(script):
+    x, y, width, height = script.tighten([0.5, 100, 80, 200], (SIDE, SIDE), 4)
+    assert x == 0.5 and y > 100 and y + height < 300
+    full = script.tighten([100, 0, 80, 200], (SIDE, SIDE), 4)
+    assert width - 80 == pytest.approx((full[2] - 80) / 2, abs=0.02)
+    assert script.tighten([0, 0, SIDE, SIDE], (SIDE, SIDE), 4) == [0, 0, SIDE, SIDE]
+
+
+def test_a_folder_is_written(script, tmp_path, monkeypatch, capsys):
+    source, out = tmp_path / "in", tmp_path / "out"
+    for folder in ("images", "masks"):
+        (source / folder).mkdir(parents=True)
+    turned, _, hull = turn(draw(), 3)
+    cv2.imwrite(str(source / "images" / "turned.png"), turned)
+    cv2.imwrite(str(source / "images" / "plain.png"), draw())
+    cv2.imwrite(str(source / "masks" / "turned.png"), np.zeros((SIDE, SIDE), np.uint8))
+    index = {
+        "images": [
+            {"id": n, "file_name": f"{name}.png", "width": SIDE, "height": SIDE}
+            for n, name in enumerate(("turned", "plain"))
+        ],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 2, "bbox": hull, "area": hull[2] * hull[3]}
+            for n in (0, 1)
+        ],
+        "categories": [{"id": 2, "name": "person"}],
+    }
+    (source / "annotations.json").write_text(json.dumps(index))
+    monkeypatch.setattr("sys.argv", ["upright_boxes.py", str(source), "--out", str(out)])
+    assert script.main() == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["images"] == {"+3": 1, "unknown": 1} and report["boxes"] == 1
+    assert report["width_over_height_after"]["person"] < report["width_over_height_before"]["person"]
+    turned_box, plain_box = json.loads((out / "annotations.json").read_text())["annotations"]
+    assert turned_box["bbox"][2] < hull[2] - 1 and turned_box["area"] < hull[2] * hull[3]
+    assert plain_box == index["annotations"][1]
+    assert (out / "images" / "plain.png").resolve() == (source / "images" / "plain.png").resolve()
+    assert (out / "masks" / "turned.png").read_bytes() == (source / "masks" / "turned.png").read_bytes()
+    with pytest.raises(SystemExit):
+        script.main()
