@@ -25,11 +25,14 @@ class DefaultBoxMap:
         shapes_wh: width and height of each box at a point, network-input pixels.
         padding: None puts the centres at (i + 0.5) / n of the image; a number p spreads them evenly from
             p to 1 - p of it.
+        step: puts them at (i + 0.5) * step pixels instead, as the cells of a map of that stride lie, which may reach
+            beyond an image that is no whole number of strides long.
     """
 
     grid_hw: tuple[int, int]
     shapes_wh: tuple[tuple[float, float], ...]
     padding: float | None = None
+    step: float | None = None
 
     def __post_init__(self) -> None:
         sides = [side for shape in self.shapes_wh for side in shape]
@@ -39,6 +42,10 @@ class DefaultBoxMap:
             )
         if self.padding is not None and not 0 <= self.padding < 0.5:
             raise ValueError(f"Expected a padding in 0 .. 0.5, got {self.padding!r}.")
+        if self.step is not None and not (0 < self.step < math.inf and self.padding is None):
+            raise ValueError(
+                f"Expected a positive step and no padding, got {self.step!r} and {self.padding!r}."
+            )
 
     @property
     def boxes_per_point(self) -> int:
@@ -73,11 +80,15 @@ class DefaultBoxSpec:
 
     def resized(self, size_hw: tuple[int, int], grids_hw: Sequence[tuple[int, int]]) -> DefaultBoxSpec:
         """The same box shapes in pixels on the grids that another input size gives."""
-        maps = (DefaultBoxMap(g, m.shapes_wh, m.padding) for g, m in zip(grids_hw, self.maps, strict=True))
+        maps = (
+            DefaultBoxMap(g, m.shapes_wh, m.padding, m.step) for g, m in zip(grids_hw, self.maps, strict=True)
+        )
         return DefaultBoxSpec(size_hw, tuple(maps))
 
 
-def _centres(count: int, length: float, padding: float | None) -> np.ndarray:
+def _centres(count: int, length: float, padding: float | None, step: float | None) -> np.ndarray:
+    if step is not None:
+        return (np.arange(count) + 0.5) * step
     if padding is None:
         return (np.arange(count) + 0.5) * length / count
     return np.linspace(padding, 1 - padding, count) * length if count > 1 else np.array([length / 2])
@@ -87,8 +98,8 @@ def _map_boxes(item: DefaultBoxMap, size_hw: tuple[int, int]) -> np.ndarray:
     rows, columns = item.grid_hw
     shape = (rows, columns, item.boxes_per_point)
     boxes = np.empty((*shape, 4), np.float64)
-    boxes[..., 0] = _centres(columns, size_hw[1], item.padding)[None, :, None]
-    boxes[..., 1] = _centres(rows, size_hw[0], item.padding)[:, None, None]
+    boxes[..., 0] = _centres(columns, size_hw[1], item.padding, item.step)[None, :, None]
+    boxes[..., 1] = _centres(rows, size_hw[0], item.padding, item.step)[:, None, None]
     boxes[..., 2:] = np.asarray(item.shapes_wh, np.float64)
     return boxes.reshape(-1, 4)
 
@@ -139,6 +150,11 @@ def ssd_spec(
     return DefaultBoxSpec(tuple(size_hw), tuple(maps))  # type: ignore[arg-type]
 
 
+def _stride(size_hw: tuple[int, int], grid_hw: tuple[int, int]) -> float:
+    """The stride, a power of two, of a map whose grid is the image's sides divided by it and rounded up."""
+    return 2.0 ** math.ceil(math.log2(max(s / g for s, g in zip(size_hw, grid_hw, strict=True))))
+
+
 def pyramid_spec(
     size_hw: tuple[int, int],
     grids_hw: Sequence[tuple[int, int]],
@@ -163,6 +179,7 @@ def pyramid_spec(
             tuple(
                 (base * s * math.sqrt(r), base * s / math.sqrt(r)) for s in size_steps for r in aspect_ratios
             ),
+            step=_stride(size_hw, grid),
         )
         for grid, base in zip(grids_hw, base_sizes, strict=True)
     )

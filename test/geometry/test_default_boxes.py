@@ -31,23 +31,27 @@ def loop_boxes(spec):
         rows, columns = item.grid_hw
         for row, column, (width, height) in itertools.product(range(rows), range(columns), item.shapes_wh):
             yield (
-                centre(column, columns, item.padding) * spec.size_hw[1],
-                centre(row, rows, item.padding) * spec.size_hw[0],
+                centre(column, columns, item, spec.size_hw[1]),
+                centre(row, rows, item, spec.size_hw[0]),
                 width,
                 height,
             )
 
 
-def centre(index, count, padding):
-    if padding is None:
-        return (index + 0.5) / count
-    return padding + index * (1 - 2 * padding) / (count - 1) if count > 1 else 0.5
+def centre(index, count, item, length):
+    if item.step is not None:
+        return (index + 0.5) * item.step
+    if item.padding is None:
+        return (index + 0.5) / count * length
+    return (item.padding + index * (1 - 2 * item.padding) / (count - 1) if count > 1 else 0.5) * length
 
 
 grids = st.tuples(st.integers(1, 6), st.integers(1, 6))
 shapes = st.lists(st.tuples(st.floats(1, 900), st.floats(1, 900)), min_size=1, max_size=4).map(tuple)
 paddings = st.one_of(st.none(), st.floats(0, 0.49))
-maps = st.lists(st.builds(DefaultBoxMap, grids, shapes, paddings), min_size=1, max_size=3).map(tuple)
+spread = st.builds(DefaultBoxMap, grids, shapes, paddings)
+stepped = st.builds(DefaultBoxMap, grids, shapes, st.none(), st.floats(1, 200))
+maps = st.lists(st.one_of(spread, stepped), min_size=1, max_size=3).map(tuple)
 specs = st.builds(DefaultBoxSpec, st.tuples(st.integers(32, 900), st.integers(32, 900)), maps)
 
 
@@ -178,6 +182,23 @@ def test_impossible_scales_are_refused(lowest, highest, count):
 def test_an_impossible_map_is_refused(grid_hw, shapes_wh, padding):
     with pytest.raises(ValueError, match="Expected a (positive grid|padding)"):
         DefaultBoxMap(grid_hw, shapes_wh, padding)
+
+
+@pytest.mark.parametrize(("padding", "step"), [(None, 0.0), (None, math.nan), (None, math.inf), (0.1, 8.0)])
+def test_an_impossible_step_is_refused(padding, step):
+    with pytest.raises(ValueError, match="Expected a positive step and no padding"):
+        DefaultBoxMap((1, 1), ((5, 5),), padding, step)
+
+
+@pytest.mark.parametrize("size_hw", [(480, 640), (384, 512), (320, 448), (96, 128)])
+def test_pyramid_boxes_stand_on_the_cells_of_their_map(size_hw):
+    """Centres are a stride apart also where the sides are no whole number of strides: 480 / 64 is 7.5, not 8 cells."""
+    strides = (8, 16, 32, 64)
+    grids = [tuple(math.ceil(side / stride) for side in size_hw) for stride in strides]
+    for stride, item in zip(strides, pyramid_spec(size_hw, grids, strides, (1,), (1,)).maps, strict=True):
+        boxes = DefaultBoxSpec(size_hw, (item,)).boxes_cxcywh().reshape(*item.grid_hw, 4)
+        assert (boxes[0, 0, :2] == stride / 2).all()
+        assert set(np.diff(boxes[0, :, 0])) == set(np.diff(boxes[:, 0, 1])) == {stride}
 
 
 @pytest.mark.parametrize(
