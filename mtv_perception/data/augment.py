@@ -19,6 +19,8 @@ from mtv_perception.data.scene import Scene, fit_matrix, keep_visible, scale_shi
 # patch, a small person would never reach it; so it is the IoU of the object's box with what the crop leaves of it.
 _LEAST_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 _TRIALS = 20
+# Share of its box that the bounding box of a pasted object's mask must have.
+_LEAST_EXTENT = 0.7
 
 Draw = Callable[[np.random.Generator], Scene]
 
@@ -170,6 +172,12 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     shape = (source.truth[y0:y1, x0:x1, 0] == class_id).astype(np.uint8)
     if source.crowd[index] or shape.size < 200 or shape.mean() < 0.25:
         return scene
+    # What is pasted ends where the mask does; a mask of but a part of the object would teach half an object.
+    left, top, right, bottom = _extent(shape)
+    if (right - left) * (bottom - top) < _LEAST_EXTENT * shape.size:
+        return scene
+    x0, y0, x1, y1 = x0 + left, y0 + top, x0 + right, y0 + bottom
+    shape = shape[top:bottom, left:right]
     height, width = scene.size_hw
     scale = min(
         np.exp(rng.uniform(np.log(0.4), np.log(1.4))), 0.9 * height / (y1 - y0), 0.9 * width / (x1 - x0)
@@ -192,6 +200,12 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
         truth,
     )
     return keep_visible(pasted)
+
+
+def _extent(shape: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what is set in a plane."""
+    columns, rows = np.flatnonzero(shape.any(0)), np.flatnonzero(shape.any(1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _covered(boxes_xyxy: np.ndarray, cover: np.ndarray) -> np.ndarray:

@@ -107,6 +107,23 @@ def test_objects_without_mask_are_not_pasted():
     assert copy_paste(target, unmasked, np.random.default_rng(0)) is target
 
 
+def test_a_pasted_objects_box_ends_where_its_mask_does():
+    """Masks from teachers leave out what they are not sure of: here the lowest tenth."""
+    partial = rectangle()
+    partial.truth[74:80, :, 0] = 255
+    for seed in range(20):
+        scene = copy_paste(rectangle(None, SIZE_HW), partial, np.random.default_rng(seed))
+        assert check_together(scene) == 1
+        width, height = scene.boxes_xyxy[0, 2:] - scene.boxes_xyxy[0, :2]
+        assert width / height == pytest.approx(50 / 54, abs=0.1)
+
+
+def test_an_object_of_which_a_part_is_masked_is_not_pasted():
+    half, target = rectangle(), rectangle(None, SIZE_HW)
+    half.truth[50:80, :, 0] = 255
+    assert copy_paste(target, half, np.random.default_rng(0)) is target
+
+
 @pytest.mark.parametrize("config", [OFF, EVERYTHING, replace(EVERYTHING, mosaic=1.0, copy_paste=1.0)])
 def test_empty_boxes_are_no_trouble(config):
     for seed in range(10):
