@@ -1,93 +1,14 @@
-"""The training input: augmented scenes and their targets as a tf.data pipeline, a pure function of seed and index."""
+"""The training input as a tf.data pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 
-from mtv_perception.data.augment import AugmentConfig, augment
-from mtv_perception.data.sample import Dataset, Sample
-from mtv_perception.data.scene import MAX_CLASSES, Scene, make_scene, read_pixels
+from mtv_perception.data.source import ExampleSource, SceneSource
 from mtv_perception.data.targets import TargetEncoder
-from mtv_perception.errors import ConfigError, DatasetError
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Several data sets drawn together.
-
-    Attributes:
-        datasets: what to draw from.
-        weights: how many times each passes through in one epoch; fractions take part of it.
-    """
-
-    datasets: tuple[Dataset, ...]
-    weights: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.datasets) != len(self.weights) or min(self.weights, default=0) <= 0:
-            raise ValueError(f"Expected one positive weight a data set, got {self.weights!r}.")
-        if not any(len(dataset) for dataset in self.datasets):
-            raise DatasetError("Expected at least one training image, got only empty data sets.")
-        classes = max(len(dataset.labels) for dataset in self.datasets)
-        if classes > MAX_CLASSES:
-            raise ConfigError(f"names: expected at most {MAX_CLASSES} with the background, got {classes}.")
-
-    def epoch(self, seed: int, number: int) -> list[Sample]:
-        """The samples of one epoch in their order."""
-        rng = np.random.default_rng((seed, number))
-        samples: list[Sample] = []
-        for dataset, weight in zip(self.datasets, self.weights, strict=True):
-            whole, part = divmod(weight, 1)
-            samples += list(dataset.samples) * int(whole)
-            chosen = rng.permutation(len(dataset))[: round(len(dataset) * part)]
-            samples += [dataset.samples[i] for i in chosen]
-        return [samples[i] for i in rng.permutation(len(samples))]
-
-
-class SceneSource:
-    """Draws augmented scenes by index: the same seed and index give the same scene, whatever came before.
-
-    Args:
-        mixture: where scenes come from.
-        size_hw: network input, pixels.
-        config: augmentation.
-        seed: of everything random.
-        cache: decoded images kept in memory (one of 640x480 takes 1.2 MB).
-    """
-
-    def __init__(
-        self, mixture: Mixture, size_hw: tuple[int, int], config: AugmentConfig, seed: int, cache: int = 1200
-    ) -> None:
-        self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
-        self._epoch = lru_cache(maxsize=2)(lambda number: mixture.epoch(seed, number))
-        # By identity: one image file may stand in several data sets, with other labels in each.
-        self._samples = {id(s): s for dataset in mixture.datasets for s in dataset.samples}
-        self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
-        self.epoch_length = len(self._epoch(0))
-        if not self.epoch_length:
-            raise DatasetError(f"Expected an epoch of at least one image, got none with {mixture.weights!r}.")
-
-    def _load(self, sample: Sample) -> Scene:
-        return make_scene(sample, *self._pixels(id(sample)))
-
-    def __call__(self, index: int) -> Scene:
-        """The scene at a global index (epoch times epoch length plus position)."""
-        number, position = divmod(index, self.epoch_length)
-        order = self._epoch(number)
-        rng = np.random.default_rng((self._seed, 1, index))
-        first = [order[position]]
-
-        def draw(generator: np.random.Generator) -> Scene:
-            sample = first.pop() if first else order[generator.integers(len(order))]
-            return self._load(sample)
-
-        return augment(draw, self._size_hw, self._config, rng)
-
 
 Batch = dict[str, tf.Tensor]
 
@@ -111,20 +32,17 @@ def training_batches(
     Returns:
         Batches: `images` `[B, H, W, 3]` uint8 and the fields of Targets with a leading batch axis.
     """
+    examples = ExampleSource(source, encoder)
+    probe = examples(int(indices[0]))
 
     def make(index: np.int64) -> tuple[np.ndarray, ...]:
-        scene = source(int(index))
-        t = encoder(scene)
-        return scene.image, t.classes, t.objects, t.boxes_xyxy, t.known, t.mask, t.mask_known
-
-    probe = make(np.int64(indices[0]))
-    names = ("images", "classes", "objects", "boxes_xyxy", "known", "mask", "mask_known")
+        return tuple(examples(int(index)).values())
 
     def call(index: tf.Tensor) -> Batch:
-        arrays = tf.numpy_function(make, [index], [array.dtype for array in probe])
+        arrays = tf.numpy_function(make, [index], [array.dtype for array in probe.values()])
         return {
             name: tf.ensure_shape(array, like.shape)
-            for name, array, like in zip(names, arrays, probe, strict=True)
+            for (name, like), array in zip(probe.items(), arrays, strict=True)
         }
 
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64))

@@ -114,6 +114,11 @@ def _spare_box(iou: np.ndarray, result: np.ndarray) -> int:
     return int(np.where(taken, -1.0, iou).argmax())
 
 
+def _middle(stride: int, before: int) -> int:
+    """The middle pixel of a cell; of the two of an even stride the first if `before`."""
+    return stride // 2 - (before if stride % 2 == 0 else 0)
+
+
 class TargetEncoder:
     """Turns scenes into targets for one network.
 
@@ -129,8 +134,15 @@ class TargetEncoder:
         self._mask_hw = mask_hw
         self._config = config
 
-    def __call__(self, scene: Scene) -> Targets:
-        """Encode a scene of the network's size."""
+    def __call__(self, scene: Scene, phase: int = 0) -> Targets:
+        """Encode a scene of the network's size.
+
+        Args:
+            scene: image and truth.
+            phase: of a cell's middle pixels, which are two in each direction where the stride is even, the mask takes
+                the left one if bit 0 is set and the upper one if bit 1 is. Taken in turn, they teach the cell's very
+                middle, where the runtime reads it; the same one always would teach masks half a pixel aside.
+        """
         matched = match(scene.boxes_xyxy, self._default_xyxy, scene.crowd, self._config)
         positive = matched >= 0
         classes = np.where(matched == -2, IGNORED, NEGATIVE).astype(np.int8)
@@ -140,7 +152,8 @@ class TargetEncoder:
         height, width = scene.size_hw
         x, y = np.clip(self._centres, 0, [width - 1, height - 1]).T
         rows, columns = self._mask_hw
-        cells = scene.truth[height // rows // 2 :: height // rows, width // columns // 2 :: width // columns]
+        down, right = height // rows, width // columns
+        cells = scene.truth[_middle(down, phase >> 1 & 1) :: down, _middle(right, phase & 1) :: right]
         return Targets(
             classes,
             np.maximum(matched, -1).astype(np.int16),

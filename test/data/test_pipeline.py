@@ -11,8 +11,9 @@ import pytest
 
 from mtv_perception.data.augment import OFF, AugmentConfig
 from mtv_perception.data.open import DatasetConfig, open_dataset
-from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
+from mtv_perception.data.pipeline import training_batches
 from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.labels import WAREHOUSE, LabelSet

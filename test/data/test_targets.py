@@ -145,6 +145,20 @@ def test_mask_cells_are_read_at_their_middle(encode):
     assert (encode(scene_of([], [], truth)).mask == 3).all()
 
 
+@pytest.mark.parametrize(("mask_hw", "stride"), [((24, 32), 4), ((48, 64), 2), ((96, 128), 1)])
+def test_the_four_phases_read_the_pixels_around_a_cells_middle(mask_hw, stride):
+    """Their mean position is the middle, (i + .5) * stride in continuous coordinates, where the robot reads a cell."""
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
+    encoder = TargetEncoder(DEFAULTS, mask_hw, MatchConfig())
+    for plane in (x, y):
+        truth = np.zeros((*SIZE_HW, 3), np.uint16)
+        truth[..., 2] = plane
+        read = [encoder(scene_of([], [], truth), phase).mask_known.astype(float) for phase in range(4)]
+        cells = np.mgrid[: mask_hw[0], : mask_hw[1]][1 if plane is x else 0]
+        np.testing.assert_array_equal(np.mean(read, 0) + 0.5, (cells + 0.5) * stride)
+        assert max(np.ptp(read, 0).max(), 1) == 1
+
+
 def test_default_boxes_that_stick_out_read_the_nearest_pixel():
     defaults = np.float32([[-30, -30, 10, 10], [110, 80, 180, 150]])
     truth = np.zeros((*SIZE_HW, 3), np.uint16)

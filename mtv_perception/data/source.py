@@ -1,0 +1,104 @@
+"""Augmented scenes and their targets, a pure function of seed and index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mtv_perception.data.augment import AugmentConfig, augment
+from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.data.scene import MAX_CLASSES, Scene, make_scene, read_pixels
+from mtv_perception.data.targets import TargetEncoder
+from mtv_perception.errors import ConfigError, DatasetError
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several data sets drawn together.
+
+    Attributes:
+        datasets: what to draw from.
+        weights: how many times each passes through in one epoch; fractions take part of it.
+    """
+
+    datasets: tuple[Dataset, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.datasets) != len(self.weights) or min(self.weights, default=0) <= 0:
+            raise ValueError(f"Expected one positive weight a data set, got {self.weights!r}.")
+        if not any(len(dataset) for dataset in self.datasets):
+            raise DatasetError("Expected at least one training image, got only empty data sets.")
+        classes = max(len(dataset.labels) for dataset in self.datasets)
+        if classes > MAX_CLASSES:
+            raise ConfigError(f"names: expected at most {MAX_CLASSES} with the background, got {classes}.")
+
+    def epoch(self, seed: int, number: int) -> list[Sample]:
+        """The samples of one epoch in their order."""
+        rng = np.random.default_rng((seed, number))
+        samples: list[Sample] = []
+        for dataset, weight in zip(self.datasets, self.weights, strict=True):
+            whole, part = divmod(weight, 1)
+            samples += list(dataset.samples) * int(whole)
+            chosen = rng.permutation(len(dataset))[: round(len(dataset) * part)]
+            samples += [dataset.samples[i] for i in chosen]
+        return [samples[i] for i in rng.permutation(len(samples))]
+
+
+class SceneSource:
+    """Draws augmented scenes by index: the same seed and index give the same scene, whatever came before.
+
+    Args:
+        mixture: where scenes come from.
+        size_hw: network input, pixels.
+        config: augmentation.
+        seed: of everything random.
+        cache: decoded images kept in memory (one of 640x480 takes 1.2 MB).
+    """
+
+    def __init__(
+        self, mixture: Mixture, size_hw: tuple[int, int], config: AugmentConfig, seed: int, cache: int = 1200
+    ) -> None:
+        self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
+        self._epoch = lru_cache(maxsize=2)(lambda number: mixture.epoch(seed, number))
+        # By identity: one image file may stand in several data sets, with other labels in each.
+        self._samples = {id(s): s for dataset in mixture.datasets for s in dataset.samples}
+        self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
+        self.epoch_length = len(self._epoch(0))
+        if not self.epoch_length:
+            raise DatasetError(f"Expected an epoch of at least one image, got none with {mixture.weights!r}.")
+
+    def _load(self, sample: Sample) -> Scene:
+        return make_scene(sample, *self._pixels(id(sample)))
+
+    def __call__(self, index: int) -> Scene:
+        """The scene at a global index (epoch times epoch length plus position)."""
+        number, position = divmod(index, self.epoch_length)
+        order = self._epoch(number)
+        rng = np.random.default_rng((self._seed, 1, index))
+        first = [order[position]]
+
+        def draw(generator: np.random.Generator) -> Scene:
+            sample = first.pop() if first else order[generator.integers(len(order))]
+            return self._load(sample)
+
+        return augment(draw, self._size_hw, self._config, rng)
+
+
+class ExampleSource:
+    """Scenes with their targets by index, as plain arrays.
+
+    Args:
+        scenes: where they come from.
+        encoder: makes the targets.
+    """
+
+    def __init__(self, scenes: SceneSource, encoder: TargetEncoder) -> None:
+        self._scenes, self._encoder = scenes, encoder
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        """`images` `(H, W, 3)` uint8 and the fields of Targets."""
+        scene = self._scenes(index)
+        return {"images": scene.image, **vars(self._encoder(scene, phase=index))}
