@@ -20,8 +20,7 @@ import numpy as np
 from mtv_perception.config import load
 from mtv_perception.errors import MtvError, WeightsError
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import BEST_FILE
-from mtv_perception.training.state import read_group, save_state
+from mtv_perception.training.state import BEST_FILE, read_group, save_state
 from mtv_perception.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"

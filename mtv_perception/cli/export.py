@@ -132,7 +132,7 @@ def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, M
     from mtv_perception.config import load
     from mtv_perception.network.multitask import build_network
     from mtv_perception.training.config import TrainConfig
-    from mtv_perception.training.initial import load_averaged
+    from mtv_perception.training.state import load_averaged
 
     path = _folder(source) / CONFIG_FILE
     if not path.is_file():

@@ -38,6 +38,11 @@ _PRESETS: dict[str, Callable[[Any, NetworkConfig], tuple[Any, Any, Any, DefaultB
 }
 
 
+def normalise(images: Any) -> Any:
+    """Images of 0..255 to the networks' -1..1, float32."""
+    return keras.ops.cast(images, "float32") / 127.5 - 1.0
+
+
 def build_network(config: NetworkConfig) -> MultitaskNetwork:
     """Build the network a configuration describes, with fresh weights."""
     images = keras.Input((*config.size_hw, 3), name="images")

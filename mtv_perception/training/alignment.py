@@ -6,23 +6,23 @@ but a guess at it. A score that is taught the quality of its box also ranks well
 
 from __future__ import annotations
 
-import tensorflow as tf
+from keras import ops
 
-from mtv_perception.training.detection_losses import decode_boxes, paired_iou
+from mtv_perception.training.detection_losses import Tensor, decode_boxes, one_hot, paired_iou
 
 # Powers of score and overlap in the alignment.
 _SCORE_POWER, _IOU_POWER = 1.0, 6.0
 
 
 def alignment(
-    logits: tf.Tensor,
-    offsets: tf.Tensor,
-    classes: tf.Tensor,
-    objects: tf.Tensor,
-    boxes_xyxy: tf.Tensor,
-    default_cxcywh: tf.Tensor,
-    variances: tf.Tensor,
-) -> tf.Tensor:
+    logits: Tensor,
+    offsets: Tensor,
+    classes: Tensor,
+    objects: Tensor,
+    boxes_xyxy: Tensor,
+    default_cxcywh: Tensor,
+    variances: Tensor,
+) -> Tensor:
     """The quality of each default box as an answer for its object, without gradient.
 
     score * IoU^6, scaled for each object so that its best box gets the largest IoU any of its boxes has.
@@ -42,18 +42,19 @@ def alignment(
     Source: Feng et al. 2021, "TOOD: Task-aligned One-stage Object Detection", section 3.2: the alignment and its
     scaling alone. Positives stay those of `data.targets`, and there are no first epochs with another loss.
     """
-    where = tf.where(classes > 0)
-    column = tf.cast(tf.gather_nd(classes, where), tf.int64) - 1
-    score = tf.sigmoid(tf.gather_nd(logits, tf.concat([where, column[:, None]], 1)))
-    boxes = decode_boxes(tf.gather_nd(offsets, where), tf.gather(default_cxcywh, where[:, 1]), variances)
-    iou = paired_iou(boxes, tf.gather_nd(boxes_xyxy, where))
-    aligned = tf.pow(score, _SCORE_POWER) * tf.pow(iou, _IOU_POWER)
-    number = tf.cast(tf.gather_nd(objects, where), tf.int64)
-    stride = tf.reduce_max(tf.concat([number, [0]], 0)) + 1
-    _, segment = tf.unique(where[:, 0] * stride + number)
-    count = tf.reduce_max(tf.concat([segment, [-1]], 0)) + 1
-    best, best_iou = (
-        tf.gather(tf.math.unsorted_segment_max(x, segment, count), segment) for x in (aligned, iou)
-    )
-    quality = tf.math.divide_no_nan(aligned, best) * best_iou
-    return tf.stop_gradient(tf.scatter_nd(where, quality, tf.shape(classes, tf.int64)))
+    positive = ops.cast(classes > 0, "float32")
+    score = ops.sum(ops.sigmoid(logits) * one_hot(ops.cast(classes, "int32") - 1, logits.shape[-1]), -1)
+    iou = positive * paired_iou(decode_boxes(offsets, default_cxcywh, variances), boxes_xyxy)
+    aligned = ops.power(score, _SCORE_POWER) * ops.power(iou, _IOU_POWER)
+    # Objects are fewer than default boxes, so that this numbers those of the whole batch apart.
+    batch, count = ops.shape(classes)[0], classes.shape[1]
+    segment = ops.arange(batch, dtype="int32")[:, None] * count + ops.maximum(ops.cast(objects, "int32"), 0)
+    best, best_iou = (_largest_of_segment(x, segment, batch * count) for x in (aligned, iou))
+    return ops.stop_gradient(ops.divide_no_nan(aligned, best) * best_iou)
+
+
+def _largest_of_segment(values: Tensor, segment: Tensor, count: int) -> Tensor:
+    """For each element the largest of the elements with its segment number, `[B, N]`."""
+    segment = ops.reshape(segment, (-1,))
+    largest = ops.segment_max(ops.reshape(values, (-1,)), segment, count)
+    return ops.reshape(ops.take(largest, segment), ops.shape(values))

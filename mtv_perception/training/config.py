@@ -30,6 +30,12 @@ class LossConfig:
     )
     boxes: str = setting("giou", "Loss of box offsets.", choices=("smooth_l1", "giou", "ciou"))
     segmentation: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})
+    mask_scale: int = setting(
+        1,
+        "How many times finer than the logits masks are compared; logits are upsampled as on the robot.",
+        low=1,
+        high=4,
+    )
     class_weights: tuple[float, ...] = setting(
         (1.0, 2.0, 2.0, 1.5), "Weight of each class, background first, in segmentation.", low=0
     )

