@@ -5,7 +5,7 @@
 
 Data, network, losses and updates are those of `mtv train`, and so is what the run folder holds to export. Made for runs
 of minutes: there is no validation and no going on; every checkpoint is kept (`step-N.npz`), the last one is `best.npz`.
-The first weights come from a run or a checkpoint. Wants torch and keras beside the package, and no TensorFlow.
+Wants torch and keras beside the package, and no TensorFlow.
 """
 
 import argparse
@@ -27,10 +27,11 @@ from mtv_perception.data.source import ExampleSource
 from mtv_perception.errors import MtvError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.inputs import open_scenes, target_encoder
+from mtv_perception.training.initial import load_initial
+from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.multitask_loss import MultitaskLoss
 from mtv_perception.training.schedule import warmup_cosine
-from mtv_perception.training.state import BEST_FILE, load_averaged, save_state
+from mtv_perception.training.state import BEST_FILE, save_state
 from mtv_perception.training.update import average_decay, freeze_layers, freeze_norms, make_optimiser
 from mtv_perception.training.weighting import TaskWeighting
 
@@ -112,19 +113,19 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
     """Run to the end.
 
     Raises:
-        MtvError: faulty data, or no checkpoint to begin with.
+        MtvError: faulty data, or nothing to begin with.
         FloatingPointError: the loss is no longer finite.
     """
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.mixed_precision)
     torch.backends.cudnn.benchmark = True
-    network = build_network(config.network)
+    network, scenes = build_network(config.network), open_scenes(config)
     if config.initial:
-        load_averaged(network, Path(config.initial))
+        load_initial(network, config.initial, lambda: first_images(scenes))
     freeze_norms(network.model, config.freeze_norms)
     freeze_layers(network.model, config.freeze)
     step = TorchStep(network, config)
-    source = ExampleSource(open_scenes(config), target_encoder(network, config))
+    source = ExampleSource(scenes, target_encoder(network, config))
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
     begin = ready = time.monotonic()

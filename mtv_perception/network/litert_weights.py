@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
+from keras import ops
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.weights import LayerWeights, set_layer_weights
@@ -145,7 +145,7 @@ def _weights_of(layer: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return arrays[layer]
 
 
-def measure_norms(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
+def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
     """Give every norm the statistics of its inputs, and convolutions before norms outputs of variance 1.
 
     What the network computes stays the same; what it computes while it trains, by the statistics of a batch, comes near
@@ -158,12 +158,11 @@ def measure_norms(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     inputs = keras.Model(model.input, [norm.input for norm in norms])
 
-    @tf.function(autograph=False)
-    def means_and_variances(images: tf.Tensor) -> list[tf.Tensor]:
-        found = inputs(images, training=False)
-        return [tf.stack(tf.nn.moments(tf.cast(x, tf.float32), (0, 1, 2))) for x in found]
+    def means_and_variances(images: Any) -> list[np.ndarray]:
+        found = (ops.cast(x, "float32") for x in inputs(images, training=False))
+        return [ops.convert_to_numpy(ops.stack(ops.moments(x, (0, 1, 2)))) for x in found]
 
-    measured = [[moments.numpy() for moments in means_and_variances(images)] for images in batches]
+    measured = [means_and_variances(images) for images in batches]
     for norm, moments in zip(norms, zip(*measured, strict=True), strict=True):
         means, variances = np.stack(moments, 1)
         _centre_and_scale(norm, means.mean(0), variances.mean(0) + means.var(0))

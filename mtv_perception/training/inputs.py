@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mtv_perception.data.open import open_datasets
 from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import TargetEncoder
@@ -29,3 +31,8 @@ def target_encoder(network: MultitaskNetwork, config: TrainConfig) -> TargetEnco
     rows, columns = network.model.output["segmentation_logits"].shape[1:3]
     scale = config.losses.mask_scale
     return TargetEncoder(network.default_boxes.boxes_xyxy(), (rows * scale, columns * scale), config.match)
+
+
+def first_images(source: SceneSource) -> np.ndarray:
+    """`(64, H, W, 3)` uint8: a few batches, for statistics of norms that go on to be averaged while training."""
+    return np.stack([source(index).image for index in range(64)])

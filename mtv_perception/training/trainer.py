@@ -22,7 +22,7 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
-from mtv_perception.training.inputs import open_scenes, target_encoder
+from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.provenance import describe_run
@@ -36,8 +36,6 @@ from mtv_perception.visual.curves import plot_curves
 _LOG = logging.getLogger(__name__)
 _LAST_FILE = "last.npz"
 _LOG_EVERY = 10
-# As many as a few batches; the statistics of norms go on to be averaged while training.
-_IMAGES_FOR_NORMS = 64
 
 Validate = Callable[[KerasModel], Mapping[str, Any]]
 """Judges a model; returns figures by name, None where one does not apply.
@@ -77,7 +75,9 @@ class Trainer:
             if config.pretrained and not resume:
                 load_backbone(self.network, config.pretrained)
             if config.initial and not resume:
-                self._note_initial(load_initial(self.network, config.initial, self._images_for_norms))
+                self._note_initial(
+                    load_initial(self.network, config.initial, lambda: first_images(self._source))
+                )
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
@@ -86,9 +86,6 @@ class Trainer:
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
         self._log = RunLog(self._output, self._done)
         self._best = self._read_best()
-
-    def _images_for_norms(self) -> np.ndarray:
-        return np.stack([self._source(index).image for index in range(_IMAGES_FOR_NORMS)])
 
     def _note_initial(self, file: Path) -> None:
         about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}

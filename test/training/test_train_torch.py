@@ -71,5 +71,5 @@ def test_it_says_what_it_can_not_begin_with(tmp_path, config, run_script):
     values = to_plain(config) | {"initial": str(tmp_path / "nothing.npz")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     done = run_script(tmp_path / "config.yaml", "--run", tmp_path / "run", "--workers", 0)
-    assert done.returncode == 2 and "nothing.npz: expected a checkpoint" in done.stderr
+    assert done.returncode == 2 and "nothing.npz: expected a run folder, a checkpoint" in done.stderr
     assert not (tmp_path / "run" / BEST_FILE).exists()
