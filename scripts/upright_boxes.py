@@ -180,7 +180,7 @@ def main() -> int:
     for annotation in index["annotations"]:
         image = images[annotation["image_id"]]
         degrees, _ = angles[image["file_name"]]
-        if abs(degrees) < _MIN_DEGREES:
+        if abs(degrees) < _MIN_DEGREES or min(annotation["bbox"][2:]) <= 0:
             continue
         bbox = tighten(annotation["bbox"], (image["width"], image["height"]), degrees)
         shrinks.append(np.divide(bbox[2:], annotation["bbox"][2:]))

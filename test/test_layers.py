@@ -34,7 +34,7 @@ ROOMS = {
     "cli": CORE | {"training", "export", "evaluation", "replay", "ros", "testing"},
     "demo": CORE - {"network", "data"} | {"replay", "ros"},
 }
-FRAMEWORKS = frozenset({"tensorflow", "keras"})
+FRAMEWORKS = frozenset({"tensorflow", "keras", "torch"})
 MAY_TENSORFLOW = ("network", "data.pipeline", "training", "export")
 ROS_PACKAGES = frozenset(
     {"rclpy", "rcl_interfaces", "builtin_interfaces", "tf2_ros", "cv_bridge", "launch", "launch_ros"}
@@ -195,6 +195,15 @@ def test_importing_what_runs_on_the_robot_does_not_import_tensorflow(name):
     ways = reached_from(name)
 
     assert [" -> ".join(way) for target, way in ways.items() if target.split(".")[0] in FRAMEWORKS] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["inputs", "initial", "multitask_loss", "provenance", "schedule", "state", "update", "weighting"]
+)
+def test_what_trains_on_any_backend_does_not_import_tensorflow(name):
+    ways = reached_from(f"{PACKAGE}.training.{name}")
+
+    assert [" -> ".join(way) for target, way in ways.items() if target.split(".")[0] == "tensorflow"] == []
 
 
 @pytest.mark.parametrize("name", ["demo", "ros.processes", "cli.main"])

@@ -45,7 +45,7 @@ class Targets:
         objects: `(N,)` int16, which object of the scene, -1 where there is none.
         boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
         known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's centre.
-        mask: `(h, w)` uint8, class ids at the segmentation stride, 255 = ignored.
+        mask: `(h, w)` uint8, class ids of the encoder's cells, 255 = ignored.
         mask_known: `(h, w)` uint16, bit set of the classes the mask tells apart.
     """
 
@@ -124,7 +124,7 @@ class TargetEncoder:
 
     Args:
         default_xyxy: `(N, 4)` default boxes, pixels.
-        mask_hw: size of the segmentation logits.
+        mask_hw: size of the mask: that of the segmentation logits, or a multiple of it.
         config: matching strategy.
     """
 

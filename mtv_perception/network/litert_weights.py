@@ -14,7 +14,6 @@ from typing import Any
 import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from keras import ops
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.weights import LayerWeights, set_layer_weights
@@ -159,8 +158,8 @@ def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
     inputs = keras.Model(model.input, [norm.input for norm in norms])
 
     def means_and_variances(images: Any) -> list[np.ndarray]:
-        found = (ops.cast(x, "float32") for x in inputs(images, training=False))
-        return [ops.convert_to_numpy(ops.stack(ops.moments(x, (0, 1, 2)))) for x in found]
+        found = (x.astype(np.float32).reshape(-1, x.shape[-1]) for x in inputs.predict_on_batch(images))
+        return [np.stack([x.mean(0), x.var(0)]) for x in found]
 
     measured = [means_and_variances(images) for images in batches]
     for norm, moments in zip(norms, zip(*measured, strict=True), strict=True):

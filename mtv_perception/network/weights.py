@@ -89,8 +89,11 @@ def _read_h5(path: Path) -> LayerWeights:
 
 def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
     """The constants of a frozen TensorFlow graph by node name; WeightsError when it is none."""
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    try:
+        import tensorflow as tf
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise WeightsError(f"{path}: expected TensorFlow, which reads frozen graphs; found none.") from error
 
     graph = tf.compat.v1.GraphDef()
     try:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from keras import ops
 
-from mtv_perception.training.detection_losses import Tensor, decode_boxes, one_hot, paired_iou
+from mtv_perception.training.detection_losses import (
+    Tensor,
+    decode_boxes,
+    offsets_of_matched,
+    one_hot,
+    paired_iou,
+)
 
 # Powers of score and overlap in the alignment.
 _SCORE_POWER, _IOU_POWER = 1.0, 6.0
@@ -44,7 +50,8 @@ def alignment(
     """
     positive = ops.cast(classes > 0, "float32")
     score = ops.sum(ops.sigmoid(logits) * one_hot(ops.cast(classes, "int32") - 1, logits.shape[-1]), -1)
-    iou = positive * paired_iou(decode_boxes(offsets, default_cxcywh, variances), boxes_xyxy)
+    boxes = decode_boxes(offsets_of_matched(offsets, classes), default_cxcywh, variances)
+    iou = positive * paired_iou(boxes, boxes_xyxy)
     aligned = ops.power(score, _SCORE_POWER) * ops.power(iou, _IOU_POWER)
     # Objects are fewer than default boxes, so that this numbers those of the whole batch apart.
     batch, count = ops.shape(classes)[0], classes.shape[1]

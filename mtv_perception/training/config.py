@@ -34,7 +34,7 @@ class LossConfig:
         1,
         "How many times finer than the logits masks are compared; logits are upsampled as on the robot.",
         low=1,
-        high=4,
+        high=2,
     )
     class_weights: tuple[float, ...] = setting(
         (1.0, 2.0, 2.0, 1.5), "Weight of each class, background first, in segmentation.", low=0

@@ -159,6 +159,14 @@ def encode_boxes(boxes_xyxy: Tensor, default_cxcywh: Tensor, variances: Tensor) 
     return ops.concatenate([shift, ops.log(size / default_cxcywh[..., 2:])], -1) / variances
 
 
+def offsets_of_matched(offsets: Tensor, classes: Tensor) -> Tensor:
+    """Offsets `[B, N, 4]`, but 0 where `classes` `[B, N]` is not positive.
+
+    No truth bounds those, and infinity times a weight of 0 is NaN.
+    """
+    return ops.where(ops.expand_dims(classes, -1) > 0, offsets, 0.0)
+
+
 def smooth_l1(offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, variances: Tensor) -> Tensor:
     """Smooth-L1 of the offsets, summed over the four, `[P]` (Girshick 2015, Fast R-CNN, equation 3)."""
     error = ops.abs(offsets - encode_boxes(boxes_xyxy, default_cxcywh, variances))
@@ -229,6 +237,5 @@ def box_loss(
     """
     positive = ops.cast(classes > 0, "float32")
     weights = positive if weights is None else positive * weights
-    # Where nothing is matched, the truth is an empty box, for which the losses have values and gradients too.
-    losses = BOX_LOSSES[name](offsets, boxes_xyxy, default_cxcywh, variances)
+    losses = BOX_LOSSES[name](offsets_of_matched(offsets, classes), boxes_xyxy, default_cxcywh, variances)
     return ops.sum(losses * weights) / total_weight(weights)

@@ -1,7 +1,8 @@
-"""What a run was made with: revision, versions, machine."""
+"""What a run was made with: revision, versions, machine, first weights."""
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+import yaml
 
 import mtv_perception
 
@@ -32,14 +33,26 @@ def _git(*arguments: str) -> str:
 
 def describe_run() -> dict[str, Any]:
     """Git revision, package versions, machine and command line."""
+    backend = keras.backend.backend()
     return {
         "revision": _git("rev-parse", "HEAD"),
         "changed_files": len(_git("status", "--porcelain").splitlines()),
         "command": sys.argv,
         "mtv_perception": mtv_perception.__version__,
-        "tensorflow": tf.__version__,
+        backend: str(sys.modules[backend].__version__),
         "keras": keras.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.machine()} {platform.processor()}".strip(),
     }
+
+
+def note_run(folder: Path) -> None:
+    """Write `run.yaml`: what the run is made with."""
+    (folder / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+
+
+def note_initial(folder: Path, file: Path) -> None:
+    """Write `initial.yaml`: the file that the first weights came from, and its SHA-256."""
+    about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    (folder / "initial.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")

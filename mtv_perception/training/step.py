@@ -10,7 +10,7 @@ from mtv_perception.network.multitask import MultitaskNetwork, normalise
 from mtv_perception.training.config import LossConfig, OptimiserConfig
 from mtv_perception.training.multitask_loss import Batch, MultitaskLoss
 from mtv_perception.training.replicas import replica_count, sum_over_replicas
-from mtv_perception.training.update import make_optimiser
+from mtv_perception.training.update import average_decay, make_optimiser
 from mtv_perception.training.weighting import TaskWeighting
 
 # float16 loses gradients below 6e-8; multiplied by this they survive (Micikevicius et al. 2018, section 3.2).
@@ -89,11 +89,8 @@ class TrainingStep:
         return gradients, norm
 
     def _average_weights(self) -> None:
-        """Move the averages towards the weights, faster in the beginning; onto them where the decay is 0.
-
-        Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with `num_updates` n.
-        """
+        """Move the averages towards the weights; onto them where the decay is 0."""
         self._count.assign_add(1.0)
-        decay = tf.minimum(self._decay, (1 + self._count) / (10 + self._count))
+        decay = average_decay(self._decay, tf.convert_to_tensor(self._count))
         for average, weight in zip(self.average, self._model.weights, strict=True):
             average.assign(average * decay + tf.cast(weight.value, average.dtype) * (1 - decay))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +24,7 @@ from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
-from mtv_perception.training.provenance import describe_run
+from mtv_perception.training.provenance import note_initial, note_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
 from mtv_perception.training.step import TrainingStep
@@ -75,9 +74,8 @@ class Trainer:
             if config.pretrained and not resume:
                 load_backbone(self.network, config.pretrained)
             if config.initial and not resume:
-                self._note_initial(
-                    load_initial(self.network, config.initial, lambda: first_images(self._source))
-                )
+                file = load_initial(self.network, config.initial, lambda: first_images(self._source))
+                note_initial(self._output, file)
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
@@ -86,10 +84,6 @@ class Trainer:
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
         self._log = RunLog(self._output, self._done)
         self._best = self._read_best()
-
-    def _note_initial(self, file: Path) -> None:
-        about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        (self._output / "initial.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +98,7 @@ class Trainer:
             (self._output / "config.yaml").write_text(text, encoding="utf-8")
         else:
             self._check_unchanged(self._folder / "config.yaml")
-        (self._output / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+        note_run(self._output)
 
     def _check_unchanged(self, path: Path) -> None:
         """ConfigError, naming the keys, unless the run began with this configuration."""

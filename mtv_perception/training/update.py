@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -44,9 +45,9 @@ def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
             layer.trainable = False
 
 
-def average_decay(decay: float, updates: float) -> float:
-    """How much of the averaged weights stays at an update: less in the beginning.
+def average_decay(decay: float, updates: Any) -> Any:
+    """How much of the averaged weights stays at an update: less in the beginning, nothing where the decay is 0.
 
     Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with `num_updates` n.
     """
-    return min(decay, (1 + updates) / (10 + updates))
+    return keras.ops.minimum(decay, (1 + updates) / (10 + updates))

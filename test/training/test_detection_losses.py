@@ -247,6 +247,22 @@ def test_box_losses_equal_the_papers(rng, name):
 
 
 @pytest.mark.parametrize("name", ["smooth_l1", "giou", "ciou"])
+def test_unmatched_boxes_have_no_part_in_the_box_loss(rng, name):
+    """Not even one whose offsets have become infinite: nothing teaches those."""
+    truth, defaults = boxes_at(rng, 4)[None], defaults_at(rng, 4)
+    truth[0, 2:] = 0
+    offsets = rng.normal(0, 1, (1, 4, 4)).astype(np.float32)
+    offsets[0, 3] = np.inf
+    variable = tf.Variable(offsets)
+    with tf.GradientTape() as tape:
+        loss = box_loss(name, variable, truth, np.int8([[1, 3, 0, -1]]), defaults, VARIANCES)
+    gradient = tape.gradient(loss, variable).numpy()
+    matched = box_loss(name, offsets[:, :2], truth[:, :2], np.int8([[1, 3]]), defaults[:2], VARIANCES)
+    assert float(loss) == pytest.approx(float(matched))
+    assert np.isfinite(gradient).all() and gradient[0, :2].any() and not gradient[0, 2:].any()
+
+
+@pytest.mark.parametrize("name", ["smooth_l1", "giou", "ciou"])
 def test_a_perfect_box_has_no_loss_and_gradients_stay_finite(rng, name):
     truth, defaults = boxes_at(rng, 5), defaults_at(rng, 5)
     perfect = encode_boxes(tf.constant(truth), tf.constant(defaults), VARIANCES)

@@ -16,6 +16,7 @@ from mtv_perception.data.targets import MatchConfig, TargetEncoder
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.inputs import open_scenes, target_encoder
 from mtv_perception.training.multitask_loss import MultitaskLoss
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.update import freeze_layers, freeze_norms, make_optimiser
@@ -76,6 +77,14 @@ def test_without_averaging_the_averages_are_the_weights(network, batch, unoptimi
     step(batch)
     for found, weight in zip(step.averaged_weights(), network.model.weights, strict=True):
         np.testing.assert_array_equal(found, weight.numpy())
+
+
+def test_a_mask_scale_of_2_halves_the_masks_cells(network, tiny_config):
+    config = tiny_config(network=CONFIG)
+    scene = open_scenes(config)(0)
+    for scale in (1, 2):
+        encode = target_encoder(network, replace(config, losses=LossConfig(mask_scale=scale)))
+        assert encode(scene).mask.shape == (SIZE_HW[0] // 4 * scale, SIZE_HW[1] // 4 * scale)
 
 
 def test_masks_finer_than_logits_are_compared_with_upsampled_logits(network):

@@ -65,6 +65,10 @@ def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_
     )
     assert moved > 0 and apart < 0.02 * moved
     assert load_run(tmp_path / "torch")[0].steps == STEPS
+    assert "torch" in yaml.safe_load((tmp_path / "torch" / "run.yaml").read_text())
+
+    again = run_script(tmp_path / "config.yaml", "--run", tmp_path / "torch", "--workers", 0)
+    assert again.returncode == 2 and "expected a new folder, got one with checkpoints" in again.stderr
 
 
 def test_it_says_what_it_can_not_begin_with(tmp_path, config, run_script):
