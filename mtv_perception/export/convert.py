@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mtv_perception.export.rounding import rounded_depthwise
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.keras_model import OUTPUTS
 
@@ -37,7 +38,8 @@ def _fixed_model(network: MultitaskNetwork, with_scaling: bool) -> keras.Model:
 def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.ndarray] = ()) -> bytes:
     """The network as a LiteRT model with 8-bit input (uint8; int8, that is less 128, at int8) and raw outputs.
 
-    int8 is per channel for weights, per tensor for activations, whose ranges come from the calibration images; the
+    int8 is per channel for weights (depthwise kernels rounded by `rounding`), per tensor for activations, whose ranges
+    come from the calibration images; the
     image scaling is the quantisation of the input itself and costs nothing. A uint8 input would cost a conversion on
     one thread, outside of the CPU delegate: a twentieth of the network's time.
 
@@ -54,6 +56,11 @@ def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.
     images = list(calibration)
     if precision == "int8" and not images:
         raise ValueError("Expected calibration images for int8, got none.")
+    with rounded_depthwise(network.model, images) if precision == "int8" else contextlib.nullcontext():
+        return _converted(network, precision, images)
+
+
+def _converted(network: MultitaskNetwork, precision: str, images: list[np.ndarray]) -> bytes:
     converter = tf.lite.TFLiteConverter.from_keras_model(_fixed_model(network, precision != "int8"))
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
