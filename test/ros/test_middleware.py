@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -142,10 +143,13 @@ def test_a_transport_that_is_set_already_wins_in_a_started_node(monkeypatch):
     monkeypatch.setenv(NAME, "UDPv4")
 
     with start_node("perception_node", {"autostart": False}) as process:
-        environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        # Empty while the new program is still being loaded.
+        file, deadline = Path(f"/proc/{process.pid}/environ"), time.monotonic() + 10
+        while not (environment := file.read_bytes()) and time.monotonic() < deadline:
+            time.sleep(0.01)
         stop_node(process)
 
-    assert f"{NAME}=UDPv4".encode() in environment
+    assert f"{NAME}=UDPv4".encode() in environment.split(b"\0")
 
 
 @pytest.mark.parametrize(
