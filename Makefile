@@ -36,7 +36,7 @@ format: setup ## sort imports and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
 
 colcon: setup ## build with colcon as on a robot, with and without --symlink-install
-	@scripts/colcon_check.sh
+	@tools/colcon_check.sh
 
 clean: ## remove what was built and cached, but keep .venv
 	rm -rf build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

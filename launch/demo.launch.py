@@ -14,11 +14,18 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument("source", description="video, folder of images, or bag"),
             DeclareLaunchArgument("rate", default_value="10.0", description="images a second"),
-            DeclareLaunchArgument("loop", default_value="true", description="begin again at the end"),
+            DeclareLaunchArgument(
+                "loop", default_value="true", description="begin again at the end"
+            ),
             DeclareLaunchArgument("frame_id", default_value="camera", description="of the images"),
-            DeclareLaunchArgument("encoding", default_value="bgr8", description="rgb8, bgr8 or mono8"),
-            # First, because it also sets the environment that the camera needs; its arguments are this file's too.
-            IncludeLaunchDescription(PathJoinSubstitution([ThisLaunchFileDir(), "perception.launch.py"])),
+            DeclareLaunchArgument(
+                "encoding", default_value="bgr8", description="rgb8, bgr8 or mono8"
+            ),
+            # First, because it also sets the environment that the camera needs; its arguments are
+            # this file's too.
+            IncludeLaunchDescription(
+                PathJoinSubstitution([ThisLaunchFileDir(), "perception.launch.py"])
+            ),
             Node(
                 package="mtv_perception",
                 executable="image_replay_node",

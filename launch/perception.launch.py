@@ -13,11 +13,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 ENVIRONMENT = {
-    # By default Fast DDS drops nearly every best-effort camera image, because one is larger than the sender's
-    # shared-memory segment. Every process that sends images needs this, the camera driver too.
+    # By default Fast DDS drops nearly every best-effort camera image, because one is larger than
+    # the sender's shared-memory segment. Every process that sends images needs this, the camera
+    # driver too.
     "FASTDDS_BUILTIN_TRANSPORTS": "DEFAULT?sockets_size=8MB",
-    # Keep the memory of large messages instead of giving it back to the kernel after each one: without the page faults
-    # four 1280x720 cameras took 14% of a core instead of 46%.
+    # Keep the memory of large messages instead of giving it back to the kernel after each one:
+    # without the page faults four 1280x720 cameras took 14% of a core instead of 46%.
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
@@ -27,20 +28,30 @@ OVERRIDES = {"model": str, "autostart": bool, "use_sim_time": bool}
 
 
 def arguments() -> list[DeclareLaunchArgument]:
-    default_file = PathJoinSubstitution([FindPackageShare("mtv_perception"), "config", "perception.yaml"])
+    default_file = PathJoinSubstitution(
+        [FindPackageShare("mtv_perception"), "config", "perception.yaml"]
+    )
     return [
         DeclareLaunchArgument(
             "params_file", default_value=default_file, description="YAML file of parameters"
         ),
-        DeclareLaunchArgument("namespace", default_value="", description="of the node and its topics"),
-        DeclareLaunchArgument("image_topic", default_value="image", description="with transport:=raw"),
+        DeclareLaunchArgument(
+            "namespace", default_value="", description="of the node and its topics"
+        ),
+        DeclareLaunchArgument(
+            "image_topic", default_value="image", description="with transport:=raw"
+        ),
         DeclareLaunchArgument(
             "compressed_topic",
             default_value=[LaunchConfiguration("image_topic"), "/compressed"],
             description="with transport:=compressed",
         ),
-        DeclareLaunchArgument("camera_info_topic", default_value="camera_info", description="of the camera"),
-        DeclareLaunchArgument("model", default_value="", description="folder or name; overrides params_file"),
+        DeclareLaunchArgument(
+            "camera_info_topic", default_value="camera_info", description="of the camera"
+        ),
+        DeclareLaunchArgument(
+            "model", default_value="", description="folder or name; overrides params_file"
+        ),
         DeclareLaunchArgument(
             "autostart", default_value="", description="true or false; overrides params_file"
         ),
@@ -49,10 +60,14 @@ def arguments() -> list[DeclareLaunchArgument]:
             "log_level", default_value="info", description="debug, info, warn, error or fatal"
         ),
         DeclareLaunchArgument(
-            "zones", default_value="", description="zones file for the zones node; empty: no zones node"
+            "zones",
+            default_value="",
+            description="zones file for the zones node; empty: no zones node",
         ),
         DeclareLaunchArgument(
-            "respawn", default_value="false", description="start a node again when it ends unexpectedly"
+            "respawn",
+            default_value="false",
+            description="start a node again when it ends unexpectedly",
         ),
         DeclareLaunchArgument(
             "respawn_delay", default_value="2.0", description="seconds before it is started again"

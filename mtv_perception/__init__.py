@@ -2,7 +2,8 @@
 
 from pkgutil import extend_path
 
-# The generated `mtv_perception.msg` may live in another prefix (a ROS install, a venv) than these modules.
+# The generated `mtv_perception.msg` may live in another prefix (a ROS install, a venv) than these
+# modules.
 __path__ = extend_path(__path__, __name__)
 
 __version__ = "0.1.0"

@@ -52,13 +52,19 @@ class Rule:
 
     def _check_one(self, name: str, value: Any) -> None:
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {_short(value)}.")
+            raise ConfigError(
+                f"{name}: expected one of {', '.join(self.choices)}, got {_short(value)}."
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{name}: expected a finite number, got {_short(value)}.")
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return
-        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            raise ConfigError(f"{name}: expected a number in {self.low} .. {self.high}, got {_short(value)}.")
+        if (self.low is not None and value < self.low) or (
+            self.high is not None and value > self.high
+        ):
+            raise ConfigError(
+                f"{name}: expected a number in {self.low} .. {self.high}, got {_short(value)}."
+            )
 
 
 def setting(default: Any, help: str, **bounds: Any) -> Any:
@@ -136,16 +142,21 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, 
     if len(args) == 2 and args[1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(args) != len(value):
-        raise ConfigError(f"{label}: expected {len(args)} values, got {len(value)}: {_short(value)}.")
+        raise ConfigError(
+            f"{label}: expected {len(args)} values, got {len(value)}: {_short(value)}."
+        )
     return tuple(
-        convert(arg, item, f"{label}[{i}]") for i, (arg, item) in enumerate(zip(args, value, strict=True))
+        convert(arg, item, f"{label}[{i}]")
+        for i, (arg, item) in enumerate(zip(args, value, strict=True))
     )
 
 
 def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > sys.float_info.max:
-            raise ConfigError(f"{label}: expected a finite number, got an integer beyond all of them.")
+            raise ConfigError(
+                f"{label}: expected a finite number, got an integer beyond all of them."
+            )
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)
@@ -174,7 +185,9 @@ def load(cls: type[T], path: Path) -> T:
 def to_plain(value: Any) -> Any:
     """Dataclasses, tuples and paths as the plain dicts, lists and strings YAML and JSON write."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value) if item.init}
+        return {
+            item.name: to_plain(getattr(value, item.name)) for item in fields(value) if item.init
+        }
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

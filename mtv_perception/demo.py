@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from rosbags.highlevel import AnyReader
 
+from mtv_perception.bags.reader import message_stamp_ns, open_bag
 from mtv_perception.labels import LabelSet, labels_of
-from mtv_perception.replay.bags import message_stamp_ns, open_bag
-from mtv_perception.replay.frames import open_frames
+from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.types import Detections, Result, Segmentation, Timing
@@ -44,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     draw(recording, args.clip, args.rate, args.out)
     _report(summary, args.out)
-    good = summary["headers_match"] and summary["frames_processed"] >= 0.95 * summary["frames_published"]
+    good = (
+        summary["headers_match"]
+        and summary["frames_processed"] >= 0.95 * summary["frames_published"]
+    )
     return 0 if good else 1
 
 
@@ -76,7 +79,11 @@ def run_nodes(clip: Path, model: str, rate: float, out: Path) -> None:
 
 
 def _follow(
-    camera: subprocess.Popen[str], running: list[subprocess.Popen[str]], frames: int, rate: float, out: Path
+    camera: subprocess.Popen[str],
+    running: list[subprocess.Popen[str]],
+    frames: int,
+    rate: float,
+    out: Path,
 ) -> None:
     """Show the progress until the camera has published everything."""
     begun = time.monotonic()
@@ -93,7 +100,9 @@ def _wait_for(log: Path, text: str, process: Any, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while text not in log.read_text(encoding="utf-8"):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"The perception node did not start:\n{log.read_text(encoding='utf-8')}")
+            raise RuntimeError(
+                f"The perception node did not start:\n{log.read_text(encoding='utf-8')}"
+            )
         time.sleep(0.1)
 
 
@@ -134,16 +143,22 @@ class Recording:
             return None
         found, mask = self.detections[stamp].detections, self.masks[stamp]
         boxes = [
-            [d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y] for d in found
+            [d.bbox.center.position.x, d.bbox.center.position.y, d.bbox.size_x, d.bbox.size_y]
+            for d in found
         ]
         centre = np.asarray(boxes, np.float32).reshape(-1, 4)
-        corners = np.concatenate([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1)
+        corners = np.concatenate(
+            [centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1
+        )
         scores = np.array([d.results[0].hypothesis.score for d in found], np.float32)
         ids = np.array([int(d.results[0].hypothesis.class_id) for d in found], np.int32)
         pixels = np.asarray(mask.data, np.uint8).reshape(mask.height, mask.width)
         size = (int(mask.height), int(mask.width))
         return Result(
-            Detections(corners, scores, ids), Segmentation(pixels, np.zeros_like(pixels)), size, Timing()
+            Detections(corners, scores, ids),
+            Segmentation(pixels, np.zeros_like(pixels)),
+            size,
+            Timing(),
         )
 
 
@@ -152,7 +167,10 @@ def summarise(recording: Recording, published: list[tuple[int, str]]) -> dict[st
     by_class: Counter[str] = Counter()
     frames_with: Counter[str] = Counter()
     for message in recording.detections.values():
-        names = [recording.labels.names[int(d.results[0].hypothesis.class_id)] for d in message.detections]
+        names = [
+            recording.labels.names[int(d.results[0].hypothesis.class_id)]
+            for d in message.detections
+        ]
         by_class.update(names)
         frames_with.update(set(names))
     latency = [status.stamp_to_publish_ms for status in recording.status.values()] or [float("nan")]
@@ -172,10 +190,15 @@ def summarise(recording: Recording, published: list[tuple[int, str]]) -> dict[st
 def _headers_match(recording: Recording, published: list[tuple[int, str]]) -> bool:
     """Whether every array, every detection and every mask carries the header of a published image."""
     sent = dict(published)
-    headers = [message.header for message in (*recording.detections.values(), *recording.masks.values())]
-    headers += [item.header for message in recording.detections.values() for item in message.detections]
+    headers = [
+        message.header for message in (*recording.detections.values(), *recording.masks.values())
+    ]
+    headers += [
+        item.header for message in recording.detections.values() for item in message.detections
+    ]
     stamps = [
-        (header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, header.frame_id) for header in headers
+        (header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, header.frame_id)
+        for header in headers
     ]
     return bool(stamps) and all(sent.get(stamp) == frame_id for stamp, frame_id in stamps)
 
@@ -186,7 +209,9 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
     tiles: list[np.ndarray] = []
     published = _published(out)
     every = max(1, len(published) // _SHEET_FRAMES)
-    for index, (frame, (stamp, _)) in enumerate(zip(open_frames(clip, rate), published, strict=False)):
+    for index, (frame, (stamp, _)) in enumerate(
+        zip(open_frames(clip, rate), published, strict=False)
+    ):
         result = recording.result(stamp)
         if result is None:
             continue
@@ -200,7 +225,9 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
         )
         if writer is None:
             size = (picture.shape[1], picture.shape[0])
-            writer = cv2.VideoWriter(str(out / "overlay.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+            writer = cv2.VideoWriter(
+                str(out / "overlay.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, size
+            )
         writer.write(picture)
         if index % every == 0 and len(tiles) < _SHEET_FRAMES:
             tiles.append(cv2.resize(picture, (426, 320), interpolation=cv2.INTER_AREA))

@@ -24,13 +24,17 @@ from mtv_perception.testing import ReplayedRun
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--mtv-model`."""
     group = parser.getgroup("mtv_perception")
-    group.addoption("--mtv-model", default="warehouse", help="model folder or name (default: %(default)s)")
+    group.addoption(
+        "--mtv-model", default="warehouse", help="model folder or name (default: %(default)s)"
+    )
 
 
 @pytest.fixture(scope="session")
 def mtv_perceiver(pytestconfig: pytest.Config) -> Perceiver:
     """The model that `--mtv-model` names, loaded once."""
-    return Perceiver(load_artefact(find_model(pytestconfig.getoption("--mtv-model"))), PerceiverConfig())
+    return Perceiver(
+        load_artefact(find_model(pytestconfig.getoption("--mtv-model"))), PerceiverConfig()
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,12 @@ def share_folders(package: str) -> list[Path]:
     prefixes = [Path(sys.prefix)]
     # Installed: <prefix>/lib/pythonX.Y/site-packages/mtv_perception
     prefixes += SOURCE_ROOT.parents[1:3]
-    prefixes += [Path(item) for item in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if item]
+    prefixes += [
+        Path(item) for item in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if item
+    ]
     found = [prefix / "share" / package for prefix in prefixes]
-    return [folder for index, folder in enumerate(found) if folder.is_dir() and folder not in found[:index]]
+    return [
+        folder
+        for index, folder in enumerate(found)
+        if folder.is_dir() and folder not in found[:index]
+    ]

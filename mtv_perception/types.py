@@ -16,8 +16,8 @@ class Detections:
     """Objects in one image, best score first.
 
     Attributes:
-        boxes_xyxy: `(N, 4)` float32, corners x0, y0, x1, y1 in source pixels; pixel edges, so a box over the
-            whole image is `0, 0, width, height`.
+        boxes_xyxy: `(N, 4)` float32, corners x0, y0, x1, y1 in source pixels; pixel edges, so a box
+            over the whole image is `0, 0, width, height`.
         scores: `(N,)` float32 in 0..1.
         class_ids: `(N,)` int32, never the background.
     """
@@ -48,7 +48,8 @@ class Segmentation:
 
     Attributes:
         class_ids: `(H, W)` uint8; 255 where the confidence is below the threshold.
-        confidence: `(H, W)` uint8; the winner's softmax share against its strongest rival, 255 being certain.
+        confidence: `(H, W)` uint8; the winner's softmax share against its strongest rival, 255
+            being certain.
     """
 
     class_ids: np.ndarray

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Averages the weights of runs that follow one another, which often does better on new images than any of them.
+"""Averages the weights of runs that follow one another, which often does better on new images than
+any of them.
 
     scripts/average_weights.py runs/first runs/second --shares 0.25 0.25 --start 0.5 --out runs/mean
 
-Writes a run folder to export: the last run's configuration and a checkpoint. `--start` is the share of the weights that
-the first run began with (its `initial`). Choose shares on validation images.
+Writes a run folder to export: the last run's configuration and a checkpoint. `--start` is the share
+of the weights that the first run began with (its `initial`). Choose shares on validation images.
 
-Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (the start's share) and "Model soups".
+Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (the start's share) and
+"Model soups".
 """
 
 import argparse
@@ -43,7 +45,11 @@ def average(parts: list[list[np.ndarray]], shares: list[float]) -> list[np.ndarr
     if any(found != shapes[0] for found in shapes):
         raise WeightsError("Expected runs of one network, got other shapes of weights.")
     return [
-        np.sum([share * array for share, array in zip(shares, arrays, strict=True)], axis=0, dtype=np.float32)
+        np.sum(
+            [share * array for share, array in zip(shares, arrays, strict=True)],
+            axis=0,
+            dtype=np.float32,
+        )
         for arrays in zip(*parts, strict=True)
     ]
 
@@ -53,14 +59,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders of one network")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders of one network"
+    )
     parser.add_argument("--shares", type=float, nargs="+", required=True, help="of each run")
-    parser.add_argument("--start", type=float, default=0.0, help="share of the first run's first weights")
+    parser.add_argument(
+        "--start", type=float, default=0.0, help="share of the first run's first weights"
+    )
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     args = parser.parse_args()
     shares = [*args.shares, args.start]
     if len(args.shares) != len(args.runs) or not math.isclose(sum(shares), 1) or min(shares) < 0:
-        parser.error(f"expected {len(args.runs)} shares that with --start add up to 1, got {shares}")
+        parser.error(
+            f"expected {len(args.runs)} shares that with --start add up to 1, got {shares}"
+        )
     if (args.out / BEST_FILE).exists():
         parser.error(f"{args.out}: expected a new folder, got one with {BEST_FILE}")
     try:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Draws the pictures of a model card: what the model sees, what it gets most wrong, precision-recall curves.
+"""Draws the pictures of a model card: what the model sees, what it gets most wrong,
+precision-recall curves.
 
     scripts/model_card.py models/warehouse --data SYNTHETIC --out docs/images/warehouse
-    scripts/model_card.py models/warehouse --data SYNTHETIC --curves REAL --box-classes person,forklift --out ...
+    scripts/model_card.py models/warehouse --data SYNTHETIC --curves REAL --box-classes
+    person,forklift --out ...
 
-Two of the pictures show images, of the clip and of `--data`, whose licence must permit that. `--curves` takes any
-labelled images, and shows none of them.
+Two of the pictures show images, of the clip and of `--data`, whose licence must permit that.
+`--curves` takes any labelled images, and shows none of them.
 """
 
 import argparse
@@ -16,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from mtv_perception.cli.evaluate import IOU_THRESHOLD, open_model
-from mtv_perception.data.open import DatasetConfig, open_dataset
+from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, read_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
-from mtv_perception.replay.frames import open_frames
+from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.models import find_model
@@ -32,7 +34,9 @@ def clip_images(path: Path, count: int) -> Iterator[np.ndarray]:
     """Frames spread evenly over a clip."""
     total = sum(1 for _ in open_frames(path))
     step = max(1, total // max(1, count))
-    return islice((frame.image_rgb for frame in islice(open_frames(path), step // 2, None, step)), count)
+    return islice(
+        (frame.image_rgb for frame in islice(open_frames(path), step // 2, None, step)), count
+    )
 
 
 def dataset_images(dataset: Dataset, count: int) -> Iterator[np.ndarray]:
@@ -49,7 +53,12 @@ def main() -> int:
     )
     add = parser.add_argument
     add("model", help="model folder, or the name of one that comes along")
-    add("--data", type=Path, required=True, help="labelled images that may be shown, e.g. of mtv synth")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        help="labelled images that may be shown, e.g. of mtv synth",
+    )
     add(
         "--clip",
         type=Path,
@@ -74,8 +83,12 @@ def main() -> int:
         argparse.Namespace(model=args.model, iou=IOU_THRESHOLD, threads=args.threads)
     )
     shown = open_dataset(DatasetConfig(args.data), labels)
-    images = chain(clip_images(args.clip, args.clip_frames), dataset_images(shown, args.data_images))
-    usual = Perceiver(load_artefact(find_model(args.model)), PerceiverConfig(num_threads=args.threads))
+    images = chain(
+        clip_images(args.clip, args.clip_frames), dataset_images(shown, args.data_images)
+    )
+    usual = Perceiver(
+        load_artefact(find_model(args.model)), PerceiverConfig(num_threads=args.threads)
+    )
     write_jpeg(args.out / "seen.jpg", contact_sheet(images, usual, labels))
     evaluation = evaluate(perceive, shown, with_boundaries=False)
     write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceive, count=args.worst))

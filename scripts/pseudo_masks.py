@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Gives images with boxes masks of their own, from teachers; or measures the teachers on images with true masks.
+"""Gives images with boxes masks of their own, from teachers; or measures the teachers on images
+with true masks.
 
 scripts/pseudo_masks.py BOXES --teacher FILE.tflite --model warehouse --classes person --out DIR
 scripts/pseudo_masks.py MASKS --teacher FILE.tflite --model warehouse --measure
@@ -12,8 +13,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mtv_perception.data.open import DatasetConfig, expand, open_dataset
-from mtv_perception.data.pseudo_masks import CROP_SIDE, Opinion, compose, forklifts, people, write_dataset
+from mtv_perception.data.formats.open import DatasetConfig, expand, open_dataset
+from mtv_perception.data.pseudo_masks import (
+    CROP_SIDE,
+    Opinion,
+    compose,
+    forklifts,
+    people,
+    write_dataset,
+)
 from mtv_perception.data.sample import read_image, sample_mask
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 from mtv_perception.runtime.artefact import load_artefact
@@ -35,7 +43,9 @@ class LiteRtTeacher:
         wanted = (1, CROP_SIDE, CROP_SIDE, 1)
         found = [d for d in self._interpreter.get_output_details() if tuple(d["shape"]) == wanted]
         if tuple(self._input["shape"]) != (1, CROP_SIDE, CROP_SIDE, 3) or len(found) != 1:
-            raise SystemExit(f"{path}: expected a network from (1, 256, 256, 3) to one mask {wanted}.")
+            raise SystemExit(
+                f"{path}: expected a network from (1, 256, 256, 3) to one mask {wanted}."
+            )
         self._output = found[0]["index"]
 
     def __call__(self, crop: np.ndarray) -> np.ndarray:
@@ -68,7 +78,9 @@ class Tally:
     def add(self, opinion: Opinion, truth: np.ndarray, class_id: int) -> None:
         known = opinion.boxed & (truth != UNLABELED_ID)
         true = known & (truth == class_id)
-        likely, sure, denied = (known & part for part in (opinion.likely, opinion.sure, opinion.denied))
+        likely, sure, denied = (
+            known & part for part in (opinion.likely, opinion.sure, opinion.denied)
+        )
         parts = (known, likely & true, likely | true, sure, sure & true, denied, denied & ~true)
         counts = np.array([part.sum() for part in parts])
         if counts[2]:
@@ -99,12 +111,16 @@ def main() -> int:
         "--teacher", type=Path, action="append", required=True, help="a person network; repeatable"
     )
     parser.add_argument(
-        "--model", help="a model of ours, for forklifts; without it they stay unknown in their boxes"
+        "--model",
+        help="a model of ours, for forklifts; without it they stay unknown in their boxes",
     )
     parser.add_argument("--classes", nargs="+", default=["person"], choices=WAREHOUSE.foreground)
     parser.add_argument("--take", default="all", help="fold:K/N or not-fold:K/N")
     parser.add_argument(
-        "--max-side", type=int, default=0, help="with --measure, leaves out images with larger boxes"
+        "--max-side",
+        type=int,
+        default=0,
+        help="with --measure, leaves out images with larger boxes",
     )
     parser.add_argument("--threads", type=int, default=1)
     task = parser.add_mutually_exclusive_group(required=True)
@@ -119,7 +135,9 @@ def main() -> int:
     for sample in tqdm(dataset.samples):
         sides = sample.boxes_xyxy[:, 2:] - sample.boxes_xyxy[:, :2]
         truth = sample_mask(sample) if args.measure else None
-        if args.measure and (truth is None or (args.max_side and sides.max(initial=0) > args.max_side)):
+        if args.measure and (
+            truth is None or (args.max_side and sides.max(initial=0) > args.max_side)
+        ):
             continue
         opinions = opinions_of(read_image(sample.image_path), sample, teachers, perceiver)
         if truth is None:

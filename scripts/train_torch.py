@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Trains a configuration by Keras on PyTorch, where that reaches an accelerator and TensorFlow does not.
+"""Trains a configuration by Keras on PyTorch, where that reaches an accelerator and TensorFlow does
+not.
 
-    scripts/train_torch.py config/train/warehouse-stage8.yaml --run runs/warehouse-stage8
+    scripts/train_torch.py research/stages/warehouse-stage8.yaml --run runs/warehouse-stage8
 
-Data, network, losses and updates are those of `mtv train`, and so is what the run folder holds to export. Made for runs
-of minutes: there is no validation and no going on; every checkpoint is kept (`step-N.npz`), the last one is `best.npz`.
-Wants torch and keras beside the package, and no TensorFlow.
+Data, network, losses and updates are those of `mtv train`, and so is what the run folder holds to
+export. Made for runs of minutes: there is no validation and no going on; every checkpoint is kept
+(`step-N.npz`), the last one is `best.npz`. Wants torch and keras beside the package, and no
+TensorFlow.
 """
 
 import argparse
@@ -33,7 +35,12 @@ from mtv_perception.training.multitask_loss import MultitaskLoss
 from mtv_perception.training.provenance import note_initial, note_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, save_state
-from mtv_perception.training.update import average_decay, freeze_layers, freeze_norms, make_optimiser
+from mtv_perception.training.update import (
+    average_decay,
+    freeze_layers,
+    freeze_norms,
+    make_optimiser,
+)
 from mtv_perception.training.weighting import TaskWeighting
 
 _LOG_EVERY = 20
@@ -80,7 +87,9 @@ def batches(source: ExampleSource, config: TrainConfig, workers: int) -> Iterato
 
 
 class TorchStep:
-    """Everything that changes during training, and how one batch changes it (as `training.step` for TensorFlow)."""
+    """Everything that changes during training, and how one batch changes it (as `training.step` for
+    TensorFlow).
+    """
 
     def __init__(self, network: MultitaskNetwork, config: TrainConfig) -> None:
         self._model = network.model
@@ -110,10 +119,16 @@ class TorchStep:
             share = 1 - average_decay(self._decay, self._updates)
             for average, weight in zip(self.average, self._weights, strict=True):
                 average.lerp_(weight, share)
-        return {"total": total.detach(), "gradient_norm": norm, **{n: v.detach() for n, v in losses.items()}}
+        return {
+            "total": total.detach(),
+            "gradient_norm": norm,
+            **{n: v.detach() for n, v in losses.items()},
+        }
 
     def _bounded(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Gradients clipped to the largest norm, and their norm before; in half precision an overflow is no step."""
+        """Gradients clipped to the largest norm, and their norm before; in half precision an
+        overflow is no step.
+        """
         norm = torch.nn.utils.get_total_norm(gradients)
         if self._half:
             gradients = [torch.where(norm.isfinite(), gradient, 0.0) for gradient in gradients]
@@ -138,7 +153,9 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
     torch.backends.cudnn.benchmark = True
     network, scenes = build_network(config.network), open_scenes(config)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
+    (run / "config.yaml").write_text(
+        yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8"
+    )
     note_run(run)
     if config.pretrained:
         load_backbone(network, config.pretrained)
@@ -152,18 +169,20 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
     waited, told = 0.0, 0
     for done, batch in enumerate(batches(source, config, workers), start=1):
         waited += time.monotonic() - ready
-        rate = warmup_cosine(done - 1, config.steps, config.optimiser.learning_rate, config.optimiser.warmup)
+        rate = warmup_cosine(
+            done - 1, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
+        )
         step.optimiser.learning_rate.assign(rate)
         logged = step(batch)
         is_kept = done % config.checkpoint_every == 0 or done == config.steps
         if done % _LOG_EVERY == 0 or is_kept:
             values = {name: float(value) for name, value in logged.items()}
             if not np.isfinite(list(values.values())).all():
-                raise FloatingPointError(f"Expected a finite loss and gradient at step {done}, got {values}.")
+                raise FloatingPointError(
+                    f"Expected a finite loss and gradient at step {done}, got {values}."
+                )
             seconds = time.monotonic() - begin
-            pace = (
-                f"{(done - told) * config.batch_size / seconds:.1f} images/s, {waited / seconds:.0%} waiting"
-            )
+            pace = f"{(done - told) * config.batch_size / seconds:.1f} images/s, {waited / seconds:.0%} waiting"
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"step {done}/{config.steps}: {pace}, rate {rate:.2e}, {shown}", flush=True)
             begin, waited, told = time.monotonic(), 0.0, done

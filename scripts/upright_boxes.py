@@ -3,10 +3,11 @@
 
     scripts/upright_boxes.py $MTV_DATA/forklift_person/train --out upright/forklift_person
 
-Such augmentation turns the picture, fills the corners with one dark colour and takes as box the upright hull of the
-turned box. That is larger than the object: at 3 degrees a person twice as tall as wide gets a box 10% too wide, and a
-network learns to draw it so. The angle is read from the filled wedges; where there are none, or they don't agree, the
-boxes stay. Writes a COCO folder: new `annotations.json`, links to the images, a copy of the masks.
+Such augmentation turns the picture, fills the corners with one dark colour and takes as box the
+upright hull of the turned box. That is larger than the object: at 3 degrees a person twice as tall
+as wide gets a box 10% too wide, and a network learns to draw it so. The angle is read from the
+filled wedges; where there are none, or they don't agree, the boxes stay. Writes a COCO folder: new
+`annotations.json`, links to the images, a copy of the masks.
 """
 
 import argparse
@@ -20,10 +21,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mtv_perception.data.open import expand
+from mtv_perception.data.formats.open import expand
 
 _CORNER_PX = 2
-# Brightness that was changed after the turn makes the fill grey, but equally in all corners, but for JPEG's rings.
+# Brightness that was changed after the turn makes the fill grey, but equally in all corners, but
+# for JPEG's rings.
 _MAX_FILL, _MAX_FILL_SPREAD = 80, 20
 _TOLERANCES = (6, 12, 24)  # JPEG rings along a bright picture; a dark picture is close to the fill
 _MAX_DEGREES, _STEP_DEGREES = 8.0, 0.1
@@ -37,7 +39,8 @@ _BORDER_PX = 1.0
 
 
 def fill_depths(image: np.ndarray, tolerance: float) -> list[np.ndarray] | None:
-    """How deep the fill reaches into the picture, in pixels, from the top, right, bottom and left side.
+    """How deep the fill reaches into the picture, in pixels, from the top, right, bottom and left
+    side.
 
     Each side is walked clockwise. None where the four corners aren't of one dark colour.
     """
@@ -74,16 +77,20 @@ def line_of(depths: np.ndarray) -> tuple[float, int]:
 
 
 def is_filled(depths: np.ndarray, degrees: float) -> bool:
-    """Whether a side has the wedge that a turn leaves, or at least nothing that speaks against it."""
+    """Whether a side has the wedge that a turn leaves, or at least nothing that speaks against
+    it.
+    """
     x = np.arange(len(depths)) + 0.5 - len(depths) / 2
     wedge = x * np.tan(np.radians(degrees))
     return bool((depths < wedge - _SLACK_PX).mean() <= _MAX_STRAY)
 
 
 def angle_of(image: np.ndarray) -> tuple[float, int]:
-    """By how many degrees, clockwise, a picture was turned, and how many sides say so; `(0, 0)` where not known.
+    """By how many degrees, clockwise, a picture was turned, and how many sides say so; `(0, 0)`
+    where not known.
 
-    A side says nothing where the picture is as dark as the fill; two that agree are enough, if none contradicts.
+    A side says nothing where the picture is as dark as the fill; two that agree are enough, if none
+    contradicts.
     """
     found, votes = (0.0, 0), 0
     for tolerance in _TOLERANCES:
@@ -106,8 +113,8 @@ def angle_of(image: np.ndarray) -> tuple[float, int]:
 def tight_sides(sides_wh: np.ndarray, degrees: float) -> np.ndarray:
     """Width and height of a turned object, `(2,)`, from those of the hull of its turned box.
 
-    The hull is solved for the box before the turn; the object in it is taken for an ellipse, which turned with the
-    picture. Bounded to three quarters of the hull, and to the hull.
+    The hull is solved for the box before the turn; the object in it is taken for an ellipse, which
+    turned with the picture. Bounded to three quarters of the hull, and to the hull.
     """
     c, s = np.cos(np.radians(abs(degrees))), np.sin(np.radians(abs(degrees)))
     turn = np.array([[c, s], [s, c]])
@@ -118,8 +125,9 @@ def tight_sides(sides_wh: np.ndarray, degrees: float) -> np.ndarray:
 def tighten(bbox: list[float], size_wh: tuple[int, int], degrees: float) -> list[float]:
     """A smaller `[x, y, width, height]` about the same centre.
 
-    A side on the image's border was cut there: it stays, and the opposite one moves as it would if nothing had been
-    cut, by half of what the visible part shrinks. The object may be larger than its visible part, so that is the least.
+    A side on the image's border was cut there: it stays, and the opposite one moves as it would if
+    nothing had been cut, by half of what the visible part shrinks. The object may be larger than
+    its visible part, so that is the least.
     """
     low, sides = np.array(bbox[:2], float), np.array(bbox[2:], float)
     high = low + sides
@@ -157,7 +165,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="a COCO folder: annotations.json, images, perhaps masks")
+    parser.add_argument(
+        "data", type=Path, help="a COCO folder: annotations.json, images, perhaps masks"
+    )
     parser.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
     parser.add_argument("--angles", type=Path, help="writes each image's angle here, as JSON")
     args = parser.parse_args()
@@ -196,7 +206,9 @@ def main() -> int:
         "images": {**{f"{degrees:+d}": count for degrees, count in known}, "unknown": counts[None]},
         "sides_that_agree": dict(sorted(Counter(sides for _, sides in angles.values()).items())),
         "boxes": len(shrinks),
-        "median_width_height_kept": np.median(shrinks, axis=0).round(3).tolist() if shrinks else [1.0, 1.0],
+        "median_width_height_kept": np.median(shrinks, axis=0).round(3).tolist()
+        if shrinks
+        else [1.0, 1.0],
         "width_over_height_before": before,
         "width_over_height_after": shapes(index),
     }

@@ -8,7 +8,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtv_perception.config import Rule, convert, from_mapping, load, read_yaml, rule_of, setting, to_plain
+from mtv_perception.config import (
+    Rule,
+    convert,
+    from_mapping,
+    load,
+    read_yaml,
+    rule_of,
+    setting,
+    to_plain,
+)
 from mtv_perception.errors import ConfigError
 
 
@@ -235,7 +244,9 @@ def test_an_error_in_a_file_names_the_file(tmp_path):
     path = tmp_path / "inner.yaml"
     path.write_text("share: 2\n")
 
-    with pytest.raises(ConfigError, match=r"inner\.yaml: share: expected a number in 0\.0 \.\. 1\.0, got 2"):
+    with pytest.raises(
+        ConfigError, match=r"inner\.yaml: share: expected a number in 0\.0 \.\. 1\.0, got 2"
+    ):
         load(Inner, path)
 
 

@@ -9,7 +9,14 @@ import yaml
 from mtv_perception.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("models/*/*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("models/*/*.md"),
+        *ROOT.glob("research/*.md"),
+    ]
+)
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 documents = pytest.mark.parametrize("name", PAGES)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
@@ -75,7 +82,9 @@ def test_configuration_files_are_yaml(path):
     assert yaml.safe_load(path.read_text(encoding="utf-8")) is not None
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("config/train/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("research/**/*.yaml")), ids=lambda path: path.name
+)
 def test_training_configurations_are_valid(path):
     from mtv_perception.config import load
     from mtv_perception.training.config import TrainConfig

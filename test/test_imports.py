@@ -25,7 +25,9 @@ for path in sorted(pathlib.Path("mtv_perception").rglob("*.py")):
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280
+    )
 
 
 def test_every_module_can_be_imported():
@@ -36,10 +38,17 @@ def test_every_module_can_be_imported():
 
 @pytest.mark.parametrize(
     "module",
-    ["mtv_perception", "mtv_perception.cli.main", "mtv_perception.geometry.nms", "mtv_perception.config"],
+    [
+        "mtv_perception",
+        "mtv_perception.cli.main",
+        "mtv_perception.geometry.nms",
+        "mtv_perception.config",
+    ],
 )
 def test_light_modules_import_nothing_heavy(module):
-    done = run(f"import sys, {module}; print([name for name in {NOT_LIGHT!r} if name in sys.modules])")
+    done = run(
+        f"import sys, {module}; print([name for name in {NOT_LIGHT!r} if name in sys.modules])"
+    )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, UNLABELED_RGB, WAREHOUSE, LabelSet, labels_of
+from mtv_perception.labels import (
+    BACKGROUND_ID,
+    UNLABELED_ID,
+    UNLABELED_RGB,
+    WAREHOUSE,
+    LabelSet,
+    labels_of,
+)
 
 name_lists = st.lists(st.text(min_size=1), min_size=2, max_size=UNLABELED_ID, unique=True)
 
@@ -28,7 +35,9 @@ def test_ids_are_positions(names):
 
 
 def test_an_unknown_class_lists_the_known_ones():
-    with pytest.raises(ValueError, match="Expected a class of background, rail, person, forklift, got 'dog'"):
+    with pytest.raises(
+        ValueError, match="Expected a class of background, rail, person, forklift, got 'dog'"
+    ):
         WAREHOUSE.id_of("dog")
 
 
@@ -52,7 +61,9 @@ def test_the_colour_table_holds_every_colour_and_the_unlabelled_one(count):
     table = labels.colour_table()
 
     assert (table.shape, table.dtype) == ((256, 3), np.uint8)
-    assert [tuple(row) for row in table[:count].tolist()] == [labels.colour(i) for i in range(count)]
+    assert [tuple(row) for row in table[:count].tolist()] == [
+        labels.colour(i) for i in range(count)
+    ]
     assert tuple(table[UNLABELED_ID].tolist()) == UNLABELED_RGB
     assert not table[count:UNLABELED_ID].any()
 

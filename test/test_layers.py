@@ -1,4 +1,6 @@
-"""The arrows between the rooms of ARCHITECTURE.md, read from the source text: nothing is imported here."""
+"""The arrows between the rooms of ARCHITECTURE.md, read from the source text: nothing is imported
+here.
+"""
 
 import ast
 import sys
@@ -12,34 +14,57 @@ PACKAGE = "mtv_perception"
 
 BASE = frozenset({"errors", "types", "config", "labels", "resources"})
 FOUNDATIONS = BASE | {"geometry"}
-CORE = FOUNDATIONS | {"metrics", "network", "data", "runtime", "tracking", "zones", "visual"}
+NUMERIC = FOUNDATIONS | {"metrics", "runtime", "tracking", "zones", "visual"}
+BAGS = {"media", "messages", "bags"}
+RUNS = BAGS | {"replay", "compare"}
+TRAINING = NUMERIC | {"data", "network", "media", "plots"}
 # What each room may import of ours, itself excepted.
 ROOMS = {
     **dict.fromkeys(BASE, BASE),
     "geometry": BASE,
     "metrics": FOUNDATIONS,
     "network": FOUNDATIONS,
-    "data": FOUNDATIONS,
     "runtime": FOUNDATIONS,
     "tracking": FOUNDATIONS,
     "zones": FOUNDATIONS | {"tracking"},
-    "visual": FOUNDATIONS | {"metrics", "data", "zones", "tracking"},
-    "training": CORE | {"evaluation"},
-    "export": CORE | {"training", "evaluation"},
-    "evaluation": CORE | {"training"},
-    "replay": CORE - {"network"},
-    "testing": CORE - {"network"} | {"replay"},
-    "pytest_plugin": CORE - {"network"} | {"replay", "testing"},
-    "ros": CORE - {"network", "data"} | {"replay", "msg"},
-    "cli": CORE | {"training", "export", "evaluation", "replay", "ros", "testing"},
-    "demo": CORE - {"network", "data"} | {"replay", "ros"},
+    "visual": FOUNDATIONS,
+    "synthetic": FOUNDATIONS,
+    "media": FOUNDATIONS | {"bags"},
+    "messages": FOUNDATIONS | {"runtime"},
+    "bags": FOUNDATIONS | {"media", "messages"},
+    "replay": NUMERIC | BAGS,
+    "compare": NUMERIC | BAGS | {"data", "replay"},
+    "viewer": NUMERIC | RUNS,
+    "data": FOUNDATIONS | {"media"},
+    "plots": FOUNDATIONS | {"metrics", "data"},
+    "training": TRAINING | {"evaluation"},
+    "export": TRAINING | {"training", "evaluation"},
+    "evaluation": TRAINING | {"training"},
+    "testing": NUMERIC | RUNS | {"data"},
+    "pytest_plugin": NUMERIC | RUNS | {"data", "testing"},
+    "ros": NUMERIC | RUNS | {"viewer", "msg"},
+    "cli": TRAINING
+    | RUNS
+    | {"synthetic", "viewer", "training", "export", "evaluation", "ros", "testing"},
+    "demo": NUMERIC | RUNS | {"ros"},
 }
 FRAMEWORKS = frozenset({"tensorflow", "keras", "torch"})
 MAY_TENSORFLOW = ("network", "data.pipeline", "training", "export")
 ROS_PACKAGES = frozenset(
-    {"rclpy", "rcl_interfaces", "builtin_interfaces", "tf2_ros", "cv_bridge", "launch", "launch_ros"}
+    {
+        "rclpy",
+        "rcl_interfaces",
+        "builtin_interfaces",
+        "tf2_ros",
+        "cv_bridge",
+        "launch",
+        "launch_ros",
+    }
 )
-ON_THE_ROBOT = ("runtime", "ros", "replay", "zones", "tracking", "geometry", "visual.overlay")
+ON_THE_ROBOT = (
+    *("runtime", "media", "messages", "bags", "replay", "compare", "viewer"),
+    *("ros", "zones", "tracking", "geometry", "visual"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,9 @@ def module_name(path):
 
 
 SOURCES = {module_name(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in SOURCES.items()}
+TREES = {
+    name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in SOURCES.items()
+}
 
 
 def is_type_checking(node):
@@ -81,7 +108,8 @@ def imports_of(name):
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.Import, ast.ImportFrom)):
                 yield from (
-                    Import(name, t, child.lineno, is_at_top) for t in dict.fromkeys(targets_of(child))
+                    Import(name, t, child.lineno, is_at_top)
+                    for t in dict.fromkeys(targets_of(child))
                 )
             elif not is_type_checking(child):
                 inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
@@ -121,7 +149,11 @@ def test_every_room_has_its_place():
 
 @pytest.mark.parametrize("name", sorted(ROOMS))
 def test_a_room_imports_only_what_lies_below_it(name):
-    wrong = [i for i in ours() if room(i.importer) == name and room(i.target) not in ROOMS[name] | {name, ""}]
+    wrong = [
+        i
+        for i in ours()
+        if room(i.importer) == name and room(i.target) not in ROOMS[name] | {name, ""}
+    ]
 
     assert not wrong, text(wrong)
 
@@ -139,7 +171,11 @@ def test_no_import_is_relative():
 
 def test_geometry_needs_numpy_and_opencv_alone():
     allowed = {PACKAGE, "numpy", "cv2", *sys.stdlib_module_names}
-    foreign = [i for i in IMPORTS if room(i.importer) == "geometry" and i.target.split(".")[0] not in allowed]
+    foreign = [
+        i
+        for i in IMPORTS
+        if room(i.importer) == "geometry" and i.target.split(".")[0] not in allowed
+    ]
 
     assert not foreign, text(foreign)
 
@@ -147,7 +183,9 @@ def test_geometry_needs_numpy_and_opencv_alone():
 def test_the_runtime_needs_what_a_robot_has():
     allowed = {PACKAGE, "numpy", "cv2", "yaml", "ai_edge_litert", *sys.stdlib_module_names}
     foreign = [
-        i for i in IMPORTS if room(i.importer) in BASE | {"runtime"} and i.target.split(".")[0] not in allowed
+        i
+        for i in IMPORTS
+        if room(i.importer) in BASE | {"runtime"} and i.target.split(".")[0] not in allowed
     ]
 
     assert not foreign, text(foreign)
@@ -155,7 +193,9 @@ def test_the_runtime_needs_what_a_robot_has():
 
 def test_tensorflow_stays_in_its_rooms():
     wrong = [
-        i for i in IMPORTS if i.target.split(".")[0] in FRAMEWORKS and not lies_in(i.importer, MAY_TENSORFLOW)
+        i
+        for i in IMPORTS
+        if i.target.split(".")[0] in FRAMEWORKS and not lies_in(i.importer, MAY_TENSORFLOW)
     ]
 
     assert not wrong, text(wrong)
@@ -194,16 +234,30 @@ def reached_from(start):
 def test_importing_what_runs_on_the_robot_does_not_import_tensorflow(name):
     ways = reached_from(name)
 
-    assert [" -> ".join(way) for target, way in ways.items() if target.split(".")[0] in FRAMEWORKS] == []
+    assert [
+        " -> ".join(way) for target, way in ways.items() if target.split(".")[0] in FRAMEWORKS
+    ] == []
 
 
 @pytest.mark.parametrize(
-    "name", ["inputs", "initial", "multitask_loss", "provenance", "schedule", "state", "update", "weighting"]
+    "name",
+    [
+        "inputs",
+        "initial",
+        "multitask_loss",
+        "provenance",
+        "schedule",
+        "state",
+        "update",
+        "weighting",
+    ],
 )
 def test_what_trains_on_any_backend_does_not_import_tensorflow(name):
     ways = reached_from(f"{PACKAGE}.training.{name}")
 
-    assert [" -> ".join(way) for target, way in ways.items() if target.split(".")[0] == "tensorflow"] == []
+    assert [
+        " -> ".join(way) for target, way in ways.items() if target.split(".")[0] == "tensorflow"
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["demo", "ros.processes", "cli.main"])
@@ -234,11 +288,18 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 def nodes(kind):
-    return [(name, node) for name, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, kind)]
+    return [
+        (name, node)
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, kind)
+    ]
 
 
 def test_no_exception_is_caught_without_a_name():
-    assert [f"{name}:{node.lineno}" for name, node in nodes(ast.ExceptHandler) if node.type is None] == []
+    assert [
+        f"{name}:{node.lineno}" for name, node in nodes(ast.ExceptHandler) if node.type is None
+    ] == []
 
 
 def tells_the_type_checker(node):
@@ -264,9 +325,13 @@ def test_input_is_not_checked_by_assert():
 
 def test_there_is_no_drawer_of_utilities():
     assert [
-        name for name in SOURCES if name.split(".")[-1] in {"utils", "util", "helpers", "common", "misc"}
+        name
+        for name in SOURCES
+        if name.split(".")[-1] in {"utils", "util", "helpers", "common", "misc"}
     ] == []
 
 
 def test_every_module_says_what_it_is_for():
-    assert [name for name, tree in TREES.items() if TREES[name].body and not ast.get_docstring(tree)] == []
+    assert [
+        name for name, tree in TREES.items() if TREES[name].body and not ast.get_docstring(tree)
+    ] == []

@@ -33,7 +33,9 @@ def test_empty_detections_share_no_memory():
     ],
 )
 def test_detections_that_do_not_belong_together_are_refused(boxes, scores, class_ids):
-    with pytest.raises(ValueError, match=r"Expected boxes \(N, 4\), scores \(N,\), class_ids \(N,\), got"):
+    with pytest.raises(
+        ValueError, match=r"Expected boxes \(N, 4\), scores \(N,\), class_ids \(N,\), got"
+    ):
         Detections(boxes, scores, class_ids)
 
 

@@ -19,11 +19,11 @@ from mtv_perception.cli.streams import compare_layouts
 from mtv_perception.cli.turns import clock, in_turns, percentiles
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
-from mtv_perception.replay.frames import open_frames
+from mtv_perception.media.encodings import decode_compressed, decode_raw
+from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.boxes import CANDIDATES, detect
-from mtv_perception.runtime.encodings import decode_compressed, decode_raw
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Backend, RawOutputs
@@ -51,9 +51,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="model folder, or the name of one that comes with the package",
     )
     add(
-        "--threads", type=_positive, nargs="+", default=[1, 2], metavar="N", help="CPU threads (default: 1 2)"
+        "--threads",
+        type=_positive,
+        nargs="+",
+        default=[1, 2],
+        metavar="N",
+        help="CPU threads (default: 1 2)",
     )
-    add("--frames", type=_positive, default=300, metavar="N", help="frames measured (default: %(default)s)")
+    add(
+        "--frames",
+        type=_positive,
+        default=300,
+        metavar="N",
+        help="frames measured (default: %(default)s)",
+    )
     add(
         "--source",
         type=Path,
@@ -212,8 +223,14 @@ def summary(timings: Sequence[tuple[float, ...]] | np.ndarray) -> dict[str, Any]
     table = np.array(timings)
     names = ("pre_ms", "network_ms", "post_ms", "total_ms")
     both = percentiles(table[:, 0] + table[:, 2])
-    stages: dict[str, Any] = {name: percentiles(column) for name, column in zip(names, table.T, strict=True)}
-    return {**stages, "pre_post_ms": both, "frames_per_s": round(1e3 / float(table[:, 3].mean()), 1)}
+    stages: dict[str, Any] = {
+        name: percentiles(column) for name, column in zip(names, table.T, strict=True)
+    }
+    return {
+        **stages,
+        "pre_post_ms": both,
+        "frames_per_s": round(1e3 / float(table[:, 3].mean()), 1),
+    }
 
 
 def split(
@@ -246,9 +263,13 @@ def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
 
 def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
     spec, config = perceiver.spec, perceiver.config
-    found = CANDIDATES[spec.scores](raw.class_logits, config.thresholds(spec), config.max_candidates)
+    found = CANDIDATES[spec.scores](
+        raw.class_logits, config.thresholds(spec), config.max_candidates
+    )
     limits = (config.max_per_class, config.max_detections)
-    detect(found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits)
+    detect(
+        found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits
+    )
 
 
 def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
@@ -285,7 +306,11 @@ def machine() -> dict[str, Any]:
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     load = round(os.getloadavg()[0], 2)
-    return {"cpu": models[0] if models else platform.processor(), "cores": os.cpu_count(), "load_1min": load}
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "load_1min": load,
+    }
 
 
 def show(content: dict[str, Any]) -> None:
@@ -308,7 +333,9 @@ def show(content: dict[str, Any]) -> None:
         stage = next(name for name in ("network_ms", "total_ms") if name in peer)
         figures = "  ".join(f"{name} {value:.3f}" for name, value in peer[stage].items())
         print(f"{peer['name']}, threads {peer['threads']}: {stage} {figures}")
-        print(f"  ours / theirs {peer['ours_over_theirs']}; ours is {peer['times_as_fast']} times as fast")
+        print(
+            f"  ours / theirs {peer['ours_over_theirs']}; ours is {peer['times_as_fast']} times as fast"
+        )
     for name, part in content.get("streams", {}).items():
         figures = "  ".join(f"{key} {value:.1f}" for key, value in part["latency_ms"].items())
         print(f"streams, {name} network: {part['frames_per_s']} frames/s; latency {figures}")

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.measuring import write_json
+from mtv_perception.compare.compare import Comparison, Tolerances, compare_runs
+from mtv_perception.compare.golden import read_run
+from mtv_perception.compare.report import write_comparison
 from mtv_perception.config import load
-from mtv_perception.replay.compare import Comparison, Tolerances, compare_runs
-from mtv_perception.replay.compare_report import write_comparison
-from mtv_perception.replay.golden import read_run
 
 HELP = "what changed between two runs over the same images"
 
@@ -22,8 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_a", type=Path, metavar="RUN_A", help="bag or golden file to compare with")
     add("run_b", type=Path, metavar="RUN_B", help="bag or golden file of the new run")
-    add("--tolerances", type=Path, metavar="F.yaml", help="how much may change (default: see docs/replay.md)")
-    add("--html", type=Path, metavar="FILE", help="write a report with the frames that changed most")
+    add(
+        "--tolerances",
+        type=Path,
+        metavar="F.yaml",
+        help="how much may change (default: see docs/replay.md)",
+    )
+    add(
+        "--html", type=Path, metavar="FILE", help="write a report with the frames that changed most"
+    )
     add(
         "--images",
         type=Path,
@@ -50,7 +57,9 @@ def show(comparison: Comparison, broken: list[str], console: Console) -> None:
     """Print the figures and the verdict."""
     table = Table("class", "matched", "vanished", "appeared", "mask IoU")
     for name, row in comparison.by_class.items():
-        table.add_row(name, *(_number(row[key]) for key in ("matched", "vanished", "appeared", "mask_iou")))
+        table.add_row(
+            name, *(_number(row[key]) for key in ("matched", "vanished", "appeared", "mask_iou"))
+        )
     console.print(table)
     figures = ", ".join(f"{name} {_number(value)}" for name, value in comparison.figures.items())
     console.print(f"{figures}; only in A {comparison.only_a}, only in B {comparison.only_b} frames")

@@ -45,8 +45,18 @@ _MODULES = (
     ("yaml", "configuration", True, "pip install pyyaml"),
     ("ai_edge_litert", "running models", True, "pip install ai-edge-litert"),
     ("rclpy", "ROS 2", True, "source /opt/ros/$ROS_DISTRO/setup.bash, or run make setup"),
-    ("vision_msgs", "detection messages", True, "apt install ros-$ROS_DISTRO-vision-msgs, or run make setup"),
-    ("mtv_perception.msg", "our own messages", True, "build the package with colcon, or run make setup"),
+    (
+        "vision_msgs",
+        "detection messages",
+        True,
+        "apt install ros-$ROS_DISTRO-vision-msgs, or run make setup",
+    ),
+    (
+        "mtv_perception.msg",
+        "our own messages",
+        True,
+        "build the package with colcon, or run make setup",
+    ),
     ("tensorflow", "training and export", False, "make setup, or pip install -e '.[train]'"),
     ("rosbags", "bags without ROS", False, "make setup, or pip install -e '.[replay]'"),
     ("pycocotools", "evaluation", False, "make setup, or pip install -e '.[train]'"),
@@ -79,10 +89,15 @@ def _transport() -> Finding:
     if warning := transport_warning(middleware, VGA_BYTES["raw"]):
         where = "in every process that sends images, the camera's too"
         return Finding(
-            name, "missing", warning, f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' {where}"
+            name,
+            "missing",
+            warning,
+            f"export FASTDDS_BUILTIN_TRANSPORTS='{FASTDDS_TRANSPORT}' {where}",
         )
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")
-    return Finding(name, "ok", profile or os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile")
+    return Finding(
+        name, "ok", profile or os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") or "a profile"
+    )
 
 
 def _models() -> Finding:

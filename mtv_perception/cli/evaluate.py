@@ -35,7 +35,9 @@ def _severities(text: str) -> tuple[int, ...]:
     except ValueError:
         chosen = ()
     if not chosen or not set(chosen) <= set(SEVERITIES):
-        raise argparse.ArgumentTypeError(f"expected numbers of {SEVERITIES} with commas, got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected numbers of {SEVERITIES} with commas, got {text!r}"
+        )
     return chosen
 
 
@@ -43,10 +45,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser)
     add = parser.add_argument
-    add("--iou", type=float, default=IOU_THRESHOLD, help="overlap allowed by NMS (default: %(default)s)")
-    add("--report", type=Path, metavar="FILE", help="write an HTML report with plots and the worst images")
-    add("--robustness", action="store_true", help="also score corrupted images: 15 passes for each severity")
-    add("--severities", type=_severities, default=SEVERITIES, metavar="1,3,5", help="of corruption, 1 to 5")
+    add(
+        "--iou",
+        type=float,
+        default=IOU_THRESHOLD,
+        help="overlap allowed by NMS (default: %(default)s)",
+    )
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write an HTML report with plots and the worst images",
+    )
+    add(
+        "--robustness",
+        action="store_true",
+        help="also score corrupted images: 15 passes for each severity",
+    )
+    add(
+        "--severities",
+        type=_severities,
+        default=SEVERITIES,
+        metavar="1,3,5",
+        help="of corruption, 1 to 5",
+    )
 
 
 def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
@@ -91,7 +113,13 @@ def show(evaluation: Evaluation, console: Console) -> None:
     table = Table("class", "AP", "AP@.50", "AP@.70", "IoU", "boundary F")
     for name, iou in scores["iou"].items():
         row = scores["per_class"].get(name, {})
-        cells = (row.get("ap"), row.get("ap50"), row.get("ap70"), iou, scores["boundary_f"].get(name))
+        cells = (
+            row.get("ap"),
+            row.get("ap50"),
+            row.get("ap70"),
+            iou,
+            scores["boundary_f"].get(name),
+        )
         table.add_row(name, *map(_number, cells))
     table.add_section()
     means = (scores["map"], scores["map50"], scores["ap70"], scores["miou"])

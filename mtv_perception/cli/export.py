@@ -12,8 +12,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mtv_perception.cli.measuring import add_data_options, data_config, dataset_of, positive, write_json
-from mtv_perception.data.open import DatasetConfig, open_datasets
+from mtv_perception.cli.measuring import (
+    add_data_options,
+    data_config,
+    dataset_of,
+    positive,
+    write_json,
+)
+from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ConfigError
 from mtv_perception.labels import LabelSet
@@ -54,7 +60,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="images for int8 ranges and the comparison (default: the run's training data)",
     )
-    add("--images", type=int, default=100, metavar="N", help="calibration images (default: %(default)s)")
+    add(
+        "--images",
+        type=int,
+        default=100,
+        metavar="N",
+        help="calibration images (default: %(default)s)",
+    )
     add("--size", type=int, nargs=2, metavar=("H", "W"), help="network input (default: as trained)")
     add("--name", metavar="NAME", help="of the model (default: the run folder's)")
     add("--version", type=int, default=1, metavar="V", help="of the model (default: %(default)s)")
@@ -87,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
     config, network = _load(args.source, tuple(args.size) if args.size else None)
     labels = network.config.labels
-    chosen = [DatasetConfig(path=path) for path in args.calibrate] if args.calibrate else config.train
+    chosen = (
+        [DatasetConfig(path=path) for path in args.calibrate] if args.calibrate else config.train
+    )
     dataset = _scored(args, config, labels)
     images = calibration_images(open_datasets(chosen, labels), network.config.size_hw, args.images)
     describe: dict[str, Any] = {
@@ -136,7 +150,9 @@ def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, M
 
     path = _folder(source) / CONFIG_FILE
     if not path.is_file():
-        raise ConfigError(f"{source}: expected a run folder or a checkpoint in one, found no {path}.")
+        raise ConfigError(
+            f"{source}: expected a run folder or a checkpoint in one, found no {path}."
+        )
     config = load(TrainConfig, path)
     network = build_network(replace(config.network, size_hw=size_hw or config.network.size_hw))
     load_averaged(network, source)
@@ -145,7 +161,9 @@ def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, M
 
 def _show(reports: Sequence[PrecisionReport], scored: str | None, console: Console) -> None:
     caption = "errors: relative, of the worst image" + (f"; scores: {scored}" if scored else "")
-    table = Table("precision", box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
+    table = Table(
+        "precision", box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left"
+    )
     for name in ("MB", *_ERRORS, "AP", "AP@.50", "mIoU"):
         table.add_column(name, justify="right")
     for report in reports:

@@ -45,14 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     Returns:
-        The exit status. An expected error is told without a traceback: 2 for bad arguments and errors of this package,
-        1 for what happens on the way: a loss that is no number, a full disk, an error in TensorFlow's input pipeline.
+        The exit status. An expected error is told without a traceback: 2 for bad arguments and
+        errors of this package, 1 for what happens on the way: a loss that is no number, a full
+        disk, an error in TensorFlow's input pipeline.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((item for item in arguments if item in COMMANDS), None)
     try:
         args = make_parser(command).parse_args(arguments)
-        logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s")
+        logging.basicConfig(
+            level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s"
+        )
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         status: int = importlib.import_module(f"mtv_perception.cli.{args.command}").run(args)
     except (MtvError, ValueError) as error:

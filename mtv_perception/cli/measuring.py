@@ -8,17 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtv_perception.data.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
+from mtv_perception.data.formats.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
-from mtv_perception.replay.frames import is_bag
+from mtv_perception.media.frames import is_bag
 
 
 def _fold(text: str) -> str:
     try:
         return DatasetConfig(Path(), take=f"fold:{text}").take
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected K/N or K,L/N, K in 0 .. N-1, got {text!r}") from error
+        raise argparse.ArgumentTypeError(
+            f"expected K/N or K,L/N, K in 0 .. N-1, got {text!r}"
+        ) from error
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -50,18 +52,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="model folder, or the name of one that comes along",
     )
     add(
-        "--data", type=Path, required=True, metavar="DIR", help="labelled images, or a bag with a truth topic"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="labelled images, or a bag with a truth topic",
     )
     add_data_options(parser)
     add("--limit", type=positive, metavar="N", help="only the first N images")
-    add("--threads", type=positive, default=2, metavar="N", help="CPU threads (default: %(default)s)")
+    add(
+        "--threads",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="CPU threads (default: %(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the results here")
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Declare how labelled data is read, and which part of it."""
     add = parser.add_argument
-    add("--format", default=AUTO, choices=(AUTO, *FORMATS), help="layout of the data (default: %(default)s)")
+    add(
+        "--format",
+        default=AUTO,
+        choices=(AUTO, *FORMATS),
+        help="layout of the data (default: %(default)s)",
+    )
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add(
         "--rename",
@@ -96,7 +113,7 @@ def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
 
 
 def _bag_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
-    from mtv_perception.replay.truth import read_bag_dataset  # rosbags is an optional dependency
+    from mtv_perception.compare.truth import read_bag_dataset  # rosbags is an optional dependency
 
     dataset = read_bag_dataset(
         config.path,

@@ -93,7 +93,8 @@ def _openvino(runtime: Any, file: Path, threads: int) -> Callable[[np.ndarray], 
     except Exception as error:  # As above.
         raise WeightsError(f"{file}: OpenVINO can't read it: {error}") from error
     given = [
-        (list(item.partial_shape.to_shape()), item.element_type.get_type_name()) for item in model.inputs
+        (list(item.partial_shape.to_shape()), item.element_type.get_type_name())
+        for item in model.inputs
     ]
     make, request = _input_maker(file, given), model.create_infer_request()
     return lambda image: clock(request.infer, {0: make(image)})
@@ -104,7 +105,11 @@ def _input_maker(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Turns an image into what the model's only input wants."""
     (shape, kind), *others = given
-    fixed = len(shape) == 4 and list(shape[:2]) == [1, 3] and all(isinstance(side, int) for side in shape)
+    fixed = (
+        len(shape) == 4
+        and list(shape[:2]) == [1, 3]
+        and all(isinstance(side, int) for side in shape)
+    )
     if others or not fixed or kind not in _INPUTS:
         raise WeightsError(
             f"{file}: expected one input (1, 3, H, W) of fixed size, float32 or uint8, got {given!r}."

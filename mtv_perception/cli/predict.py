@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtv_perception.labels import LabelSet
-    from mtv_perception.replay.frame import Frame
+    from mtv_perception.media.frame import Frame
     from mtv_perception.types import Result
 
 HELP = "images, folders or videos to overlays, masks and JSON lines"
@@ -19,7 +19,9 @@ HELP = "images, folders or videos to overlays, masks and JSON lines"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="image, folder, video or bag")
+    parser.add_argument(
+        "sources", nargs="+", type=Path, metavar="SOURCE", help="image, folder, video or bag"
+    )
     parser.add_argument(
         "--model", default="warehouse", help="model folder, or the name of one that comes along"
     )
@@ -27,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="folder for overlays/, masks/ and results.jsonl"
     )
     parser.add_argument(
-        "--score", type=float, default=-1.0, help="lowest score (default: the model's own, by class)"
+        "--score",
+        type=float,
+        default=-1.0,
+        help="lowest score (default: the model's own, by class)",
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network")
 
@@ -58,10 +63,12 @@ def run(args: argparse.Namespace) -> int:
                 name = f"{source.stem}-{index:06d}"
                 _write_pictures(args.out, name, frame, result, perceiver.spec.labels)
                 lines.write(
-                    json.dumps(to_line(source, frame.name, name, result, perceiver.spec.labels)) + "\n"
+                    json.dumps(to_line(source, frame.name, name, result, perceiver.spec.labels))
+                    + "\n"
                 )
     print(
-        f"wrote {args.out / 'results.jsonl'}" + (f"; {failed} image(s) could not be read" if failed else "")
+        f"wrote {args.out / 'results.jsonl'}"
+        + (f"; {failed} image(s) could not be read" if failed else "")
     )
     return 1 if failed else 0
 
@@ -69,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 def _frames(source: Path) -> Iterator[Frame | Exception]:
     """The source's frames; files of a folder one by one, so that a broken one does not end it."""
     from mtv_perception.errors import ImageError
-    from mtv_perception.replay.frames import IMAGE_SUFFIXES, is_bag, open_frames
+    from mtv_perception.media.frames import IMAGE_SUFFIXES, is_bag, open_frames
 
     if source.is_dir() and not is_bag(source):
         files = sorted(item for item in source.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
@@ -82,10 +89,14 @@ def _frames(source: Path) -> Iterator[Frame | Exception]:
             yield error
 
 
-def to_line(source: Path, frame: str, name: str, result: Result, labels: LabelSet) -> dict[str, Any]:
+def to_line(
+    source: Path, frame: str, name: str, result: Result, labels: LabelSet
+) -> dict[str, Any]:
     """One frame's result as a plain dict: boxes in source pixels, pixel shares, times."""
     found, pixels = result.detections, result.segmentation.class_ids
-    rows = zip(found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True)
+    rows = zip(
+        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+    )
     return {
         "source": str(source),
         "frame": frame,
@@ -100,7 +111,8 @@ def to_line(source: Path, frame: str, name: str, result: Result, labels: LabelSe
             for box, score, class_id in rows
         ],
         "pixel_share": {
-            label: round(float((pixels == index).mean()), 5) for index, label in enumerate(labels.names)
+            label: round(float((pixels == index).mean()), 5)
+            for index, label in enumerate(labels.names)
         },
         "network_ms": round(result.timing.network_ms, 3),
         "total_ms": round(result.timing.total_ms, 3),

@@ -13,11 +13,11 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from mtv_perception.cli.measuring import write_json
-from mtv_perception.replay.engine import ENGINES, Outcome, Work, make_jobs
-from mtv_perception.replay.golden import write_golden
+from mtv_perception.compare.golden import write_golden
+from mtv_perception.compare.runs import open_run
+from mtv_perception.replay.jobs import ENGINES, Outcome, Work, make_jobs
 from mtv_perception.replay.replay import ReplayOptions
 from mtv_perception.replay.results import EXTRAS
-from mtv_perception.replay.runs import open_run
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
@@ -30,9 +30,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", type=Path, nargs="+", metavar="IN", help="bag, video, image folder or image")
     add(
-        "--out", type=Path, required=True, metavar="OUT", help="the bag; with several inputs a folder of bags"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="the bag; with several inputs a folder of bags",
     )
-    add("--model", default="warehouse", metavar="M", help="model folder or name (default: %(default)s)")
+    add(
+        "--model",
+        default="warehouse",
+        metavar="M",
+        help="model folder or name (default: %(default)s)",
+    )
     add(
         "--topics",
         nargs="+",
@@ -62,7 +71,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what hypotheses hold (default: %(default)s)",
     )
     add(
-        "--score-threshold", type=float, default=-1.0, metavar="S", help="lowest score (default: the model's)"
+        "--score-threshold",
+        type=float,
+        default=-1.0,
+        metavar="S",
+        help="lowest score (default: the model's)",
     )
     add(
         "--threads",
@@ -71,7 +84,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="frames at once in each job (default: share the CPUs; Ray: 1)",
     )
     add("--jobs", type=int, default=1, metavar="N", help="inputs at once (default: %(default)s)")
-    add("--engine", choices=tuple(ENGINES), default="local", help="where jobs run (default: %(default)s)")
+    add(
+        "--engine",
+        choices=tuple(ENGINES),
+        default="local",
+        help="where jobs run (default: %(default)s)",
+    )
     add("--resume", action="store_true", help="go on with unfinished bags, leave finished ones")
     add("--overwrite", action="store_true", help="replace older bags")
     add(
@@ -122,7 +140,9 @@ def _work(args: argparse.Namespace) -> Work:
     threads = args.threads or _threads(args)
     config = PerceiverConfig(score_threshold=args.score_threshold, num_threads=threads)
     model = str(find_model(args.model).resolve())
-    Perceiver(load_artefact(model), config)  # What is wrong with the model is said once, before any work.
+    Perceiver(
+        load_artefact(model), config
+    )  # What is wrong with the model is said once, before any work.
     return Work(model, config, options)
 
 
@@ -158,7 +178,11 @@ def _summary(outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
         else {**vars(item.report), "faults": list(item.report.faults)}
         for item in outcomes
     ]
-    return {"seconds": round(seconds, 3), "frames": sum(run.get("frames", 0) for run in runs), "runs": runs}
+    return {
+        "seconds": round(seconds, 3),
+        "frames": sum(run.get("frames", 0) for run in runs),
+        "runs": runs,
+    }
 
 
 class _Bar:
@@ -166,7 +190,9 @@ class _Bar:
 
     def __init__(self, jobs: int, quiet: bool) -> None:
         self._done, self._totals = [0] * jobs, [0] * jobs
-        self._bar = tqdm(unit="frame", desc="replay", disable=quiet, dynamic_ncols=True, file=sys.stderr)
+        self._bar = tqdm(
+            unit="frame", desc="replay", disable=quiet, dynamic_ncols=True, file=sys.stderr
+        )
 
     def __enter__(self) -> _Bar:
         return self

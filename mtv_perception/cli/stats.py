@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mtv_perception.cli.measuring import add_data_options, data_config, write_json
 from mtv_perception.config import to_plain
-from mtv_perception.data.open import open_datasets
+from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.labels import WAREHOUSE, LabelSet, labels_of
 from mtv_perception.network.preset_boxes import PRESET_BOXES
@@ -21,13 +21,21 @@ HELP = "class balance, box sizes and suggested default boxes of labelled images"
 
 
 def _labels(text: str) -> LabelSet:
-    return labels_of([WAREHOUSE.names[0], *(name.strip() for name in text.split(",") if name.strip())])
+    return labels_of(
+        [WAREHOUSE.names[0], *(name.strip() for name in text.split(",") if name.strip())]
+    )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("data", type=Path, nargs="+", metavar="DATA", help="labelled images; several are taken together")
+    add(
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="labelled images; several are taken together",
+    )
     add_data_options(parser)
     add(
         "--names",
@@ -44,8 +52,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=("H", "W"),
         help="network input (default: 480 640)",
     )
-    add("--preset", default="warehouse", choices=tuple(PRESET_BOXES), help="whose default boxes to judge")
-    add("--clusters", type=int, default=9, metavar="N", help="box shapes to suggest (default: %(default)s)")
+    add(
+        "--preset",
+        default="warehouse",
+        choices=tuple(PRESET_BOXES),
+        help="whose default boxes to judge",
+    )
+    add(
+        "--clusters",
+        type=int,
+        default=9,
+        metavar="N",
+        help="box shapes to suggest (default: %(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the figures here")
     add("--plot", type=Path, metavar="FILE", help="write a picture here (PNG)")
 
@@ -59,14 +78,16 @@ def run(args: argparse.Namespace) -> int:
         )
     found = open_datasets([data_config(args, path) for path in args.data], args.names)
     datasets = [replace(item, name=str(path)) for item, path in zip(found, args.data, strict=True)]
-    statistics = describe(datasets, args.names, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters)
+    statistics = describe(
+        datasets, args.names, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters
+    )
     console = Console()
     console.print(_source_table(statistics), _class_table(statistics), sep="\n")
     console.print(*_sentences(statistics, args.preset), sep="\n", highlight=False)
     if args.json:
         write_json(args.json, to_plain(statistics))
     if args.plot:
-        from mtv_perception.visual.statistics import plot_statistics
+        from mtv_perception.plots.statistics import plot_statistics
 
         plot_statistics(statistics, args.names, args.plot)
     return 0
@@ -77,7 +98,9 @@ def _source_table(statistics: DatasetStatistics) -> Table:
     for column in ("images", "with masks", "objects"):
         table.add_column(column, justify="right", no_wrap=True)
     for source in statistics.sources:
-        table.add_row(source.name, *(f"{value:,}" for value in (source.images, source.masks, source.objects)))
+        table.add_row(
+            source.name, *(f"{value:,}" for value in (source.images, source.masks, source.objects))
+        )
     return table
 
 
@@ -119,7 +142,9 @@ def _sentences(statistics: DatasetStatistics, preset: str) -> list[str]:
             f"mean best IoU {found.mean_best_iou:.3f}."
         )
     if statistics.clusters is not None:
-        shapes = ", ".join(f"{width:.0f}x{height:.0f}" for width, height in statistics.clusters.shapes_wh)
+        shapes = ", ".join(
+            f"{width:.0f}x{height:.0f}" for width, height in statistics.clusters.shapes_wh
+        )
         mean = statistics.clusters.mean_best_iou
         lines.append(
             f"Suggested box shapes (width x height): {shapes}; mean best IoU {mean:.3f} on one centre."

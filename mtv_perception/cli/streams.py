@@ -25,8 +25,8 @@ def compare_layouts(
         frames: how many are measured in each layout.
 
     Returns:
-        By layout ("shared", "own"): frames a second, milliseconds from arrival to result of all images, and of the
-        last one of each arrival.
+        By layout ("shared", "own"): frames a second, milliseconds from arrival to result of all
+        images, and of the last one of each arrival.
     """
 
     def make(threads: int) -> Perceiver:

@@ -11,7 +11,9 @@ HELP = "parameters, multiply-adds and output shapes of a network"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--preset", default="warehouse", help="warehouse, warehouse-small or reference")
+    parser.add_argument(
+        "--preset", default="warehouse", help="warehouse, warehouse-small or reference"
+    )
     parser.add_argument("--backbone", default="mobilenetv2", help="mobilenetv2 or shufflenetv2")
     parser.add_argument(
         "--width", type=float, help="channel multiplier of the backbone (default: the preset's)"
@@ -19,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input"
     )
-    parser.add_argument("--legacy-heads", action="store_true", help="reference: heads as the seeds had them")
+    parser.add_argument(
+        "--legacy-heads", action="store_true", help="reference: heads as the seeds had them"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
 
 

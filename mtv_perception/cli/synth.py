@@ -17,7 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder to write; an unfinished set made with the same options is continued",
     )
-    parser.add_argument("--count", type=int, required=True, metavar="N", help="images in the finished set")
+    parser.add_argument(
+        "--count", type=int, required=True, metavar="N", help="images in the finished set"
+    )
     parser.add_argument(
         "--seed",
         type=int,
@@ -45,13 +47,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="pixels (default 480 640)"
+        "--size",
+        type=int,
+        nargs=2,
+        default=(480, 640),
+        metavar=("H", "W"),
+        help="pixels (default 480 640)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Renders; 0 on success."""
-    from mtv_perception.data.synthetic import generate
+    from mtv_perception.synthetic import generate
 
     names = (
         None

@@ -12,14 +12,18 @@ HELP = "train a network from a configuration file"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, help="YAML file, see config/train/")
-    parser.add_argument("--run", type=Path, help="run folder (default: runs/NAME of the configuration)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    parser.add_argument(
+        "--run", type=Path, help="run folder (default: runs/NAME of the configuration)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the folder's last checkpoint"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print where the best checkpoint is."""
     from mtv_perception.config import load
-    from mtv_perception.data.open import open_datasets
+    from mtv_perception.data.formats.open import open_datasets
     from mtv_perception.training.config import TrainConfig
 
     logging.getLogger("mtv_perception").setLevel(logging.INFO)

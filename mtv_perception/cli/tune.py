@@ -14,7 +14,9 @@ from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.artefact import ModelSpec, write_thresholds
 from mtv_perception.runtime.models import find_model
 
-HELP = "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
+HELP = (
+    "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
+)
 
 # Everything that another setting might keep must come through.
 SCORE_THRESHOLD = 0.01
@@ -43,7 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS=KIND[:VALUE]",
         help="f1 (the default), recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed)",
     )
-    parser.add_argument("--write", action="store_true", help="put the outcome into the model's model.yaml")
+    parser.add_argument(
+        "--write", action="store_true", help="put the outcome into the model's model.yaml"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
     tuning = tune(collect(perceiver, dataset), artefact.labels, goals)
     show(tuning, Console())
     if args.json:
-        write_json(args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()})
+        write_json(
+            args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()}
+        )
     if not args.write:
         return 0
     missed = [name for name, point in tuning.points.items() if not point.reached]

@@ -24,8 +24,8 @@ def in_turns(
 ) -> dict[str, np.ndarray]:
     """What each run said about each of `count` inputs, `(count, figures)`, by the run's name.
 
-    With several runs the first input of a turn goes uncounted: it meets cold caches, and threads that the run before
-    left spinning.
+    With several runs the first input of a turn goes uncounted: it meets cold caches, and threads
+    that the run before left spinning.
 
     Args:
         runs: take one input, return figures such as milliseconds.

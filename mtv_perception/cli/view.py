@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.errors import ReplayError
-from mtv_perception.replay.rerun_view import load_rerun, show_bag
+from mtv_perception.viewer.rerun_view import load_rerun, show_bag
 
-HELP = "look at a run, or a running node: image, boxes, mask, scores and durations over time (Rerun)"
+HELP = (
+    "look at a run, or a running node: image, boxes, mask, scores and durations over time (Rerun)"
+)
 LIVE = "live"
 
 
@@ -22,12 +24,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="BAG",
         help=f"bag with results, replayed or recorded; {LIVE!r} for a running node",
     )
-    add("--images", type=Path, metavar="IN", help="what the run saw, if its images are not in the bag")
-    add("--camera", default="", metavar="NAME", help="live: which of the node's cameras, if it has several")
-    add("--seconds", type=float, default=0.0, metavar="S", help="live: end after so long (default: Ctrl-C)")
-    add("--save", type=Path, metavar="F.rrd", help="write a Rerun recording instead of opening the viewer")
     add(
-        "--connect", metavar="URL", help="send to a viewer that runs elsewhere (rerun+http://HOST:9876/proxy)"
+        "--images",
+        type=Path,
+        metavar="IN",
+        help="what the run saw, if its images are not in the bag",
+    )
+    add(
+        "--camera",
+        default="",
+        metavar="NAME",
+        help="live: which of the node's cameras, if it has several",
+    )
+    add(
+        "--seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="live: end after so long (default: Ctrl-C)",
+    )
+    add(
+        "--save",
+        type=Path,
+        metavar="F.rrd",
+        help="write a Rerun recording instead of opening the viewer",
+    )
+    add(
+        "--connect",
+        metavar="URL",
+        help="send to a viewer that runs elsewhere (rerun+http://HOST:9876/proxy)",
     )
 
 
@@ -51,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _show_live(recording: Any, args: argparse.Namespace) -> int:
     try:
-        from mtv_perception.ros.live_view import view_live
+        from mtv_perception.ros.tools.live_view import view_live
     except ImportError as error:
-        raise ReplayError(f"Expected a ROS 2 to view a running node, found none: {error}") from error
+        raise ReplayError(
+            f"Expected a ROS 2 to view a running node, found none: {error}"
+        ) from error
     return view_live(recording, args.camera.strip("/"), args.seconds)

@@ -1,1 +1,1 @@
-"""Labelled images: one reader a format, statistics, augmentation, targets and the training pipeline."""
+"""Labelled images: readers (formats/), statistics, augmentation, targets and the training pipeline."""

@@ -1,7 +1,8 @@
 """Augmentation that moves image, boxes, mask and label knowledge together. Every draw comes from the given generator.
 
-Sources: crops of a drawn least overlap and zoom-out, Liu et al. 2016 (SSD) sections 2.2 and 3.6; mosaic, Bochkovskiy et
-al. 2020 (YOLOv4) section 3.3; copy-paste, Ghiasi et al. 2021, "Simple Copy-Paste".
+Sources: crops of a drawn least overlap and zoom-out, Liu et al. 2016 (SSD) sections 2.2 and 3.6;
+mosaic, Bochkovskiy et al. 2020 (YOLOv4) section 3.3; copy-paste, Ghiasi et al. 2021, "Simple
+Copy-Paste".
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 from mtv_perception.config import setting
 from mtv_perception.data.scene import Scene, fit_matrix, keep_visible, scale_shift, warp_scene
 
-# SSD, section 2.2: a crop takes any part (0), or one of at least a drawn overlap (IoU) with an object. With the whole
-# patch, a small person would never reach it; so it is the IoU of the object's box with what the crop leaves of it.
+# SSD, section 2.2: a crop takes any part (0), or one of at least a drawn overlap (IoU) with an
+# object. With the whole patch, a small person would never reach it; so it is the IoU of the
+# object's box with what the crop leaves of it.
 _LEAST_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 _TRIALS = 20
 # Share of its box that the bounding box of a pasted object's mask must have.
@@ -33,7 +35,10 @@ class AugmentConfig:
     mosaic: float = setting(0.3, "Probability of joining four images into one.", low=0, high=1)
     crop: float = setting(0.4, "Probability of enlarging and cropping.", low=0, high=1)
     zoom_out: float = setting(
-        0.67, "Probability of making an image smaller, of those that are not cropped.", low=0, high=1
+        0.67,
+        "Probability of making an image smaller, of those that are not cropped.",
+        low=0,
+        high=1,
     )
     scale: tuple[float, float] = setting(
         (0.5, 2.0),
@@ -49,7 +54,9 @@ class AugmentConfig:
     contrast: float = setting(0.4, "Largest relative change of contrast.", low=0, high=1)
     saturation: float = setting(0.4, "Largest relative change of saturation.", low=0, high=1)
     hue: float = setting(12.0, "Largest turn of the hue, degrees.", low=0, high=180)
-    degrade: float = setting(0.25, "Probability of one of blur, noise, JPEG artefacts.", low=0, high=1)
+    degrade: float = setting(
+        0.25, "Probability of one of blur, noise, JPEG artefacts.", low=0, high=1
+    )
     blur: float = setting(1.0, "How often it is motion blur, against the other two.", low=0)
     noise: float = setting(1.0, "How often it is sensor noise, against the other two.", low=0)
     jpeg: float = setting(1.0, "How often it is JPEG artefacts, against the other two.", low=0)
@@ -71,7 +78,9 @@ OFF = AugmentConfig(
 )
 
 
-def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+def augment(
+    draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> Scene:
     """One training scene of the network's size.
 
     Args:
@@ -93,7 +102,9 @@ def augment(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
     return replace(scene, image=image)
 
 
-def place(scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+def place(
+    scene: Scene, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> Scene:
     """Crop or zoom out of a scene, stretch, mirror and shift it into the target, keeping a random object in view."""
     matrix = fit_matrix(scene.size_hw, size_hw)
     crops = rng.random() < config.crop
@@ -131,7 +142,9 @@ def _shift(
     return np.clip(shifts[0], -centre, size_wh - centre)
 
 
-def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Scene:
+def _mosaic(
+    draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> Scene:
     """Four scenes around a random cross."""
     height, width = size_hw
     row = int(height * rng.uniform(0.3, 0.7))
@@ -144,7 +157,9 @@ def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
             part = place(draw(rng), (bottom - top, right - left), config, rng)
             image[top:bottom, left:right], truth[top:bottom, left:right] = part.image, part.truth
             parts.append(
-                replace(part, boxes_xyxy=part.boxes_xyxy + np.array([left, top, left, top], np.float32))
+                replace(
+                    part, boxes_xyxy=part.boxes_xyxy + np.array([left, top, left, top], np.float32)
+                )
             )
     return Scene(
         image,
@@ -158,8 +173,8 @@ def _mosaic(draw: Draw, size_hw: tuple[int, int], config: AugmentConfig, rng: np
 def copy_paste(scene: Scene, source: Scene, rng: np.random.Generator, limit: int = 3) -> Scene:
     """Paste up to `limit` masked objects of `source` into `scene`, over what is there.
 
-    Objects are those whose mask fills a fair part of their box. Boxes they cover are clipped no further than the
-    pixels say: a box mostly covered becomes a crowd box.
+    Objects are those whose mask fills a fair part of their box. Boxes they cover are clipped no
+    further than the pixels say: a box mostly covered becomes a crowd box.
     """
     for index in rng.permutation(len(source.boxes_xyxy))[:limit]:
         scene = _paste_object(scene, source, int(index), rng)
@@ -172,7 +187,8 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     shape = (source.truth[y0:y1, x0:x1, 0] == class_id).astype(np.uint8)
     if source.crowd[index] or shape.size < 200 or shape.mean() < 0.25:
         return scene
-    # What is pasted ends where the mask does; a mask of but a part of the object would teach half an object.
+    # What is pasted ends where the mask does; a mask of but a part of the object would teach half
+    # an object.
     left, top, right, bottom = _extent(shape)
     if (right - left) * (bottom - top) < _LEAST_EXTENT * shape.size:
         return scene
@@ -180,12 +196,17 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     shape = shape[top:bottom, left:right]
     height, width = scene.size_hw
     scale = min(
-        np.exp(rng.uniform(np.log(0.4), np.log(1.4))), 0.9 * height / (y1 - y0), 0.9 * width / (x1 - x0)
+        np.exp(rng.uniform(np.log(0.4), np.log(1.4))),
+        0.9 * height / (y1 - y0),
+        0.9 * width / (x1 - x0),
     )
     size = max(4, round((x1 - x0) * scale)), max(4, round((y1 - y0) * scale))
     patch = cv2.resize(source.image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
     shape = cv2.resize(shape, size, interpolation=cv2.INTER_NEAREST)
-    left, top = int(rng.integers(0, width - size[0] + 1)), int(rng.integers(0, height - size[1] + 1))
+    left, top = (
+        int(rng.integers(0, width - size[0] + 1)),
+        int(rng.integers(0, height - size[1] + 1)),
+    )
     window = np.s_[top : top + size[1], left : left + size[0]]
     soft = cv2.GaussianBlur(shape.astype(np.float32), (3, 3), 0)[..., None]
     image, truth = scene.image.copy(), scene.truth.copy()
@@ -225,7 +246,9 @@ def photometric(image: np.ndarray, config: AugmentConfig, rng: np.random.Generat
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
         levels = np.arange(256)
         table = np.stack([(levels + turn) % 180, np.clip(levels * saturation, 0, 255), levels], -1)
-        image = cv2.cvtColor(cv2.LUT(hsv, np.round(table).astype(np.uint8)[None]), cv2.COLOR_HSV2RGB)
+        image = cv2.cvtColor(
+            cv2.LUT(hsv, np.round(table).astype(np.uint8)[None]), cv2.COLOR_HSV2RGB
+        )
     return cv2.LUT(image, _affine_table(gain, bias)) if gain != 1 or bias else image
 
 
@@ -238,7 +261,12 @@ def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
     end = np.round(length // 2 * (1 + np.array([np.cos(angle), np.sin(angle)]))).astype(int)
-    cv2.line(kernel, (length - 1 - int(end[0]), length - 1 - int(end[1])), (int(end[0]), int(end[1])), 1.0)
+    cv2.line(
+        kernel,
+        (length - 1 - int(end[0]), length - 1 - int(end[1])),
+        (int(end[0]), int(end[1])),
+        1.0,
+    )
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 

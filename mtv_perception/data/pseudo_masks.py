@@ -1,7 +1,8 @@
 """Masks for images that have boxes alone: what teachers are sure of in each box is labelled, the rest ignored.
 
-People come from networks that segment the person in a crop. Forklifts come from a model of ours, where GrabCut agrees
-(Rother et al. 2004, "GrabCut", section 3). Outside its boxes a class is absent, if every object has a box.
+People come from networks that segment the person in a crop. Forklifts come from a model of ours,
+where GrabCut agrees (Rother et al. 2004, "GrabCut", section 3). Outside its boxes a class is
+absent, if every object has a box.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ CROP_SIDE = 256
 MARGINS = (0.125, 0.25)
 """Room around the box in its crop, of the longer side: each teacher looks twice."""
 
-# Chosen on images with true masks, for about 95% of right labels; `scripts/pseudo_masks.py --measure` repeats it.
+# Chosen on images with true masks, for about 95% of right labels; `scripts/pseudo_masks.py
+# --measure` repeats it.
 _SURE, _DENIED = 0.9, 0.05
 _MIN_TIGHTNESS, _MIN_SHARE = 0.7, 0.1
 _RIM = 0.02
@@ -60,7 +62,8 @@ class Opinion:
 def people(image_rgb: np.ndarray, boxes_xyxy: np.ndarray, teachers: Sequence[Teacher]) -> Opinion:
     """The people in their boxes.
 
-    A box whose person does not reach its sides, or fills next to nothing of it, was not understood and stays unknown.
+    A box whose person does not reach its sides, or fills next to nothing of it, was not understood
+    and stays unknown.
 
     Args:
         image_rgb: `(H, W, 3)` uint8.
@@ -74,7 +77,9 @@ def people(image_rgb: np.ndarray, boxes_xyxy: np.ndarray, teachers: Sequence[Tea
         if min(box[2:] - box[:2]) < _MIN_SIDE_PX:
             unsettled[loose] = True
             continue
-        views = [look(image_rgb, box, teacher, margin) for teacher in teachers for margin in MARGINS]
+        views = [
+            look(image_rgb, box, teacher, margin) for teacher in teachers for margin in MARGINS
+        ]
         mean, highest = np.mean(views, 0), np.max(views, 0)
         likely[inside] |= highest[inside] > 0.5
         certain = mean[inside] > _SURE
@@ -88,10 +93,15 @@ def people(image_rgb: np.ndarray, boxes_xyxy: np.ndarray, teachers: Sequence[Tea
     return Opinion(boxed, likely, sure, boxed & ~unsettled & ~sure)
 
 
-def look(image_rgb: np.ndarray, box_xyxy: np.ndarray, teacher: Teacher, margin: float) -> np.ndarray:
+def look(
+    image_rgb: np.ndarray, box_xyxy: np.ndarray, teacher: Teacher, margin: float
+) -> np.ndarray:
     """A teacher's share of a person, `(H, W)` float32, from a square crop around a box; 0 outside the crop."""
     height, width = image_rgb.shape[:2]
-    centre, side = (box_xyxy[:2] + box_xyxy[2:]) / 2, (1 + 2 * margin) * max(box_xyxy[2:] - box_xyxy[:2])
+    centre, side = (
+        (box_xyxy[:2] + box_xyxy[2:]) / 2,
+        (1 + 2 * margin) * max(box_xyxy[2:] - box_xyxy[:2]),
+    )
     scale = CROP_SIDE / side
     shift = CROP_SIDE / 2 - centre * scale
     # OpenCV puts integer coordinates at pixel centres; ours lie at pixel corners.
@@ -127,7 +137,9 @@ def forklifts(
         boxed[_inside(_with_slack(box), boxed.shape)] = True
         likely |= cut_out(image_rgb, box, found & ~person)
     likely &= found
-    return Opinion(boxed, likely, likely & (seen.confidence > _SURE_CONFIDENCE), np.zeros_like(boxed))
+    return Opinion(
+        boxed, likely, likely & (seen.confidence > _SURE_CONFIDENCE), np.zeros_like(boxed)
+    )
 
 
 def cut_out(image_rgb: np.ndarray, box_xyxy: np.ndarray, seed: np.ndarray) -> np.ndarray:
@@ -169,8 +181,9 @@ def compose(opinions: dict[str, Opinion], labels: LabelSet, classes: Collection[
     Args:
         opinions: of each class, the nearer ones last: a person sits in a forklift.
         labels: our classes.
-        classes: those the mask is to tell apart. Background means none of these; where one of them is possible but
-            not sure, the pixel is ignored. Other classes are labelled where they are sure.
+        classes: those the mask is to tell apart. Background means none of these; where one of them
+            is possible but not sure, the pixel is ignored. Other classes are labelled where they
+            are sure.
 
     Returns:
         `(H, W)` uint8 class ids, 255 = ignored.
@@ -188,7 +201,9 @@ def compose(opinions: dict[str, Opinion], labels: LabelSet, classes: Collection[
     return mask
 
 
-def write_dataset(source: Path, out: Path, samples: Sequence[Sample], masks: Sequence[np.ndarray]) -> None:
+def write_dataset(
+    source: Path, out: Path, samples: Sequence[Sample], masks: Sequence[np.ndarray]
+) -> None:
     """Write a COCO folder: the source's annotations, links to its images, and the masks.
 
     Raises:

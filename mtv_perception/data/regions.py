@@ -42,7 +42,8 @@ def encode_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> bytes:
     """Compressed run lengths of a COCO `segmentation`.
 
     Args:
-        segmentation: a list of polygons `[x0, y0, x1, y1, ...]` in pixels, or `{"size": [h, w], "counts":
+        segmentation: a list of polygons `[x0, y0, x1, y1, ...]` in pixels, or `{"size": [h, w],
+            "counts":
             ...}` with counts as a list or as COCO's compressed string.
         size_hw: of the image, pixels.
 
@@ -51,7 +52,9 @@ def encode_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> bytes:
     """
     if isinstance(segmentation, dict):
         return _encode_runs(segmentation, size_hw)
-    if not isinstance(segmentation, list) or not all(_is_polygon(polygon) for polygon in segmentation):
+    if not isinstance(segmentation, list) or not all(
+        _is_polygon(polygon) for polygon in segmentation
+    ):
         raise ValueError("Expected polygons [x0, y0, x1, y1, x2, y2, ...] or run lengths.")
     reach = max(size_hw)
     if any(min(polygon) < -reach or max(polygon) > 2 * reach for polygon in segmentation):
@@ -75,7 +78,9 @@ def _encode_runs(runs: dict[str, Any], size_hw: tuple[int, int]) -> bytes:
     if not isinstance(lengths, list) or not all(isinstance(n, int) and n >= 0 for n in lengths):
         raise ValueError("Expected run lengths as a list of numbers from 0, or as COCO's string.")
     if sum(lengths) != pixels:
-        raise ValueError(f"Expected run lengths that add up to {pixels} pixels, got {sum(lengths)}.")
+        raise ValueError(
+            f"Expected run lengths that add up to {pixels} pixels, got {sum(lengths)}."
+        )
     return bytes(_coco_mask().frPyObjects({"size": size, "counts": lengths}, *size_hw)["counts"])
 
 
@@ -108,7 +113,8 @@ def encode_box(box_xyxy: np.ndarray, size_hw: tuple[int, int]) -> bytes:
 def render_regions(regions: Sequence[Region], size_hw: tuple[int, int]) -> np.ndarray:
     """A mask `(H, W)` uint8 of class ids, background where no region lies.
 
-    Regions to ignore lie below all others, and large ones below small ones, which they would hide otherwise.
+    Regions to ignore lie below all others, and large ones below small ones, which they would hide
+    otherwise.
     """
     out = np.zeros(size_hw, np.uint8)
     if not regions:

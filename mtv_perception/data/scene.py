@@ -1,7 +1,8 @@
 """A labelled image in memory, with what is known at each pixel, so that labels stay true through any warp.
 
-A data set may box people but not rails, or mask people but not forklifts. When images of several data sets meet in one
-mosaic, that knowledge differs from pixel to pixel, so it travels as images beside the picture.
+A data set may box people but not rails, or mask people but not forklifts. When images of several
+data sets meet in one mosaic, that knowledge differs from pixel to pixel, so it travels as images
+beside the picture.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Scene:
         boxes_xyxy: `(N, 4)` float32, pixels.
         class_ids: `(N,)` int32.
         crowd: `(N,)` bool; neither an object to find nor background.
-        truth: `(H, W, 3)` uint16: class id of the pixel (255 = ignore); bit set of the classes whose boxes are
-            complete here; bit set of the classes the mask tells apart here.
+        truth: `(H, W, 3)` uint16: class id of the pixel (255 = ignore); bit set of the classes
+            whose boxes are complete here; bit set of the classes the mask tells apart here.
     """
 
     image: np.ndarray
@@ -69,24 +70,30 @@ def read_pixels(sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
     image, mask = read_image(sample.image_path), sample_mask(sample)
     for path, array in ((sample.image_path, image), (sample.mask_path, mask)):
         if array is not None and array.shape[:2] != sample.size_hw:
-            raise DatasetError(f"{path}: expected a size of {sample.size_hw}, got {array.shape[:2]}.")
+            raise DatasetError(
+                f"{path}: expected a size of {sample.size_hw}, got {array.shape[:2]}."
+            )
     return image, mask
 
 
 def make_scene(sample: Sample, image: np.ndarray, mask: np.ndarray | None) -> Scene:
     """The scene of a sample whose pixels have been read."""
-    plane = np.full(sample.size_hw, UNLABELED_ID, np.uint16) if mask is None else mask.astype(np.uint16)
+    plane = (
+        np.full(sample.size_hw, UNLABELED_ID, np.uint16) if mask is None else mask.astype(np.uint16)
+    )
     boxed = np.full_like(plane, class_bits(sample.box_classes))
     masked = np.full_like(plane, 0 if mask is None else class_bits(sample.mask_classes))
     truth = cv2.merge([plane, boxed, masked])
     return Scene(image, sample.boxes_xyxy, sample.class_ids, sample.crowd, truth)
 
 
-def warp_scene(scene: Scene, matrix: np.ndarray, size_hw: tuple[int, int], border: int = 127) -> Scene:
+def warp_scene(
+    scene: Scene, matrix: np.ndarray, size_hw: tuple[int, int], border: int = 127
+) -> Scene:
     """The scene under an axis-aligned affine map of continuous pixel coordinates (x, y) to (x', y').
 
-    What is outside the source is plain border: it holds no objects, and its pixels are ignored. A box of which less
-    than 30% stays inside becomes a crowd box.
+    What is outside the source is plain border: it holds no objects, and its pixels are ignored. A
+    box of which less than 30% stays inside becomes a crowd box.
 
     Args:
         scene: the source.
@@ -102,7 +109,9 @@ def warp_scene(scene: Scene, matrix: np.ndarray, size_hw: tuple[int, int], borde
     image = scene.image
     if shrinks:
         image = cv2.blur(image, (round(0.7 / abs(matrix[0, 0])) | 1,) * 2)
-    image = cv2.warpAffine(image, centred, (width, height), flags=cv2.INTER_LINEAR, borderValue=(border,) * 3)
+    image = cv2.warpAffine(
+        image, centred, (width, height), flags=cv2.INTER_LINEAR, borderValue=(border,) * 3
+    )
     truth = cv2.warpAffine(
         scene.truth,
         centred,

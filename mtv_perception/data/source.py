@@ -33,7 +33,9 @@ class Mixture:
             raise DatasetError("Expected at least one training image, got only empty data sets.")
         classes = max(len(dataset.labels) for dataset in self.datasets)
         if classes > MAX_CLASSES:
-            raise ConfigError(f"names: expected at most {MAX_CLASSES} with the background, got {classes}.")
+            raise ConfigError(
+                f"names: expected at most {MAX_CLASSES} with the background, got {classes}."
+            )
 
     def epoch(self, seed: int, number: int) -> list[Sample]:
         """The samples of one epoch in their order."""
@@ -59,7 +61,12 @@ class SceneSource:
     """
 
     def __init__(
-        self, mixture: Mixture, size_hw: tuple[int, int], config: AugmentConfig, seed: int, cache: int = 1200
+        self,
+        mixture: Mixture,
+        size_hw: tuple[int, int],
+        config: AugmentConfig,
+        seed: int,
+        cache: int = 1200,
     ) -> None:
         self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
         self._epoch = lru_cache(maxsize=2)(lambda number: mixture.epoch(seed, number))
@@ -68,7 +75,9 @@ class SceneSource:
         self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
         self.epoch_length = len(self._epoch(0))
         if not self.epoch_length:
-            raise DatasetError(f"Expected an epoch of at least one image, got none with {mixture.weights!r}.")
+            raise DatasetError(
+                f"Expected an epoch of at least one image, got none with {mixture.weights!r}."
+            )
 
     def _load(self, sample: Sample) -> Scene:
         return make_scene(sample, *self._pixels(id(sample)))

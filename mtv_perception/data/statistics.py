@@ -164,7 +164,9 @@ def describe(
         sources=tuple(_source(dataset) for dataset in datasets),
         classes=tuple(classes),
         unlabelled_share=_share(pixels[:, UNLABELED_ID], pixels),
-        clusters=cluster_shapes(objects[:, 2:] - objects[:, :2], cluster_count) if len(objects) else None,
+        clusters=cluster_shapes(objects[:, 2:] - objects[:, :2], cluster_count)
+        if len(objects)
+        else None,
         coverage=coverage(objects, default_boxes) if len(objects) and default_boxes else None,
     )
 
@@ -173,7 +175,9 @@ def _all_boxes(
     samples: Sequence[Sample], size_hw: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Boxes `(N, 4)` in network pixels, class ids, crowd and index of the sample `(N,)` of all samples."""
-    boxes = np.concatenate([np.empty((0, 4)), *(network_boxes(sample, size_hw) for sample in samples)])
+    boxes = np.concatenate(
+        [np.empty((0, 4)), *(network_boxes(sample, size_hw) for sample in samples)]
+    )
     class_ids = np.concatenate([np.empty(0, np.int32), *(sample.class_ids for sample in samples)])
     crowd = np.concatenate([np.empty(0, bool), *(sample.crowd for sample in samples)])
     owners = np.repeat(np.arange(len(samples)), [len(sample.class_ids) for sample in samples])
@@ -182,13 +186,17 @@ def _all_boxes(
 
 def network_boxes(sample: Sample, size_hw: tuple[int, int]) -> np.ndarray:
     """A sample's boxes `(N, 4)` float64, corners in network pixels."""
-    return Letterbox.fit(sample.size_hw, size_hw).boxes_to_network(sample.boxes_xyxy.astype(np.float64))
+    return Letterbox.fit(sample.size_hw, size_hw).boxes_to_network(
+        sample.boxes_xyxy.astype(np.float64)
+    )
 
 
 def _source(dataset: Dataset) -> Source:
     samples = dataset.samples
     masks = sum(sample.mask_path is not None or sample.regions is not None for sample in samples)
-    return Source(dataset.name, len(samples), masks, sum(int((~sample.crowd).sum()) for sample in samples))
+    return Source(
+        dataset.name, len(samples), masks, sum(int((~sample.crowd).sum()) for sample in samples)
+    )
 
 
 def spread(values: np.ndarray) -> Spread | None:
@@ -211,8 +219,8 @@ def count_pixels(samples: Sequence[Sample]) -> np.ndarray:
 def class_weights(pixels: np.ndarray) -> tuple[float | None, ...]:
     """Median-frequency balancing: weight(c) = median of all freq / freq(c).
 
-    freq(c) is the number of pixels of class c divided by the number of labelled pixels in the images that
-    show c.
+    freq(c) is the number of pixels of class c divided by the number of labelled pixels in the
+    images that show c.
 
     Args:
         pixels: `(M, C)` labelled pixels by image and class.
@@ -220,7 +228,8 @@ def class_weights(pixels: np.ndarray) -> tuple[float | None, ...]:
     Returns:
         A weight for each class, None for one without pixels.
 
-    Source: Eigen & Fergus 2015, "Predicting Depth, Surface Normals and Semantic Labels with a Common
+    Source: Eigen & Fergus 2015, "Predicting Depth, Surface Normals and Semantic Labels with a
+    Common
         Multi-Scale
     Convolutional Architecture".
     """
@@ -246,10 +255,13 @@ def cluster_shapes(shapes_wh: np.ndarray, count: int, rounds: int = 300, seed: i
         rounds: at most.
         seed: of the first centres, which are drawn as k-means++ does (Arthur & Vassilvitskii 2007).
 
-    Source: Redmon & Farhadi 2017, "YOLO9000: Better, Faster, Stronger", section 2, "Dimension Clusters".
+    Source: Redmon & Farhadi 2017, "YOLO9000: Better, Faster, Stronger", section 2, "Dimension
+    Clusters".
     """
     if count < 1 or len(shapes_wh) < 1:
-        raise ValueError(f"Expected at least one cluster and one shape, got {count!r} and {len(shapes_wh)}.")
+        raise ValueError(
+            f"Expected at least one cluster and one shape, got {count!r} and {len(shapes_wh)}."
+        )
     centres = _first_centres(shapes_wh, min(count, len(np.unique(shapes_wh, axis=0))), seed)
     nearest = np.full(len(shapes_wh), -1)
     for _ in range(rounds):
@@ -260,7 +272,9 @@ def cluster_shapes(shapes_wh: np.ndarray, count: int, rounds: int = 300, seed: i
             centres[index] = shapes_wh[nearest == index].mean(0)
     centres = centres[np.argsort(centres.prod(1), kind="stable")]
     best = shape_iou(shapes_wh, centres).max(1)
-    return Clusters(tuple((float(width), float(height)) for width, height in centres), float(best.mean()))
+    return Clusters(
+        tuple((float(width), float(height)) for width, height in centres), float(best.mean())
+    )
 
 
 def _first_centres(shapes_wh: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -284,8 +298,9 @@ def coverage(boxes_xyxy: np.ndarray, default_boxes: DefaultBoxSpec) -> Coverage:
 def best_default_iou(boxes_xyxy: np.ndarray, default_boxes: DefaultBoxSpec) -> np.ndarray:
     """IoU of each box `(N, 4)` with its best default box, `(N,)`.
 
-    For a given shape, overlap only falls with the distance of the centres along either axis, so that the
-    grid point nearest to the box's centre is the best one and no other needs to be looked at.
+    For a given shape, overlap only falls with the distance of the centres along either axis, so
+    that the grid point nearest to the box's centre is the best one and no other needs to be looked
+    at.
     """
     best, start = np.zeros(len(boxes_xyxy)), 0
     everything = default_boxes.boxes_xyxy().astype(np.float64)
@@ -304,6 +319,8 @@ def best_default_iou(boxes_xyxy: np.ndarray, default_boxes: DefaultBoxSpec) -> n
 
 def _matched_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     """IoU of boxes `(..., 4)` that broadcast against each other."""
-    sides = np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(a_xyxy[..., :2], b_xyxy[..., :2])
+    sides = np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(
+        a_xyxy[..., :2], b_xyxy[..., :2]
+    )
     shared = np.maximum(sides, 0).prod(-1)
     return np.asarray(shared / (box_areas(a_xyxy) + box_areas(b_xyxy) - shared))

@@ -1,7 +1,8 @@
 """Training targets: which default box answers for which object, and where nothing is known.
 
-Source: Liu et al. 2016 (SSD), section 2.2, "Matching strategy"; the band of ignored overlaps as in Ren et al. 2015
-(Faster R-CNN), section 3.1.2; several best boxes an object in the spirit of Zhang et al. 2020 (ATSS), section 3.
+Source: Liu et al. 2016 (SSD), section 2.2, "Matching strategy"; the band of ignored overlaps as in
+Ren et al. 2015 (Faster R-CNN), section 3.1.2; several best boxes an object in the spirit of Zhang
+et al. 2020 (ATSS), section 3.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ class MatchConfig:
         0.5, "A default box with at least this overlap answers for the object.", low=0, high=1
     )
     negative_iou: float = setting(
-        0.4, "Below this overlap with every object it is background; between, ignored.", low=0, high=1
+        0.4,
+        "Below this overlap with every object it is background; between, ignored.",
+        low=0,
+        high=1,
     )
     best_boxes: int = setting(
         4, "Every object takes at least this many of its best default boxes...", low=1, high=50
@@ -44,7 +48,8 @@ class Targets:
         classes: `(N,)` int8; 0 background, c > 0 an object of class c, -1 ignored.
         objects: `(N,)` int16, which object of the scene, -1 where there is none.
         boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
-        known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's centre.
+        known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's
+            centre.
         mask: `(h, w)` uint8, class ids of the encoder's cells, 255 = ignored.
         mask_known: `(h, w)` uint16, bit set of the classes the mask tells apart.
     """
@@ -128,7 +133,9 @@ class TargetEncoder:
         config: matching strategy.
     """
 
-    def __init__(self, default_xyxy: np.ndarray, mask_hw: tuple[int, int], config: MatchConfig) -> None:
+    def __init__(
+        self, default_xyxy: np.ndarray, mask_hw: tuple[int, int], config: MatchConfig
+    ) -> None:
         self._default_xyxy = default_xyxy
         self._centres = xyxy_to_cxcywh(default_xyxy)[:, :2].astype(int)
         self._mask_hw = mask_hw
@@ -139,9 +146,10 @@ class TargetEncoder:
 
         Args:
             scene: image and truth.
-            phase: of a cell's middle pixels, which are two in each direction where the stride is even, the mask takes
-                the left one if bit 0 is set and the upper one if bit 1 is. Taken in turn, they teach the cell's very
-                middle, where the runtime reads it; the same one always would teach masks half a pixel aside.
+            phase: of a cell's middle pixels, which are two in each direction where the stride is
+                even, the mask takes the left one if bit 0 is set and the upper one if bit 1 is.
+                Taken in turn, they teach the cell's very middle, where the runtime reads it; the
+                same one always would teach masks half a pixel aside.
         """
         matched = match(scene.boxes_xyxy, self._default_xyxy, scene.crowd, self._config)
         positive = matched >= 0
@@ -153,7 +161,9 @@ class TargetEncoder:
         x, y = np.clip(self._centres, 0, [width - 1, height - 1]).T
         rows, columns = self._mask_hw
         down, right = height // rows, width // columns
-        cells = scene.truth[_middle(down, phase >> 1 & 1) :: down, _middle(right, phase & 1) :: right]
+        cells = scene.truth[
+            _middle(down, phase >> 1 & 1) :: down, _middle(right, phase & 1) :: right
+        ]
         return Targets(
             classes,
             np.maximum(matched, -1).astype(np.int16),

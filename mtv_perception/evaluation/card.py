@@ -12,8 +12,8 @@ from mtv_perception.evaluation.evaluate import Evaluation
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.worst import best_thresholds, class_curves, draw_pair, worst_images
 from mtv_perception.labels import LabelSet
+from mtv_perception.plots.scores import plot_precision_recall, to_png
 from mtv_perception.visual.overlay import draw_overlay
-from mtv_perception.visual.plots import plot_precision_recall, to_png
 
 MAX_BYTES = 150_000
 _QUALITIES = range(90, 20, -5)
@@ -37,7 +37,9 @@ def contact_sheet(
         columns: tiles in a row.
         tile_wh: of one image with its margins, pixels.
     """
-    return tile([draw_overlay(image, perceive(image), labels) for image in images], columns, tile_wh)
+    return tile(
+        [draw_overlay(image, perceive(image), labels) for image in images], columns, tile_wh
+    )
 
 
 def worst_sheet(
@@ -52,7 +54,8 @@ def worst_sheet(
 
     Args:
         evaluation: scores of the model.
-        perceive: run again on these images; only detections of the best F1's score and above are drawn.
+        perceive: run again on these images; only detections of the best F1's score and above are
+            drawn.
         count: at most so many images.
         columns: pairs in a row.
         tile_wh: of one pair with its margins, pixels.
@@ -71,7 +74,9 @@ def tile(pictures: Sequence[np.ndarray], columns: int, tile_wh: tuple[int, int])
     for index, picture in enumerate(pictures):
         scale = min(width / picture.shape[1], height / picture.shape[0])
         size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        small = cv2.resize(
+            picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        )
         y, x = index // columns * height, index % columns * width
         sheet[y : y + size[1], x : x + size[0]] = small
     return sheet

@@ -62,7 +62,9 @@ class CocoScores:
     per_class: dict[int, ClassPrecision]
 
 
-def _annotations(boxes_xyxy: np.ndarray, class_ids: np.ndarray, **more: np.ndarray) -> list[dict[str, Any]]:
+def _annotations(
+    boxes_xyxy: np.ndarray, class_ids: np.ndarray, **more: np.ndarray
+) -> list[dict[str, Any]]:
     boxes = xyxy_to_xywh(boxes_xyxy)
     columns = [dict(zip(more, row, strict=True)) for row in zip(*more.values(), strict=True)]
     return [
@@ -94,7 +96,9 @@ def _truth(record: BoxRecord) -> list[dict[str, Any]]:
     sample = record.sample
     known = np.isin(sample.class_ids, sample.box_classes)
     return _annotations(
-        sample.boxes_xyxy[known], sample.class_ids[known], iscrowd=sample.crowd[known].astype(int).tolist()
+        sample.boxes_xyxy[known],
+        sample.class_ids[known],
+        iscrowd=sample.crowd[known].astype(int).tolist(),
     )
 
 
@@ -102,7 +106,9 @@ def _read(tables: COCOeval, figure: _Figure, class_index: int | None = None) -> 
     """The mean of a part of a table `(T, R, K, A, M)` or `(T, K, A, M)`, without the -1 of absent classes."""
     values = tables.eval[figure.table]
     values = values[
-        ..., tables.params.areaRngLbl.index(figure.area), tables.params.maxDets.index(figure.max_detections)
+        ...,
+        tables.params.areaRngLbl.index(figure.area),
+        tables.params.maxDets.index(figure.max_detections),
     ]
     values = values if figure.iou_index is None else values[figure.iou_index]
     values = values if class_index is None else values[..., class_index]
@@ -132,5 +138,8 @@ def coco_scores(records: Sequence[BoxRecord]) -> CocoScores:
     return CocoScores(
         {name: _read(tables, figure) for name, figure in _FIGURES.items()},
         _read(tables, _AP70),
-        {c: ClassPrecision(*(_read(tables, part, k) for part in parts)) for k, c in enumerate(classes)},
+        {
+            c: ClassPrecision(*(_read(tables, part, k) for part in parts))
+            for k, c in enumerate(classes)
+        },
     )

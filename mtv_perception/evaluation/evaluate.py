@@ -26,7 +26,8 @@ from mtv_perception.metrics.detection import recall_at_false_alarms
 from mtv_perception.metrics.legacy import legacy_average_precision
 from mtv_perception.metrics.matching import match_class
 
-# Safety asks: how many persons of at least this height (pixels) are found at so many false alarms an image?
+# Safety asks: how many persons of at least this height (pixels) are found at so many false alarms
+# an image?
 SAFETY_CLASS = "person"
 FALSE_ALARMS_PER_IMAGE = 0.1
 LEAST_HEIGHT_PX = 32.0
@@ -46,7 +47,8 @@ class Evaluation:
         image_miou: mean IoU of each image over its own classes; NaN without a mask.
         detection: COCO's figures.
         masks: IoU and what belongs to it.
-        person_recall: of persons at least 32 px high at 0.1 false alarms an image; NaN when there are none.
+        person_recall: of persons at least 32 px high at 0.1 false alarms an image; NaN when there
+            are none.
         reliability: detections of all classes binned by score, at IoU .50.
         legacy_ap: by class id, see metrics/legacy.py.
         latency_ms: percentiles of the perceiver's own time, milliseconds.
@@ -73,12 +75,16 @@ class Evaluation:
             "map50": figures["AP50"],
             "map75": figures["AP75"],
             "ap70": self.detection.ap70,
-            "per_class": {name: self._class_json(index) for index, name in enumerate(names) if index},
+            "per_class": {
+                name: self._class_json(index) for index, name in enumerate(names) if index
+            },
             "coco": dict(figures),
             "miou": known(masks.miou),
             "miou_foreground": known(masks.miou_foreground),
             "iou": {name: known(masks.iou[index]) for index, name in enumerate(names)},
-            "boundary_f": {name: known(masks.boundary_f[index]) for index, name in enumerate(names) if index},
+            "boundary_f": {
+                name: known(masks.boundary_f[index]) for index, name in enumerate(names) if index
+            },
             f"person_recall_at_{FALSE_ALARMS_PER_IMAGE}fppi": known(self.person_recall),
             "confusion": masks.confusion[:, : len(names)].tolist() if masks.images else None,
             "d_ece": known(self.reliability.error),
@@ -94,9 +100,13 @@ class Evaluation:
         names, masks = self.labels.names, self.masks
         return {
             "ap50": {
-                name: known(self.legacy_ap.get(index, math.nan)) for index, name in enumerate(names) if index
+                name: known(self.legacy_ap.get(index, math.nan))
+                for index, name in enumerate(names)
+                if index
             },
-            "jaccard": {name: known(masks.legacy_jaccard[index]) for index, name in enumerate(names)},
+            "jaccard": {
+                name: known(masks.legacy_jaccard[index]) for index, name in enumerate(names)
+            },
             "accuracy": known(masks.legacy_accuracy),
         }
 
@@ -120,7 +130,8 @@ def evaluate(
     Images are read one at a time; what stays in memory is the detections.
 
     Args:
-        perceive: image `(H, W, 3)` uint8 RGB to Result; its score threshold should be near 0, as AP asks for.
+        perceive: image `(H, W, 3)` uint8 RGB to Result; its score threshold should be near 0, as AP
+            asks for.
         dataset: labelled images; only classes an image is labelled for count in it.
         transform: done to each image first (see robustness).
         with_boundaries: also score the outlines of masks.
@@ -132,7 +143,9 @@ def evaluate(
     """
     scorer = MaskScorer(dataset.labels, with_boundaries)
     records, image_miou, latency = [], [], []
-    for sample, result in perceive_all(perceive, dataset, transform=transform, title=title, quiet=quiet):
+    for sample, result in perceive_all(
+        perceive, dataset, transform=transform, title=title, quiet=quiet
+    ):
         records.append(BoxRecord.of(sample, result.detections))
         image_miou.append(scorer.add(sample, result.segmentation.class_ids))
         latency.append(result.timing.total_ms)
@@ -145,8 +158,12 @@ def evaluate(
         masks=scorer.scores(),
         person_recall=_person_recall(records, dataset.labels),
         reliability=_reliability(records),
-        legacy_ap={c: legacy_average_precision(class_images(records, c)) for c in boxed_classes(records)},
-        latency_ms={name: float(np.percentile(latency, q)) for name, q in _LATENCY_PERCENTILES.items()},
+        legacy_ap={
+            c: legacy_average_precision(class_images(records, c)) for c in boxed_classes(records)
+        },
+        latency_ms={
+            name: float(np.percentile(latency, q)) for name, q in _LATENCY_PERCENTILES.items()
+        },
     )
 
 

@@ -88,9 +88,13 @@ class MaskScorer:
             raise DatasetError(f"{where}: expected a mask of {predicted.shape}, got {truth.shape}.")
         highest = int(truth[truth != UNLABELED_ID].max(initial=0))
         if highest >= len(self.labels):
-            raise DatasetError(f"{where}: expected class ids below {len(self.labels)} or 255, got {highest}.")
+            raise DatasetError(
+                f"{where}: expected class ids below {len(self.labels)} or 255, got {highest}."
+            )
 
-    def _boundaries(self, truth: np.ndarray, predicted: np.ndarray, known: tuple[int, ...]) -> np.ndarray:
+    def _boundaries(
+        self, truth: np.ndarray, predicted: np.ndarray, known: tuple[int, ...]
+    ) -> np.ndarray:
         tolerance = tolerance_of((truth.shape[0], truth.shape[1]))
         scores = np.full(len(self.labels), np.nan)
         for class_id in set(known) - {BACKGROUND_ID}:
@@ -103,10 +107,14 @@ class MaskScorer:
         return MaskScores(
             confusion=self._confusion.copy(),
             iou=iou,
-            boundary_f=np.where(np.isnan(iou), np.nan, _column_means(self._boundary, len(self.labels))),
+            boundary_f=np.where(
+                np.isnan(iou), np.nan, _column_means(self._boundary, len(self.labels))
+            ),
             miou=mean_iou(iou),
             miou_foreground=mean_iou(iou, foreground_only=True),
-            legacy_jaccard=np.where(np.isnan(iou), np.nan, _column_means(self._jaccard, len(self.labels))),
+            legacy_jaccard=np.where(
+                np.isnan(iou), np.nan, _column_means(self._jaccard, len(self.labels))
+            ),
             legacy_accuracy=float(_column_means([np.array([a]) for a in self._accuracy], 1)[0]),
             images=len(self._jaccard),
         )
@@ -116,5 +124,7 @@ def _column_means(rows: list[np.ndarray], width: int) -> np.ndarray:
     """Means of the columns, `(width,)`, without NaN entries; NaN for a column that has nothing else."""
     table = np.array(rows, float).reshape(-1, width)
     count = (~np.isnan(table)).sum(0)
-    means: np.ndarray = np.divide(np.nansum(table, 0), count, out=np.full(width, np.nan), where=count > 0)
+    means: np.ndarray = np.divide(
+        np.nansum(table, 0), count, out=np.full(width, np.nan), where=count > 0
+    )
     return means

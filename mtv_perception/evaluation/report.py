@@ -17,7 +17,7 @@ from mtv_perception.evaluation.evaluate import Evaluation
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.robustness import Degradation, Robustness
 from mtv_perception.evaluation.worst import best_thresholds, class_curves, draw_pair, worst_images
-from mtv_perception.visual.plots import (
+from mtv_perception.plots.scores import (
     plot_confusion,
     plot_corruptions,
     plot_precision_recall,
@@ -94,7 +94,9 @@ def _cell(value: Any) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows
+    )
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
@@ -107,7 +109,10 @@ def _summary(scores: dict[str, Any]) -> str:
         ("mAP@.75", scores["map75"]),
         ("mean IoU", scores["miou"]),
         ("mean IoU without background", scores["miou_foreground"]),
-        ("person recall at 0.1 false alarms an image (32 px or higher)", scores["person_recall_at_0.1fppi"]),
+        (
+            "person recall at 0.1 false alarms an image (32 px or higher)",
+            scores["person_recall_at_0.1fppi"],
+        ),
         ("calibration error (D-ECE)", scores["d_ece"]),
         ("latency p50/p95/p99, ms", latency),
         ("images", scores["images"]),
@@ -119,7 +124,16 @@ def _class_table(scores: dict[str, Any]) -> str:
     rows = []
     for name, iou in scores["iou"].items():
         ap = scores["per_class"].get(name, {})
-        rows.append((name, ap.get("ap"), ap.get("ap50"), ap.get("ap70"), iou, scores["boundary_f"].get(name)))
+        rows.append(
+            (
+                name,
+                ap.get("ap"),
+                ap.get("ap50"),
+                ap.get("ap70"),
+                iou,
+                scores["boundary_f"].get(name),
+            )
+        )
     header = ("class", "AP@[.50:.95]", "AP@.50", "AP@.70", "IoU", "boundary F")
     return "<h2>Classes</h2>" + _table(header, rows)
 
@@ -136,7 +150,8 @@ def _legacy_table(scores: dict[str, Any]) -> str:
         "scores above.</p>"
     )
     table = _table(
-        ("class", "legacy AP@.50", "legacy IoU"), [*rows, ("legacy accuracy", None, legacy["accuracy"])]
+        ("class", "legacy AP@.50", "legacy IoU"),
+        [*rows, ("legacy accuracy", None, legacy["accuracy"])],
     )
     return f"<h2>Legacy figures</h2>{text}{table}"
 
@@ -156,8 +171,12 @@ def _plots(evaluation: Evaluation) -> str:
     if evaluation.reliability.count.any():
         figures.append(("Reliability", plot_reliability(evaluation.reliability)))
     if evaluation.masks.images:
-        figures.append(("Confusion", plot_confusion(evaluation.masks.confusion, evaluation.labels.names)))
-    return "<h2>Plots</h2>" + "".join(_figure(to_png(figure), "png", caption) for caption, figure in figures)
+        figures.append(
+            ("Confusion", plot_confusion(evaluation.masks.confusion, evaluation.labels.names))
+        )
+    return "<h2>Plots</h2>" + "".join(
+        _figure(to_png(figure), "png", caption) for caption, figure in figures
+    )
 
 
 def _corruptions(robustness: Robustness) -> str:
@@ -165,7 +184,11 @@ def _corruptions(robustness: Robustness) -> str:
     told = {name: part for name, part in parts.items() if not np.isnan(part.clean)}
     rows = [(name, part.clean, part.mpc, part.rpc) for name, part in told.items()]
     figures = [
-        _figure(to_png(plot_corruptions(part.corrupted, part.clean, f"{name} under corruption")), "png", name)
+        _figure(
+            to_png(plot_corruptions(part.corrupted, part.clean, f"{name} under corruption")),
+            "png",
+            name,
+        )
         for name, part in told.items()
     ]
     return "<h2>Robustness</h2>" + _table(("score", "clean", "mPC", "rPC"), rows) + "".join(figures)
@@ -176,10 +199,16 @@ def _worst(evaluation: Evaluation, perceive: Perceive, count: int) -> str:
     figures = []
     for image in worst_images(evaluation, count):
         sample = evaluation.records[image.index].sample
-        pair = cv2.cvtColor(draw_pair(sample, perceive, thresholds, evaluation.labels), cv2.COLOR_RGB2BGR)
+        pair = cv2.cvtColor(
+            draw_pair(sample, perceive, thresholds, evaluation.labels), cv2.COLOR_RGB2BGR
+        )
         _, content = cv2.imencode(".jpg", pair, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         mask = "" if np.isnan(image.miou) else f", IoU {image.miou:.2f}"
         caption = f"{sample.image_path.name}: {image.missed} missed, {image.false_alarms} false alarms{mask}"
         figures.append(_figure(content.tobytes(), "jpeg", caption))
-    text = "<p>Left the truth, right the model, at the scores of best F1.</p>" if figures else "<p>None.</p>"
+    text = (
+        "<p>Left the truth, right the model, at the scores of best F1.</p>"
+        if figures
+        else "<p>None.</p>"
+    )
     return "<h2>Worst images</h2>" + text + "".join(figures)

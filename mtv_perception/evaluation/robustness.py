@@ -1,8 +1,8 @@
 """Scores on corrupted images: noise, blur, weather, and what cameras and codecs do.
 
-Source: Michaelis et al. 2019, "Benchmarking Robustness in Object Detection: Autonomous Driving when Winter is
-Coming", section 3: 15 corruptions at 5 severities (Hendrycks and Dietterich 2019); mPC is the mean score over
-all of them, rPC its share of the score on clean images.
+Source: Michaelis et al. 2019, "Benchmarking Robustness in Object Detection: Autonomous Driving when
+Winter is Coming", section 3: 15 corruptions at 5 severities (Hendrycks and Dietterich 2019); mPC is
+the mean score over all of them, rPC its share of the score on clean images.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Degradation:
             "clean": known(self.clean),
             "mpc": known(self.mpc),
             "rpc": known(self.rpc),
-            "corrupted": {name: [known(value) for value in row] for name, row in self.corrupted.items()},
+            "corrupted": {
+                name: [known(value) for value in row] for name, row in self.corrupted.items()
+            },
         }
 
 
@@ -68,7 +70,11 @@ class Robustness:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for a file."""
-        return {"severities": list(self.severities), "map": self.map.to_json(), "miou": self.miou.to_json()}
+        return {
+            "severities": list(self.severities),
+            "map": self.map.to_json(),
+            "miou": self.miou.to_json(),
+        }
 
 
 def _library() -> Any:
@@ -89,8 +95,8 @@ def common_corruptions() -> tuple[str, ...]:
 def corrupt(image: np.ndarray, name: str, severity: int) -> np.ndarray:
     """Corrupt an image `(H, W, 3)` uint8, at least 32 x 32; severity 1 (mild) to 5.
 
-    Noise is drawn from NumPy's global state, which `evaluate_robustness` seeds; impulse noise and glass blur
-    draw from elsewhere and vary a little from run to run.
+    Noise is drawn from NumPy's global state, which `evaluate_robustness` seeds; impulse noise and
+    glass blur draw from elsewhere and vary a little from run to run.
     """
     return np.asarray(_library().corrupt(image, corruption_name=name, severity=severity), np.uint8)
 
@@ -134,10 +140,14 @@ def evaluate_robustness(
                 quiet=quiet,
             )
             rows[name].append(_scores(evaluation))
-    columns = [{name: tuple(pair[i] for pair in pairs) for name, pairs in rows.items()} for i in (0, 1)]
+    columns = [
+        {name: tuple(pair[i] for pair in pairs) for name, pairs in rows.items()} for i in (0, 1)
+    ]
     undisturbed = _scores(clean)
     return Robustness(
-        tuple(severities), Degradation(undisturbed[0], columns[0]), Degradation(undisturbed[1], columns[1])
+        tuple(severities),
+        Degradation(undisturbed[0], columns[0]),
+        Degradation(undisturbed[1], columns[1]),
     )
 
 

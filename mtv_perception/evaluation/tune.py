@@ -1,6 +1,7 @@
 """Score thresholds for each class and the overlap for non-maximum suppression, from one pass of the network.
 
-Tune on validation data alone: thresholds chosen on the data that a model is then judged on flatter it.
+Tune on validation data alone: thresholds chosen on the data that a model is then judged on flatter
+it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Goal:
     """What a class's threshold is chosen for.
 
     Attributes:
-        kind: `f1`: the best F1; `recall`: the highest threshold that finds at least `value` of the objects;
-            `fppi`: the lowest threshold with at most `value` false positives an image.
+        kind: `f1`: the best F1; `recall`: the highest threshold that finds at least `value` of the
+            objects; `fppi`: the lowest threshold with at most `value` false positives an image.
         value: 0..1 for recall, above 0 for fppi; of no meaning for f1.
     """
 
@@ -51,7 +52,9 @@ class Goal:
             raise ValueError(f"Expected a goal of {', '.join(_CHOOSERS)}, got {self.kind!r}.")
         largest = _LARGEST.get(self.kind)
         if largest is not None and not 0 < self.value <= largest:
-            raise ValueError(f"Expected a value above 0, at most {largest}, got {self.kind}:{self.value!r}.")
+            raise ValueError(
+                f"Expected a value above 0, at most {largest}, got {self.kind}:{self.value!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def collect(perceive: Perceive, dataset: Dataset, *, quiet: bool = False) -> tup
     """Run the network once over a data set and keep its detections.
 
     Args:
-        perceive: must let weak and overlapping detections through: thresholds near 0, NMS overlap near 1.
+        perceive: must let weak and overlapping detections through: thresholds near 0, NMS overlap
+            near 1.
         dataset: validation images.
         quiet: no progress bar.
     """
@@ -151,12 +155,17 @@ def tune(
     """
     check_goals(goals or {}, labels)
     tried = {
-        overlap: _operating_points(suppressed(records, overlap), labels, goals or {}) for overlap in overlaps
+        overlap: _operating_points(suppressed(records, overlap), labels, goals or {})
+        for overlap in overlaps
     }
-    mean_f1 = {overlap: _mean([point.f1 for point in points.values()]) for overlap, points in tried.items()}
+    mean_f1 = {
+        overlap: _mean([point.f1 for point in points.values()]) for overlap, points in tried.items()
+    }
     best = max(overlaps, key=lambda overlap: (mean_f1[overlap], -abs(overlap - USUAL_OVERLAP)))
     if not tried[best]:
-        raise DatasetError("Expected objects and detections of at least one class to tune on, got none.")
+        raise DatasetError(
+            "Expected objects and detections of at least one class to tune on, got none."
+        )
     return Tuning(best, tried[best], mean_f1, len(records))
 
 
@@ -164,12 +173,16 @@ def check_goals(goals: Mapping[str, Goal], labels: LabelSet) -> None:
     """Raise ValueError unless every goal is for a class that can be detected."""
     unknown = sorted(set(goals) - set(labels.foreground))
     if unknown:
-        raise ValueError(f"Expected goals for classes of {', '.join(labels.foreground)}, got {unknown[0]!r}.")
+        raise ValueError(
+            f"Expected goals for classes of {', '.join(labels.foreground)}, got {unknown[0]!r}."
+        )
 
 
 def suppressed(records: Sequence[BoxRecord], overlap: float) -> tuple[BoxRecord, ...]:
     """The records after non-maximum suppression at an overlap."""
-    return tuple(replace(record, detections=_suppress(record.detections, overlap)) for record in records)
+    return tuple(
+        replace(record, detections=_suppress(record.detections, overlap)) for record in records
+    )
 
 
 def _suppress(detections: Detections, overlap: float) -> Detections:
@@ -194,7 +207,8 @@ def _operating_points(
 def operating_point(curve: PrecisionRecall, goal: Goal) -> OperatingPoint:
     """The point of a curve (not empty) that a goal asks for.
 
-    Its threshold lies half way between the last score kept and the next one, so that neither is on the edge.
+    Its threshold lies half way between the last score kept and the next one, so that neither is on
+    the edge.
     """
     choose, fallback = _CHOOSERS[goal.kind]
     chosen = choose(curve, goal.value)

@@ -73,7 +73,9 @@ def strong(detections: Detections, thresholds: Mapping[int, float]) -> Detection
 def judge(index: int, record: BoxRecord, miou: float, thresholds: Mapping[int, float]) -> BadImage:
     """Count what is wrong in one image."""
     cleaned = BoxRecord(record.sample, strong(record.detections, thresholds))
-    matches = [match_class(class_images([cleaned], c), _AT_IOU_50) for c in record.sample.box_classes]
+    matches = [
+        match_class(class_images([cleaned], c), _AT_IOU_50) for c in record.sample.box_classes
+    ]
     missed = sum(item.objects - int(item.hits.sum()) for item in matches)
     return BadImage(index, missed, sum(int(item.misses.sum()) for item in matches), miou)
 
@@ -83,7 +85,9 @@ def worst_images(evaluation: Evaluation, count: int) -> list[BadImage]:
     thresholds = best_thresholds(evaluation)
     judged = [
         judge(index, record, miou, thresholds)
-        for index, (record, miou) in enumerate(zip(evaluation.records, evaluation.image_miou, strict=True))
+        for index, (record, miou) in enumerate(
+            zip(evaluation.records, evaluation.image_miou, strict=True)
+        )
     ]
     faulty = [image for image in judged if image.badness > 0]
     return sorted(faulty, key=lambda image: -image.badness)[:count]
@@ -96,7 +100,9 @@ def draw_pair(
     image = read_image(sample.image_path)
     result = perceive(image)
     found = strong(result.detections, thresholds)
-    captions = [f"{labels.names[c]} {s:.2f}" for c, s in zip(found.class_ids, found.scores, strict=True)]
+    captions = [
+        f"{labels.names[c]} {s:.2f}" for c, s in zip(found.class_ids, found.scores, strict=True)
+    ]
     truth = _draw(
         image,
         sample_mask(sample),
@@ -105,7 +111,9 @@ def draw_pair(
         _names(sample.class_ids, labels),
         labels,
     )
-    guess = _draw(image, result.segmentation.class_ids, found.boxes_xyxy, found.class_ids, captions, labels)
+    guess = _draw(
+        image, result.segmentation.class_ids, found.boxes_xyxy, found.class_ids, captions, labels
+    )
     gap = np.full((image.shape[0], _GAP_PX, 3), 255, np.uint8)
     return np.concatenate([truth, gap, guess], 1)
 
@@ -127,7 +135,9 @@ def _draw(
         shown = (mask != BACKGROUND_ID) & (mask != UNLABELED_ID)
         tinted = (1 - _TINT) * canvas[shown] + _TINT * labels.colour_table()[mask[shown]]
         canvas[shown] = tinted.astype(np.uint8)
-    for box, class_id, caption in zip(np.rint(boxes_xyxy).astype(int), class_ids, captions, strict=True):
+    for box, class_id, caption in zip(
+        np.rint(boxes_xyxy).astype(int), class_ids, captions, strict=True
+    ):
         colour = labels.colour(int(class_id))
         cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), colour, 2)
         _write(canvas, caption, (int(box[0]), int(box[1])))

@@ -20,12 +20,16 @@ from mtv_perception.training.keras_model import spec_of
 _PARITY_IMAGES = 8
 
 
-def calibration_images(datasets: Sequence[Dataset], size_hw: tuple[int, int], count: int) -> list[np.ndarray]:
+def calibration_images(
+    datasets: Sequence[Dataset], size_hw: tuple[int, int], count: int
+) -> list[np.ndarray]:
     """Images of the network's size, letterboxed, taken evenly from data sets."""
     samples = [sample for dataset in datasets for sample in dataset.samples]
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))
     scenes = (load_scene(samples[index]) for index in chosen)
-    return [warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image for scene in scenes]
+    return [
+        warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image for scene in scenes
+    ]
 
 
 def make_artefact(
@@ -52,7 +56,9 @@ def make_artefact(
         ValueError: no images.
     """
     if not calibration:
-        raise ValueError("Expected images to compare the converted model with the network on, got none.")
+        raise ValueError(
+            "Expected images to compare the converted model with the network on, got none."
+        )
     content = convert(network, precision, calibration)
     positions = output_positions(content, network, calibration[0])
     errors = output_errors(content, network, positions, calibration[:_PARITY_IMAGES])

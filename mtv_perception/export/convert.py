@@ -24,8 +24,8 @@ def _normalise(image: np.ndarray) -> np.ndarray:
 def _fixed_model(network: MultitaskNetwork, with_scaling: bool) -> keras.Model:
     """The network at batch size 1, outputs in the order of OUTPUTS.
 
-    A fixed batch lets the converter fold every shape, which keeps dilated convolutions whole (no SpaceToBatch) and the
-    whole graph inside the CPU delegate.
+    A fixed batch lets the converter fold every shape, which keeps dilated convolutions whole (no
+    SpaceToBatch) and the whole graph inside the CPU delegate.
     """
     size_hw = network.config.size_hw
     dtype = "uint8" if with_scaling else "float32"
@@ -35,13 +35,15 @@ def _fixed_model(network: MultitaskNetwork, with_scaling: bool) -> keras.Model:
     return keras.Model(images, [outputs[name] for name in OUTPUTS])
 
 
-def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.ndarray] = ()) -> bytes:
+def convert(
+    network: MultitaskNetwork, precision: str, calibration: Iterable[np.ndarray] = ()
+) -> bytes:
     """The network as a LiteRT model with 8-bit input (uint8; int8, that is less 128, at int8) and raw outputs.
 
-    int8 is per channel for weights (depthwise kernels rounded by `rounding`), per tensor for activations, whose ranges
-    come from the calibration images; the
-    image scaling is the quantisation of the input itself and costs nothing. A uint8 input would cost a conversion on
-    one thread, outside of the CPU delegate: a twentieth of the network's time.
+    int8 is per channel for weights (depthwise kernels rounded by `rounding`), per tensor for
+    activations, whose ranges come from the calibration images; the image scaling is the
+    quantisation of the input itself and costs nothing. A uint8 input would cost a conversion on one
+    thread, outside of the CPU delegate: a twentieth of the network's time.
 
     Args:
         network: with its final weights.
@@ -56,7 +58,11 @@ def convert(network: MultitaskNetwork, precision: str, calibration: Iterable[np.
     images = list(calibration)
     if precision == "int8" and not images:
         raise ValueError("Expected calibration images for int8, got none.")
-    with rounded_depthwise(network.model, images) if precision == "int8" else contextlib.nullcontext():
+    with (
+        rounded_depthwise(network.model, images)
+        if precision == "int8"
+        else contextlib.nullcontext()
+    ):
         return _converted(network, precision, images)
 
 
@@ -78,7 +84,8 @@ def _converted(network: MultitaskNetwork, precision: str, images: list[np.ndarra
 
 def _representative(images: list[np.ndarray]) -> Callable[[], Iterator[list[np.ndarray]]]:
     def generate() -> Iterator[list[np.ndarray]]:
-        # Black and white fix the input's range, so that its quantisation is the image scaling exactly.
+        # Black and white fix the input's range, so that its quantisation is the image scaling
+        # exactly.
         extremes = np.zeros_like(images[0])
         extremes[: len(extremes) // 2] = 255
         for image in (extremes, *images):

@@ -12,7 +12,8 @@ from mtv_perception.errors import ArtefactError
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.keras_model import OUTPUTS
 
-# Largest allowed error of each precision: root mean square of the difference over that of the output.
+# Largest allowed error of each precision: root mean square of the difference over that of the
+# output.
 ERROR_LIMITS = {"float32": 1e-4, "float16": 2e-2, "int8": 0.35}
 # Scores that a conversion must not lower, with their names in errors.
 _SCORES = {"map": "AP", "miou": "mIoU"}
@@ -51,13 +52,16 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.sqrt(np.mean((found - expected) ** 2))) / max(spread, _LEAST_SPREAD)
 
 
-def output_positions(content: bytes, network: MultitaskNetwork, image: np.ndarray) -> dict[str, int]:
+def output_positions(
+    content: bytes, network: MultitaskNetwork, image: np.ndarray
+) -> dict[str, int]:
     """At which position of the exported model each raw output stands (converters reorder them).
 
     Args:
         content: the exported model.
         network: what it was exported from.
-        image: `(H, W, 3)` uint8 of the network's size; outputs of equal shape are told apart by their values on it.
+        image: `(H, W, 3)` uint8 of the network's size; outputs of equal shape are told apart by
+            their values on it.
     """
     found = _Exported(content)(image)
     positions: dict[str, int] = {}
@@ -76,7 +80,10 @@ def output_positions(content: bytes, network: MultitaskNetwork, image: np.ndarra
 
 
 def output_errors(
-    content: bytes, network: MultitaskNetwork, positions: dict[str, int], images: Iterable[np.ndarray]
+    content: bytes,
+    network: MultitaskNetwork,
+    positions: dict[str, int],
+    images: Iterable[np.ndarray],
 ) -> dict[str, float]:
     """The worst relative error of each raw output over some images."""
     exported = _Exported(content)
@@ -93,7 +100,9 @@ def check_errors(errors: dict[str, float], precision: str) -> None:
     limit = ERROR_LIMITS[precision]
     bad = {name: round(error, 4) for name, error in errors.items() if not error <= limit}
     if bad:
-        raise ArtefactError(f"Expected relative output errors of at most {limit} for {precision}, got {bad}.")
+        raise ArtefactError(
+            f"Expected relative output errors of at most {limit} for {precision}, got {bad}."
+        )
 
 
 def check_scores(

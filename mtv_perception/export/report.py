@@ -64,7 +64,8 @@ def export_precisions(
 ) -> list[PrecisionReport]:
     """Write the first precision to `folder` and each other to a folder of its name below it.
 
-    A precision whose outputs or scores differ too much from the network's is refused and not written; the others are.
+    A precision whose outputs or scores differ too much from the network's is refused and not
+    written; the others are.
 
     Args:
         network: with its final weights.

@@ -1,12 +1,13 @@
 """Depthwise kernels rounded to int8 by what their outputs lose by it, not each weight to the nearest.
 
-Such a kernel has nine weights and one scale. Where they nearly cancel, as in an edge filter, nine roundings to the
-nearest leave a sum that was none, and the norm after it makes it large: one such layer can cost the network most of
-what int8 costs.
+Such a kernel has nine weights and one scale. Where they nearly cancel, as in an edge filter, nine
+roundings to the nearest leave a sum that was none, and the norm after it makes it large: one such
+layer can cost the network most of what int8 costs.
 
-Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization", the objective of section 3;
-for nine weights all choices can be tried. What the mean of the output still moves by goes into the norm: Nagel et al.
-2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2.
+Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization", the
+objective of section 3; for nine weights all choices can be tried. What the mean of the output still
+moves by goes into the norm: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization
+and Bias Correction", section 4.2.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def rounded_depthwise(model: keras.Model, images: Sequence[np.ndarray]) -> Itera
     pairs = [(layer, norm) for layer in model.layers if (norm := _norm_after(layer)) is not None]
     kept = [(item, item.get_weights()) for pair in pairs for item in pair]
     try:
-        for (layer, norm), (means, covariances) in zip(pairs, _moments(model, pairs, images), strict=True):
+        for (layer, norm), (means, covariances) in zip(
+            pairs, _moments(model, pairs, images), strict=True
+        ):
             (kernel,) = layer.get_weights()
             flat = kernel.reshape(-1, kernel.shape[2])
             rounded = flat.copy()
@@ -79,7 +82,11 @@ def _norm_after(layer: keras.layers.Layer) -> keras.layers.Layer | None:
     if not isinstance(layer, keras.layers.DepthwiseConv2D) or layer.use_bias:
         return None
     readers = [node.operation for node in layer._outbound_nodes]
-    return readers[0] if [isinstance(r, keras.layers.BatchNormalization) for r in readers] == [True] else None
+    return (
+        readers[0]
+        if [isinstance(r, keras.layers.BatchNormalization) for r in readers] == [True]
+        else None
+    )
 
 
 def _moments(

@@ -1,7 +1,7 @@
 """Axis-aligned boxes: forms, areas, overlaps.
 
-`xyxy` is x0, y0, x1, y1 with x1 > x0 to the right and y1 > y0 downward; `cxcywh` is centre x, y, width, height.
-Coordinates are continuous: pixel i covers i..i+1.
+`xyxy` is x0, y0, x1, y1 with x1 > x0 to the right and y1 > y0 downward; `cxcywh` is centre x, y,
+width, height. Coordinates are continuous: pixel i covers i..i+1.
 """
 
 from __future__ import annotations

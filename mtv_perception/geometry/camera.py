@@ -1,10 +1,10 @@
 """Camera geometry: lens distortion both ways, and image points on the floor from a known mounting.
 
-Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer coordinates on pixel
-centres, half a pixel off; the conversion happens here and nowhere else.
+Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer
+coordinates on pixel centres, half a pixel off; the conversion happens here and nowhere else.
 
-Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera rays are in the
-optical frame: x right, y down, z forward.
+Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera
+rays are in the optical frame: x right, y down, z forward.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 from mtv_perception.geometry.lens import LENSES
 
 _PIXEL_CENTRE = 0.5
-# A ray this close to the horizon (tangent of the angle below it) meets the floor too far away to mean anything.
+# A ray this close to the horizon (tangent of the angle below it) meets the floor too far away to
+# mean anything.
 _HORIZON_SLOPE = 1e-4
 _OPTICAL_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -31,7 +32,8 @@ class Intrinsics:
         size_hw: of the calibrated image, pixels.
         focal_xy: focal lengths, pixels.
         centre_xy: principal point in CameraInfo's coordinates (pixel centres at integers), pixels.
-        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names them.
+        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names
+            them.
         distortion: its coefficients in CameraInfo's order; empty for none.
     """
 
@@ -65,7 +67,11 @@ class Intrinsics:
         if k[0, 1] or k[1, 0] or k[2, 0] or k[2, 1]:
             raise ValueError(f"Expected a camera matrix without skew, got {k.tolist()}.")
         return cls(
-            size_hw, (float(k[0, 0]), float(k[1, 1])), (float(k[0, 2]), float(k[1, 2])), lens, distortion
+            size_hw,
+            (float(k[0, 0]), float(k[1, 1])),
+            (float(k[0, 2]), float(k[1, 2])),
+            lens,
+            distortion,
         )
 
     @cached_property
@@ -109,15 +115,18 @@ class Mounting:
 
     Attributes:
         position_xyz: of the camera, floor frame, m.
-        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the fixed axes,
-            degrees; a positive pitch looks down, a positive yaw left.
+        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the
+            fixed axes, degrees; a positive pitch looks down, a positive yaw left.
     """
 
     position_xyz: tuple[float, float, float]
     rpy_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (*self.position_xyz, *self.rpy_deg))) or self.position_xyz[2] <= 0:
+        if (
+            not all(map(math.isfinite, (*self.position_xyz, *self.rpy_deg)))
+            or self.position_xyz[2] <= 0
+        ):
             raise ValueError(
                 f"Expected a finite pose above the floor, got {self.position_xyz!r}, {self.rpy_deg!r}."
             )
@@ -126,9 +135,15 @@ class Mounting:
     def rotation(self) -> np.ndarray:
         """`(3, 3)`, turns optical-frame vectors into the floor frame."""
         roll, pitch, yaw = np.deg2rad(self.rpy_deg)
-        about_x = np.array([[1, 0, 0], [0, np.cos(roll), -np.sin(roll)], [0, np.sin(roll), np.cos(roll)]])
-        about_y = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
-        about_z = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+        about_x = np.array(
+            [[1, 0, 0], [0, np.cos(roll), -np.sin(roll)], [0, np.sin(roll), np.cos(roll)]]
+        )
+        about_y = np.array(
+            [[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]]
+        )
+        about_z = np.array(
+            [[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]]
+        )
         return about_z @ about_y @ about_x @ _OPTICAL_IN_BODY
 
 
@@ -156,8 +171,8 @@ class FloorCamera:
             pixels_xy: `(N, 2)`, pixels.
 
         Returns:
-            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where the lens model
-            has no inverse.
+            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where
+            the lens model has no inverse.
         """
         directions = self._directions(pixels_xy)
         slope = -directions[:, 2] / np.hypot(*directions[:, :2].T)

@@ -1,7 +1,7 @@
 """Box codec: offsets of a box from its default box.
 
-Source: Liu et al. 2016 (SSD), equation 2, with the variances of the authors' code. Offsets are ordered
-centre x, centre y, width, height.
+Source: Liu et al. 2016 (SSD), equation 2, with the variances of the authors' code. Offsets are
+ordered centre x, centre y, width, height.
 """
 
 from __future__ import annotations

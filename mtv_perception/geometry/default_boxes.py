@@ -1,8 +1,8 @@
 """Default (prior) boxes: the grid of reference shapes the detection head's offsets refer to.
 
-Source: Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2. A specification lists, for every
-feature map, its grid and its box shapes in network-input pixels, so that what the network was trained with can be
-written into the artefact and rebuilt on the robot exactly.
+Source: Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2. A specification lists,
+for every feature map, its grid and its box shapes in network-input pixels, so that what the network
+was trained with can be written into the artefact and rebuilt on the robot exactly.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class DefaultBoxMap:
     Attributes:
         grid_hw: rows and columns of the feature map.
         shapes_wh: width and height of each box at a point, network-input pixels.
-        padding: None puts the centres at (i + 0.5) / n of the image; a number p spreads them evenly from
-            p to 1 - p of it.
-        step: puts them at (i + 0.5) * step pixels instead, as the cells of a map of that stride lie, which may reach
-            beyond an image that is no whole number of strides long.
+        padding: None puts the centres at (i + 0.5) / n of the image; a number p spreads them evenly
+            from p to 1 - p of it.
+        step: puts them at (i + 0.5) * step pixels instead, as the cells of a map of that stride
+            lie, which may reach beyond an image that is no whole number of strides long.
     """
 
     grid_hw: tuple[int, int]
@@ -72,16 +72,21 @@ class DefaultBoxSpec:
 
     def boxes_cxcywh(self) -> np.ndarray:
         """Every default box, `(count, 4)` float32, centre form, network-input pixels."""
-        return np.concatenate([_map_boxes(item, self.size_hw) for item in self.maps]).astype(np.float32)
+        return np.concatenate([_map_boxes(item, self.size_hw) for item in self.maps]).astype(
+            np.float32
+        )
 
     def boxes_xyxy(self) -> np.ndarray:
         """Every default box, `(count, 4)` float32, corners, network-input pixels; not clipped to the image."""
         return cxcywh_to_xyxy(self.boxes_cxcywh())
 
-    def resized(self, size_hw: tuple[int, int], grids_hw: Sequence[tuple[int, int]]) -> DefaultBoxSpec:
+    def resized(
+        self, size_hw: tuple[int, int], grids_hw: Sequence[tuple[int, int]]
+    ) -> DefaultBoxSpec:
         """The same box shapes in pixels on the grids that another input size gives."""
         maps = (
-            DefaultBoxMap(g, m.shapes_wh, m.padding, m.step) for g, m in zip(grids_hw, self.maps, strict=True)
+            DefaultBoxMap(g, m.shapes_wh, m.padding, m.step)
+            for g, m in zip(grids_hw, self.maps, strict=True)
         )
         return DefaultBoxSpec(size_hw, tuple(maps))
 
@@ -91,7 +96,9 @@ def _centres(count: int, length: float, padding: float | None, step: float | Non
         return (np.arange(count) + 0.5) * step
     if padding is None:
         return (np.arange(count) + 0.5) * length / count
-    return np.linspace(padding, 1 - padding, count) * length if count > 1 else np.array([length / 2])
+    return (
+        np.linspace(padding, 1 - padding, count) * length if count > 1 else np.array([length / 2])
+    )
 
 
 def _map_boxes(item: DefaultBoxMap, size_hw: tuple[int, int]) -> np.ndarray:
@@ -141,12 +148,16 @@ def ssd_spec(
     maps = []
     for index, grid in enumerate(grids_hw):
         scale = scales[index]
-        shapes = [(scale * width * math.sqrt(r), scale * height / math.sqrt(r)) for r in ratios[index]]  # type: ignore[arg-type, union-attr]
+        shapes = [
+            (scale * width * math.sqrt(r), scale * height / math.sqrt(r)) for r in ratios[index]
+        ]  # type: ignore[arg-type, union-attr]
         if extra_square:
             following = scales[index + 1] if index + 1 < len(scales) else 1.0
             side = math.sqrt(scale * following)
             shapes.append((side * width, side * height))
-        maps.append(DefaultBoxMap(tuple(grid), tuple(shapes), paddings[index] if paddings else None))  # type: ignore[arg-type]
+        maps.append(
+            DefaultBoxMap(tuple(grid), tuple(shapes), paddings[index] if paddings else None)
+        )  # type: ignore[arg-type]
     return DefaultBoxSpec(tuple(size_hw), tuple(maps))  # type: ignore[arg-type]
 
 
@@ -177,7 +188,9 @@ def pyramid_spec(
         DefaultBoxMap(
             (int(grid[0]), int(grid[1])),
             tuple(
-                (base * s * math.sqrt(r), base * s / math.sqrt(r)) for s in size_steps for r in aspect_ratios
+                (base * s * math.sqrt(r), base * s / math.sqrt(r))
+                for s in size_steps
+                for r in aspect_ratios
             ),
             step=_stride(size_hw, grid),
         )

@@ -1,8 +1,9 @@
 """Lens distortion in normalised image coordinates (x/z, y/z), and its inverse.
 
-Source: OpenCV, "Camera Calibration and 3D Reconstruction" (plumb_bob: 5 coefficients k1 k2 p1 p2 k3; rational: 8, with
-k4 k5 k6) after Brown, "Decentering distortion of lenses" (1966); Kannala & Brandt, "A generic camera model" (2006),
-equation 6 (equidistant: 4). Coefficients in the order of sensor_msgs/CameraInfo.
+Source: OpenCV, "Camera Calibration and 3D Reconstruction" (plumb_bob: 5 coefficients k1 k2 p1 p2
+k3; rational: 8, with k4 k5 k6) after Brown, "Decentering distortion of lenses" (1966); Kannala &
+Brandt, "A generic camera model" (2006), equation 6 (equidistant: 4). Coefficients in the order of
+sensor_msgs/CameraInfo.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def _bend(angles: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def _distort_equidistant(points: np.ndarray, k: np.ndarray) -> np.ndarray:
     radii = np.hypot(*points.T)
-    scale = np.divide(_bend(np.arctan(radii), k), radii, out=np.ones_like(radii), where=radii > 1e-12)
+    scale = np.divide(
+        _bend(np.arctan(radii), k), radii, out=np.ones_like(radii), where=radii > 1e-12
+    )
     return points * scale[:, None]
 
 
@@ -87,7 +90,9 @@ def _undistort_equidistant(bent: np.ndarray, k: np.ndarray) -> np.ndarray:
         for _ in range(_ITERATIONS):
             slope = (_bend(angles + 1e-7, k) - _bend(angles - 1e-7, k)) / 2e-7
             angles = angles - (_bend(angles, k) - wanted) / slope
-        bad = ~(np.abs(_bend(angles, k) - wanted) < _CONVERGED) | (angles < 0) | (angles >= np.pi / 2)
+        bad = (
+            ~(np.abs(_bend(angles, k) - wanted) < _CONVERGED) | (angles < 0) | (angles >= np.pi / 2)
+        )
         scale = np.divide(np.tan(angles), wanted, out=np.ones_like(wanted), where=wanted > 1e-12)
     scale[bad] = np.nan
     return bent * scale[:, None]
@@ -118,7 +123,11 @@ class Lens:
 
 LENSES = {
     "plumb_bob": Lens(5, _distort_polynomial, _undistort_polynomial, _largest_radius_polynomial),
-    "rational_polynomial": Lens(8, _distort_polynomial, _undistort_polynomial, _largest_radius_polynomial),
-    "equidistant": Lens(4, _distort_equidistant, _undistort_equidistant, _largest_radius_equidistant),
+    "rational_polynomial": Lens(
+        8, _distort_polynomial, _undistort_polynomial, _largest_radius_polynomial
+    ),
+    "equidistant": Lens(
+        4, _distort_equidistant, _undistort_equidistant, _largest_radius_equidistant
+    ),
 }
 """By the name CameraInfo gives them."""

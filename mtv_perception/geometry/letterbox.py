@@ -1,8 +1,8 @@
 """Letterbox: an image scaled into the network's input with its shape kept, and the exact way back.
 
-Scaled size and padding are multiples of the segmentation stride, so that the mask's logits that belong to the image
-are a whole rectangle of cells. Width and height carry their own scale factor, so that rounding the scaled size costs
-no accuracy on the way back.
+Scaled size and padding are multiples of the segmentation stride, so that the mask's logits that
+belong to the image are a whole rectangle of cells. Width and height carry their own scale factor,
+so that rounding the scaled size costs no accuracy on the way back.
 """
 
 from __future__ import annotations
@@ -33,18 +33,25 @@ class Letterbox:
     offset_yx: tuple[int, int]
 
     @classmethod
-    def fit(cls, source_hw: tuple[int, int], network_hw: tuple[int, int], stride: int = 4) -> Letterbox:
+    def fit(
+        cls, source_hw: tuple[int, int], network_hw: tuple[int, int], stride: int = 4
+    ) -> Letterbox:
         """The largest placement of the source in the network input, centred, on multiples of `stride`."""
         if min(source_hw) < 1:
             raise ValueError(f"Expected an image of at least 1x1 pixels, got {source_hw!r}.")
         if network_hw[0] % stride or network_hw[1] % stride:
-            raise ValueError(f"Expected a network size in multiples of {stride}, got {network_hw!r}.")
+            raise ValueError(
+                f"Expected a network size in multiples of {stride}, got {network_hw!r}."
+            )
         scale = min(network_hw[0] / source_hw[0], network_hw[1] / source_hw[1])
         inner = [
             min(full, max(stride, round(side * scale / stride) * stride))
             for side, full in zip(source_hw, network_hw, strict=True)
         ]
-        offset = [(full - side) // 2 // stride * stride for side, full in zip(inner, network_hw, strict=True)]
+        offset = [
+            (full - side) // 2 // stride * stride
+            for side, full in zip(inner, network_hw, strict=True)
+        ]
         return cls(source_hw, network_hw, (inner[0], inner[1]), (offset[0], offset[1]))
 
     @property
@@ -84,7 +91,8 @@ class Letterbox:
         """The part of a `(h, w, ...)` map of the whole network input that the image covers (a view).
 
         Raises:
-            ValueError: the image does not cover whole cells; it was placed on multiples of another stride.
+            ValueError: the image does not cover whole cells; it was placed on multiples of another
+                stride.
         """
         parts = []
         for count, full, offset, inner in zip(

@@ -12,7 +12,8 @@ def nms(
 ) -> np.ndarray:
     """Positions of the boxes kept, best score first.
 
-    A box is dropped when a better one overlaps it with IoU > `iou_threshold`. Equal scores keep input order.
+    A box is dropped when a better one overlaps it with IoU > `iou_threshold`. Equal scores keep
+    input order.
 
     Args:
         boxes_xyxy: `(N, 4)`.

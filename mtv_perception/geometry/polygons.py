@@ -1,6 +1,7 @@
 """Polygons in the plane: what lies inside, what touches, how far away. Their outline belongs to them.
 
-A polygon is `(M, 2)`, its corners in order, not closed; one of two corners is a segment, of one a point.
+A polygon is `(M, 2)`, its corners in order, not closed; one of two corners is a segment, of one a
+point.
 """
 
 from __future__ import annotations
@@ -13,10 +14,19 @@ _TOUCH = 1e-9
 def check_polygon(polygon: np.ndarray) -> np.ndarray:
     """The polygon as float64; ValueError unless it has three finite corners, an area, and no edge across another."""
     corners = np.asarray(polygon, np.float64)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-        raise ValueError(f"Expected a polygon of three or more finite corners (M, 2), got {polygon!r}.")
+    if (
+        corners.ndim != 2
+        or corners.shape[1] != 2
+        or len(corners) < 3
+        or not np.isfinite(corners).all()
+    ):
+        raise ValueError(
+            f"Expected a polygon of three or more finite corners (M, 2), got {polygon!r}."
+        )
     if crosses_itself(corners) or polygon_area(corners) <= _TOUCH:
-        raise ValueError(f"Expected a polygon with an area that does not cross itself, got {polygon!r}.")
+        raise ValueError(
+            f"Expected a polygon with an area that does not cross itself, got {polygon!r}."
+        )
     return corners
 
 
@@ -62,7 +72,9 @@ def _outline_distances(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     edges = np.roll(polygon, -1, 0)[None] - starts
     offset = points[:, None] - starts
     length = (edges**2).sum(2)
-    share = np.divide((offset * edges).sum(2), length, out=np.zeros(offset.shape[:2]), where=length > 0)
+    share = np.divide(
+        (offset * edges).sum(2), length, out=np.zeros(offset.shape[:2]), where=length > 0
+    )
     gap = offset - np.clip(share, 0, 1)[..., None] * edges
     return np.sqrt((gap**2).sum(2)).min(1)
 
@@ -75,13 +87,19 @@ def segments_meet(
     def side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
         along, across = end - start, point - start
         turn = along[..., 0] * across[..., 1] - along[..., 1] * across[..., 0]
-        return np.sign(np.where(np.abs(turn) <= _TOUCH * np.hypot(*np.moveaxis(along, -1, 0)), 0.0, turn))
+        return np.sign(
+            np.where(np.abs(turn) <= _TOUCH * np.hypot(*np.moveaxis(along, -1, 0)), 0.0, turn)
+        )
 
     a0, a1, b0, b1 = a_starts[:, None], a_ends[:, None], b_starts[None], b_ends[None]
     low_a, high_a = np.minimum(a0, a1), np.maximum(a0, a1)
     low_b, high_b = np.minimum(b0, b1), np.maximum(b0, b1)
     near = ((low_a <= high_b + _TOUCH) & (low_b <= high_a + _TOUCH)).all(2)
-    return near & (side(a0, a1, b0) * side(a0, a1, b1) <= 0) & (side(b0, b1, a0) * side(b0, b1, a1) <= 0)
+    return (
+        near
+        & (side(a0, a1, b0) * side(a0, a1, b1) <= 0)
+        & (side(b0, b1, a0) * side(b0, b1, a1) <= 0)
+    )
 
 
 def segments_touch_polygon(polygon: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -93,7 +111,8 @@ def segments_touch_polygon(polygon: np.ndarray, starts: np.ndarray, ends: np.nda
 def shared_points(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Corners of either polygon that lie in the other, and where their outlines cross, `(K, 2)`.
 
-    They are the corners of what the two have in common; empty exactly when they have nothing in common.
+    They are the corners of what the two have in common; empty exactly when they have nothing in
+    common.
     """
     if (a.max(0) < b.min(0) - _TOUCH).any() or (b.max(0) < a.min(0) - _TOUCH).any():
         return np.empty((0, 2))
@@ -105,7 +124,10 @@ def shared_points(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     turn = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
     gap = others[columns] - starts[rows]
     share = np.divide(
-        gap[:, 0] * across[:, 1] - gap[:, 1] * across[:, 0], turn, out=np.zeros_like(turn), where=turn != 0
+        gap[:, 0] * across[:, 1] - gap[:, 1] * across[:, 0],
+        turn,
+        out=np.zeros_like(turn),
+        where=turn != 0,
     )
     crossings = starts[rows] + np.clip(share, 0, 1)[:, None] * along
     return np.concatenate([*within, crossings])
@@ -129,7 +151,8 @@ def grid_inside(polygon: np.ndarray, spacing: float) -> np.ndarray:
 
     Args:
         polygon: `(M, 2)`.
-        spacing: of the grid, in the coordinates' unit; widened where the grid would have more than 10,000 points.
+        spacing: of the grid, in the coordinates' unit; widened where the grid would have more than
+            10,000 points.
     """
     low, high = polygon.min(0), polygon.max(0)
     spacing = max(spacing, float(np.sqrt(np.prod(high - low) / 10_000)))

@@ -1,8 +1,9 @@
 """How well the outline of a mask follows the true one.
 
-Source: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section 3:
-precision is the share of the predicted outline near the true one, recall the reverse, the score their
-harmonic mean; image by image, then the mean over images.
+Source: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section
+3:
+precision is the share of the predicted outline near the true one, recall the reverse, the score
+their harmonic mean; image by image, then the mean over images.
 """
 
 from __future__ import annotations
@@ -39,11 +40,15 @@ def share_near(outline: np.ndarray, other: np.ndarray, tolerance_px: float) -> f
         return float("nan")
     if not other.any():
         return 0.0
-    distance = cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[outline]
+    distance = cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[
+        outline
+    ]
     return float((np.rint(distance.astype(np.float64) ** 2) <= tolerance_px**2).mean())
 
 
-def boundary_f(truth: np.ndarray, predicted: np.ndarray, class_id: int, tolerance_px: float) -> float:
+def boundary_f(
+    truth: np.ndarray, predicted: np.ndarray, class_id: int, tolerance_px: float
+) -> float:
     """Boundary F-score of one class in one image.
 
     Args:
@@ -58,7 +63,10 @@ def boundary_f(truth: np.ndarray, predicted: np.ndarray, class_id: int, toleranc
     if truth.shape != predicted.shape:
         raise ValueError(f"Expected masks of one shape, got {truth.shape} and {predicted.shape}.")
     known = cv2.dilate((truth == UNLABELED_ID).astype(np.uint8), _CROSS) == 0
-    true_outline, outline = boundary(truth == class_id) & known, boundary(predicted == class_id) & known
+    true_outline, outline = (
+        boundary(truth == class_id) & known,
+        boundary(predicted == class_id) & known,
+    )
     if not true_outline.any() and not outline.any():
         return float("nan")
     if not true_outline.any() or not outline.any():

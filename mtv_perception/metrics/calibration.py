@@ -1,7 +1,7 @@
 """Whether a detection's score is the chance that it is right.
 
-Source: Küppers et al. 2020, "Multivariate Confidence Calibration for Object Detection", section 3 (D-ECE);
-binned by confidence alone.
+Source: Küppers et al. 2020, "Multivariate Confidence Calibration for Object Detection", section 3
+(D-ECE); binned by confidence alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from mtv_perception.metrics.matching import Matches
 
 BINS = 20
-# Weaker detections are so many, and so surely wrong, that they would hide how far off the others are.
+# Weaker detections are so many, and so surely wrong, that they would hide how far off the others
+# are.
 MIN_SCORE = 0.3
 
 
@@ -38,7 +39,9 @@ class Reliability:
         """The D-ECE: mean distance of precision from confidence, weighted by count; NaN if there is none."""
         if not self.count.sum():
             return float("nan")
-        return float(np.nansum(self.count * np.abs(self.precision - self.confidence)) / self.count.sum())
+        return float(
+            np.nansum(self.count * np.abs(self.precision - self.confidence)) / self.count.sum()
+        )
 
 
 def reliability(
@@ -53,14 +56,18 @@ def reliability(
         min_score: weaker detections are left out.
     """
     if scores.shape != hits.shape:
-        raise ValueError(f"Expected a hit for each score, got shapes {scores.shape} and {hits.shape}.")
+        raise ValueError(
+            f"Expected a hit for each score, got shapes {scores.shape} and {hits.shape}."
+        )
     kept = scores >= min_score
     scores, hits = scores[kept].astype(np.float64), hits[kept]
     edges = np.linspace(0.0, 1.0, bins + 1)
     index = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, bins - 1)
     count = np.bincount(index, minlength=bins)
     sums = np.bincount(index, scores, bins), np.bincount(index, hits.astype(float), bins)
-    confidence, precision = (np.divide(s, count, out=np.full(bins, np.nan), where=count > 0) for s in sums)
+    confidence, precision = (
+        np.divide(s, count, out=np.full(bins, np.nan), where=count > 0) for s in sums
+    )
     return Reliability(edges, count, confidence, precision)
 
 

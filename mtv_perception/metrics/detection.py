@@ -41,9 +41,11 @@ class PrecisionRecall:
 def interpolated_precision(matches: Matches, recalls: np.ndarray = COCO_RECALLS) -> np.ndarray:
     """Precision at given recalls, `(T, R)`; NaN where there was nothing to find.
 
-    Precision at a recall is the best precision at that recall or beyond it; recalls never reached give 0.
+    Precision at a recall is the best precision at that recall or beyond it; recalls never reached
+    give 0.
 
-    Source: Everingham et al. 2010, "The Pascal VOC challenge", section 4.2, at the 101 recalls of COCO.
+    Source: Everingham et al. 2010, "The Pascal VOC challenge", section 4.2, at the 101 recalls of
+    COCO.
     """
     if not matches.objects:
         return np.full((len(matches.hits), len(recalls)), np.nan)
@@ -52,7 +54,10 @@ def interpolated_precision(matches: Matches, recalls: np.ndarray = COCO_RECALLS)
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     precision = np.pad(precision, ((0, 0), (0, 1)))
     return np.stack(
-        [p[np.searchsorted(r / matches.objects, recalls)] for p, r in zip(precision, right, strict=True)]
+        [
+            p[np.searchsorted(r / matches.objects, recalls)]
+            for p, r in zip(precision, right, strict=True)
+        ]
     )
 
 
@@ -92,14 +97,15 @@ def recall_at_false_alarms(
     Args:
         images: of one class.
         per_image: false positives an image allowed.
-        min_height: objects lower than this (pixels) need not be found, and finding one is no false alarm.
+        min_height: objects lower than this (pixels) need not be found, and finding one is no false
+            alarm.
         iou: overlap that counts as found.
 
     Returns:
         0..1; NaN when no object is high enough.
 
-    Source: Dollár et al. 2012, "Pedestrian Detection: An Evaluation of the State of the Art", section 3;
-    unlike there, a detection of any height that finds nothing is a false alarm.
+    Source: Dollár et al. 2012, "Pedestrian Detection: An Evaluation of the State of the Art",
+    section 3; unlike there, a detection of any height that finds nothing is a false alarm.
     """
     matches = match_class(images, np.array([iou]), min_height=min_height)
     if not matches.objects:

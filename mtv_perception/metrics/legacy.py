@@ -1,8 +1,9 @@
 """LEGACY scores, as older code for this task computed them. Only for comparison with its published numbers.
 
-They are not the scores that papers mean by the same words: the IoU is averaged over images and counts 0 for
-every class an image lacks, so a perfect mask does not reach 1; the accuracy counts true negatives, so that of
-four classes a wrong mask still gets .5; the AP cuts weak detections off and counts an object each time found.
+They are not the scores that papers mean by the same words: the IoU is averaged over images and
+counts 0 for every class an image lacks, so a perfect mask does not reach 1; the accuracy counts
+true negatives, so that of four classes a wrong mask still gets .5; the AP cuts weak detections off
+and counts an object each time found.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def legacy_average_precision(
     for image in images:
         kept = image.scores >= min_score
         truth = xyxy_to_xywh(image.truth_xyxy[~image.crowd])
-        overlaps = iou_with_crowds(xyxy_to_xywh(image.detected_xyxy[kept]), truth, np.zeros(len(truth), bool))
+        overlaps = iou_with_crowds(
+            xyxy_to_xywh(image.detected_xyxy[kept]), truth, np.zeros(len(truth), bool)
+        )
         scores.append(image.scores[kept])
         hits.append(overlaps.max(1, initial=0.0) >= iou)
     objects = sum(int((~image.crowd).sum()) for image in images)

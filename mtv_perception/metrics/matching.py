@@ -1,8 +1,9 @@
 """One-to-one assignment of detections to the objects they claim to be.
 
-Source: Lin et al. 2014, "Microsoft COCO: Common Objects in Context", and its evaluation code (cocoeval.py,
-evaluateImg), which this follows to the last bit: detections choose in order of score, each object is taken
-once, an object that counts is preferred to one that is ignored, a crowd may be taken any number of times.
+Source: Lin et al. 2014, "Microsoft COCO: Common Objects in Context", and its evaluation code
+(cocoeval.py, evaluateImg), which this follows to the last bit: detections choose in order of score,
+each object is taken once, an object that counts is preferred to one that is ignored, a crowd may be
+taken any number of times.
 """
 
 from __future__ import annotations
@@ -85,10 +86,14 @@ def xyxy_to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
 
 
-def iou_with_crowds(detected_xywh: np.ndarray, truth_xywh: np.ndarray, crowd: np.ndarray) -> np.ndarray:
+def iou_with_crowds(
+    detected_xywh: np.ndarray, truth_xywh: np.ndarray, crowd: np.ndarray
+) -> np.ndarray:
     """IoU of every pair, `(D, 4)` and `(G, 4)` to `(D, G)`; with a crowd, the detection's share in it."""
     d, g = detected_xywh[:, None], truth_xywh[None]
-    sides = np.minimum(d[..., 2:] + d[..., :2], g[..., 2:] + g[..., :2]) - np.maximum(d[..., :2], g[..., :2])
+    sides = np.minimum(d[..., 2:] + d[..., :2], g[..., 2:] + g[..., :2]) - np.maximum(
+        d[..., :2], g[..., :2]
+    )
     shared = np.where((sides > 0).all(-1), sides[..., 0] * sides[..., 1], 0.0)
     area = d[..., 2] * d[..., 3]
     union = np.where(crowd[None], area, area + g[..., 2] * g[..., 3] - shared)
@@ -145,8 +150,8 @@ def match_class(
     Args:
         images: one entry for every image in which the class is labelled, empty ones too.
         thresholds: `(T,)` IoU thresholds.
-        area_range: objects of other areas (square pixels) are ignored, and so are detections of other areas
-            that take nothing.
+        area_range: objects of other areas (square pixels) are ignored, and so are detections of
+            other areas that take nothing.
         max_detections: only so many of an image's best count.
         min_height: objects less high (pixels) are ignored; detections that take nothing are not.
     """
@@ -154,8 +159,14 @@ def match_class(
     for image in images:
         order = np.argsort(-image.scores, kind="stable")[:max_detections]
         detected, truth = xyxy_to_xywh(image.detected_xyxy[order]), xyxy_to_xywh(image.truth_xyxy)
-        unwanted = image.crowd | _outside(truth[:, 2] * truth[:, 3], area_range) | (truth[:, 3] < min_height)
-        taken = match_image(iou_with_crowds(detected, truth, image.crowd), unwanted, image.crowd, thresholds)
+        unwanted = (
+            image.crowd
+            | _outside(truth[:, 2] * truth[:, 3], area_range)
+            | (truth[:, 3] < min_height)
+        )
+        taken = match_image(
+            iou_with_crowds(detected, truth, image.crowd), unwanted, image.crowd, thresholds
+        )
         took_unwanted = (taken >= 0) & np.append(unwanted, False)[taken]
         outside = _outside(detected[:, 2] * detected[:, 3], area_range)
         scores.append(image.scores[order].astype(np.float64))

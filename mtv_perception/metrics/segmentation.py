@@ -1,7 +1,8 @@
 """Intersection over union of masks over a whole data set, from one confusion matrix.
 
-Source: Everingham et al. 2015, "The Pascal Visual Object Classes Challenge: A Retrospective": pixels are
-counted over the data set, not averaged over images, so an image without a class neither helps nor hurts.
+Source: Everingham et al. 2015, "The Pascal Visual Object Classes Challenge: A Retrospective":
+pixels are counted over the data set, not averaged over images, so an image without a class neither
+helps nor hurts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, count: int) -> np
         count: number of classes, background included.
 
     Returns:
-        `(count, count + 1)` int64, rows are the truth; the last column holds the pixels predicted as 255.
+        `(count, count + 1)` int64, rows are the truth; the last column holds the pixels predicted
+        as 255.
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"Expected masks of one shape, got {truth.shape} and {predicted.shape}.")
@@ -38,8 +40,12 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, count: int) -> np
     rows, columns = truth[labelled].astype(np.int64), predicted[labelled].astype(np.int64)
     columns[columns == UNLABELED_ID] = count
     if rows.size and (rows.max() >= count or columns.max() > count):
-        raise ValueError(f"Expected class ids below {count}, got {int(rows.max())} and {int(columns.max())}.")
-    return np.bincount(rows * (count + 1) + columns, minlength=count * (count + 1)).reshape(count, count + 1)
+        raise ValueError(
+            f"Expected class ids below {count}, got {int(rows.max())} and {int(columns.max())}."
+        )
+    return np.bincount(rows * (count + 1) + columns, minlength=count * (count + 1)).reshape(
+        count, count + 1
+    )
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:

@@ -17,17 +17,25 @@ class NetworkConfig:
     )
     names: tuple[str, ...] = setting(LabelSet().names, "Class names by id, the background first.")
     size_hw: tuple[int, int] = setting(
-        (480, 640), "Network input, pixels, multiples of 128 for the full pyramid.", low=32, high=4096
+        (480, 640),
+        "Network input, pixels, multiples of 128 for the full pyramid.",
+        low=32,
+        high=4096,
     )
-    backbone: str = setting("mobilenetv2", "Feature extractor.", choices=("mobilenetv2", "shufflenetv2"))
+    backbone: str = setting(
+        "mobilenetv2", "Feature extractor.", choices=("mobilenetv2", "shufflenetv2")
+    )
     width: float = setting(1.0, "Channel multiplier of the backbone.", low=0.1, high=4.0)
     output_stride: int = setting(
         32, "32, or 16 or 8, where the last stage or two are dilated.", low=8, high=32
     )
-    extra_depthwise: bool = setting(False, "ShuffleNetV2: a depthwise convolution more in each unit.")
+    extra_depthwise: bool = setting(
+        False, "ShuffleNetV2: a depthwise convolution more in each unit."
+    )
     residual: bool = setting(False, "ShuffleNetV2: residual connections in the units of stride 1.")
     legacy_heads: bool = setting(
-        False, "reference: batch norm and ReLU6 after the last head convolution, as the seeds had it."
+        False,
+        "reference: batch norm and ReLU6 after the last head convolution, as the seeds had it.",
     )
 
     @property

@@ -1,7 +1,7 @@
 """DeepLabV3+: atrous spatial pyramid pooling and a light decoder.
 
-Source: Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
-sections 3.1 and 3.2; image pooling from Chen et al. 2017 (DeepLabV3), section 3.3.
+Source: Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
+Segmentation", sections 3.1 and 3.2; image pooling from Chen et al. 2017 (DeepLabV3), section 3.3.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from typing import Any
 
 import keras
 
-from mtv_perception.network.layers import batch_norm, conv, conv_bn_relu6, relu6, separable, upsample
+from mtv_perception.network.layers import (
+    batch_norm,
+    conv,
+    conv_bn_relu6,
+    relu6,
+    separable,
+    upsample,
+)
 
 
 def atrous_rates(stride: int) -> tuple[int, ...]:
@@ -36,10 +43,14 @@ def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -
     joined = keras.layers.Concatenate(name=f"{name}_join")(branches)
     pooled = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(feature)
     pooled = conv_bn_relu6(pooled, filters, 1, f"{name}_pool_conv")
-    # A 1x1 convolution over a concatenation is the sum of one over each part, so the pooled branch is projected at
-    # one pixel and broadcast by the addition instead of being copied to every pixel first.
+    # A 1x1 convolution over a concatenation is the sum of one over each part, so the pooled branch
+    # is projected at one pixel and broadcast by the addition instead of being copied to every pixel
+    # first.
     x = keras.layers.Add(name=f"{name}_add")(
-        [conv(joined, filters, 1, f"{name}_project"), conv(pooled, filters, 1, f"{name}_pool_project")]
+        [
+            conv(joined, filters, 1, f"{name}_project"),
+            conv(pooled, filters, 1, f"{name}_pool_project"),
+        ]
     )
     return relu6(batch_norm(x, f"{name}_project_bn"), f"{name}_project_relu")
 

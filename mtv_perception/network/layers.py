@@ -34,8 +34,9 @@ _FUSED = {"tensorflow": "_tensorflow", "torch": "_torch"}
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation that trains by the fused kernel of TensorFlow or PyTorch.
 
-    Keras' own composes it from single operations, which take a third of a training step on a CPU. The moving variance
-    averages the unbiased variance of each batch (Ioffe & Szegedy 2015, algorithm 2).
+    Keras' own composes it from single operations, which take a third of a training step on a CPU.
+    The moving variance averages the unbiased variance of each batch (Ioffe & Szegedy 2015,
+    algorithm 2).
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -61,7 +62,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def _torch(self, inputs: Any) -> Any:
         import torch
 
-        # Channels second in shape; in memory they stay last, where the kernels want them. The averages move in place.
+        # Channels second in shape; in memory they stay last, where the kernels want them. The
+        # averages move in place.
         outputs = torch.nn.functional.batch_norm(
             inputs.permute(0, 3, 1, 2),
             *(v.value for v in (self.moving_mean, self.moving_variance, self.gamma, self.beta)),

@@ -1,7 +1,8 @@
 """The weights of a shipped model, read back out of its LiteRT file, so that training can go on from them.
 
-The conversion folds batch norms into the convolutions before them, and int8 rounds the kernels. What is read back
-computes what the file computes; the norms' statistics are lost, and measured anew on images.
+The conversion folds batch norms into the convolutions before them, and int8 rounds the kernels.
+What is read back computes what the file computes; the norms' statistics are lost, and measured anew
+on images.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def _constant(model: Any, tensor: Any) -> np.ndarray:
         raise WeightsError(
             f"Expected weights in float32 or int8, got another format in {_name(tensor)[:80]!r}."
         )
-    values = np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape).astype(np.float32)
+    values = (
+        np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape).astype(np.float32)
+    )
     quantisation = tensor.quantization
     if quantisation is None or quantisation.scale is None:
         return values
@@ -106,7 +109,8 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
         weights: of a network of the same layout.
 
     Raises:
-        WeightsError: the file has no weights of some layer, of another shape, or of a layer the network has not.
+        WeightsError: the file has no weights of some layer, of another shape, or of a layer the
+            network has not.
     """
     strange = sorted(set(weights.kernels) - {layer.name for layer in model.layers})
     if strange:
@@ -123,7 +127,9 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     set_layer_weights(model, arrays)
 
 
-def _norm_that_only_scales(norm: keras.layers.BatchNormalization, weights: FoldedWeights) -> list[np.ndarray]:
+def _norm_that_only_scales(
+    norm: keras.layers.BatchNormalization, weights: FoldedWeights
+) -> list[np.ndarray]:
     before = _producer(norm)
     if before.name in weights.kernels:
         offset = weights.biases[before.name]
@@ -140,15 +146,17 @@ def _producer(layer: keras.layers.Layer) -> Any:
 
 def _weights_of(layer: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if layer not in arrays:
-        raise WeightsError(f"Expected weights of layer {layer!r}, found those of {sorted(arrays)[:5]} ...")
+        raise WeightsError(
+            f"Expected weights of layer {layer!r}, found those of {sorted(arrays)[:5]} ..."
+        )
     return arrays[layer]
 
 
 def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
     """Give every norm the statistics of its inputs, and convolutions before norms outputs of variance 1.
 
-    What the network computes stays the same; what it computes while it trains, by the statistics of a batch, comes near
-    to it, and its kernels get the scale that learning rates are made for.
+    What the network computes stays the same; what it computes while it trains, by the statistics of
+    a batch, comes near to it, and its kernels get the scale that learning rates are made for.
 
     Args:
         model: whose norms follow other layers.
@@ -158,7 +166,9 @@ def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
     inputs = keras.Model(model.input, [norm.input for norm in norms])
 
     def means_and_variances(images: Any) -> list[np.ndarray]:
-        found = (x.astype(np.float32).reshape(-1, x.shape[-1]) for x in inputs.predict_on_batch(images))
+        found = (
+            x.astype(np.float32).reshape(-1, x.shape[-1]) for x in inputs.predict_on_batch(images)
+        )
         return [np.stack([x.mean(0), x.var(0)]) for x in found]
 
     measured = [means_and_variances(images) for images in batches]
@@ -167,7 +177,9 @@ def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
         _centre_and_scale(norm, means.mean(0), variances.mean(0) + means.var(0))
 
 
-def _centre_and_scale(norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
+def _centre_and_scale(
+    norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray
+) -> None:
     """Set a norm's statistics, and scale the convolution before it, without a change of what they compute."""
     gamma, beta, old_mean, old_variance = norm.get_weights()
     scale = gamma / np.sqrt(old_variance + norm.epsilon)
@@ -180,4 +192,6 @@ def _centre_and_scale(norm: keras.layers.BatchNormalization, mean: np.ndarray, v
         is_depthwise = isinstance(before, keras.layers.DepthwiseConv2D)
         before.set_weights([kernel / (size[:, None] if is_depthwise else size)])
     mean, variance, scale = mean / size, variance / size**2, scale * size
-    norm.set_weights([scale * np.sqrt(variance + norm.epsilon), offset + scale * mean, mean, variance])
+    norm.set_weights(
+        [scale * np.sqrt(variance + norm.epsilon), offset + scale * mean, mean, variance]
+    )

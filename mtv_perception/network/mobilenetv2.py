@@ -1,7 +1,7 @@
 """MobileNetV2, layer by layer.
 
-Source: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", table 2. Layer names follow
-keras.applications, so that its published weights load by name.
+Source: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", table 2.
+Layer names follow keras.applications, so that its published weights load by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ STAGES = (
     (6, 320, 1, 1),
 )
 
-FINEST_BY_STRIDE = {4: "block_2_add", 8: "block_5_add", 16: "block_12_add", 32: "block_16_project_BN"}
+FINEST_BY_STRIDE = {
+    4: "block_2_add",
+    8: "block_5_add",
+    16: "block_12_add",
+    32: "block_16_project_BN",
+}
 """The last linear bottleneck at each stride: what a neck taps."""
 
 
@@ -41,7 +46,9 @@ def _inverted_residual(
     prefix = f"block_{index}" if index else "expanded_conv"
     inputs, taps = x, {}
     if expansion > 1:
-        x = batch_norm(conv(x, expansion * inputs.shape[-1], 1, f"{prefix}_expand"), f"{prefix}_expand_BN")
+        x = batch_norm(
+            conv(x, expansion * inputs.shape[-1], 1, f"{prefix}_expand"), f"{prefix}_expand_BN"
+        )
         x = taps[f"{prefix}_expand_relu"] = relu6(x, f"{prefix}_expand_relu")
     x = batch_norm(depthwise(x, f"{prefix}_depthwise", strides, dilation), f"{prefix}_depthwise_BN")
     x = relu6(x, f"{prefix}_depthwise_relu")
@@ -61,12 +68,13 @@ def mobilenetv2_features(
     Args:
         images: `[B, H, W, 3]`, scaled to -1..1.
         width: multiplier on every layer's channels.
-        output_stride: 32, or 16 or 8 where the last stage or two are dilated instead of strided (DeepLab).
+        output_stride: 32, or 16 or 8 where the last stage or two are dilated instead of strided
+            (DeepLab).
         include_top_conv: append the 1x1 convolution to 1280 channels.
 
     Returns:
-        Feature tensors by keras.applications layer name: `Conv1_relu`, every expansion's ReLU6, every linear
-        bottleneck (`..._project_BN` or `..._add`), and `out_relu`.
+        Feature tensors by keras.applications layer name: `Conv1_relu`, every expansion's ReLU6,
+        every linear bottleneck (`..._project_BN` or `..._add`), and `out_relu`.
     """
     check_output_stride(output_stride)
     x = conv(images, make_divisible(32 * width), 3, "Conv1", strides=2)
@@ -93,7 +101,11 @@ def mobilenetv2_features(
     return features
 
 
-def mobilenetv2(size_hw: tuple[int, int], width: float = 1.0, output_stride: int = 32) -> keras.Model:
+def mobilenetv2(
+    size_hw: tuple[int, int], width: float = 1.0, output_stride: int = 32
+) -> keras.Model:
     """MobileNetV2 without its classifier as a model of all its taps (a dict of features by layer name)."""
     images = keras.Input((*size_hw, 3), name="images")
-    return keras.Model(images, mobilenetv2_features(images, width, output_stride, include_top_conv=True))
+    return keras.Model(
+        images, mobilenetv2_features(images, width, output_stride, include_top_conv=True)
+    )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mtv_perception.geometry.default_boxes import DefaultBoxSpec, linear_scales, pyramid_spec, ssd_spec
+from mtv_perception.geometry.default_boxes import (
+    DefaultBoxSpec,
+    linear_scales,
+    pyramid_spec,
+    ssd_spec,
+)
 
 Grids = Sequence[tuple[int, int]]
 
@@ -37,7 +42,9 @@ def warehouse_boxes(size_hw: tuple[int, int], grids_hw: Grids | None = None) -> 
 def reference_boxes(size_hw: tuple[int, int], grids_hw: Grids | None = None) -> DefaultBoxSpec:
     """The boxes of the preset `reference`; arguments as for `warehouse_boxes`."""
     scales = linear_scales(0.15, 0.95, len(_SSD_STRIDES))
-    return ssd_spec(size_hw, grids_hw or grids_of(size_hw, _SSD_STRIDES), scales, paddings=_SSD_PADDINGS)
+    return ssd_spec(
+        size_hw, grids_hw or grids_of(size_hw, _SSD_STRIDES), scales, paddings=_SSD_PADDINGS
+    )
 
 
 PRESET_BOXES = {

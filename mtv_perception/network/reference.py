@@ -1,8 +1,9 @@
 """The seeds' layout, to compare with: MobileNetV2, four SSDLite maps, DeepLabV3+ with a dense decoder.
 
-Exactly 4,047,408 parameters at 4 classes and 6 boxes a point. With `legacy_heads` the last convolution of each head is
-followed by batch norm and ReLU6, as the seeds had it, which confines logits and offsets to 0..6; without, each head
-ends in the bare convolution with a bias in place of the batch norm.
+Exactly 4,047,408 parameters at 4 classes and 6 boxes a point. With `legacy_heads` the last
+convolution of each head is followed by batch norm and ReLU6, as the seeds had it, which confines
+logits and offsets to 0..6; without, each head ends in the bare convolution with a bias in place of
+the batch norm.
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ def _aspp(x: Any, rates: Sequence[int]) -> Any:
     pooled = keras.layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
     pooled = conv_bn_relu6(pooled, _FILTERS, 1, "aspp_pool_conv")
     branches.append(keras.layers.UpSampling2D(x.shape[1:3], name="aspp_pool_spread")(pooled))
-    return conv_bn_relu6(keras.layers.Concatenate(name="aspp_join")(branches), _FILTERS, 1, "aspp_project")
+    return conv_bn_relu6(
+        keras.layers.Concatenate(name="aspp_join")(branches), _FILTERS, 1, "aspp_project"
+    )
 
 
-def reference_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
+def reference_outputs(
+    images: Any, config: NetworkConfig
+) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
     """Class logits, box offsets, segmentation logits (stride 4), the default boxes and the kind of score."""
     if config.backbone != "mobilenetv2":
-        raise ValueError(f"Expected backbone 'mobilenetv2' in the reference preset, got {config.backbone!r}.")
+        raise ValueError(
+            f"Expected backbone 'mobilenetv2' in the reference preset, got {config.backbone!r}."
+        )
     classes = len(config.names)
     features = mobilenetv2_features(images, config.width, config.output_stride)
     deep = features["block_16_project_BN"]
@@ -78,7 +85,9 @@ def reference_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any
     skip = features["block_2_expand_relu"]
     context = _aspp(maps[0], atrous_rates(config.size_hw[0] // maps[0].shape[1]))
     context = upsample(context, skip.shape[1] // context.shape[1], "decoder_upsample")
-    x = keras.layers.Concatenate(name="decoder_join")([context, conv_bn_relu6(skip, 48, 1, "decoder_skip")])
+    x = keras.layers.Concatenate(name="decoder_join")(
+        [context, conv_bn_relu6(skip, 48, 1, "decoder_skip")]
+    )
     x = conv_bn_relu6(x, _FILTERS, 3, "decoder_dense")
     x = _separable(x, _FILTERS, "decoder_separable")
     pixels = conv(x, classes, 3, "decoder_logits")

@@ -57,9 +57,15 @@ class Suppress(keras.layers.Layer):
             _SCORE_THRESHOLD,
             clip_boxes=False,
         )
-        shown = tf.reduce_any(tf.one_hot(tf.argmax(pixels, -1), 1 + classes, True, False)[..., 1:], (1, 2))
+        shown = tf.reduce_any(
+            tf.one_hot(tf.argmax(pixels, -1), 1 + classes, True, False)[..., 1:], (1, 2)
+        )
         present = tf.gather(shown, tf.cast(found.nmsed_classes, tf.int32), batch_dims=1)
-        return found.nmsed_boxes, found.nmsed_scores * tf.cast(present, tf.float32), found.nmsed_classes
+        return (
+            found.nmsed_boxes,
+            found.nmsed_scores * tf.cast(present, tf.float32),
+            found.nmsed_classes,
+        )
 
 
 class ReferenceSystem:
@@ -68,12 +74,16 @@ class ReferenceSystem:
     def __init__(self) -> None:
         network = build_network(NetworkConfig(preset="reference", legacy_heads=True))
         raw = network.model.output
-        pixels = keras.layers.Softmax(name="mask")(upsample(raw["segmentation_logits"], 4, "full_size"))
+        pixels = keras.layers.Softmax(name="mask")(
+            upsample(raw["segmentation_logits"], 4, "full_size")
+        )
         boxes = DecodeBoxes(network.default_boxes.boxes_cxcywh())(raw["box_offsets"])
         found = Suppress(name="suppress")(boxes, raw["class_logits"], pixels)
         self._model = keras.Model(network.model.input, [*found, pixels])
 
     def __call__(self, image_rgb: np.ndarray) -> list[np.ndarray]:
         """One frame as the seeds run it."""
-        result: list[np.ndarray] = self._model.predict(image_rgb[None] / np.float32(127.5) - 1, verbose=0)
+        result: list[np.ndarray] = self._model.predict(
+            image_rgb[None] / np.float32(127.5) - 1, verbose=0
+        )
         return result

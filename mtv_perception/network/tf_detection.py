@@ -1,7 +1,7 @@
 """SSDLite-MobileNetV2 as the TF Object Detection API builds it, from our own layers, with a frozen graph's weights.
 
-It exists to prove backbone, default boxes, codec and suppression against weights nobody here made, and to lend its
-backbone, which has seen people.
+It exists to prove backbone, default boxes, codec and suppression against weights nobody here made,
+and to lend its backbone, which has seen people.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec, linear_scales, ssd_spec
+from mtv_perception.geometry.default_boxes import (
+    DefaultBoxMap,
+    DefaultBoxSpec,
+    linear_scales,
+    ssd_spec,
+)
 from mtv_perception.network.layers import conv_bn_relu6, separable
 from mtv_perception.network.mobilenetv2 import mobilenetv2_features
 from mtv_perception.network.ssdlite import ssdlite
@@ -39,7 +44,8 @@ class DetectionNetwork:
     """A detection-only network.
 
     Attributes:
-        model: images `[B, 300, 300, 3]` in -1..1 to `class_logits` `[B, N, K]` (sigmoid) and `box_offsets`.
+        model: images `[B, 300, 300, 3]` in -1..1 to `class_logits` `[B, N, K]` (sigmoid) and
+            `box_offsets`.
         default_boxes: the boxes its offsets refer to.
     """
 
@@ -70,14 +76,19 @@ def build_tf_detection(classes: int) -> DetectionNetwork:
         maps.append(x)
     boxes = tf_default_boxes()
     logits, offsets = ssdlite(maps, [item.boxes_per_point for item in boxes.maps], classes)
-    return DetectionNetwork(keras.Model(images, {"class_logits": logits, "box_offsets": offsets}), boxes)
+    return DetectionNetwork(
+        keras.Model(images, {"class_logits": logits, "box_offsets": offsets}), boxes
+    )
 
 
 def load_tf_detection(path: Path) -> DetectionNetwork:
     """The network of a frozen graph; WeightsError when it is another one."""
     constants = read_frozen_graph(path)
     boxes_per_point = [item.boxes_per_point for item in tf_default_boxes().maps]
-    columns = slim_convolution(constants, "BoxPredictor_0/ClassPredictor")[0].shape[-1] // boxes_per_point[0]
+    columns = (
+        slim_convolution(constants, "BoxPredictor_0/ClassPredictor")[0].shape[-1]
+        // boxes_per_point[0]
+    )
     network = build_tf_detection(columns - 1)
     set_layer_weights(network.model, mobilenetv2_from_graph(constants))
     set_layer_weights(network.model, _extra_layers(constants), prefix="extra")
@@ -99,7 +110,9 @@ def _extra_layers(constants: Mapping[str, np.ndarray]) -> LayerWeights:
     return weights
 
 
-def _heads(constants: Mapping[str, np.ndarray], boxes_per_point: list[int], columns: int) -> LayerWeights:
+def _heads(
+    constants: Mapping[str, np.ndarray], boxes_per_point: list[int], columns: int
+) -> LayerWeights:
     """Head weights; the background's column is left out, and (y, x, h, w) becomes (x, y, w, h)."""
     weights: LayerWeights = {}
     orders: dict[str, tuple[str, int, Any]] = {

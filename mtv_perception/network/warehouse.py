@@ -1,8 +1,9 @@
 """The product's layout: a light feature pyramid at strides 8 to 128 under SSDLite, DeepLabV3+ on its stride-16 level.
 
-The pyramid (Lin et al. 2017, "Feature Pyramid Networks") costs 0.8 ms of 7.5 on two cores and gives the stride-8 level
-the context small people need. Context pooling stands on the fused stride-16 level, where dilation is cheap and no
-backbone stage has to be dilated. Every operator has an int8 kernel in the LiteRT CPU delegate.
+The pyramid (Lin et al. 2017, "Feature Pyramid Networks") costs 0.8 ms of 7.5 on two cores and gives
+the stride-8 level the context small people need. Context pooling stands on the fused stride-16
+level, where dilation is cheap and no backbone stage has to be dilated. Every operator has an int8
+kernel in the LiteRT CPU delegate.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
         channels: of every level.
     """
     lateral = {
-        s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn") for s in (8, 16, 32)
+        s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn")
+        for s in (8, 16, 32)
     }
     top = separable(relu6(lateral[32], "merge32_relu"), channels, "level32")
     levels = [top]
@@ -41,13 +43,17 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
         if above.shape[1] != lateral[stride].shape[1]:
             above = upsample(above, 2, f"upsample{stride}")
         merged = keras.layers.Add(name=f"merge{stride}")([lateral[stride], above])
-        levels.insert(0, separable(relu6(merged, f"merge{stride}_relu"), channels, f"level{stride}"))
+        levels.insert(
+            0, separable(relu6(merged, f"merge{stride}_relu"), channels, f"level{stride}")
+        )
     for stride in (64, 128):
         levels.append(separable(levels[-1], channels, f"level{stride}", strides=2))
     return levels
 
 
-def warehouse_outputs(images: Any, config: NetworkConfig) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
+def warehouse_outputs(
+    images: Any, config: NetworkConfig
+) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
     """Class logits, box offsets, segmentation logits (stride 4), the default boxes and the kind of score."""
     height, width = config.size_hw
     if height % 32 or width % 32:

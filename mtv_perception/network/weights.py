@@ -1,6 +1,7 @@
 """Pretrained backbones: Keras' MobileNetV2 files and frozen graphs of the TF Object Detection API.
 
-Both are read into one form, arrays by our layer name, and then set layer by layer; what does not fit is an error.
+Both are read into one form, arrays by our layer name, and then set layer by layer; what does not
+fit is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def set_layer_weights(
     for layer in model.layers:
         if layer.name not in weights or not layer.name.startswith(prefix):
             continue
-        expected, found = [tuple(w.shape) for w in layer.weights], [w.shape for w in weights[layer.name]]
+        expected, found = (
+            [tuple(w.shape) for w in layer.weights],
+            [w.shape for w in weights[layer.name]],
+        )
         if expected != found:
             raise WeightsError(f"{layer.name}: expected weights of shapes {expected}, got {found}.")
         layer.set_weights(weights[layer.name])
@@ -62,7 +66,11 @@ def read_keras_weights(path: Path) -> LayerWeights:
     try:
         if path.suffix == ".keras":
             model = keras.models.load_model(path, compile=False)
-            return {layer.name: layer.get_weights() for layer in model._flatten_layers() if layer.weights}
+            return {
+                layer.name: layer.get_weights()
+                for layer in model._flatten_layers()
+                if layer.weights
+            }
         return _read_h5(path)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(
@@ -84,7 +92,10 @@ def _read_h5(path: Path) -> LayerWeights:
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    return {layer: [arrays[name] for name in _ORDER if name in arrays] for layer, arrays in found.items()}
+    return {
+        layer: [arrays[name] for name in _ORDER if name in arrays]
+        for layer, arrays in found.items()
+    }
 
 
 def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
@@ -93,7 +104,9 @@ def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
         import tensorflow as tf
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError as error:
-        raise WeightsError(f"{path}: expected TensorFlow, which reads frozen graphs; found none.") from error
+        raise WeightsError(
+            f"{path}: expected TensorFlow, which reads frozen graphs; found none."
+        ) from error
 
     graph = tf.compat.v1.GraphDef()
     try:
@@ -103,7 +116,9 @@ def read_frozen_graph(path: Path) -> dict[str, np.ndarray]:
             f"{path}: expected a frozen TensorFlow graph, could not read it: {error}"
         ) from error
     return {
-        node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"
+        node.name: tf.make_ndarray(node.attr["value"].tensor)
+        for node in graph.node
+        if node.op == "Const"
     }
 
 
@@ -121,7 +136,9 @@ def slim_convolution(constants: Mapping[str, np.ndarray], scope: str) -> list[np
 
 def slim_batch_norm(constants: Mapping[str, np.ndarray], scope: str) -> list[np.ndarray]:
     """Gamma, beta, moving mean and variance of the batch norm under a TF-slim scope."""
-    names = [f"{scope}/BatchNorm/{part}" for part in ("gamma", "beta", "moving_mean", "moving_variance")]
+    names = [
+        f"{scope}/BatchNorm/{part}" for part in ("gamma", "beta", "moving_mean", "moving_variance")
+    ]
     missing = [name for name in names if name not in constants]
     if missing:
         raise WeightsError(f"Expected {missing[0]!r} in the graph, found none.")
@@ -138,7 +155,9 @@ def mobilenetv2_from_graph(constants: Mapping[str, np.ndarray]) -> LayerWeights:
 
     take("Conv", "Conv1", "bn_Conv1")
     take("Conv_1", "Conv_1", "Conv_1_bn")
-    pattern = re.compile(rf"{_SCOPE}(expanded_conv(?:_(\d+))?)/(expand|depthwise|project)/BatchNorm/gamma")
+    pattern = re.compile(
+        rf"{_SCOPE}(expanded_conv(?:_(\d+))?)/(expand|depthwise|project)/BatchNorm/gamma"
+    )
     for name in constants:
         found = pattern.fullmatch(name)
         if found:

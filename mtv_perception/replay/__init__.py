@@ -1,1 +1,1 @@
-"""Bags, videos and image folders in, bags out; no rclpy."""
+"""Bags, videos and image folders through the perceiver, bags out; no rclpy."""

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from mtv_perception.bags.reader import BagSource, decode_frame
+from mtv_perception.bags.topics import choose_cameras
 from mtv_perception.errors import ReplayError
-from mtv_perception.replay.bags import BagSource, decode_frame
-from mtv_perception.replay.cameras import choose_cameras
-from mtv_perception.replay.frame import Frame
-from mtv_perception.replay.frames import count_frames, is_bag, lazy_frames
+from mtv_perception.media.frame import Frame
+from mtv_perception.media.frames import count_frames, is_bag, lazy_frames
 
 FILE_FRAME_ID = "camera"
 FILE_TOPIC = "/image/compressed"
@@ -127,7 +127,9 @@ def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Ite
             yield BagInput(bag, topics)
         return
     if topics:
-        raise ReplayError(f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag.")
+        raise ReplayError(
+            f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag."
+        )
     if not path.exists():
         raise ReplayError(f"{path}: expected an image, a folder, a video or a bag, found nothing.")
     yield FileInput(path, rate)

@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.bags.salvage import RawMessage
+from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.writer import BagWriter
 from mtv_perception.errors import ImageError
-from mtv_perception.replay.cameras import result_topics
-from mtv_perception.replay.contents import FrameCount
-from mtv_perception.replay.frame import Frame
+from mtv_perception.media.frame import Frame
+from mtv_perception.messages.builder import FrameCount
 from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input, timed_decode
 from mtv_perception.replay.results import EXTRAS, Perceived, ResultWriter
 from mtv_perception.replay.resume import (
@@ -25,9 +27,7 @@ from mtv_perception.replay.resume import (
     set_aside,
     write_state,
 )
-from mtv_perception.replay.salvage import RawMessage
 from mtv_perception.replay.threads import WriteBehind, read_ahead, side_by_side
-from mtv_perception.replay.writer import BagWriter
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.types import Result
 
@@ -109,7 +109,8 @@ def replay(
 ) -> ReplayReport:
     """Perceive every image of an input and write the results as a bag.
 
-    The same input, model and options give the same messages, except for the durations in the status.
+    The same input, model and options give the same messages, except for the durations in the
+    status.
 
     Args:
         source: bag, video, image folder or image.
@@ -117,7 +118,8 @@ def replay(
         perceiver: what sees.
         options: see there.
         progress: called after each frame.
-        helpers: perceivers of the same model and configuration; each sees frames beside the first, in a thread.
+        helpers: perceivers of the same model and configuration; each sees frames beside the first,
+            in a thread.
 
     Raises:
         ReplayError: nothing to read, or the output is in the way.
@@ -130,7 +132,9 @@ def replay(
             check_same(folder, state, settings)
             return ReplayReport(str(source), str(folder), **_figures(state), skipped=True)
         aside = set_aside(folder, settings) if options.resume else None
-        unfinished = Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None
+        unfinished = (
+            Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None
+        )
         run = _Run(opened, (perceiver, *helpers), options, unfinished, progress)
         with BagWriter(folder, options.overwrite, {"mtv_model": perceiver.spec.model_id}) as bag:
             write_state(folder, {"state": RUNNING, **settings})
@@ -147,7 +151,9 @@ def _detections(opened: Input) -> dict[str, str]:
     return {result_topics(camera)["detections"]: camera for camera in opened.cameras.values()}
 
 
-def _settings(source: Path, opened: Input, perceiver: Perceiver, options: ReplayOptions) -> dict[str, Any]:
+def _settings(
+    source: Path, opened: Input, perceiver: Perceiver, options: ReplayOptions
+) -> dict[str, Any]:
     """What must be the same for a run to be the continuation of another."""
     return {
         "source": source.name,
@@ -200,7 +206,9 @@ class _Run:
 
     def write(self, bag: BagWriter) -> None:
         """Read, perceive and write, each in threads of its own."""
-        writer = ResultWriter(bag, self._perceivers[0], self._options.extras, self._options.class_id_as)
+        writer = ResultWriter(
+            bag, self._perceivers[0], self._options.extras, self._options.class_id_as
+        )
         for camera in self._counts:
             writer.declare(camera)
         with WriteBehind(_DEPTH) as behind:
@@ -225,7 +233,12 @@ class _Run:
             yield source, frame, decode_ms, None, ""
 
     def _hand_on(
-        self, step: _Step, result: Result | None, writer: ResultWriter, bag: BagWriter, behind: WriteBehind
+        self,
+        step: _Step,
+        result: Result | None,
+        writer: ResultWriter,
+        bag: BagWriter,
+        behind: WriteBehind,
     ) -> None:
         source, frame, decode_ms, old, fault = step
         count = self._counts[source.camera]
@@ -242,13 +255,17 @@ class _Run:
             shown = (*report.faults, fault)[:_SHOWN_FAULTS]
             self.report = replace(report, failed=report.failed + 1, faults=shown)
             return
-        self.report = replace(report, frames=report.frames + 1, resumed=report.resumed + (old is not None))
+        self.report = replace(
+            report, frames=report.frames + 1, resumed=report.resumed + (old is not None)
+        )
         if first:
             behind.submit(lambda: writer.announce(source.camera, source.log_ns, source.log_ns))
         if old is not None:
             behind.submit(lambda: _copy(old, bag))
         elif frame is not None and result is not None:
-            self.report = replace(self.report, detections=self.report.detections + len(result.detections))
+            self.report = replace(
+                self.report, detections=self.report.detections + len(result.detections)
+            )
             item = Perceived(source, frame, decode_ms, result, count)
             behind.submit(lambda: writer.write(item))
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import cv2
 
-from mtv_perception.replay.bags import COMPRESSED, RAW
-from mtv_perception.replay.cameras import result_topics
-from mtv_perception.replay.contents import FrameCount
-from mtv_perception.replay.foxglove import ANNOTATIONS, image_annotations
-from mtv_perception.replay.frame import Frame
+from mtv_perception.bags.reader import COMPRESSED, RAW
+from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.writer import BagWriter
+from mtv_perception.media.frame import Frame
+from mtv_perception.messages.builder import FrameCount
+from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
+from mtv_perception.messages.typestore import builder
 from mtv_perception.replay.inputs import FILE_FRAME_ID, FILE_TOPIC, InputFrame
-from mtv_perception.replay.messages import builder
-from mtv_perception.replay.writer import BagWriter
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
@@ -97,12 +97,16 @@ class ResultWriter:
         build, result, source = builder(), item.result, item.source
         header = build.header(item.frame.stamp_ns, item.frame.frame_id or FILE_FRAME_ID)
         content = {
-            "detections": build.detection_array(result.detections, self._labels, header, self._class_id_as),
+            "detections": build.detection_array(
+                result.detections, self._labels, header, self._class_id_as
+            ),
             "mask": build.image(result.segmentation.class_ids, "mono8", header),
             "confidence": build.image(result.segmentation.confidence, "mono8", header),
         }
         if "annotations" in self._extras:
-            content["annotations"] = image_annotations(build, result.detections, self._labels, header)
+            content["annotations"] = image_annotations(
+                build, result.detections, self._labels, header
+            )
         if "color" in self._extras:
             coloured = colour_mask(result.segmentation.class_ids, self._labels)
             content["color"] = build.image(coloured, "rgb8", header)
@@ -134,6 +138,10 @@ class ResultWriter:
             self._bag.write_cdr(source.topic, source.log_ns, source.cdr)
             return
         build = builder()
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(item.frame.image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        _, coded = cv2.imencode(
+            ".jpg", cv2.cvtColor(item.frame.image_rgb, cv2.COLOR_RGB2BGR), _JPEG
+        )
         header = build.header(item.frame.stamp_ns, item.frame.frame_id or FILE_FRAME_ID)
-        self._bag.write(FILE_TOPIC, COMPRESSED, source.log_ns, build.compressed(coded, "jpeg", header))
+        self._bag.write(
+            FILE_TOPIC, COMPRESSED, source.log_ns, build.compressed(coded, "jpeg", header)
+        )

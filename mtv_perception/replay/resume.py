@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.bags.reader import BagSource
+from mtv_perception.bags.salvage import RawMessage
+from mtv_perception.bags.writer import to_yaml
 from mtv_perception.config import read_yaml
 from mtv_perception.errors import ConfigError, ReplayError
-from mtv_perception.replay.bags import BagSource
-from mtv_perception.replay.salvage import RawMessage
-from mtv_perception.replay.writer import to_yaml
 
 STATE_FILE = "replay.yaml"
 DONE, RUNNING = "done", "running"
@@ -81,7 +81,8 @@ class Unfinished:
     Args:
         folder: of the bag.
         cameras: camera name by its detections topic.
-        input_topics: topics that were copied from the input; a frame's copy precedes its detections.
+        input_topics: topics that were copied from the input; a frame's copy precedes its
+            detections.
     """
 
     def __init__(self, folder: Path, cameras: dict[str, str], input_topics: set[str]) -> None:

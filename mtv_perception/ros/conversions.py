@@ -15,10 +15,10 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.labels import LabelSet
-from mtv_perception.replay.contents import NANOSECONDS, MessageBuilder
-from mtv_perception.replay.foxglove import ANNOTATIONS, image_annotations
+from mtv_perception.media.encodings import decode_compressed, decode_raw
+from mtv_perception.messages.builder import NANOSECONDS, MessageBuilder
+from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.runtime.encodings import decode_compressed, decode_raw
 from mtv_perception.tracking.tracker import NO_ID
 from mtv_perception.types import Detections
 
@@ -99,7 +99,8 @@ def detection_array(
         labels: names.
         header: the source image's.
         class_id_as: "id" for the numeric id as text, "name" for the class name.
-        track_ids: `(N,)` int64, the tracker's, or None where nothing is tracked; NO_ID stays an empty text.
+        track_ids: `(N,)` int64, the tracker's, or None where nothing is tracked; NO_ID stays an
+            empty text.
     """
     message = _BUILDER.detection_array(found, labels, header, class_id_as)
     if track_ids is not None:
@@ -126,7 +127,8 @@ def vision_info(spec: ModelSpec, version: int, header: Header) -> VisionInfo:
 def scaled_camera_info(info: CameraInfo, size_hw: tuple[int, int], header: Header) -> CameraInfo:
     """A camera's calibration for its image scaled to `size_hw`, under another header.
 
-    The message describes the whole sensor; an image of a region of it, or with binning, shows `roi` alone.
+    The message describes the whole sensor; an image of a region of it, or with binning, shows `roi`
+    alone.
     """
     scaled = deepcopy(info)
     scaled.header = header

@@ -1,6 +1,7 @@
 """Whether camera images get through the middleware as this process' environment sets it up.
 
-Where they do not, nothing says so: the node waits for images, and the camera believes that it sends them.
+Where they do not, nothing says so: the node waits for images, and the camera believes that it sends
+them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ socket buffers long) that holds several images. Receivers on the same machine ne
 VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 """The largest message of a usual small camera by the node's `transport`: its image, or else the mask."""
 
-# Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp and UnitsParser.cpp: the shared-memory segment is twice as long as
-# the socket buffers, else as below. An image leaves in pieces which must fit into it together, or most are lost:
-# docs/deployment.md. That of LARGE_DATA is from 3.2.0 on, before it was as short as the others'.
+# Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp and UnitsParser.cpp: the shared-memory segment
+# is twice as long as the socket buffers, else as below. An image leaves in pieces which must fit
+# into it together, or most are lost: docs/deployment.md. That of LARGE_DATA is from 3.2.0 on,
+# before it was as short as the others'.
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
 _FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}
 _FASTDDS_OPTIONS = re.compile(
@@ -98,17 +100,24 @@ _CHECKS: dict[str, Callable[[Mapping[str, str], int, Path], str]] = {
 
 
 def transport_warning(
-    rmw: str, image_bytes: int, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    rmw: str,
+    image_bytes: int,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
     """What to set so that images arrive; empty where nothing is known to be wrong.
 
     Args:
-        rmw: identifier of the RMW implementation; of others than Fast DDS and Cyclone DDS nothing is said.
+        rmw: identifier of the RMW implementation; of others than Fast DDS and Cyclone DDS nothing
+            is said.
         image_bytes: of the largest message.
         environment: of the process; by default this one's.
-        folder: working directory, where Fast DDS also looks for a profile; by default this process'.
+        folder: working directory, where Fast DDS also looks for a profile; by default this
+            process'.
     """
     check = _CHECKS.get(rmw)
     if check is None:
         return ""
-    return check(os.environ if environment is None else environment, image_bytes, folder or Path.cwd())
+    return check(
+        os.environ if environment is None else environment, image_bytes, folder or Path.cwd()
+    )

@@ -19,7 +19,9 @@ TRANSPORT = {"FASTDDS_BUILTIN_TRANSPORTS": FASTDDS_TRANSPORT}
 def executable(name: str) -> Path:
     """The path of one of the package's executables, in the source tree or an installed prefix."""
     folders = [SOURCE_ROOT / "scripts"]
-    folders += [share.parents[1] / "lib" / "mtv_perception" for share in share_folders("mtv_perception")]
+    folders += [
+        share.parents[1] / "lib" / "mtv_perception" for share in share_folders("mtv_perception")
+    ]
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
@@ -58,7 +60,11 @@ def start_node(
         command += ["-r", f"{source}:={target}"]
     variables = {**TRANSPORT, **os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
     return subprocess.Popen(
-        command, env=variables, text=True, stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        env=variables,
+        text=True,
+        stdout=output or subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 

@@ -85,7 +85,9 @@ class ModelSpec:
     @property
     def segmentation_hw(self) -> tuple[int, int]:
         """Rows and columns of the segmentation logits."""
-        return self.size_hw[0] // self.segmentation_stride, self.size_hw[1] // self.segmentation_stride
+        return self.size_hw[0] // self.segmentation_stride, self.size_hw[
+            1
+        ] // self.segmentation_stride
 
     @property
     def model_id(self) -> str:
@@ -125,7 +127,10 @@ class Artefact:
     def open(self, num_threads: int) -> Backend:
         """A runnable network; ArtefactError when the file is no model or of other shapes than the description says."""
         expected = {
-            "class_logits": (self.spec.box_spec.count, len(self.labels) - (self.spec.scores == "sigmoid")),
+            "class_logits": (
+                self.spec.box_spec.count,
+                len(self.labels) - (self.spec.scores == "sigmoid"),
+            ),
             "box_offsets": (self.spec.box_spec.count, 4),
             "segmentation_logits": (*self.spec.segmentation_hw, len(self.labels)),
         }
@@ -136,7 +141,8 @@ def load_artefact(folder: Path | str) -> Artefact:
     """Read and verify an artefact folder.
 
     Raises:
-        ArtefactError: something is missing, of another format version, contradictory, or does not match its hash.
+        ArtefactError: something is missing, of another format version, contradictory, or does not
+            match its hash.
     """
     folder = Path(folder)
     if not (folder / SPEC_FILE).is_file():
@@ -147,7 +153,9 @@ def load_artefact(folder: Path | str) -> Artefact:
         values = read_yaml(folder / SPEC_FILE)
         found = values.get("format") if isinstance(values, dict) else None
         if found != FORMAT_VERSION:
-            raise ArtefactError(f"{folder / SPEC_FILE}: expected format {FORMAT_VERSION}, got {found!r}.")
+            raise ArtefactError(
+                f"{folder / SPEC_FILE}: expected format {FORMAT_VERSION}, got {found!r}."
+            )
         spec = from_mapping(ModelSpec, values)
     except ConfigError as error:
         raise ArtefactError(f"{folder / SPEC_FILE}: {error}") from error
@@ -179,8 +187,9 @@ def _read_model(path: Path) -> bytes:
 def write_artefact(folder: Path, spec: ModelSpec, content: bytes) -> Artefact:
     """Write an artefact whose description carries the hash of `content`.
 
-    A new folder appears whole or not at all. In one that exists each file is replaced at once, the model first: whoever
-    reads or loses power in between finds two files that do not belong together, which their hash tells.
+    A new folder appears whole or not at all. In one that exists each file is replaced at once, the
+    model first: whoever reads or loses power in between finds two files that do not belong
+    together, which their hash tells.
     """
     spec = replace(spec, sha256=hashlib.sha256(content).hexdigest())
     files = {MODEL_FILE: content, SPEC_FILE: _spec_text(spec)}
@@ -198,7 +207,9 @@ def write_artefact(folder: Path, spec: ModelSpec, content: bytes) -> Artefact:
     return Artefact(folder, spec, content)
 
 
-def write_thresholds(folder: Path, thresholds: dict[str, float], iou_threshold: float | None = None) -> None:
+def write_thresholds(
+    folder: Path, thresholds: dict[str, float], iou_threshold: float | None = None
+) -> None:
     """Put tuned score thresholds (by class name) and perhaps an NMS threshold into an artefact's description."""
     spec = load_artefact(folder).spec
     spec = replace(spec, thresholds={**spec.thresholds, **thresholds})

@@ -25,7 +25,8 @@ def sigmoid_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int)
     """
     logit_thresholds = np.log(thresholds) - np.log1p(-thresholds)
     flat = class_logits.values.reshape(-1)
-    # One comparison over the whole tensor in its own number format; everything after touches survivors only.
+    # One comparison over the whole tensor in its own number format; everything after touches
+    # survivors only.
     lowest = class_logits.stored(float(logit_thresholds.min()))
     if class_logits.is_quantised:
         index = (
@@ -79,4 +80,6 @@ def detect(
     rows, class_ids, scores = candidates
     boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
     kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)
-    return Detections(boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32))
+    return Detections(
+        boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
+    )

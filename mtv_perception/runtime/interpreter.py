@@ -1,7 +1,7 @@
 """LiteRT on the CPU: one interpreter, its input filled in place, its outputs read in place.
 
-A network may want its pixels as int8, that is less 128. NumPy does that in a small part of the time of LiteRT's own
-layer for it, which the delegate leaves out and which runs on one thread.
+A network may want its pixels as int8, that is less 128. NumPy does that in a small part of the time
+of LiteRT's own layer for it, which the delegate leaves out and which runs on one thread.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class LiteRtBackend:
         self._pixels = np.zeros((*size_hw, 3), np.uint8) if is_signed else None
         details = self._interpreter.get_output_details()
         self._outputs = {
-            name: self._find_output(details, name, outputs, shape) for name, shape in expected.items()
+            name: self._find_output(details, name, outputs, shape)
+            for name, shape in expected.items()
         }
 
     def input_view(self) -> np.ndarray:
@@ -86,7 +87,10 @@ class LiteRtBackend:
 
     @staticmethod
     def _find_output(
-        details: list[dict[str, Any]], name: str, outputs: Mapping[str, int], expected: tuple[int | None, ...]
+        details: list[dict[str, Any]],
+        name: str,
+        outputs: Mapping[str, int],
+        expected: tuple[int | None, ...],
     ) -> dict[str, Any]:
         position = outputs.get(name, -1)
         if not 0 <= position < len(details):

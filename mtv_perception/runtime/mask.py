@@ -14,7 +14,8 @@ from mtv_perception.types import Segmentation
 def logit_planes(logits: Tensor) -> tuple[np.ndarray, float]:
     """Logits `(h, w, C)` as uint8 of the same shape and the real units of one step.
 
-    int8 logits are shifted, which loses nothing; floats are spread over 255 steps between their extremes.
+    int8 logits are shifted, which loses nothing; floats are spread over 255 steps between their
+    extremes.
     """
     if logits.is_quantised:
         return logits.values.view(np.uint8) ^ np.uint8(128), logits.scale
@@ -28,17 +29,21 @@ def _confidence_table(step: float) -> np.ndarray:
     return np.round(255 / (1 + np.exp(-np.arange(256) * step))).astype(np.uint8)
 
 
-def segment(logits: Tensor, letterbox: Letterbox, size_hw: tuple[int, int], threshold: float) -> Segmentation:
+def segment(
+    logits: Tensor, letterbox: Letterbox, size_hw: tuple[int, int], threshold: float
+) -> Segmentation:
     """The class of every pixel.
 
-    Logits are interpolated bilinearly (half-pixel centres) class by class, then compared, so that outlines run
-    between the coarse cells. The lowest id wins a tie.
+    Logits are interpolated bilinearly (half-pixel centres) class by class, then compared, so that
+    outlines run between the coarse cells. The lowest id wins a tie.
 
     Args:
         logits: `(h, w, C)` over the whole network input.
         letterbox: where the image lies in it.
-        size_hw: size of the mask, pixels: the source image's, or that of the image inside the network input.
-        threshold: confidence below which a pixel is unlabelled (255), 0..1; 0.5 is the lowest there is.
+        size_hw: size of the mask, pixels: the source image's, or that of the image inside the
+            network input.
+        threshold: confidence below which a pixel is unlabelled (255), 0..1; 0.5 is the lowest there
+            is.
     """
     cells, step = logit_planes(logits)
     planes = cv2.split(np.ascontiguousarray(letterbox.crop_cells(cells)))
@@ -56,6 +61,8 @@ def segment(logits: Tensor, letterbox: Letterbox, size_hw: tuple[int, int], thre
         cv2.max(best, rival, dst=best)
     confidence = cv2.LUT(cv2.subtract(best, second), _confidence_table(step))
     if threshold > 0.5:
-        unlabelled = np.where(np.arange(256) < round(threshold * 255), UNLABELED_ID, 0).astype(np.uint8)
+        unlabelled = np.where(np.arange(256) < round(threshold * 255), UNLABELED_ID, 0).astype(
+            np.uint8
+        )
         cv2.max(class_ids, cv2.LUT(confidence, unlabelled), dst=class_ids)
     return Segmentation(class_ids, confidence)

@@ -10,7 +10,10 @@ from mtv_perception.resources import SOURCE_ROOT, share_folders
 
 def model_folders() -> list[Path]:
     """Where models may lie: the source tree, then share folders."""
-    folders = [SOURCE_ROOT / "models", *(share / "models" for share in share_folders("mtv_perception"))]
+    folders = [
+        SOURCE_ROOT / "models",
+        *(share / "models" for share in share_folders("mtv_perception")),
+    ]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -27,7 +30,9 @@ def find_model(name: str) -> Path:
         for folder in model_folders():
             if (folder / name / "model.yaml").is_file():
                 return folder / name
-    known = sorted({item.parent.name for folder in model_folders() for item in folder.glob("*/model.yaml")})
+    known = sorted(
+        {item.parent.name for folder in model_folders() for item in folder.glob("*/model.yaml")}
+    )
     raise ArtefactError(
         f"Expected a model folder or one of {', '.join(known) or 'no installed model'}, got {name!r}."
     )

@@ -44,7 +44,9 @@ class PerceiverConfig:
     )
     max_detections: int = setting(100, "Most detections in an image.", low=1, high=1000)
     max_per_class: int = setting(50, "Most detections of one class in an image.", low=1, high=1000)
-    max_candidates: int = setting(1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000)
+    max_candidates: int = setting(
+        1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000
+    )
     mask_threshold: float = setting(
         0.0,
         "Confidence (.5 .. 1) below which a pixel is unlabelled (255); up to .5 none is.",
@@ -77,7 +79,9 @@ class PerceiverConfig:
         names = spec.labels.foreground
         for name in self.suppress_absent:
             if name not in names:
-                raise ConfigError(f"suppress_absent: expected a class of {', '.join(names)}, got {name!r}.")
+                raise ConfigError(
+                    f"suppress_absent: expected a class of {', '.join(names)}, got {name!r}."
+                )
         return [spec.labels.id_of(name) for name in self.suppress_absent]
 
     def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
@@ -126,7 +130,8 @@ class Perceiver:
         self._candidates = CANDIDATES[model.spec.scores]
         self._variances = Variances(*model.spec.variances)
         self.config = config
-        # Opened before the default boxes are laid out: opening finds out whether their number is the network's.
+        # Opened before the default boxes are laid out: opening finds out whether their number is
+        # the network's.
         self._backend = model.open(config.num_threads)
         self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
 
@@ -139,7 +144,9 @@ class Perceiver:
     def config(self, config: PerceiverConfig) -> None:
         thresholds, suppressed = config.thresholds(self.spec), config.suppressed(self.spec)
         self._thresholds, self._suppressed = thresholds, suppressed
-        self._iou_threshold = config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
+        self._iou_threshold = (
+            config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
+        )
         self._config = config
 
     @property
@@ -165,16 +172,22 @@ class Perceiver:
             or image_rgb.dtype != np.uint8
             or not image_rgb.size
         ):
-            raise ImageError(f"Expected an image (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}.")
+            raise ImageError(
+                f"Expected an image (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}."
+            )
         start = time.perf_counter()
         letterbox = Letterbox.fit(
-            (image_rgb.shape[0], image_rgb.shape[1]), self.spec.size_hw, self.spec.segmentation_stride
+            (image_rgb.shape[0], image_rgb.shape[1]),
+            self.spec.size_hw,
+            self.spec.segmentation_stride,
         )
         letterbox.write(image_rgb, self._backend.input_view())
         filled = time.perf_counter()
         raw = self._backend.run()
         ran = time.perf_counter()
-        candidates = self._candidates(raw.class_logits, self._thresholds, self._config.max_candidates)
+        candidates = self._candidates(
+            raw.class_logits, self._thresholds, self._config.max_candidates
+        )
         found = detect(
             candidates,
             raw.box_offsets,
@@ -185,12 +198,18 @@ class Perceiver:
             self._config.max_detections,
         )
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
-        segmentation = segment(raw.segmentation_logits, letterbox, mask_hw, self._config.mask_threshold)
+        segmentation = segment(
+            raw.segmentation_logits, letterbox, mask_hw, self._config.mask_threshold
+        )
         detections = self._finish(found, letterbox, segmentation)
-        timing = Timing((filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3)
+        timing = Timing(
+            (filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3
+        )
         return Result(detections, segmentation, letterbox.source_hw, timing)
 
-    def _finish(self, found: Detections, letterbox: Letterbox, segmentation: Segmentation) -> Detections:
+    def _finish(
+        self, found: Detections, letterbox: Letterbox, segmentation: Segmentation
+    ) -> Detections:
         """To source pixels, clipped; boxes that lie wholly in the padding, and absent classes where asked, dropped."""
         boxes = clip_boxes(letterbox.boxes_to_source(found.boxes_xyxy), letterbox.source_hw)
         keep = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)

@@ -70,7 +70,9 @@ class Presence:
         """Present in some frame of the `seconds` from time `of_s` on."""
         window = self._between(of_s, of_s + seconds)
         if not window.any():
-            raise AssertionError(f"Expected frames in {of_s:g} .. {of_s + seconds:g} s, the run has none.")
+            raise AssertionError(
+                f"Expected frames in {of_s:g} .. {of_s + seconds:g} s, the run has none."
+            )
         if not self.present[window].any():
             later = self.times_s[self.present & (self.times_s > of_s)]
             found = f"first after {later[0] - of_s:.3f} s" if later.size else "never after that"
@@ -78,7 +80,9 @@ class Presence:
                 f"Expected {self.what} within {seconds:g} s of {of_s:g} s, reported {found}."
             )
 
-    def assert_gone_after(self, seconds: float, *, of_s: float, until_s: float = float("inf")) -> None:
+    def assert_gone_after(
+        self, seconds: float, *, of_s: float, until_s: float = float("inf")
+    ) -> None:
         """Absent from `seconds` after time `of_s` on, up to `until_s`."""
         late = self.times_s[
             self.present & self._between(of_s + seconds, until_s) & (self.times_s > of_s + seconds)
@@ -110,7 +114,9 @@ class Presence:
                 f"got {gap:.3f} s from {marks[worst]:.3f} s on."
             )
 
-    def assert_follows(self, truth: Presence, *, enters_within_s: float, leaves_within_s: float) -> None:
+    def assert_follows(
+        self, truth: Presence, *, enters_within_s: float, leaves_within_s: float
+    ) -> None:
         """Reported soon after every entering, and no longer than so much after every leaving.
 
         Presences of the truth that are shorter than `enters_within_s` may go unseen.

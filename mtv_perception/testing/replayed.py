@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.replay.golden import read_run
-from mtv_perception.replay.runs import Run
-from mtv_perception.replay.truth import read_truth
+from mtv_perception.compare.golden import read_run
+from mtv_perception.compare.runs import Run
+from mtv_perception.compare.truth import read_truth
 from mtv_perception.testing.presence import Presence, Region
 from mtv_perception.types import Detections
 
@@ -30,15 +30,24 @@ class ReplayedRun:
 
     def frames(self, camera: str = "") -> list[tuple[float, Detections]]:
         """Time in seconds and detections of each frame of a camera, in order of time."""
-        chosen = {stamp: frame for (name, stamp), frame in self.run.frames.items() if name == camera}
+        chosen = {
+            stamp: frame for (name, stamp), frame in self.run.frames.items() if name == camera
+        }
         if not chosen:
             raise ValueError(
                 f"Expected a camera of {', '.join(map(repr, self.run.cameras))}, got {camera!r}."
             )
-        return [((stamp - self.begin_ns) / 1e9, chosen[stamp].detections) for stamp in sorted(chosen)]
+        return [
+            ((stamp - self.begin_ns) / 1e9, chosen[stamp].detections) for stamp in sorted(chosen)
+        ]
 
     def presence(
-        self, class_name: str, *, min_score: float = 0.0, region: Region | None = None, camera: str = ""
+        self,
+        class_name: str,
+        *,
+        min_score: float = 0.0,
+        region: Region | None = None,
+        camera: str = "",
     ) -> Presence:
         """When a class was reported.
 
@@ -51,7 +60,9 @@ class ReplayedRun:
         class_id = self.run.labels.id_of(class_name)
 
         def is_it(found: Detections) -> np.ndarray:
-            return (found.class_ids == class_id) & (found.scores >= min_score) & inside(found, region)
+            return (
+                (found.class_ids == class_id) & (found.scores >= min_score) & inside(found, region)
+            )
 
         times, detections = zip(*self.frames(camera), strict=True)
         return Presence.of(class_name, times, detections, is_it)

@@ -1,7 +1,8 @@
 """Minimum-cost assignment.
 
-Source: Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment problems"
-(1987), in the form of Crouse, "On implementing 2D rectangular assignment algorithms" (2016), algorithm 1.
+Source: Jonker & Volgenant, "A shortest augmenting path algorithm for dense and sparse linear
+assignment problems" (1987), in the form of Crouse, "On implementing 2D rectangular assignment
+algorithms" (2016), algorithm 1.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def _assign_all_rows(costs: np.ndarray) -> np.ndarray:
             if row_of[sink] < 0:
                 break
             row = int(row_of[sink])
-        _raise_prices(row_prices, column_prices, visited_rows, column_of, shortest, ~open_columns, length)
+        _raise_prices(
+            row_prices, column_prices, visited_rows, column_of, shortest, ~open_columns, length
+        )
         while True:
             row = int(before[sink])
             row_of[sink] = row

@@ -1,8 +1,8 @@
 """A constant-velocity Kalman filter for many boxes at once.
 
-Centre x, centre y, width and height move independently, each with its own speed: four filters of two states, written
-out. Noise grows with the box, as in Aharon et al., "BoT-SORT" (2022), section 3.1; time is real time, so that dropped
-frames and any frame rate are the same to it.
+Centre x, centre y, width and height move independently, each with its own speed: four filters of
+two states, written out. Noise grows with the box, as in Aharon et al., "BoT-SORT" (2022), section
+3.1; time is real time, so that dropped frames and any frame rate are the same to it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def begin(boxes_xyxy: np.ndarray) -> Motion:
     """States of boxes `(N, 4)` seen for the first time."""
     values = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float64).reshape(-1, 4))
     sizes = _sizes(values)
-    spread = np.stack([(_MEASURED * sizes) ** 2, np.zeros_like(sizes), (_FIRST_SPEED * sizes) ** 2], 1)
+    spread = np.stack(
+        [(_MEASURED * sizes) ** 2, np.zeros_like(sizes), (_FIRST_SPEED * sizes) ** 2], 1
+    )
     return Motion(values, np.zeros_like(values), spread)
 
 
@@ -93,4 +95,6 @@ def correct(motion: Motion, boxes_xyxy: np.ndarray) -> Motion:
     gain, speed_gain = value / total, covariance / total
     error = measured - motion.values
     spread = [(1 - gain) * value, (1 - gain) * covariance, speed - speed_gain * covariance]
-    return Motion(motion.values + gain * error, motion.speeds + speed_gain * error, np.stack(spread, 1))
+    return Motion(
+        motion.values + gain * error, motion.speeds + speed_gain * error, np.stack(spread, 1)
+    )

@@ -1,7 +1,8 @@
 """Ids for detections, frame by frame.
 
-Source: Zhang et al., "ByteTrack" (2022), algorithm 1, on the motion model and matching of Bewley et al., "Simple online
-and realtime tracking" (2016). Other than there, a new object has its id at once: nothing waits for confirmation.
+Source: Zhang et al., "ByteTrack" (2022), algorithm 1, on the motion model and matching of Bewley et
+al., "Simple online and realtime tracking" (2016). Other than there, a new object has its id at
+once: nothing waits for confirmation.
 """
 
 from __future__ import annotations
@@ -28,9 +29,14 @@ class TrackerConfig:
         0.5, "Detections from this score on are matched first, and begin tracks.", low=0.0, high=1.0
     )
     track_iou: float = setting(
-        0.2, "Least overlap (IoU) of a detection with where its track should be.", low=0.01, high=1.0
+        0.2,
+        "Least overlap (IoU) of a detection with where its track should be.",
+        low=0.01,
+        high=1.0,
     )
-    track_low_iou: float = setting(0.5, "The same for detections of a low score.", low=0.01, high=1.0)
+    track_low_iou: float = setting(
+        0.5, "The same for detections of a low score.", low=0.01, high=1.0
+    )
     track_memory: float = setting(
         1.0, "How long (s) an object that is not seen keeps its id.", low=0.0, high=60.0
     )
@@ -67,7 +73,8 @@ class Tracker:
 
         Args:
             detections: of the frame.
-            stamp_ns: of the image; a stamp that is not later than the one before begins a new timeline.
+            stamp_ns: of the image; a stamp that is not later than the one before begins a new
+                timeline.
 
         Returns:
             `(N,)` int64, from 1; -1 for detections of a low score that belong to no known object.
@@ -84,7 +91,9 @@ class Tracker:
         )
         for candidates, eligible, least in rounds:
             tracks = np.flatnonzero(known & eligible)
-            rows, columns = self._match(tracks, boxes[candidates], detections.class_ids[candidates], least)
+            rows, columns = self._match(
+                tracks, boxes[candidates], detections.class_ids[candidates], least
+            )
             tracks, found = tracks[rows], candidates[columns]
             known[tracks] = False
             ids[found] = self._ids[tracks]
@@ -98,7 +107,9 @@ class Tracker:
         if self._stamp_ns is not None and stamp_ns <= self._stamp_ns:
             self.clear()
         elif self._stamp_ns is not None:
-            self._select(np.flatnonzero(stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9)))
+            self._select(
+                np.flatnonzero(stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9))
+            )
             self._motion = kalman.predict(self._motion, (stamp_ns - self._stamp_ns) / 1e9)
         self._stamp_ns = stamp_ns
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mtv_perception.config import setting
 from mtv_perception.data.augment import AugmentConfig
-from mtv_perception.data.open import DatasetConfig
+from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.segmentation_losses import SEGMENTATION_LOSSES
@@ -49,7 +49,9 @@ class LossConfig:
         if not any(self.task_weights.values()):
             raise ValueError(f"Expected a task weight above 0, got {self.task_weights!r}.")
         if self.task_weights["segmentation"] and not any(self.segmentation.values()):
-            raise ValueError(f"Expected a segmentation loss of weight above 0, got {self.segmentation!r}.")
+            raise ValueError(
+                f"Expected a segmentation loss of weight above 0, got {self.segmentation!r}."
+            )
 
 
 def _check_names(what: str, weights: Mapping[str, float], known: Collection[str]) -> None:
@@ -68,7 +70,9 @@ class OptimiserConfig:
     name: str = setting("adamw", "Update rule.", choices=("adamw", "sgd"))
     learning_rate: float = setting(1e-3, "Peak learning rate.", low=0, high=10)
     warmup: int = setting(200, "Steps of linear warm-up.", low=0)
-    weight_decay: float = setting(1e-4, "Decoupled weight decay (not on biases and norms).", low=0, high=1)
+    weight_decay: float = setting(
+        1e-4, "Decoupled weight decay (not on biases and norms).", low=0, high=1
+    )
     clip_norm: float = setting(10.0, "Largest global gradient norm; 0 for none.", low=0)
     ema: float = setting(
         0.998,
@@ -116,6 +120,8 @@ class TrainConfig:
         "Number format of the layers; half formats pay on GPUs.",
         choices=("float32", "mixed_float16", "mixed_bfloat16"),
     )
-    devices: int = setting(0, "Devices to spread a batch over; 0 takes every GPU, or one CPU.", low=0)
+    devices: int = setting(
+        0, "Devices to spread a batch over; 0 takes every GPU, or one CPU.", low=0
+    )
     workers: int = setting(2, "Images prepared at once.", low=1)
     seed: int = setting(1, "Of everything random.", low=0)

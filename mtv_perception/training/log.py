@@ -21,15 +21,16 @@ class RunLog:
 
     Args:
         folder: the run's.
-        step: what was logged after the checkpoint of this step, by a run that was killed later, is dropped; events
-            go to a folder `from-STEP`.
+        step: what was logged after the checkpoint of this step, by a run that was killed later, is
+            dropped; events go to a folder `from-STEP`.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         self._path = folder / "curves.csv"
         events = folder / "tensorboard"
         if step:
-            # Events can't be taken back: a resumed run draws curves of its own beside the killed one's.
+            # Events can't be taken back: a resumed run draws curves of its own beside the killed
+            # one's.
             events /= f"from-{step}"
             shutil.rmtree(events, ignore_errors=True)
         self._writer = tf.summary.create_file_writer(str(events))
@@ -43,7 +44,9 @@ class RunLog:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Log figures of a step."""
         with self._path.open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([step, name, repr(float(value))] for name, value in values.items())
+            csv.writer(file).writerows(
+                [step, name, repr(float(value))] for name, value in values.items()
+            )
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)

@@ -44,11 +44,16 @@ class MultitaskLoss:
         """The loss of each task (scalars) from raw outputs and a batch of targets."""
         config = self._config
         outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
-        # Masks may be finer than logits (`mask_scale`): the robot too compares classes after upsampling.
-        logits = ops.image.resize(outputs["segmentation_logits"], tuple(batch["mask"].shape[1:]), "bilinear")
+        # Masks may be finer than logits (`mask_scale`): the robot too compares classes after
+        # upsampling.
+        logits = ops.image.resize(
+            outputs["segmentation_logits"], tuple(batch["mask"].shape[1:]), "bilinear"
+        )
         pixels = [
             weight
-            * SEGMENTATION_LOSSES[name](logits, batch["mask"], batch["mask_known"], config.class_weights)
+            * SEGMENTATION_LOSSES[name](
+                logits, batch["mask"], batch["mask_known"], config.class_weights
+            )
             for name, weight in config.segmentation.items()
         ]
         classes, boxes = self._detection(outputs["class_logits"], outputs["box_offsets"], batch)

@@ -1,6 +1,7 @@
 """Segmentation losses over logits, per-pixel means, for masks that may be partial (255 = ignored); on any backend.
 
-Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the batch.
+Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the
+batch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from mtv_perception.training.detection_losses import (
 from mtv_perception.training.replicas import replica_count, sum_over_replicas
 
 
-def cross_entropy(logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]) -> Tensor:
+def cross_entropy(
+    logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]
+) -> Tensor:
     """Weighted cross-entropy, mean over the labelled pixels of the batch.
 
     Args:
@@ -42,13 +45,17 @@ def _shares(logits: Tensor, mask: Tensor, mask_known: Tensor) -> tuple[Tensor, T
     known = ops.bitwise_or(ops.reshape(ops.cast(mask_known, "int32"), (-1,)), 1)
     truth = one_hot(classes, count)
     # A class the mask does not tell apart may be anywhere its background is.
-    valid = ops.cast(classes < count, "float32")[:, None] * ops.maximum(known_matrix(known, 0, count), truth)
+    valid = ops.cast(classes < count, "float32")[:, None] * ops.maximum(
+        known_matrix(known, 0, count), truth
+    )
     complete = ops.min(known_matrix(known, 1, count - 1), -1, keepdims=True)
     valid = valid * ops.concatenate([complete, ops.ones_like(valid[:, 1:])], -1)
     return ops.reshape(ops.softmax(logits), (-1, count)), truth, valid
 
 
-def _dice(shares: tuple[Tensor, Tensor, Tensor], class_weights: Sequence[float], power: int) -> Tensor:
+def _dice(
+    shares: tuple[Tensor, Tensor, Tensor], class_weights: Sequence[float], power: int
+) -> Tensor:
     probability, truth, valid = shares
     sums = (valid * probability * truth, valid * (probability**power + truth**power), valid)
     shared, total, labelled = sum_over_replicas([ops.sum(values, 0) for values in sums])
@@ -58,12 +65,16 @@ def _dice(shares: tuple[Tensor, Tensor, Tensor], class_weights: Sequence[float],
     return loss / replica_count()
 
 
-def dice(logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]) -> Tensor:
+def dice(
+    logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]
+) -> Tensor:
     """1 - Dice over the batch, weighted over classes (Milletari et al. 2016 with linear terms below)."""
     return _dice(_shares(logits, mask, mask_known), class_weights, 1)
 
 
-def squared_dice(logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]) -> Tensor:
+def squared_dice(
+    logits: Tensor, mask: Tensor, mask_known: Tensor, class_weights: Sequence[float]
+) -> Tensor:
     """1 - Dice with squared terms below (Milletari et al. 2016, V-Net, section 3)."""
     return _dice(_shares(logits, mask, mask_known), class_weights, 2)
 
@@ -79,14 +90,17 @@ def lovasz_softmax(
     losses, weights = [], []
     for index, weight in enumerate(class_weights):
         target = valid[:, index] * truth[:, index]
-        # What is not labelled comes last, where it changes no other pixel's share, and counts nothing itself.
+        # What is not labelled comes last, where it changes no other pixel's share, and counts
+        # nothing itself.
         error = ops.where(valid[:, index] > 0, ops.abs(target - probability[:, index]), -1.0)
         order = ops.argsort(-error)
         ranked = ops.relu(ops.take(error, order))
         losses.append(ops.sum(ranked * _jaccard_gradient(ops.take(target, order))))
         weights.append(weight * ops.cast(ops.sum(target) > 0, "float32"))
     weights = ops.stack(weights)
-    return ops.sum(ops.stack(losses) * weights) / ops.maximum(ops.sum(weights), 1e-6) / replica_count()
+    return (
+        ops.sum(ops.stack(losses) * weights) / ops.maximum(ops.sum(weights), 1e-6) / replica_count()
+    )
 
 
 def _jaccard_gradient(target: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ Variables = Mapping[str, Sequence[Any]]
 def save_state(path: Path, variables: Variables, step: int) -> None:
     """Write groups of variables and the step; an interrupted write leaves the old file."""
     arrays = {
-        f"{group}/{i}": np.asarray(v) for group, items in variables.items() for i, v in enumerate(items)
+        f"{group}/{i}": np.asarray(v)
+        for group, items in variables.items()
+        for i, v in enumerate(items)
     }
     temporary = path.with_suffix(".tmp.npz")
     with temporary.open("wb") as file:
@@ -63,7 +65,9 @@ def restore_state(path: Path, variables: Variables) -> int:
 def read_group(path: Path, group: str) -> list[np.ndarray]:
     """One group's arrays in order."""
     arrays = _read(path)
-    names = sorted((n for n in arrays if n.startswith(f"{group}/")), key=lambda n: int(n.split("/")[1]))
+    names = sorted(
+        (n for n in arrays if n.startswith(f"{group}/")), key=lambda n: int(n.split("/")[1])
+    )
     if not names:
         raise WeightsError(f"{path}: expected weights under {group!r}, found none.")
     return [arrays[name] for name in names]

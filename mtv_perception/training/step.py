@@ -13,7 +13,8 @@ from mtv_perception.training.replicas import replica_count, sum_over_replicas
 from mtv_perception.training.update import average_decay, make_optimiser
 from mtv_perception.training.weighting import TaskWeighting
 
-# float16 loses gradients below 6e-8; multiplied by this they survive (Micikevicius et al. 2018, section 3.2).
+# float16 loses gradients below 6e-8; multiplied by this they survive (Micikevicius et al. 2018,
+# section 3.2).
 LOSS_SCALES = {"float16": 128.0}
 
 
@@ -26,7 +27,9 @@ class TrainingStep:
         optimiser: which update.
     """
 
-    def __init__(self, network: MultitaskNetwork, losses: LossConfig, optimiser: OptimiserConfig) -> None:
+    def __init__(
+        self, network: MultitaskNetwork, losses: LossConfig, optimiser: OptimiserConfig
+    ) -> None:
         self._model = network.model
         self._loss = MultitaskLoss(network, losses)
         self.weighting = TaskWeighting(losses.weighting, losses.task_weights)
@@ -35,8 +38,12 @@ class TrainingStep:
         self.optimiser.build(self._trained)
         self._clip_norm, self._decay = optimiser.clip_norm, float(optimiser.ema)
         number_format = self._model.layers[-1].compute_dtype
-        self._half, self._loss_scale = number_format != "float32", LOSS_SCALES.get(number_format, 1.0)
-        # Every replica holds the same weights after its update, so that the first one's average is all there is.
+        self._half, self._loss_scale = (
+            number_format != "float32",
+            LOSS_SCALES.get(number_format, 1.0),
+        )
+        # Every replica holds the same weights after its update, so that the first one's average is
+        # all there is.
         mirrored = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         self.average = [tf.Variable(v.value, **mirrored) for v in self._model.weights]
         self._count = tf.Variable(0.0, **mirrored)
@@ -61,12 +68,15 @@ class TrainingStep:
         sources = [v.value for v in self._trained]
         with tf.GradientTape() as tape:
             outputs = self._model(normalise(batch["images"]), training=True)
-            # Of the whole batch, for weightings are not linear. Backwards, each replica's share gets the gradients of
-            # all replicas' totals, which are alike: the mean of the gradients below is that of one total.
+            # Of the whole batch, for weightings are not linear. Backwards, each replica's share
+            # gets the gradients of all replicas' totals, which are alike: the mean of the gradients
+            # below is that of one total.
             losses = sum_over_replicas(self._loss(outputs, batch))
             total, weights = self.weighting(losses)
             scaled = total * self._loss_scale
-        gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = tape.gradient(
+            scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
         gradients = [gradient / replicas for gradient in sum_over_replicas(gradients)]
         gradients, norm = self._bounded([gradient / self._loss_scale for gradient in gradients])
         # The optimiser sums over the replicas once more.
@@ -82,7 +92,9 @@ class TrainingStep:
         norm = tf.linalg.global_norm(gradients)
         if self._half:
             finite = tf.math.is_finite(norm)
-            gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
+            gradients = [
+                tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients
+            ]
             norm = tf.where(finite, norm, 0.0)
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, norm)

@@ -20,7 +20,8 @@ def make_strategy(devices: int) -> tf.distribute.Strategy:
     """The distribution strategy for a run.
 
     Args:
-        devices: how many GPUs (or, without GPUs, logical CPUs) to use; 0 takes every GPU, or one CPU.
+        devices: how many GPUs (or, without GPUs, logical CPUs) to use; 0 takes every GPU, or one
+            CPU.
 
     Raises:
         ValueError: fewer devices than asked for.
@@ -31,7 +32,9 @@ def make_strategy(devices: int) -> tf.distribute.Strategy:
     found = gpus or tf.config.list_logical_devices("CPU")
     wanted = devices or max(len(gpus), 1)
     if wanted > len(found):
-        raise ValueError(f"Expected {wanted} devices, got {len(found)}: {[device.name for device in found]}.")
+        raise ValueError(
+            f"Expected {wanted} devices, got {len(found)}: {[device.name for device in found]}."
+        )
     if wanted == 1:
         return tf.distribute.get_strategy()
     return tf.distribute.MirroredStrategy([device.name for device in found[:wanted]])

@@ -19,6 +19,7 @@ from mtv_perception.config import load, to_plain
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
+from mtv_perception.plots.curves import plot_curves
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
@@ -30,7 +31,6 @@ from mtv_perception.training.state import BEST_FILE, load_averaged, restore_stat
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
 from mtv_perception.training.update import freeze_layers, freeze_norms
-from mtv_perception.visual.curves import plot_curves
 
 _LOG = logging.getLogger(__name__)
 _LAST_FILE = "last.npz"
@@ -48,8 +48,8 @@ class Trainer:
 
     Args:
         config: what to train.
-        folder: for checkpoints and logs; its `config.yaml` must agree when resuming. Of several workers, which share
-            it, the chief alone writes there.
+        folder: for checkpoints and logs; its `config.yaml` must agree when resuming. Of several
+            workers, which share it, the chief alone writes there.
         validate: judges the averaged weights; none trains without and keeps the last as best.
         resume: go on from the folder's last checkpoint.
 
@@ -59,7 +59,11 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, folder: Path, validate: Validate | None = None, resume: bool = False
+        self,
+        config: TrainConfig,
+        folder: Path,
+        validate: Validate | None = None,
+        resume: bool = False,
     ) -> None:
         self._config, self._folder, self._validate = config, folder, validate
         self._scratch = None if is_chief() else TemporaryDirectory(prefix="mtv-worker-")
@@ -74,7 +78,9 @@ class Trainer:
             if config.pretrained and not resume:
                 load_backbone(self.network, config.pretrained)
             if config.initial and not resume:
-                file = load_initial(self.network, config.initial, lambda: first_images(self._source))
+                file = load_initial(
+                    self.network, config.initial, lambda: first_images(self._source)
+                )
                 note_initial(self._output, file)
             freeze_norms(self.network.model, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
@@ -115,18 +121,24 @@ class Trainer:
         config = self._config
         encoder = target_encoder(self.network, config)
         indices = range(self._done * config.batch_size, config.steps * config.batch_size)
-        batches = training_batches(self._source, encoder, indices, config.batch_size, config.workers)
+        batches = training_batches(
+            self._source, encoder, indices, config.batch_size, config.workers
+        )
         return iter(self._strategy.experimental_distribute_dataset(batches))
 
     def compiled_step(self) -> Callable[[Any], dict[str, tf.Tensor]]:
         """The step over all devices as one graph: a batch in, what to log out."""
         strategy, step = self._strategy, self._step
 
-        # Without AutoGraph, which reads source files while tracing and trips over an upgrade during a long run.
+        # Without AutoGraph, which reads source files while tracing and trips over an upgrade during
+        # a long run.
         @tf.function(autograph=False)
         def run(batch: Any) -> dict[str, tf.Tensor]:
             logged = strategy.run(step, args=(batch,))
-            return {n: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in logged.items()}
+            return {
+                n: strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None)
+                for n, v in logged.items()
+            }
 
         return run
 
@@ -135,7 +147,8 @@ class Trainer:
 
         Raises:
             ConfigError: the validation sets don't have what `monitor` names.
-            FloatingPointError: the loss or its gradient is no longer finite; the last checkpoint is from before.
+            FloatingPointError: the loss or its gradient is no longer finite; the last checkpoint is
+                from before.
         """
         with messages_to(self._output / "train.log", _LOG):
             return self._train()
@@ -159,7 +172,9 @@ class Trainer:
                 # The first step is mostly tracing.
                 steps = max(self._done - begin - 1, 0)
                 speed = steps * config.batch_size / max(time.monotonic() - started, 1e-6)
-                self._log.scalars(self._done, {**values, "learning_rate": rate, "images_per_second": speed})
+                self._log.scalars(
+                    self._done, {**values, "learning_rate": rate, "images_per_second": speed}
+                )
                 progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
             self._done += 1
             progress.update()
@@ -179,7 +194,8 @@ class Trainer:
     def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
         """The figures of a step as numbers; FloatingPointError where the loss or its gradient is none."""
         values = {name: float(value) for name, value in logged.items()}
-        # A gradient that is none has made weights that are none, of which only the next step's loss would tell.
+        # A gradient that is none has made weights that are none, of which only the next step's loss
+        # would tell.
         if not np.isfinite([values["total"], values["gradient_norm"]]).all():
             raise FloatingPointError(
                 f"Expected a finite loss and gradient at step {self._done}, got {values}."
@@ -188,23 +204,33 @@ class Trainer:
 
     def _judge(self) -> None:
         """Validate the averaged weights, and keep them when they are the best so far."""
-        for target, value in zip(self._evaluated.model.weights, self._step.averaged_weights(), strict=True):
+        for target, value in zip(
+            self._evaluated.model.weights, self._step.averaged_weights(), strict=True
+        ):
             target.assign(value)
         model = KerasModel(self._evaluated)
         figures = self._validate(model) if self._validate else {}
         score = self._score(figures)
         plain = {name: float(v) for name, v in figures.items() if isinstance(v, (int, float))}
-        self._log.scalars(self._done, {f"{VALIDATION}{name}": value for name, value in plain.items()})
+        self._log.scalars(
+            self._done, {f"{VALIDATION}{name}": value for name, value in plain.items()}
+        )
         draw = getattr(self._validate, "examples", None)
         if draw is not None:
             self._log.images(self._done, "examples", draw(model))
         shown = {name: round(value, 4) for name, value in plain.items()}
         _LOG.info(
-            "step %d: score %.4f, best %.4f, %s", self._done, score, self._best.get("score", 0.0), shown
+            "step %d: score %.4f, best %.4f, %s",
+            self._done,
+            score,
+            self._best.get("score", 0.0),
+            shown,
         )
         if score >= self._best.get("score", float("-inf")):
             self._best = {"score": score, "step": self._done, **plain}
-            save_state(self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done)
+            save_state(
+                self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done
+            )
             (self._output / "best.yaml").write_text(yaml.safe_dump(self._best), encoding="utf-8")
         plot_curves(read_curves(self._output), self._output / "curves.png")
 
@@ -214,15 +240,23 @@ class Trainer:
             return float(self._done)
         unknown = [name for name in self._config.monitor if name not in figures]
         if unknown:
-            raise ConfigError(f"monitor: expected figures of {', '.join(figures)}, got {unknown[0]!r}.")
+            raise ConfigError(
+                f"monitor: expected figures of {', '.join(figures)}, got {unknown[0]!r}."
+            )
         usable = [float(figures[n]) for n in self._config.monitor if figures[n] is not None]
         if not usable:
-            raise ConfigError(f"monitor: expected a figure with a value, got none in {dict(figures)!r}.")
+            raise ConfigError(
+                f"monitor: expected a figure with a value, got none in {dict(figures)!r}."
+            )
         return float(np.mean(usable))
 
     def _read_best(self) -> dict[str, Any]:
         path = self._folder / "best.yaml"
-        return yaml.safe_load(path.read_text(encoding="utf-8")) if self._done and path.is_file() else {}
+        return (
+            yaml.safe_load(path.read_text(encoding="utf-8"))
+            if self._done and path.is_file()
+            else {}
+        )
 
 
 def load_run(folder: Path) -> tuple[TrainConfig, MultitaskNetwork]:

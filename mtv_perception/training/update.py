@@ -24,7 +24,11 @@ def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
 
 # How the layers of the backbones begin, and no others.
 BACKBONE_PREFIXES = ("Conv1", "bn_Conv1", "expanded_conv", "block_", "Conv_1", "stem", "stage")
-_FROZEN_NORMS: dict[str, tuple[str, ...]] = {"none": (), "backbone": BACKBONE_PREFIXES, "all": ("",)}
+_FROZEN_NORMS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "backbone": BACKBONE_PREFIXES,
+    "all": ("",),
+}
 
 
 def freeze_norms(model: keras.Model, which: str) -> None:
@@ -48,6 +52,7 @@ def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
 def average_decay(decay: float, updates: Any) -> Any:
     """How much of the averaged weights stays at an update: less in the beginning, nothing where the decay is 0.
 
-    Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with `num_updates` n.
+    Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with
+    `num_updates` n.
     """
     return keras.ops.minimum(decay, (1 + updates) / (10 + updates))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mtv_perception.data.open import open_datasets
+from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import evaluate
@@ -37,12 +37,19 @@ class Validation:
         self._datasets = open_datasets(config.validation, config.network.labels)
         names = [dataset.name for dataset in self._datasets]
         # Folders called `val` of several data sets must not hide each other's figures.
-        self._names = [n if names.count(n) == 1 else f"{n}-{names[:i].count(n)}" for i, n in enumerate(names)]
+        self._names = [
+            n if names.count(n) == 1 else f"{n}-{names[:i].count(n)}" for i, n in enumerate(names)
+        ]
         ious = [f"iou/{name}" for name in config.network.labels.names]
-        known = [*FIGURES, *(f"{title}/{name}" for title in self._names for name in (*FIGURES, *ious))]
+        known = [
+            *FIGURES,
+            *(f"{title}/{name}" for title in self._names for name in (*FIGURES, *ious)),
+        ]
         unknown = [name for name in config.monitor if name not in known]
         if unknown:
-            raise ConfigError(f"monitor: expected figures of {', '.join(known)}, got {unknown[0]!r}.")
+            raise ConfigError(
+                f"monitor: expected figures of {', '.join(known)}, got {unknown[0]!r}."
+            )
 
     def __call__(self, model: KerasModel) -> dict[str, Any]:
         """Figures of each set as `set/figure`, None where labels lack, and their means over the sets as `figure`."""
@@ -55,7 +62,9 @@ class Validation:
                 named[f"{title}/{name}"] = result[name]
                 figures[name] += [] if result[name] is None else [result[name]]
             named |= {f"{title}/iou/{name}": value for name, value in result["iou"].items()}
-        return named | {name: float(np.mean(values)) if values else None for name, values in figures.items()}
+        return named | {
+            name: float(np.mean(values)) if values else None for name, values in figures.items()
+        }
 
     def examples(self, model: KerasModel, count: int = 4) -> np.ndarray:
         """What the model sees in a few images, drawn over them, `(N, H, W, 3)` uint8 RGB of the network's size."""

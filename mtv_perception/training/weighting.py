@@ -1,10 +1,11 @@
 """How the losses of several tasks become one; w is the given weight of a task, which counts in all of them.
 
-`fixed`: sum of w * L. `uncertainty`: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses", sum
-of w * (exp(-s) * L + s / 2) with learned s = log sigma^2 (equation 10 with the classification form's factor).
-`uw_so`: Kirchdorfer et al. 2024, "Analytical Uncertainty-Based Loss Weighting", weights softmax((1 / L) / T) of the
-detached losses w * L. `log`: sum of w * log L, the scale-invariant form. w stands outside of the logarithm, and of
-Kendall's bracket: inside, it would be one more scale, to which they are indifferent.
+`fixed`: sum of w * L. `uncertainty`: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to
+Weigh Losses", sum of w * (exp(-s) * L + s / 2) with learned s = log sigma^2 (equation 10 with the
+classification form's factor). `uw_so`: Kirchdorfer et al. 2024, "Analytical Uncertainty-Based Loss
+Weighting", weights softmax((1 / L) / T) of the detached losses w * L. `log`: sum of w * log L, the
+scale-invariant form. w stands outside of the logarithm, and of Kendall's bracket: inside, it would
+be one more scale, to which they are indifferent.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from mtv_perception.training.detection_losses import Tensor
 
 Losses = Mapping[str, Tensor]
 _TINY = 1e-4
-# Below this, `uw_so` takes losses as equal: its softmax would leave all but the smallest one to starve.
+# Below this, `uw_so` takes losses as equal: its softmax would leave all but the smallest one to
+# starve.
 _LEAST_LOSS = 0.05
-# How many times further than a weight of the network a log variance moves in a step: it has to cross several units,
-# and at the network's learning rate it would hardly leave 0 in a run of a thousand steps.
+# How many times further than a weight of the network a log variance moves in a step: it has to
+# cross several units, and at the network's learning rate it would hardly leave 0 in a run of a
+# thousand steps.
 VARIANCE_PACE = 10.0
 
 
@@ -34,11 +37,13 @@ class TaskWeighting:
         temperature: of the softmax in `uw_so`.
 
     Attributes:
-        log_variances: learned scalars s / VARIANCE_PACE by task (`uncertainty`), else none; to be trained and saved
-            with the model.
+        log_variances: learned scalars s / VARIANCE_PACE by task (`uncertainty`), else none; to be
+            trained and saved with the model.
     """
 
-    def __init__(self, method: str, weights: Mapping[str, float], temperature: float = 10.0) -> None:
+    def __init__(
+        self, method: str, weights: Mapping[str, float], temperature: float = 10.0
+    ) -> None:
         if method not in WEIGHTINGS:
             raise ValueError(f"Expected a weighting of {', '.join(WEIGHTINGS)}, got {method!r}.")
         self.weights, self.temperature = dict(weights), temperature
@@ -57,7 +62,8 @@ class TaskWeighting:
     def __call__(self, losses: Losses) -> tuple[Tensor, Losses]:
         """The total loss, and the effective weight of each task: the gradient of the total by the task's loss.
 
-        A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the weights.
+        A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the
+        weights.
         """
         total, factors = self._combine(self, {task: losses[task] for task in self.weights})
         return sum(total.values()), factors
@@ -65,7 +71,9 @@ class TaskWeighting:
 
 # Each gives the parts of the total, and the factors, by task.
 def _fixed(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
-    factors = {task: ops.convert_to_tensor(weight, "float32") for task, weight in weighting.weights.items()}
+    factors = {
+        task: ops.convert_to_tensor(weight, "float32") for task, weight in weighting.weights.items()
+    }
     return {task: factors[task] * loss for task, loss in losses.items()}, factors
 
 
@@ -73,7 +81,8 @@ def _uncertainty(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Loss
     parts, factors = {}, {}
     for task, loss in losses.items():
         variable = ops.convert_to_tensor(weighting.log_variances[task])
-        # Of the value s, with the gradient by s: clipping sees the paper's gradient, and each update goes further.
+        # Of the value s, with the gradient by s: clipping sees the paper's gradient, and each
+        # update goes further.
         s = variable + ops.stop_gradient((VARIANCE_PACE - 1) * variable)
         weight = weighting.weights[task]
         parts[task] = ops.where(loss > 0, weight * (ops.exp(-s) * loss + s / 2), 0.0)
@@ -87,7 +96,8 @@ def _uw_so(weighting: TaskWeighting, losses: Losses) -> tuple[Losses, Losses]:
     scores = 1 / ops.maximum(detached, _LEAST_LOSS) / weighting.temperature
     shares = ops.unstack(ops.softmax(ops.where(detached > 0, scores, -1e9)), len(weighted))
     factors = {
-        task: share * weight for (task, weight), share in zip(weighting.weights.items(), shares, strict=True)
+        task: share * weight
+        for (task, weight), share in zip(weighting.weights.items(), shares, strict=True)
     }
     return {task: factors[task] * loss for task, loss in losses.items()}, factors
 

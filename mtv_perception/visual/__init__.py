@@ -1,1 +1,1 @@
-"""Pictures for people: overlays, colour masks, plots. One palette everywhere (see labels)."""
+"""Pictures on the robot: overlays and colour masks. One palette everywhere (see labels)."""

@@ -25,7 +25,9 @@ def colour_mask(class_ids: np.ndarray, labels: LabelSet) -> np.ndarray:
     return labels.colour_table()[class_ids]
 
 
-def draw_overlay(image_rgb: np.ndarray, result: Result, labels: LabelSet, footer: str = "") -> np.ndarray:
+def draw_overlay(
+    image_rgb: np.ndarray, result: Result, labels: LabelSet, footer: str = ""
+) -> np.ndarray:
     """Mask tint, boxes with class and score, a legend and a footer line over an image.
 
     Labels keep out of each other's way; where there is no room left, the box stays without one.
@@ -57,7 +59,9 @@ def _tinted(image_rgb: np.ndarray, class_ids: np.ndarray, labels: LabelSet) -> n
     if plain.all():
         return image_rgb.copy()
     tinted = cv2.addWeighted(image_rgb, 1 - _TINT, colour_mask(class_ids, labels), _TINT, 0)
-    grown = cv2.dilate(np.where(plain, np.uint8(BACKGROUND_ID), class_ids), np.ones((3, 3), np.uint8))
+    grown = cv2.dilate(
+        np.where(plain, np.uint8(BACKGROUND_ID), class_ids), np.ones((3, 3), np.uint8)
+    )
     outline = plain & (grown != BACKGROUND_ID)
     tinted[plain] = image_rgb[plain]
     tinted[outline] = labels.colour_table()[grown[outline]]
@@ -135,12 +139,18 @@ def _ink(colour: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _plate(
-    canvas: np.ndarray, text: str, corner_xy: tuple[int, int], colour: tuple[int, int, int], scale: float
+    canvas: np.ndarray,
+    text: str,
+    corner_xy: tuple[int, int],
+    colour: tuple[int, int, int],
+    scale: float,
 ) -> Rect:
     """Text on a filled plate whose lower left corner is at `corner_xy`; returns the plate."""
     width, height = _text_size(text, scale)
     x, y = corner_xy
     base = cv2.getTextSize(text, _FONT, scale, 1)[1]
     cv2.rectangle(canvas, (x, y - height), (x + width, y), colour, -1)
-    cv2.putText(canvas, text, (x + _PAD, y - base - _PAD + 2), _FONT, scale, _ink(colour), 1, cv2.LINE_AA)
+    cv2.putText(
+        canvas, text, (x + _PAD, y - base - _PAD + 2), _FONT, scale, _ink(colour), 1, cv2.LINE_AA
+    )
     return x, y - height, x + width, y

@@ -20,7 +20,9 @@ FOOT, BOX, MASK = "foot", "box", "mask"
 class IntrinsicsConfig:
     """A calibration written down, for cameras that publish no CameraInfo; fields as there."""
 
-    size_hw: tuple[int, int] = setting((480, 640), "Height and width of the calibrated image, pixels.", low=1)
+    size_hw: tuple[int, int] = setting(
+        (480, 640), "Height and width of the calibrated image, pixels.", low=1
+    )
     k: tuple[float, ...] = setting((), "The nine numbers of the camera matrix, row by row.")
     distortion_model: str = setting("plumb_bob", "The lens.", choices=tuple(LENSES))
     d: tuple[float, ...] = setting((), "Distortion coefficients.")
@@ -60,13 +62,22 @@ class ZoneConfig:
         choices=(FOOT, BOX, MASK),
     )
     foot_width: float = setting(
-        0.5, "Share of the box's width, about its middle, that stands on the floor.", low=0.0, high=1.0
+        0.5,
+        "Share of the box's width, about its middle, that stands on the floor.",
+        low=0.0,
+        high=1.0,
     )
     mask_columns: int = setting(
-        2, "Floor zones: so many image columns (of those looked at) must touch the zone.", low=1, high=1000
+        2,
+        "Floor zones: so many image columns (of those looked at) must touch the zone.",
+        low=1,
+        high=1000,
     )
     mask_share: float = setting(
-        0.02, "Image zones: this share of the zone's pixels must be of the classes.", low=1e-6, high=1.0
+        0.02,
+        "Image zones: this share of the zone's pixels must be of the classes.",
+        low=1e-6,
+        high=1.0,
     )
     max_unlabelled: float = setting(
         0.2,
@@ -75,7 +86,10 @@ class ZoneConfig:
         high=1.0,
     )
     min_visible: float = setting(
-        0.9, "Floor zones: never free where a smaller share of the zone lies in the image.", low=0.0, high=1.0
+        0.9,
+        "Floor zones: never free where a smaller share of the zone lies in the image.",
+        low=0.0,
+        high=1.0,
     )
     unplaced: str = setting(
         "unknown",
@@ -126,8 +140,12 @@ class CameraConfig:
     """One camera: where it is mounted and what it watches."""
 
     name: str = setting("", "Put before the camera's topics; empty for the only camera.")
-    floor_frame: str = setting("base_link", "Frame of the floor zones: x forward, y left, floor at z = 0.")
-    position: tuple[float, float, float] | None = setting(None, "Of the camera in the floor frame, m.")
+    floor_frame: str = setting(
+        "base_link", "Frame of the floor zones: x forward, y left, floor at z = 0."
+    )
+    position: tuple[float, float, float] | None = setting(
+        None, "Of the camera in the floor frame, m."
+    )
     rpy_deg: tuple[float, float, float] = setting(
         (0.0, 0.0, 0.0), "Roll, pitch (positive looks down), yaw (positive looks left), degrees."
     )
@@ -140,7 +158,9 @@ class CameraConfig:
         if not self.zones:
             raise ValueError(f"Expected at least one zone of camera {self.name!r}.")
         if self.position is None and any(zone.space == FLOOR for zone in self.zones):
-            raise ValueError(f"Expected the position of camera {self.name!r}, which has floor zones.")
+            raise ValueError(
+                f"Expected the position of camera {self.name!r}, which has floor zones."
+            )
         if self.position is not None:
             self.mounting()
 
@@ -160,7 +180,10 @@ class ZonesConfig:
 
     cameras: tuple[CameraConfig, ...] = setting((), "The cameras.")
     deadline: float = setting(
-        0.5, "Without a result younger than this (s, by its stamp) a zone is unknown.", low=0.02, high=60.0
+        0.5,
+        "Without a result younger than this (s, by its stamp) a zone is unknown.",
+        low=0.02,
+        high=60.0,
     )
     mask_wait: float = setting(
         0.05, "How long (s) detections wait for the mask of the same image.", low=0.0, high=10.0
@@ -172,7 +195,10 @@ class ZonesConfig:
         high=3600.0,
     )
     repeat: float = setting(
-        0.1, "Period (s) at which unknown states are repeated, and deadlines watched.", low=0.01, high=1.0
+        0.1,
+        "Period (s) at which unknown states are repeated, and deadlines watched.",
+        low=0.01,
+        high=1.0,
     )
     point_height: float = setting(
         0.2,

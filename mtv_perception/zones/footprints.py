@@ -12,7 +12,8 @@ from mtv_perception.geometry.camera import FloorCamera
 _CUT_OFF = 2.0
 # How far the direction of an object is followed whose distance is unknown, m.
 _FAR = 1000.0
-# Every so many image columns the mask is looked at; a person 10 m away is about 25 columns wide at 640.
+# Every so many image columns the mask is looked at; a person 10 m away is about 25 columns wide at
+# 640.
 _COLUMN_STEP = 4
 _FOOT_POINTS = 3
 
@@ -23,7 +24,8 @@ class Footprint:
 
     Attributes:
         corners: `(K, 2)`, a convex polygon (or a line) in the floor frame, m.
-        placed: True when the object is there; False when it is somewhere along `corners`, which then reach far away.
+        placed: True when the object is there; False when it is somewhere along `corners`, which
+            then reach far away.
     """
 
     corners: np.ndarray
@@ -42,11 +44,14 @@ def foot_pixels(boxes_xyxy: np.ndarray, foot_width: float) -> np.ndarray:
     return np.stack([x, np.broadcast_to(y1, x.shape)], -1)
 
 
-def footprints_of(camera: FloorCamera, boxes_xyxy: np.ndarray, foot_width: float) -> list[Footprint]:
+def footprints_of(
+    camera: FloorCamera, boxes_xyxy: np.ndarray, foot_width: float
+) -> list[Footprint]:
     """The footprint of each box, `(N, 4)` pixels.
 
-    A box cut off by the lower edge of the image stands somewhere between the camera and the edge, and counts as
-    standing on all of it. A box that ends above the horizon (legs hidden, or the camera shaken) has a direction only.
+    A box cut off by the lower edge of the image stands somewhere between the camera and the edge,
+    and counts as standing on all of it. A box that ends above the horizon (legs hidden, or the
+    camera shaken) has a direction only.
     """
     pixels = foot_pixels(boxes_xyxy, foot_width)
     floor = camera.pixels_to_floor(pixels.reshape(-1, 2)).reshape(pixels.shape)
@@ -54,7 +59,9 @@ def footprints_of(camera: FloorCamera, boxes_xyxy: np.ndarray, foot_width: float
     return [_footprint(camera, *item) for item in zip(pixels, floor, cut_off.tolist(), strict=True)]
 
 
-def _footprint(camera: FloorCamera, pixels: np.ndarray, floor: np.ndarray, cut_off: bool) -> Footprint:
+def _footprint(
+    camera: FloorCamera, pixels: np.ndarray, floor: np.ndarray, cut_off: bool
+) -> Footprint:
     if not np.isfinite(floor).all():
         return _direction_only(camera, pixels)
     if cut_off:
@@ -67,7 +74,9 @@ def _direction_only(camera: FloorCamera, pixels: np.ndarray) -> Footprint:
     if not np.isfinite(headings).all():
         everywhere = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         return Footprint(camera.nadir_xy + _FAR * everywhere, False)
-    return Footprint(np.concatenate([camera.nadir_xy[None], camera.nadir_xy + _FAR * headings]), False)
+    return Footprint(
+        np.concatenate([camera.nadir_xy[None], camera.nadir_xy + _FAR * headings]), False
+    )
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,8 @@ class Contacts:
     """Where the pixels of some classes meet the floor.
 
     Attributes:
-        starts: `(N, 2)` floor points, m: the contact, or the point below the camera where the image cuts it off.
+        starts: `(N, 2)` floor points, m: the contact, or the point below the camera where the image
+            cuts it off.
         ends: `(N, 2)` floor points, m: the contact.
     """
 

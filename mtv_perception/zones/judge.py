@@ -54,7 +54,8 @@ class Evidence:
     Attributes:
         verdict: occupied, clear, or unsure; None when the result lacks what the zone's tests need.
         objects: how many detections are inside.
-        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is none.
+        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is
+            none.
         points_xy: `(N, 2)` occupied floor points inside the zone, m.
     """
 
@@ -76,7 +77,9 @@ class ZoneJudge:
         visible: share of a floor zone that lies in the image; 1 for image zones.
     """
 
-    def __init__(self, zone: ZoneConfig, class_ids: tuple[int, ...], camera: FloorCamera | None) -> None:
+    def __init__(
+        self, zone: ZoneConfig, class_ids: tuple[int, ...], camera: FloorCamera | None
+    ) -> None:
         if zone.space == FLOOR and camera is None:
             raise ValueError(f"Expected a camera for floor zone {zone.name!r}, got None.")
         self.zone, self._class_ids, self._camera = zone, class_ids, camera
@@ -84,7 +87,9 @@ class ZoneJudge:
         self._pixels_hw = (0, 0)
         self.visible = 1.0
         if zone.space == FLOOR and camera:
-            grid = grid_inside(zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max()))
+            grid = grid_inside(
+                zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max())
+            )
             self.visible = float(_in_image(camera, grid).mean())
 
     def judge(self, seen: Observation) -> Evidence:
@@ -114,13 +119,19 @@ class ZoneJudge:
             lost |= bool(len(shared)) and not footprint.placed
         if inside:
             points = np.concatenate(inside)
-            return Evidence(Verdict.OCCUPIED, len(inside), float(camera.distances(points).min()), points)
-        return Evidence(Verdict.UNSURE if lost and self.zone.unplaced == "unknown" else Verdict.CLEAR)
+            return Evidence(
+                Verdict.OCCUPIED, len(inside), float(camera.distances(points).min()), points
+            )
+        return Evidence(
+            Verdict.UNSURE if lost and self.zone.unplaced == "unknown" else Verdict.CLEAR
+        )
 
     def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a region of the image."""
         inside = 0
-        for box, foot in zip(boxes_xyxy, foot_pixels(boxes_xyxy, self.zone.foot_width), strict=True):
+        for box, foot in zip(
+            boxes_xyxy, foot_pixels(boxes_xyxy, self.zone.foot_width), strict=True
+        ):
             shapes = [foot] if FOOT in self.zone.tests else []
             if BOX in self.zone.tests:
                 shapes.append(box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2))
@@ -129,7 +140,9 @@ class ZoneJudge:
 
     def _with_mask(self, found: Evidence, mask: np.ndarray) -> Evidence:
         """Add what the segmentation says."""
-        values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][self._zone_pixels((mask.shape[0], mask.shape[1]))]
+        values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][
+            self._zone_pixels((mask.shape[0], mask.shape[1]))
+        ]
         if self.zone.space == FLOOR:
             found = self._with_contacts(found, mask)
         elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
@@ -143,7 +156,9 @@ class ZoneJudge:
         touching = segments_touch_polygon(self.zone.corners, contacts.starts, contacts.ends)
         if touching.sum() < self.zone.mask_columns:
             return found
-        points = np.concatenate([found.points_xy, _points_within(self.zone.corners, contacts, touching)])
+        points = np.concatenate(
+            [found.points_xy, _points_within(self.zone.corners, contacts, touching)]
+        )
         nearest = float(self._camera.distances(points).min())
         return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
 
@@ -156,7 +171,9 @@ class ZoneJudge:
             else:
                 size_hw = self._camera.intrinsics.size_hw if self._camera else mask_hw
                 scale = np.array([mask_hw[1] / size_hw[1], mask_hw[0] / size_hw[0]])
-                self._pixels = rasterise(self.zone.corners * scale, mask_hw)[::_PIXEL_STEP, ::_PIXEL_STEP]
+                self._pixels = rasterise(self.zone.corners * scale, mask_hw)[
+                    ::_PIXEL_STEP, ::_PIXEL_STEP
+                ]
         return self._pixels
 
 

@@ -104,7 +104,9 @@ class CameraMonitor:
     @property
     def blind_zones(self) -> list[str]:
         """Zones that can never be free, because too little of them lies in the image."""
-        return [z.judge.zone.name for z in self._zones if z.judge.visible < z.judge.zone.min_visible]
+        return [
+            z.judge.zone.name for z in self._zones if z.judge.visible < z.judge.zone.min_visible
+        ]
 
     def observe(self, seen: Observation, now_ns: int) -> bool:
         """Take a result into account.
@@ -138,7 +140,10 @@ class CameraMonitor:
     def states(self, now_ns: int) -> tuple[ZoneStatus, ...]:
         """What holds now, zone by zone in the order of the configuration."""
         for zone in self._zones:
-            fresh = zone.seen_ns is not None and -self._jump_ns <= now_ns - zone.seen_ns <= self._deadline_ns
+            fresh = (
+                zone.seen_ns is not None
+                and -self._jump_ns <= now_ns - zone.seen_ns <= self._deadline_ns
+            )
             if not fresh and zone.presence.state is not State.UNKNOWN:
                 zone.presence.forget(now_ns)
         return tuple(_status(zone, now_ns) for zone in self._zones)
@@ -154,7 +159,10 @@ class CameraMonitor:
         if mask is None or self.floor is None:
             return
         height, width = self.floor.intrinsics.size_hw
-        if not min(mask.shape) or abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > _MASK_ROUNDING:
+        if (
+            not min(mask.shape)
+            or abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > _MASK_ROUNDING
+        ):
             raise ValueError(f"Expected a mask of a {height}x{width} image, got {mask.shape}.")
 
     def _notice_jump(self, stamp_ns: int, now_ns: int) -> None:
@@ -164,7 +172,9 @@ class CameraMonitor:
             self.forget(now_ns)
 
 
-def _make_zone(zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None, since_ns: int) -> _Zone:
+def _make_zone(
+    zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None, since_ns: int
+) -> _Zone:
     class_ids = tuple(labels.id_of(name) for name in zone.classes)
     leave_ns = round(zone.leave_seconds * _NANOSECONDS)
     presence = Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)

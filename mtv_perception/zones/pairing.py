@@ -24,7 +24,9 @@ class Pairing(Generic[D, M]):
         self._masks: dict[int, M] = {}
         self.without_mask = 0
 
-    def add_detections(self, stamp_ns: int, detections: D, now: float) -> list[tuple[int, D, M | None]]:
+    def add_detections(
+        self, stamp_ns: int, detections: D, now: float
+    ) -> list[tuple[int, D, M | None]]:
         """What is complete once the detections of a stamp have come, at monotonic time `now` (s)."""
         if not self._wants_mask:
             return [(stamp_ns, detections, None)]

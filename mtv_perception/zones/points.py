@@ -14,7 +14,9 @@ from mtv_perception.zones.monitor import ZoneStatus
 _AROUND = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) / 4
 
 
-def obstacle_points(camera: CameraConfig, states: Iterable[ZoneStatus], config: ZonesConfig) -> np.ndarray:
+def obstacle_points(
+    camera: CameraConfig, states: Iterable[ZoneStatus], config: ZonesConfig
+) -> np.ndarray:
     """Points of occupied places, and of unknown zones as a whole.
 
     Args:

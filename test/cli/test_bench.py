@@ -48,11 +48,30 @@ def test_the_clip_is_measured_at_the_size_of_the_camera():
 
 def test_bench_writes_what_was_asked_for(model, tmp_path, capsys):
     file = tmp_path / "bench.json"
-    command = ["bench", "--model", model, "--baseline", model, "--threads", "1", "2", "--frames", "12"]
+    command = [
+        "bench",
+        "--model",
+        model,
+        "--baseline",
+        model,
+        "--threads",
+        "1",
+        "2",
+        "--frames",
+        "12",
+    ]
 
     assert main([*command, "--json", str(file)]) == 0
     found = json.loads(file.read_text())
-    for name in ("network_ms", "pre_ms", "post_ms", "total_ms", "letterbox_ms", "boxes_ms", "mask_ms"):
+    for name in (
+        "network_ms",
+        "pre_ms",
+        "post_ms",
+        "total_ms",
+        "letterbox_ms",
+        "boxes_ms",
+        "mask_ms",
+    ):
         assert 0 < found[name]["p50"] <= found[name]["p95"] <= found[name]["p99"]
     assert found["sgemm_gflops"] > 0
     assert [part["threads"] for part in found["runs"]] == [1, 2]
@@ -68,7 +87,19 @@ def test_peers_and_streams_are_measured_in_the_same_run(model, tmp_path, capsys,
     monkeypatch.setattr(
         bench, "open_reference", lambda: Peer("reference-keras", "total_ms", lambda image: 90.0)
     )
-    command = ["bench", "--model", model, "--threads", "1", "--frames", "4", "--streams", "2", "--rest", "1"]
+    command = [
+        "bench",
+        "--model",
+        model,
+        "--threads",
+        "1",
+        "--frames",
+        "4",
+        "--streams",
+        "2",
+        "--rest",
+        "1",
+    ]
 
     assert main([*command, "--onnx", "other.onnx", "--reference-keras", "--json", str(file)]) == 0
     found = json.loads(file.read_text())

@@ -16,7 +16,18 @@ def test_the_exit_status_follows_the_tolerances(tmp_path, capsys):
     assert main(["compare", a, a]) == 0
     assert "within tolerance" in capsys.readouterr().out
     assert (
-        main(["compare", a, b, "--json", str(tmp_path / "c.json"), "--html", str(tmp_path / "c.html")]) == 1
+        main(
+            [
+                "compare",
+                a,
+                b,
+                "--json",
+                str(tmp_path / "c.json"),
+                "--html",
+                str(tmp_path / "c.html"),
+            ]
+        )
+        == 1
     )
     assert "score_drift" in capsys.readouterr().out
     assert json.loads((tmp_path / "c.json").read_text())["out_of_tolerance"] != []

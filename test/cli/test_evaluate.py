@@ -1,4 +1,6 @@
-"""`mtv evaluate` and `mtv tune` from the command line, with a network that answers from the labels."""
+"""`mtv evaluate` and `mtv tune` from the command line, with a network that answers from the
+labels.
+"""
 
 import json
 import re
@@ -24,7 +26,9 @@ def data(tmp_path):
     folder = tmp_path / "data"
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
-    images = [{"id": i, "file_name": f"{i}.png", "width": WIDTH, "height": HEIGHT} for i in range(1, 5)]
+    images = [
+        {"id": i, "file_name": f"{i}.png", "width": WIDTH, "height": HEIGHT} for i in range(1, 5)
+    ]
     for image in images:
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
         if image["id"] == 1:
@@ -54,7 +58,9 @@ def fake_network(monkeypatch, written):
             mask, found = np.zeros(image.shape[:2], np.uint8), Detections()
             if image.mean() > 100:
                 mask[5:45, 10:30] = 2
-                found = Detections(np.array([[10, 5, 30, 45]], np.float32), np.float32([0.8]), np.int32([2]))
+                found = Detections(
+                    np.array([[10, 5, 30, 45]], np.float32), np.float32([0.8]), np.int32([2])
+                )
             return Result(found, Segmentation(mask, mask), image.shape[:2])
 
         return perceive
@@ -73,13 +79,26 @@ def fake_network(monkeypatch, written):
 def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
     out, report = tmp_path / "out" / "scores.json", tmp_path / "out" / "report.html"
     assert (
-        main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), "--report", str(report)])
+        main(
+            [
+                "evaluate",
+                "--model",
+                "m",
+                "--data",
+                str(data),
+                "--json",
+                str(out),
+                "--report",
+                str(report),
+            ]
+        )
         == 0
     )
     scores = json.loads(out.read_text())
     assert scores["model"] == "fake-v1" and scores["images"] == 4
     assert (
-        scores["per_class"]["person"]["ap"] == pytest.approx(1) and scores["per_class"]["rail"]["ap"] is None
+        scores["per_class"]["person"]["ap"] == pytest.approx(1)
+        and scores["per_class"]["rail"]["ap"] is None
     )
     assert scores["miou"] == 1 and scores["iou"]["forklift"] is None
     assert "fake-v1 on data" in report.read_text()
@@ -90,7 +109,10 @@ def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
 def test_limit_and_fold_take_a_part(data, tmp_path):
     def images(*options):
         out = tmp_path / "scores.json"
-        assert main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options]) == 0
+        assert (
+            main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options])
+            == 0
+        )
         return json.loads(out.read_text())["images"]
 
     assert images("--limit", "3") == 3
@@ -101,7 +123,9 @@ def test_limit_and_fold_take_a_part(data, tmp_path):
 def test_classes_can_be_named(data, tmp_path):
     out = tmp_path / "scores.json"
     options = ["--box-classes", "person,forklift", "--mask-classes", "forklift"]
-    assert main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options]) == 0
+    assert (
+        main(["evaluate", "--model", "m", "--data", str(data), "--json", str(out), *options]) == 0
+    )
     scores = json.loads(out.read_text())
     assert scores["per_class"]["person"]["ap"] == pytest.approx(1)
     assert scores["iou"]["person"] is None
@@ -119,7 +143,9 @@ def test_robustness_is_added(data, tmp_path):
 
 @pytest.mark.parametrize("command", ["evaluate", "tune"])
 def test_class_names_of_the_data_can_be_mapped(command, data, tmp_path, capsys):
-    index = (data / "annotations.json").read_text().replace("person", "human").replace("rail", "dog")
+    index = (
+        (data / "annotations.json").read_text().replace("person", "human").replace("rail", "dog")
+    )
     dog = {"id": 2, "image_id": 2, "category_id": 1, "bbox": BOX_XYWH}
     index = json.loads(index)
     index["annotations"].append(dog)
@@ -156,7 +182,11 @@ def test_tune_writes_where_asked(data, tmp_path, written, capsys):
     assert main(["tune", "--model", "m", "--data", str(data), *options]) == 0
     tuning = json.loads(out.read_text())
     assert tuning["thresholds"] == {"person": pytest.approx(0.4)} and tuning["images"] == 4
-    assert [str(written[0][0]), *written[0][1:]] == ["m", tuning["thresholds"], tuning["iou_threshold"]]
+    assert [str(written[0][0]), *written[0][1:]] == [
+        "m",
+        tuning["thresholds"],
+        tuning["iou_threshold"],
+    ]
     shown = capsys.readouterr().out
     assert "0.400" in shown and "before: person 0.350, NMS overlap 0.45" in shown
 
@@ -167,7 +197,12 @@ def test_tune_writes_nothing_where_a_goal_is_out_of_reach(data, written, capsys)
     index["annotations"].append(unseen)
     (data / "annotations.json").write_text(json.dumps(index))
 
-    assert main(["tune", "--model", "m", "--data", str(data), "--goal", "person=recall:0.9", "--write"]) == 2
+    assert (
+        main(
+            ["tune", "--model", "m", "--data", str(data), "--goal", "person=recall:0.9", "--write"]
+        )
+        == 2
+    )
 
     assert written == []
     assert "out of reach for person" in capsys.readouterr().err

@@ -1,4 +1,6 @@
-"""Which data `mtv export` scores on; the export itself stands in test/training/test_export_command.py."""
+"""Which data `mtv export` scores on; the export itself stands in
+test/training/test_export_command.py.
+"""
 
 import json
 from types import SimpleNamespace
@@ -9,7 +11,7 @@ import pytest
 
 from mtv_perception.cli import export
 from mtv_perception.cli.main import main
-from mtv_perception.data.open import DatasetConfig
+from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.labels import WAREHOUSE
 
 
@@ -28,7 +30,9 @@ def data(tmp_path):
 
 @pytest.fixture
 def exported(monkeypatch, data, tmp_path):
-    """A function that exports nothing and returns the report and what export_precisions was given."""
+    """A function that exports nothing and returns the report and what export_precisions was
+    given.
+    """
     pytest.importorskip("tensorflow")
     from mtv_perception.export import artefact, report
 
@@ -50,7 +54,18 @@ def exported(monkeypatch, data, tmp_path):
     def run(*options):
         path = tmp_path / "report.json"
         assert (
-            main(["export", str(tmp_path), "--out", str(tmp_path / "m"), "--json", str(path), *options]) == 0
+            main(
+                [
+                    "export",
+                    str(tmp_path),
+                    "--out",
+                    str(tmp_path / "m"),
+                    "--json",
+                    str(path),
+                    *options,
+                ]
+            )
+            == 0
         )
         return json.loads(path.read_text()), given
 

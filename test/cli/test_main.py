@@ -39,7 +39,11 @@ def failing(monkeypatch):
     [
         (DatasetError("a: 3 fault(s)"), 2, "a: 3 fault(s)"),
         (ValueError("Expected one, got two."), 2, "Expected one, got two."),
-        (FloatingPointError("Expected a finite loss at step 7."), 1, "Expected a finite loss at step 7."),
+        (
+            FloatingPointError("Expected a finite loss at step 7."),
+            1,
+            "Expected a finite loss at step 7.",
+        ),
         (OSError(errno.ENOSPC, "No space left", "a.npz"), 1, "[Errno 28] No space left: 'a.npz'"),
         (UnknownError(), 1, "DatasetError: a.jpg: could not decode one."),
     ],
@@ -57,7 +61,10 @@ def test_errors_of_the_program_keep_their_traceback(failing):
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("Op type not registered\n [[node]]", "Op type not registered"), ("", "an error in TensorFlow")],
+    [
+        ("Op type not registered\n [[node]]", "Op type not registered"),
+        ("", "an error in TensorFlow"),
+    ],
 )
 def test_other_errors_of_tensorflow_are_told_by_their_first_line(text, line):
     assert module._first_cause(text) == line

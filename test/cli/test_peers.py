@@ -1,4 +1,6 @@
-"""The engines are played by others: neither ONNX Runtime nor OpenVINO is needed to test what we do with them."""
+"""The engines are played by others: neither ONNX Runtime nor OpenVINO is needed to test what we do
+with them.
+"""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -76,7 +78,9 @@ def test_bytes_stay_bytes(file, onnxruntime):
 def test_a_model_of_another_kind_is_refused(file, onnxruntime, shape, kind):
     onnxruntime.shape, onnxruntime.kind = shape, kind
 
-    with pytest.raises(WeightsError, match=r"other\.onnx: expected one input \(1, 3, H, W\) of fixed size"):
+    with pytest.raises(
+        WeightsError, match=r"other\.onnx: expected one input \(1, 3, H, W\) of fixed size"
+    ):
         open_onnx(file, 1)
 
 

@@ -32,7 +32,10 @@ def images(tmp_path):
 def test_replay_writes_a_bag_a_golden_file_and_a_report(tmp_path, images, replay_model, capsys):
     out, golden, report = tmp_path / "out", tmp_path / "golden.jsonl", tmp_path / "report.json"
     command = ["replay", str(images), "--out", str(out), "--model", str(replay_model), "--quiet"]
-    assert main([*command, "--golden", str(golden), "--json", str(report), "--include", "overlay"]) == 0
+    assert (
+        main([*command, "--golden", str(golden), "--json", str(report), "--include", "overlay"])
+        == 0
+    )
     assert "3 frames" in capsys.readouterr().out
     assert json.loads(report.read_text())["runs"][0]["frames"] == 3
     assert main(["compare", str(golden), str(out)]) == 0
@@ -44,7 +47,10 @@ def test_replay_writes_a_bag_a_golden_file_and_a_report(tmp_path, images, replay
 
 def test_damage_is_in_the_exit_status(tmp_path, images, replay_model, capsys):
     command = ["--model", str(replay_model), "--quiet"]
-    assert main(["replay", str(images), "--out", str(tmp_path / "a"), "--include", "input", *command]) == 0
+    assert (
+        main(["replay", str(images), "--out", str(tmp_path / "a"), "--include", "input", *command])
+        == 0
+    )
     file = tmp_path / "a" / "a.mcap"
     file.write_bytes(file.read_bytes()[:-200])
     capsys.readouterr()
@@ -61,7 +67,15 @@ def test_damage_is_in_the_exit_status(tmp_path, images, replay_model, capsys):
     ],
 )
 def test_mistakes_are_one_line(tmp_path, images, replay_model, capsys, options, said):
-    command = ["replay", str(images), "--out", str(tmp_path / "out"), "--model", str(replay_model), "--quiet"]
+    command = [
+        "replay",
+        str(images),
+        "--out",
+        str(tmp_path / "out"),
+        "--model",
+        str(replay_model),
+        "--quiet",
+    ]
     assert main([*command, *options]) == 2
     printed = capsys.readouterr()
     assert said in printed.out + printed.err

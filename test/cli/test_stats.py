@@ -41,7 +41,12 @@ def test_table(root, capsys):
 
 def test_files(root, tmp_path):
     json_path, plot_path = tmp_path / "out" / "a.json", tmp_path / "out" / "a.png"
-    assert run(root, root, "--size", 96, 128, "--json", json_path, "--plot", plot_path, "--clusters", 2) == 0
+    assert (
+        run(
+            root, root, "--size", 96, 128, "--json", json_path, "--plot", plot_path, "--clusters", 2
+        )
+        == 0
+    )
     content = json.loads(json_path.read_text())
     assert content["size_hw"] == [96, 128]
     assert [source["objects"] for source in content["sources"]] == [1, 1]
@@ -53,8 +58,14 @@ def test_files(root, tmp_path):
 def test_stated_format_and_other_names(root, tmp_path):
     json_path = tmp_path / "a.json"
     (root / "masks" / "a.png").unlink()
-    assert run(root, "--format", "yolo", "--names", "person", "--size", 96, 128, "--json", json_path) == 0
-    assert [item["name"] for item in json.loads(json_path.read_text())["classes"]] == ["background", "person"]
+    assert (
+        run(root, "--format", "yolo", "--names", "person", "--size", 96, 128, "--json", json_path)
+        == 0
+    )
+    assert [item["name"] for item in json.loads(json_path.read_text())["classes"]] == [
+        "background",
+        "person",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["--clusters", 0], ["--size", 0, 64], ["--size", 30, 30]])
@@ -72,7 +83,16 @@ def test_the_data_is_read_as_the_options_say(root, tmp_path):
     cv2.imwrite(str(root / "images" / "b.png"), np.zeros((96, 128, 3), np.uint8))
     (root / "classes.txt").write_text("human\n")
     json_path = tmp_path / "a.json"
-    options = ["--rename", "human=person", "--fold", "0/2", "--box-classes", "person", "--json", json_path]
+    options = [
+        "--rename",
+        "human=person",
+        "--fold",
+        "0/2",
+        "--box-classes",
+        "person",
+        "--json",
+        json_path,
+    ]
     assert run(root, "--size", 96, 128, *options) == 0
     (source,) = json.loads(json_path.read_text())["sources"]
     assert (source["images"], source["objects"]) == (1, 1)

@@ -43,7 +43,10 @@ def test_the_command_line_knows_it(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "huge"), "preset: expected one of warehouse, warehouse-small, reference, got 'huge'"),
+        (
+            ("--preset", "huge"),
+            "preset: expected one of warehouse, warehouse-small, reference, got 'huge'",
+        ),
         (("--backbone", "vgg"), "backbone: expected one of mobilenetv2, shufflenetv2, got 'vgg'"),
         (("--size", 16, 16), "size_hw: expected a number in 32"),
         (("--width", 100), "width: expected a number"),

@@ -23,7 +23,9 @@ def test_each_run_sees_the_same_inputs_in_the_same_order():
 
 def test_they_take_turns():
     order = []
-    turns.in_turns({name: lambda _, name=name: (order.append(name), (0.0,))[1] for name in "ab"}, [0], 30)
+    turns.in_turns(
+        {name: lambda _, name=name: (order.append(name), (0.0,))[1] for name in "ab"}, [0], 30
+    )
     counted = order[40:]
 
     assert "".join(counted).count("ab") == 3

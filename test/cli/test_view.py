@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.bags.writer import BagWriter
 from mtv_perception.cli.main import main
 from mtv_perception.labels import LabelSet
-from mtv_perception.replay.messages import builder
-from mtv_perception.replay.writer import BagWriter
+from mtv_perception.messages.typestore import builder
 from mtv_perception.types import Detections
 
 

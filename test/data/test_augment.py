@@ -1,4 +1,6 @@
-"""Augmentation: one coloured rectangle as image, box and mask must stay one thing through every step."""
+"""Augmentation: one coloured rectangle as image, box and mask must stay one thing through every
+step.
+"""
 
 from dataclasses import fields, replace
 
@@ -6,7 +8,14 @@ import numpy as np
 import pytest
 
 from mtv_perception.data import augment as module
-from mtv_perception.data.augment import OFF, AugmentConfig, augment, copy_paste, degrade, photometric
+from mtv_perception.data.augment import (
+    OFF,
+    AugmentConfig,
+    augment,
+    copy_paste,
+    degrade,
+    photometric,
+)
 from mtv_perception.data.scene import EVERYTHING_KNOWN, Scene
 
 RED, GREY = np.array((220, 30, 30)), np.array((110, 110, 110))
@@ -26,7 +35,9 @@ def rectangle(box=(40, 20, 90, 80), size_hw=(100, 140), colour=RED, class_id=2):
         image[y0:y1, x0:x1] = colour
         truth[y0:y1, x0:x1, 0] = class_id
         boxes = np.float32([box])
-    return Scene(image, boxes, np.full(len(boxes), class_id, np.int32), np.zeros(len(boxes), bool), truth)
+    return Scene(
+        image, boxes, np.full(len(boxes), class_id, np.int32), np.zeros(len(boxes), bool), truth
+    )
 
 
 def run(config, seed=0, scene=None):
@@ -35,7 +46,9 @@ def run(config, seed=0, scene=None):
 
 
 def check_together(scene, tolerance=1.0):
-    """Each box is the extent of the red pixels in it; each red region has its colour. Returns the boxes checked."""
+    """Each box is the extent of the red pixels in it; each red region has its colour. Returns the
+    boxes checked.
+    """
     checked = 0
     red = scene.truth[..., 0] == 2
     for box, crowd in zip(scene.boxes_xyxy, scene.crowd, strict=True):
@@ -124,7 +137,9 @@ def test_an_object_of_which_a_part_is_masked_is_not_pasted():
     assert copy_paste(target, half, np.random.default_rng(0)) is target
 
 
-@pytest.mark.parametrize("config", [OFF, EVERYTHING, replace(EVERYTHING, mosaic=1.0, copy_paste=1.0)])
+@pytest.mark.parametrize(
+    "config", [OFF, EVERYTHING, replace(EVERYTHING, mosaic=1.0, copy_paste=1.0)]
+)
 def test_empty_boxes_are_no_trouble(config):
     for seed in range(10):
         scene = run(config, seed, rectangle(None))
@@ -176,7 +191,8 @@ def test_photometric_changes_are_as_large_as_they_say():
     image = np.full((8, 8, 3), 128, np.uint8)
     config = replace(OFF, brightness=40.0)
     levels = [
-        photometric(image, config, np.random.default_rng(seed))[0, 0, 0].astype(int) for seed in range(300)
+        photometric(image, config, np.random.default_rng(seed))[0, 0, 0].astype(int)
+        for seed in range(300)
     ]
     assert 85 <= min(levels) < 95 and 160 < max(levels) <= 168
     assert np.mean(levels) == pytest.approx(128, abs=5)
@@ -185,9 +201,9 @@ def test_photometric_changes_are_as_large_as_they_say():
 def test_contrast_turns_about_the_middle():
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     for seed in range(20):
-        changed = photometric(ramp, replace(OFF, contrast=0.5), np.random.default_rng(seed))[0, :, 0].astype(
-            int
-        )
+        changed = photometric(ramp, replace(OFF, contrast=0.5), np.random.default_rng(seed))[
+            0, :, 0
+        ].astype(int)
         assert abs(changed[127] - 127) <= 1 and (np.diff(changed) >= 0).all()
 
 
@@ -205,7 +221,11 @@ def test_hue_turns_by_degrees_and_leaves_grey_alone():
 def test_saturation_only_moves_towards_or_from_grey():
     colour = np.full((4, 4, 3), (160, 100, 100), np.uint8)
     spreads = [
-        np.ptp(photometric(colour, replace(OFF, saturation=0.5), np.random.default_rng(s))[0, 0].astype(int))
+        np.ptp(
+            photometric(colour, replace(OFF, saturation=0.5), np.random.default_rng(s))[
+                0, 0
+            ].astype(int)
+        )
         for s in range(100)
     ]
     assert 28 <= min(spreads) < 36 and 84 < max(spreads) <= 92
@@ -234,7 +254,11 @@ def test_each_degradation_can_be_left_out():
         for rng in [np.random.default_rng(1)]
     }
     flat = np.s_[:10, :30]  # far from the rectangle, where noise alone changes anything
-    assert [bool((changed[flat] != image[flat]).any()) for changed in once.values()] == [False, True, False]
+    assert [bool((changed[flat] != image[flat]).any()) for changed in once.values()] == [
+        False,
+        True,
+        False,
+    ]
     assert all((changed != image).any() for changed in once.values())
     config = replace(OFF, blur=0.0, noise=0.0, jpeg=0.0)
     assert degrade(image, config, np.random.default_rng(0)) is image
@@ -254,7 +278,8 @@ def test_cropping_enlarges_and_zooming_out_shrinks(step, grows):
     assert len(whole) > 5
     ratios = [(box[2] - box[0]) / (full[2] - full[0]) for box in whole]
     assert (
-        all(ratio >= 0.99 if grows else ratio <= 1.01 for ratio in ratios) and max(ratios) - min(ratios) > 0.2
+        all(ratio >= 0.99 if grows else ratio <= 1.01 for ratio in ratios)
+        and max(ratios) - min(ratios) > 0.2
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.data.augment import OFF, AugmentConfig
-from mtv_perception.data.open import DatasetConfig, open_dataset
+from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.data.source import Mixture, SceneSource
@@ -29,10 +29,14 @@ def write(folder, count, level):
     mask = np.zeros((60, 80), np.uint8)
     mask[10:50, 20:40] = 2
     for number in range(count):
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), np.full((60, 80, 3), level + number, np.uint8))
+        cv2.imwrite(
+            str(folder / "images" / f"{number}.png"), np.full((60, 80, 3), level + number, np.uint8)
+        )
         cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
     images = [{"id": i, "file_name": f"{i}.png", "width": 80, "height": 60} for i in range(count)]
-    boxes = [{"id": i, "image_id": i, "category_id": 2, "bbox": [20, 10, 20, 40]} for i in range(count)]
+    boxes = [
+        {"id": i, "image_id": i, "category_id": 2, "bbox": [20, 10, 20, 40]} for i in range(count)
+    ]
     categories = [{"id": 2, "name": "person"}]
     (folder / "annotations.json").write_text(
         json.dumps({"images": images, "annotations": boxes, "categories": categories})
@@ -61,14 +65,18 @@ def source_of(*datasets, config=AugmentConfig(), weights=None, seed=1, **options
 
 
 def same(a, b):
-    return all(np.array_equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
+    return all(
+        np.array_equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True)
+    )
 
 
 def test_a_scene_depends_on_seed_and_index_alone(light, dark):
     one, other = source_of(light, dark), source_of(light, dark, cache=1)
     forwards = [one(index) for index in range(40)]
     assert all(same(other(index), forwards[index]) for index in reversed(range(40)))
-    assert not all(same(source_of(light, dark, seed=2)(index), forwards[index]) for index in range(5))
+    assert not all(
+        same(source_of(light, dark, seed=2)(index), forwards[index]) for index in range(5)
+    )
 
 
 def test_an_epoch_draws_each_sample_as_often_as_its_weight(light, dark):
@@ -135,7 +143,9 @@ def test_a_resumed_pipeline_gives_the_same_batches(light, dark, encoder, workers
 def test_batches_have_fixed_shapes_and_drop_an_incomplete_rest(light, encoder):
     data = training_batches(source_of(light), encoder, range(10), 4)
     count = len(warehouse_boxes(SIZE_HW).boxes_xyxy())
-    shapes = {name: (tuple(spec.shape), spec.dtype.name) for name, spec in data.element_spec.items()}
+    shapes = {
+        name: (tuple(spec.shape), spec.dtype.name) for name, spec in data.element_spec.items()
+    }
     assert shapes == {
         "images": ((4, *SIZE_HW, 3), "uint8"),
         "classes": ((4, count), "int8"),
@@ -151,7 +161,9 @@ def test_batches_have_fixed_shapes_and_drop_an_incomplete_rest(light, encoder):
 def test_images_a_second(real_data, encoder):
     """Measured and shown, not judged: machines differ."""
     labels = WAREHOUSE.foreground
-    dataset = open_dataset(DatasetConfig(path=real_data / "coco_person", box_classes=labels), WAREHOUSE)
+    dataset = open_dataset(
+        DatasetConfig(path=real_data / "coco_person", box_classes=labels), WAREHOUSE
+    )
     encoder = TargetEncoder(warehouse_boxes((288, 384)).boxes_xyxy(), (72, 96), MatchConfig())
     source = SceneSource(Mixture((dataset,), (1.0,)), (288, 384), AugmentConfig(), 1)
     batches = iter(training_batches(source, encoder, range(16 * 8), 16))

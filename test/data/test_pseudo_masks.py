@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.data.coco import read_coco
+from mtv_perception.data.formats.coco import read_coco
 from mtv_perception.data.pseudo_masks import (
     CROP_SIDE,
     Opinion,
@@ -58,7 +58,9 @@ def test_nobody(ellipse):
 
 
 @pytest.mark.parametrize("margin", [0.125, 0.25, 1.0])
-@pytest.mark.parametrize("box", [BOX, np.array([0.0, 0.0, 160.0, 120.0]), np.array([60.0, 40.0, 80.0, 80.0])])
+@pytest.mark.parametrize(
+    "box", [BOX, np.array([0.0, 0.0, 160.0, 120.0]), np.array([60.0, 40.0, 80.0, 80.0])]
+)
 def test_look_puts_the_crop_back_where_it_was(ellipse, box, margin):
     image, true = ellipse
     share = look(image, box, reds, margin)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.data.coco import read_coco
+from mtv_perception.data.formats.coco import read_coco
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.labels import WAREHOUSE
 
@@ -22,11 +22,15 @@ def run(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(
-        module, "LiteRtTeacher", lambda path, threads: lambda crop: (crop[..., 0] - crop[..., 1]).clip(0, 1)
+        module,
+        "LiteRtTeacher",
+        lambda path, threads: lambda crop: (crop[..., 0] - crop[..., 1]).clip(0, 1),
     )
 
     def call(*options):
-        monkeypatch.setattr("sys.argv", ["pseudo_masks.py", *map(str, options), "--teacher", "any.tflite"])
+        monkeypatch.setattr(
+            "sys.argv", ["pseudo_masks.py", *map(str, options), "--teacher", "any.tflite"]
+        )
         return module.main()
 
     return call

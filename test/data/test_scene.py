@@ -44,7 +44,9 @@ def extent(truth, class_id=2):
 
 
 def test_flip_is_exact():
-    """A mirror image moves pixel x to width - 1 - x and a box's edge x to width - x: no pixel is lost."""
+    """A mirror image moves pixel x to width - 1 - x and a box's edge x to width - x: no pixel is
+    lost.
+    """
     scene = rectangle((40, 60), (5, 7, 25, 31))
     scene.image[3, 0] = 255
     flipped = warp_scene(scene, np.array([[-1.0, 0, 60], [0, 1.0, 0]]), (40, 60))
@@ -65,7 +67,9 @@ def test_the_identity_changes_nothing():
 @pytest.mark.parametrize("mirror", [1, -1])
 def test_box_mask_and_colour_stay_together(scale, mirror):
     scene = rectangle((80, 120), (30, 20, 70, 62))
-    matrix = scale_shift(mirror * scale, scale * 0.9, 11.3 if mirror > 0 else 120 * scale + 3.7, 2.4)
+    matrix = scale_shift(
+        mirror * scale, scale * 0.9, 11.3 if mirror > 0 else 120 * scale + 3.7, 2.4
+    )
     size_hw = (int(80 * scale), int(125 * scale))
     warped = warp_scene(scene, matrix, size_hw)
     np.testing.assert_allclose(warped.boxes_xyxy[0], extent(warped.truth), atol=1)
@@ -76,7 +80,9 @@ def test_box_mask_and_colour_stay_together(scale, mirror):
 
 
 def test_outside_the_source_is_border_without_objects_and_without_mask():
-    warped = warp_scene(rectangle((40, 60), (5, 7, 25, 31)), scale_shift(1, 1, 10, 0), (40, 80), border=99)
+    warped = warp_scene(
+        rectangle((40, 60), (5, 7, 25, 31)), scale_shift(1, 1, 10, 0), (40, 80), border=99
+    )
     assert (warped.image[:, :10] == 99).all() and (warped.image[:, 70:] == 99).all()
     assert (warped.truth[:, :10] == (255, EVERYTHING_KNOWN, 0)).all()
     assert (warped.truth[:, 10:70, 2] == EVERYTHING_KNOWN).all()
@@ -92,7 +98,9 @@ def test_a_box_mostly_outside_is_crowd_and_one_outside_is_gone():
 def test_no_boxes_stay_no_boxes():
     empty = rectangle((40, 60))
     warped = warp_scene(empty, fit_matrix((40, 60), (64, 64)), (64, 64))
-    assert warped.boxes_xyxy.shape == (0, 4) and warped.class_ids.shape == warped.crowd.shape == (0,)
+    assert warped.boxes_xyxy.shape == (0, 4) and warped.class_ids.shape == warped.crowd.shape == (
+        0,
+    )
     assert keep_visible(empty).boxes_xyxy.shape == (0, 4)
 
 
@@ -102,7 +110,10 @@ def test_fit_matrix_letterboxes_in_the_middle(target_hw):
     corners = np.array([[0, 0], [60, 40]]) * np.diag(matrix[:, :2]) + matrix[:, 2]
     np.testing.assert_allclose(corners.mean(0), [target_hw[1] / 2, target_hw[0] / 2])
     sides = corners[1] - corners[0]
-    assert np.isclose(sides, target_hw[::-1]).any() and (sides <= np.array(target_hw[::-1]) + 1e-9).all()
+    assert (
+        np.isclose(sides, target_hw[::-1]).any()
+        and (sides <= np.array(target_hw[::-1]) + 1e-9).all()
+    )
 
 
 def test_load_scene_says_what_is_known(tmp_path, write_image, write_mask):
@@ -121,7 +132,10 @@ def test_load_scene_says_what_is_known(tmp_path, write_image, write_mask):
 
 
 def test_a_mask_of_another_size_is_an_error(tmp_path, write_image, write_mask):
-    image, mask = write_image(tmp_path / "a.png"), write_mask(tmp_path / "m.png", 2, size_hw=(20, 20))
+    image, mask = (
+        write_image(tmp_path / "a.png"),
+        write_mask(tmp_path / "m.png", 2, size_hw=(20, 20)),
+    )
     with pytest.raises(DatasetError, match=r"a\.png|m\.png"):
         load_scene(Sample(image, (40, 60), mask_path=mask))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtv_perception.config import to_plain
-from mtv_perception.data.coco import read_coco
+from mtv_perception.data.formats.coco import read_coco
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.data.statistics import (
     Spread,
@@ -25,7 +25,7 @@ from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.geometry.default_boxes import pyramid_spec, ssd_spec
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.network.preset_boxes import PRESET_BOXES
-from mtv_perception.visual.statistics import plot_statistics
+from mtv_perception.plots.statistics import plot_statistics
 
 SIZE_HW = (96, 128)
 SPEC = ssd_spec(SIZE_HW, [(12, 16), (3, 4)], [0.2, 0.6], paddings=[None, 0.1])
@@ -76,7 +76,9 @@ def test_nothing():
     statistics = describe([Dataset("none", WAREHOUSE, ())], WAREHOUSE, SIZE_HW, SPEC)
     assert [item.instances for item in statistics.classes] == [0, 0, 0, 0]
     assert statistics.clusters is statistics.coverage is statistics.unlabelled_share is None
-    assert all(item.weight is item.pixel_share is item.size_px is None for item in statistics.classes)
+    assert all(
+        item.weight is item.pixel_share is item.size_px is None for item in statistics.classes
+    )
 
 
 def test_counts(dataset):
@@ -109,7 +111,9 @@ def test_pixel_shares_and_weights(dataset):
     assert (rail.pixel_images, person.pixel_images, forklift.pixel_images) == (1, 2, 0)
     frequencies = [rows["background"] / labelled, rows["rail"] / 96, rows["person"] / labelled]
     middle = np.median(frequencies)
-    assert [background.weight, rail.weight, person.weight] == pytest.approx([middle / f for f in frequencies])
+    assert [background.weight, rail.weight, person.weight] == pytest.approx(
+        [middle / f for f in frequencies]
+    )
     assert forklift.weight is None
     assert forklift.pixel_share == 0
     assert statistics.unlabelled_share == pytest.approx(12 / 192)

@@ -19,14 +19,20 @@ def boxes_at(rng, count, size_hw=SIZE_HW):
 
 
 def overlap(a, b):
-    shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(
+        0.0, min(a[3], b[3]) - max(a[1], b[1])
+    )
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
     return shared / (sum(areas) - shared), shared / areas[1]
 
 
 def brute_match(boxes, defaults, crowd, config):
-    """Who may own each default box: thresholds first, then every object's best ones, the smallest object last."""
-    pairs = np.array([[overlap(box, default) for default in defaults] for box in boxes.astype(float)])
+    """Who may own each default box: thresholds first, then every object's best ones, the smallest
+    object last.
+    """
+    pairs = np.array(
+        [[overlap(box, default) for default in defaults] for box in boxes.astype(float)]
+    )
     iou, inside = pairs[..., 0], pairs[..., 1]
     objects = [i for i in range(len(boxes)) if not crowd[i]]
     result = np.full(len(defaults), -1)
@@ -73,7 +79,9 @@ def test_every_object_has_a_default_box(defaults):
 def test_twins_share_what_one_would_take(best_boxes):
     """Two objects in one place want the same default boxes; none may go without."""
     twins = np.float32([[30, 20, 60, 70], [30, 20, 60, 70], [31, 20, 60, 70]])
-    found = match(twins, DEFAULTS, np.zeros(3, bool), MatchConfig(best_boxes=best_boxes, positive_iou=0.9))
+    found = match(
+        twins, DEFAULTS, np.zeros(3, bool), MatchConfig(best_boxes=best_boxes, positive_iou=0.9)
+    )
     assert {0, 1, 2} <= set(found.tolist())
 
 
@@ -103,7 +111,11 @@ def scene_of(boxes, class_ids, truth=None):
         truth[..., 1:] = EVERYTHING_KNOWN
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     return Scene(
-        np.zeros((*SIZE_HW, 3), np.uint8), boxes, np.int32(class_ids), np.zeros(len(boxes), bool), truth
+        np.zeros((*SIZE_HW, 3), np.uint8),
+        boxes,
+        np.int32(class_ids),
+        np.zeros(len(boxes), bool),
+        truth,
     )
 
 
@@ -123,8 +135,13 @@ def test_encoder_gives_class_and_box_of_the_matched_object(encode):
     assert {-1, 0, 1, 3} == set(targets.classes.tolist())
     assert set(targets.objects[targets.classes > 0].tolist()) == {0, 1}
     assert (targets.objects[targets.classes <= 0] == -1).all() and targets.objects.dtype == np.int16
-    kinds = [array.dtype for array in (targets.classes, targets.boxes_xyxy, targets.known, targets.mask)]
-    assert kinds == [np.int8, np.float32, np.uint16, np.uint8] and targets.mask_known.dtype == np.uint16
+    kinds = [
+        array.dtype for array in (targets.classes, targets.boxes_xyxy, targets.known, targets.mask)
+    ]
+    assert (
+        kinds == [np.int8, np.float32, np.uint16, np.uint8]
+        and targets.mask_known.dtype == np.uint16
+    )
 
 
 def test_what_is_unknown_stays_unknown(encode):
@@ -147,13 +164,17 @@ def test_mask_cells_are_read_at_their_middle(encode):
 
 @pytest.mark.parametrize(("mask_hw", "stride"), [((24, 32), 4), ((48, 64), 2), ((96, 128), 1)])
 def test_the_four_phases_read_the_pixels_around_a_cells_middle(mask_hw, stride):
-    """Their mean position is the middle, (i + .5) * stride in continuous coordinates, where the robot reads a cell."""
+    """Their mean position is the middle, (i + .5) * stride in continuous coordinates, where the
+    robot reads a cell.
+    """
     y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
     encoder = TargetEncoder(DEFAULTS, mask_hw, MatchConfig())
     for plane in (x, y):
         truth = np.zeros((*SIZE_HW, 3), np.uint16)
         truth[..., 2] = plane
-        read = [encoder(scene_of([], [], truth), phase).mask_known.astype(float) for phase in range(4)]
+        read = [
+            encoder(scene_of([], [], truth), phase).mask_known.astype(float) for phase in range(4)
+        ]
         cells = np.mgrid[: mask_hw[0], : mask_hw[1]][1 if plane is x else 0]
         np.testing.assert_array_equal(np.mean(read, 0) + 0.5, (cells + 0.5) * stride)
         assert max(np.ptp(read, 0).max(), 1) == 1

@@ -1,4 +1,6 @@
-"""scripts/upright_boxes.py on drawn pictures that were turned by known angles, their corners filled."""
+"""scripts/upright_boxes.py on drawn pictures that were turned by known angles, their corners
+filled.
+"""
 
 import importlib.util
 import json
@@ -30,19 +32,26 @@ def draw(dark_top=False):
 
 
 def turn(image, degrees, fill=0):
-    """The picture and its object's true box, both turned clockwise, and the hull of the turned box: xywh."""
+    """The picture and its object's true box, both turned clockwise, and the hull of the turned box:
+    xywh.
+    """
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), -degrees, 1)
     turned = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderValue=(fill,) * 3)
-    corners = np.array([(CENTRE[0] + i * AXES[0], CENTRE[1] + j * AXES[1]) for i in (-1, 1) for j in (-1, 1)])
+    corners = np.array(
+        [(CENTRE[0] + i * AXES[0], CENTRE[1] + j * AXES[1]) for i in (-1, 1) for j in (-1, 1)]
+    )
     corners = corners @ matrix[:, :2].T + matrix[:, 2]
     outline = cv2.ellipse2Poly(CENTRE, AXES, 0, 0, 360, 1) @ matrix[:, :2].T + matrix[:, 2]
     return turned, *(
-        [float(v) for v in (*p.min(0), *np.ptp(p, axis=0))] for p in (outline.round(1), corners.round(1))
+        [float(v) for v in (*p.min(0), *np.ptp(p, axis=0))]
+        for p in (outline.round(1), corners.round(1))
     )
 
 
 def jpeg(image):
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_COLOR)
+    return cv2.imdecode(
+        cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_COLOR
+    )
 
 
 @pytest.mark.parametrize("degrees", [-4.6, -3, -1.5, 1, 2, 5])
@@ -124,11 +133,15 @@ def test_a_folder_is_written(script, tmp_path, monkeypatch, capsys):
     assert script.main() == 0
     report = json.loads(capsys.readouterr().out)
     assert report["images"] == {"+3": 1, "unknown": 1} and report["boxes"] == 1
-    assert report["width_over_height_after"]["person"] < report["width_over_height_before"]["person"]
+    assert (
+        report["width_over_height_after"]["person"] < report["width_over_height_before"]["person"]
+    )
     turned_box, plain_box = json.loads((out / "annotations.json").read_text())["annotations"]
     assert turned_box["bbox"][2] < hull[2] - 1 and turned_box["area"] < hull[2] * hull[3]
     assert plain_box == index["annotations"][1]
     assert (out / "images" / "plain.png").resolve() == (source / "images" / "plain.png").resolve()
-    assert (out / "masks" / "turned.png").read_bytes() == (source / "masks" / "turned.png").read_bytes()
+    assert (out / "masks" / "turned.png").read_bytes() == (
+        source / "masks" / "turned.png"
+    ).read_bytes()
     with pytest.raises(SystemExit):
         script.main()

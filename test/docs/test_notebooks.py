@@ -40,4 +40,6 @@ def test_notebooks_run(path, tmp_path, monkeypatch):
         pytest.importorskip("tensorflow")
     monkeypatch.setenv("MTV_NOTEBOOK_STEPS", "3")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    client.NotebookClient(read(path), timeout=800, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    client.NotebookClient(
+        read(path), timeout=800, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()

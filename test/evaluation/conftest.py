@@ -9,7 +9,8 @@ from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 SIZE_HW = (120, 160)
-# The image's number is in every pixel's red value, so that a perceiver can tell which image it is shown.
+# The image's number is in every pixel's red value, so that a perceiver can tell which image it is
+# shown.
 NUMBER_STEP = 20
 
 
@@ -42,7 +43,9 @@ def _sample(folder, number, rng):
 @pytest.fixture
 def dataset(tmp_path):
     rng = np.random.default_rng(7)
-    return Dataset("rectangles", WAREHOUSE, tuple(_sample(tmp_path, number, rng) for number in range(6)))
+    return Dataset(
+        "rectangles", WAREHOUSE, tuple(_sample(tmp_path, number, rng) for number in range(6))
+    )
 
 
 @pytest.fixture
@@ -54,7 +57,9 @@ def oracle(dataset):
         mask = read_mask(sample.mask_path)
         mask[mask == 255] = 0
         detections = Detections(
-            sample.boxes_xyxy, np.ones(len(sample.boxes_xyxy), np.float32), sample.class_ids.astype(np.int32)
+            sample.boxes_xyxy,
+            np.ones(len(sample.boxes_xyxy), np.float32),
+            sample.class_ids.astype(np.int32),
         )
         segmentation = Segmentation(mask, np.full(SIZE_HW, 255, np.uint8))
         return Result(detections, segmentation, SIZE_HW, Timing(1.0, 2.0, 1.0))
@@ -67,7 +72,9 @@ def blind():
     """The perceiver that sees nothing."""
 
     def perceive(image):
-        nothing = Segmentation(np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint8))
+        nothing = Segmentation(
+            np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint8)
+        )
         return Result(Detections(), nothing, image.shape[:2], Timing(1.0, 2.0, 1.0))
 
     return perceive

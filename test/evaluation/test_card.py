@@ -2,7 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.evaluation.card import contact_sheet, tile, worst_sheet, write_curves, write_jpeg
+from mtv_perception.evaluation.card import (
+    contact_sheet,
+    tile,
+    worst_sheet,
+    write_curves,
+    write_jpeg,
+)
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.labels import WAREHOUSE
 

@@ -18,7 +18,9 @@ CLASSES = (1, 2, 3)
 def random_record(rng):
     count = rng.integers(0, 8)
     corner = rng.integers(0, 150, (count, 2))
-    boxes = np.concatenate([corner, corner + rng.integers(4, 150, (count, 2))], 1).astype(np.float32)
+    boxes = np.concatenate([corner, corner + rng.integers(4, 150, (count, 2))], 1).astype(
+        np.float32
+    )
     class_ids = rng.choice([1, 2], count).astype(np.int32)
     found = rng.random(count) < 0.8
     guesses = (boxes[found] + rng.normal(0, 4, (found.sum(), 4))).astype(np.float32)
@@ -26,7 +28,8 @@ def random_record(rng):
     detections = Detections(guesses, rng.random(len(guesses)).astype(np.float32), class_ids[found])
     known = CLASSES if rng.random() < 0.7 else (1, 3)
     return BoxRecord.of(
-        Sample(Path("x.png"), (300, 300), boxes, class_ids, rng.random(count) < 0.2, None, known), detections
+        Sample(Path("x.png"), (300, 300), boxes, class_ids, rng.random(count) < 0.2, None, known),
+        detections,
     )
 
 
@@ -43,7 +46,9 @@ def test_figures_equal_our_own(seed):
     precision = np.array([average_precision(matches) for matches in by_class.values()])
     expected = {"AP": precision, "AP50": precision[:, 0], "AP75": precision[:, 5]}
     for area in ("small", "medium", "large"):
-        matches = [match_class(class_images(records, c), area_range=AREA_RANGES[area]) for c in CLASSES]
+        matches = [
+            match_class(class_images(records, c), area_range=AREA_RANGES[area]) for c in CLASSES
+        ]
         expected[f"AP{area}"] = np.array([average_precision(m) for m in matches])
         expected[f"AR{area}"] = np.array([final_recall(m) for m in matches])
     for limit in (1, 10, 100):

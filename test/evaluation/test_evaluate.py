@@ -1,4 +1,6 @@
-"""A perceiver that knows the truth scores 1, a blind one 0, and what the labels can't tell is null."""
+"""A perceiver that knows the truth scores 1, a blind one 0, and what the labels can't tell is
+null.
+"""
 
 import json
 from dataclasses import replace
@@ -64,7 +66,9 @@ def test_seeing_nothing_scores_zero(blind, dataset):
 
 
 def restricted(dataset, box_classes, mask_classes):
-    samples = tuple(replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in dataset.samples)
+    samples = tuple(
+        replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in dataset.samples
+    )
     return replace(dataset, samples=samples)
 
 
@@ -80,7 +84,11 @@ def test_only_labelled_classes_count(oracle, dataset):
 def test_without_labels_everything_is_null(oracle, dataset):
     scores = scores_of(oracle, restricted(dataset, (), ()))
     assert (
-        scores["map"] is scores["miou"] is scores["confusion"] is scores["person_recall_at_0.1fppi"] is None
+        scores["map"]
+        is scores["miou"]
+        is scores["confusion"]
+        is scores["person_recall_at_0.1fppi"]
+        is None
     )
     assert set(scores["coco"].values()) == {None}
     assert scores["latency_ms"]["p50"] == 4
@@ -103,7 +111,9 @@ def test_a_class_is_judged_only_in_images_where_it_is_boxed(oracle, dataset):
 def test_legacy_scores_are_lower_for_perfect_masks(oracle, dataset):
     legacy = scores_of(oracle, dataset)["legacy"]
     assert legacy["ap50"]["person"] == 1
-    assert legacy["jaccard"]["forklift"] < 1 == legacy["jaccard"]["background"] == legacy["accuracy"]
+    assert (
+        legacy["jaccard"]["forklift"] < 1 == legacy["jaccard"]["background"] == legacy["accuracy"]
+    )
 
 
 def test_no_images_is_an_error(oracle, dataset):

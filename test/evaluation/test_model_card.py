@@ -58,7 +58,16 @@ def data(tmp_path):
 def test_three_small_pictures(model_card, data, tmp_path, monkeypatch, capsys, more):
     out = tmp_path / "out"
     curves = ["--curves", str(data), *more] if more else []
-    options = ["any", "--data", str(data), "--clip", str(data / "images"), "--out", str(out), *curves]
+    options = [
+        "any",
+        "--data",
+        str(data),
+        "--clip",
+        str(data / "images"),
+        "--out",
+        str(out),
+        *curves,
+    ]
     monkeypatch.setattr("sys.argv", ["model_card.py", *options])
     assert model_card.main() == 0
     assert {path.name for path in out.iterdir()} == {"seen.jpg", "worst.jpg", "curves.png"}

@@ -1,4 +1,6 @@
-"""The report holds the numbers, the plots and the worst images, and refers to nothing outside itself."""
+"""The report holds the numbers, the plots and the worst images, and refers to nothing outside
+itself.
+"""
 
 import base64
 import re
@@ -70,12 +72,16 @@ def test_a_faultless_model_has_no_worst_images(oracle, dataset, tmp_path):
 
 def test_robustness_is_shown_where_measured(oracle, dataset, tmp_path):
     part = Degradation(1.0, {"motion_blur": (0.5, 0.3)})
-    page = report_of(tmp_path / "report.html", oracle, dataset, robustness=Robustness((1, 5), part, part))
+    page = report_of(
+        tmp_path / "report.html", oracle, dataset, robustness=Robustness((1, 5), part, part)
+    )
     assert "<td>0.400</td>" in page and page.count("data:image/png") == 5
 
 
 def test_unlabelled_data_still_gives_a_report(oracle, dataset, tmp_path):
-    samples = tuple(replace(s, box_classes=(), mask_classes=(), mask_path=None) for s in dataset.samples)
+    samples = tuple(
+        replace(s, box_classes=(), mask_classes=(), mask_path=None) for s in dataset.samples
+    )
     page = report_of(tmp_path / "report.html", oracle, replace(dataset, samples=samples))
     assert "<td>–</td>" in page and "data:image" not in page
 

@@ -30,7 +30,13 @@ def test_harmless_and_blinding_corruptions(oracle, blind, dataset):
 
     clean = evaluate(perceive, dataset, quiet=True)
     result = evaluate_robustness(
-        perceive, dataset, clean, corruptions=("none", "dark"), severities=(1, 5), apply=apply, quiet=True
+        perceive,
+        dataset,
+        clean,
+        corruptions=("none", "dark"),
+        severities=(1, 5),
+        apply=apply,
+        quiet=True,
     )
     assert result.map.corrupted["none"] == pytest.approx((1, 1))
     assert result.map.corrupted["dark"] == pytest.approx((1, 0))

@@ -23,9 +23,17 @@ def record(truth, detected, scores, class_id=2):
         return np.full(len(rows), class_id, np.int32)
 
     sample = Sample(
-        Path("x.png"), (100, 600), boxes(truth), ids(truth), np.zeros(len(truth), bool), None, (class_id,)
+        Path("x.png"),
+        (100, 600),
+        boxes(truth),
+        ids(truth),
+        np.zeros(len(truth), bool),
+        None,
+        (class_id,),
     )
-    return BoxRecord.of(sample, Detections(boxes(detected), np.array(scores, np.float32), ids(detected)))
+    return BoxRecord.of(
+        sample, Detections(boxes(detected), np.array(scores, np.float32), ids(detected))
+    )
 
 
 # Ten images; by falling score: hit, hit, miss, hit, miss, nine misses in the other images, hit.
@@ -57,7 +65,9 @@ def test_the_known_optimum_is_found(goal, threshold, precision, recall, fppi):
 
 
 @pytest.mark.parametrize(
-    "goal, threshold", [(Goal("recall", 0.5), 0.1), (Goal("fppi", 0.4), 0.45)], ids=["recall", "fppi"]
+    "goal, threshold",
+    [(Goal("recall", 0.5), 0.1), (Goal("fppi", 0.4), 0.45)],
+    ids=["recall", "fppi"],
 )
 def test_a_goal_out_of_reach_is_said_to_be(goal, threshold):
     truth, score = ([A, B, C], 0.2) if goal.kind == "recall" else ([], 0.9)
@@ -108,7 +118,9 @@ def test_one_pass_collects_what_is_tuned_on(oracle, dataset):
     }
 
 
-@pytest.mark.parametrize("kind, value", [("best", 0), ("recall", 0), ("recall", 1.5), ("fppi", float("nan"))])
+@pytest.mark.parametrize(
+    "kind, value", [("best", 0), ("recall", 0), ("recall", 1.5), ("fppi", float("nan"))]
+)
 def test_a_goal_must_make_sense(kind, value):
     with pytest.raises(ValueError, match="Expected a"):
         Goal(kind, value)

@@ -1,4 +1,6 @@
-"""A small network of the package's blocks with outspoken heads, and its conversions: made once, being slow."""
+"""A small network of the package's blocks with outspoken heads, and its conversions: made once,
+being slow.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ SIZE_HW = (64, 96)
 
 
 def outspoken_network(seed):
-    """The product's heads and decoder on three layers, with random weights under which the outputs vary."""
+    """The product's heads and decoder on three layers, with random weights under which the outputs
+    vary.
+    """
     import keras
 
     from mtv_perception.geometry.default_boxes import pyramid_spec

@@ -12,17 +12,26 @@ from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.training.keras_model import KerasModel
 
-DESCRIPTION = {"name": "small", "version": 3, "licence": "Apache-2.0", "thresholds": {"person": 0.4}}
+DESCRIPTION = {
+    "name": "small",
+    "version": 3,
+    "licence": "Apache-2.0",
+    "thresholds": {"person": 0.4},
+}
 
 
 @pytest.fixture
 def converted(monkeypatch, contents):
     """Conversions that were made before."""
-    monkeypatch.setattr(module, "convert", lambda network, precision, calibration: contents[precision])
+    monkeypatch.setattr(
+        module, "convert", lambda network, precision, calibration: contents[precision]
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
-def test_an_exported_artefact_can_be_loaded_and_run(converted, tmp_path, network, images, precision):
+def test_an_exported_artefact_can_be_loaded_and_run(
+    converted, tmp_path, network, images, precision
+):
     written, errors = export_artefact(network, tmp_path / "a" / "b", precision, images, DESCRIPTION)
 
     read = load_artefact(tmp_path / "a" / "b")
@@ -34,8 +43,12 @@ def test_an_exported_artefact_can_be_loaded_and_run(converted, tmp_path, network
     assert Perceiver(read)(images[0]).segmentation.class_ids.shape == images[0].shape[:2]
 
 
-def test_the_exported_model_and_the_keras_model_give_the_same_result(converted, tmp_path, network, images):
-    config = PerceiverConfig(score_threshold=0.6, iou_threshold=1.0, max_per_class=1000, max_detections=1000)
+def test_the_exported_model_and_the_keras_model_give_the_same_result(
+    converted, tmp_path, network, images
+):
+    config = PerceiverConfig(
+        score_threshold=0.6, iou_threshold=1.0, max_per_class=1000, max_detections=1000
+    )
     written, _ = export_artefact(network, tmp_path, "float32", images, {"name": "small"})
     exported, trained = Perceiver(written, config), Perceiver(KerasModel(network), config)
     frame = cv2.resize(images[1], (150, 77))
@@ -48,7 +61,9 @@ def test_the_exported_model_and_the_keras_model_give_the_same_result(converted, 
         for index in np.flatnonzero(found.scores > 0.61):
             same = others.class_ids == found.class_ids[index]
             apart = np.abs(others.boxes_xyxy - found.boxes_xyxy[index]).max(1)
-            assert (same & (apart < 0.05) & (np.abs(others.scores - found.scores[index]) < 1e-3)).any()
+            assert (
+                same & (apart < 0.05) & (np.abs(others.scores - found.scores[index]) < 1e-3)
+            ).any()
     assert (a.segmentation.class_ids == b.segmentation.class_ids).mean() > 0.995
 
 
@@ -82,7 +97,13 @@ def dataset(folder: Path, grey_levels):
 
 @pytest.mark.parametrize(
     ("count", "levels"),
-    [(1, [10]), (2, [10, 90]), (3, [10, 50, 90]), (5, [10, 30, 50, 70, 90]), (99, [10, 30, 50, 70, 90])],
+    [
+        (1, [10]),
+        (2, [10, 90]),
+        (3, [10, 50, 90]),
+        (5, [10, 30, 50, 70, 90]),
+        (99, [10, 30, 50, 70, 90]),
+    ],
 )
 def test_calibration_images_are_taken_evenly_and_letterboxed(tmp_path, count, levels):
     sets = [dataset(tmp_path, (10, 30, 50)), dataset(tmp_path, (70, 90))]

@@ -28,7 +28,9 @@ def test_raw_outputs_come_out(contents, network, precision):
     wanted = [[1, *output.shape[1:]] for output in network.model.output.values()]
 
     assert sorted(detail["shape"].tolist() for detail in details) == sorted(wanted)
-    assert {detail["dtype"] for detail in details} == {np.int8 if precision == "int8" else np.float32}
+    assert {detail["dtype"] for detail in details} == {
+        np.int8 if precision == "int8" else np.float32
+    }
 
 
 @precisions
@@ -43,7 +45,11 @@ def test_dilated_convolutions_stay_whole(contents, precision):
 def test_int8_has_no_floats_inside(contents):
     interpreter = opened(contents["int8"])
 
-    kinds = {np.dtype(detail["dtype"]).name for detail in interpreter.get_tensor_details() if detail["name"]}
+    kinds = {
+        np.dtype(detail["dtype"]).name
+        for detail in interpreter.get_tensor_details()
+        if detail["name"]
+    }
 
     assert kinds <= {"int8", "int32"}
 
@@ -57,7 +63,10 @@ def test_the_int8_input_is_the_image_scaling_itself(contents):
 
 
 def test_float16_keeps_its_weights_in_half(contents):
-    kinds = {np.dtype(detail["dtype"]).name for detail in opened(contents["float16"]).get_tensor_details()}
+    kinds = {
+        np.dtype(detail["dtype"]).name
+        for detail in opened(contents["float16"]).get_tensor_details()
+    }
 
     assert "float16" in kinds
     assert len(contents["float16"]) < len(contents["float32"])

@@ -3,7 +3,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from mtv_perception.errors import ArtefactError
-from mtv_perception.export.parity import check_errors, output_errors, output_positions, relative_error
+from mtv_perception.export.parity import (
+    check_errors,
+    output_errors,
+    output_positions,
+    relative_error,
+)
 from mtv_perception.training.keras_model import OUTPUTS
 
 
@@ -25,7 +30,9 @@ def test_outputs_of_equal_shape_are_told_apart_by_their_values(monkeypatch, netw
     monkeypatch.setattr(
         parity, "_keras_outputs", lambda network, image: dict(zip(OUTPUTS, (a, b, c), strict=True))
     )
-    monkeypatch.setattr(parity, "_Exported", lambda content: lambda image: [c + 0.01, a + 0.01, b - 0.01])
+    monkeypatch.setattr(
+        parity, "_Exported", lambda content: lambda image: [c + 0.01, a + 0.01, b - 0.01]
+    )
 
     assert output_positions(b"", network, images[0]) == dict(zip(OUTPUTS, (1, 2, 0), strict=True))
 
@@ -33,9 +40,13 @@ def test_outputs_of_equal_shape_are_told_apart_by_their_values(monkeypatch, netw
 def test_a_missing_output_is_named(monkeypatch, contents, network, images):
     from mtv_perception.export import parity
 
-    monkeypatch.setattr(parity, "_keras_outputs", lambda network, image: {"box_offsets": np.zeros((7, 4))})
+    monkeypatch.setattr(
+        parity, "_keras_outputs", lambda network, image: {"box_offsets": np.zeros((7, 4))}
+    )
 
-    with pytest.raises(ArtefactError, match=r"Expected an output 'box_offsets' of shape \(7, 4\), got"):
+    with pytest.raises(
+        ArtefactError, match=r"Expected an output 'box_offsets' of shape \(7, 4\), got"
+    ):
         output_positions(contents["float32"], network, images[0])
 
 

@@ -15,15 +15,25 @@ SCORES = {"dataset": "floor fold:0/5", "images": 3, "map": 0.5, "map50": 0.7, "m
 @pytest.fixture
 def export(monkeypatch, contents, network, images, tmp_path):
     """Export in float32 and int8 with given scores of the network (first) and of each precision."""
-    monkeypatch.setattr(artefact, "convert", lambda network, precision, calibration: contents[precision])
+    monkeypatch.setattr(
+        artefact, "convert", lambda network, precision, calibration: contents[precision]
+    )
 
     def run(*scores, largest_drop=0.05):
         found = iter(scores)
-        monkeypatch.setattr(report, "_scores", lambda model, dataset, title: {**SCORES, **next(found)})
+        monkeypatch.setattr(
+            report, "_scores", lambda model, dataset, title: {**SCORES, **next(found)}
+        )
         dataset = Dataset("floor", WAREHOUSE, ())
         precisions = ("float32", "int8")
         return export_precisions(
-            network, tmp_path / "m", precisions, images, {"name": "m"}, dataset, largest_drop=largest_drop
+            network,
+            tmp_path / "m",
+            precisions,
+            images,
+            {"name": "m"},
+            dataset,
+            largest_drop=largest_drop,
         )
 
     return run
@@ -45,7 +55,10 @@ def test_scores_are_written_with_the_data_they_are_of(export, tmp_path):
 def test_a_precision_that_scores_too_low_is_refused(export, tmp_path):
     good, bad = export({}, {}, {"map": 0.4})
     assert not good.refused and (tmp_path / "m" / "model.yaml").exists()
-    assert bad.refused == "Expected int8 to score at most 0.05 below the network, got AP 0.400 of 0.500."
+    assert (
+        bad.refused
+        == "Expected int8 to score at most 0.05 below the network, got AP 0.400 of 0.500."
+    )
     assert not (tmp_path / "m" / "int8").exists()
 
 

@@ -41,7 +41,11 @@ def trained(network, images):
         if isinstance(layer, keras.layers.BatchNormalization):
             count = layer.gamma.shape[0]
             layer.set_weights(
-                [rng.uniform(0.5, 2, count), *rng.normal(0, 0.3, (2, count)), rng.uniform(0.5, 2, count)]
+                [
+                    rng.uniform(0.5, 2, count),
+                    *rng.normal(0, 0.3, (2, count)),
+                    rng.uniform(0.5, 2, count),
+                ]
             )
     yield network
     network.model.set_weights(before)
@@ -75,7 +79,9 @@ def test_the_network_computes_what_the_file_computes(trained, images, precision,
 
 def test_a_file_with_more_layers_is_refused(trained):
     weights = FoldedWeights(kernels={"extra_depthwise": np.zeros((3, 3, 8, 1), np.float32)})
-    with pytest.raises(WeightsError, match=r"layers alone, found those of \['extra_depthwise'\] too"):
+    with pytest.raises(
+        WeightsError, match=r"layers alone, found those of \['extra_depthwise'\] too"
+    ):
         set_folded_weights(trained.model, weights)
 
 

@@ -49,17 +49,23 @@ def test_what_int8_holds_is_not_rounded_again():
 
 @pytest.fixture(scope="module")
 def model():
-    """Images, a convolution, edge filters on smooth inputs, and a norm that makes their outputs large."""
+    """Images, a convolution, edge filters on smooth inputs, and a norm that makes their outputs
+    large.
+    """
     keras.utils.set_random_seed(1)
     images = keras.Input((32, 48, 3))
     x = depthwise(conv(images, 6, 1, "first"), "edges", strides=2)
     x = batch_norm(x, "edges_norm")
     built = keras.Model(images, x)
     rng = np.random.default_rng(2)
-    kernel = EDGE.reshape(3, 3, 1, 1) * rng.uniform(0.5, 2, (1, 1, 6, 1)) + rng.normal(0, 0.01, (3, 3, 6, 1))
+    kernel = EDGE.reshape(3, 3, 1, 1) * rng.uniform(0.5, 2, (1, 1, 6, 1)) + rng.normal(
+        0, 0.01, (3, 3, 6, 1)
+    )
     kernel[:, :, 5] = 0
     built.get_layer("edges").set_weights([kernel])
-    built.get_layer("edges_norm").set_weights([np.ones(6), np.zeros(6), np.full(6, 0.02), np.full(6, 1e-3)])
+    built.get_layer("edges_norm").set_weights(
+        [np.ones(6), np.zeros(6), np.full(6, 0.02), np.full(6, 1e-3)]
+    )
     return built
 
 

@@ -1,6 +1,8 @@
-"""Whatever comes in, the answer is right or one of the package's own errors: never another exception, never a crash.
+"""Whatever comes in, the answer is right or one of the package's own errors: never another
+exception, never a crash.
 
-A few hundred cases each; MTV_FUZZ_CASES=100000 scripts/test.sh test/fuzz --timeout 0 --durations 0 tries more.
+A few hundred cases each; MTV_FUZZ_CASES=100000 scripts/test.sh test/fuzz --timeout 0 --durations 0
+tries more.
 """
 
 import math
@@ -18,10 +20,16 @@ from hypothesis import strategies as st
 from mtv_perception.config import from_mapping, load, to_plain
 from mtv_perception.errors import ArtefactError, ConfigError, ImageError, MtvError
 from mtv_perception.geometry.default_boxes import DefaultBoxMap
-from mtv_perception.ros.config import FIELD_SECTION, NodeConfig
-from mtv_perception.runtime import encodings
-from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, ModelSpec, load_artefact, write_artefact
-from mtv_perception.runtime.encodings import ENCODINGS, decode_compressed
+from mtv_perception.media import encodings
+from mtv_perception.media.encodings import ENCODINGS, decode_compressed
+from mtv_perception.ros.perception.config import FIELD_SECTION, NodeConfig
+from mtv_perception.runtime.artefact import (
+    MODEL_FILE,
+    SPEC_FILE,
+    ModelSpec,
+    load_artefact,
+    write_artefact,
+)
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.zones.config import ZonesConfig
 
@@ -32,10 +40,13 @@ fixtures = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChe
 
 
 def cases(count):
-    return settings(max_examples=count, deadline=None, suppress_health_check=fixtures, database=None)
+    return settings(
+        max_examples=count, deadline=None, suppress_health_check=fixtures, database=None
+    )
 
 
-# A source of random numbers for each case: much cheaper than drawing every value, and told when a case fails.
+# A source of random numbers for each case: much cheaper than drawing every value, and told when a
+# case fails.
 RANDOM = st.randoms(use_true_random=True)
 REMARKABLE = (
     0,
@@ -73,12 +84,15 @@ def edited(data, rng):
 
 def number(rng):
     """Any number; often an awkward one."""
-    return rng.choice((rng.choice(REMARKABLE), rng.randint(-5, 700), rng.uniform(-2, 700), rng.gauss(0, 1e9)))
+    return rng.choice(
+        (rng.choice(REMARKABLE), rng.randint(-5, 700), rng.uniform(-2, 700), rng.gauss(0, 1e9))
+    )
 
 
 def text(rng):
     return "".join(
-        chr(rng.choice((rng.randrange(128), rng.randrange(0xD800)))) for _ in range(rng.randrange(9))
+        chr(rng.choice((rng.randrange(128), rng.randrange(0xD800))))
+        for _ in range(rng.randrange(9))
     )
 
 
@@ -99,7 +113,7 @@ def anything(rng, depth=2):
 @cases(CASES)
 @given(rng=RANDOM)
 def test_raw_image_messages(rng):
-    bags = pytest.importorskip("mtv_perception.replay.bags", reason="needs rosbags")
+    bags = pytest.importorskip("mtv_perception.bags.reader", reason="needs rosbags")
     stamp = SimpleNamespace(sec=rng.randrange(-(2**31), 2**31), nanosec=rng.randrange(2**32))
 
     def side(usual):
@@ -154,7 +168,12 @@ def test_compressed_images(monkeypatch, rng):
 
 # Settings
 
-SETTINGS = {"node": NodeConfig, "perceiver": PerceiverConfig, "model": ModelSpec, "zones": ZonesConfig}
+SETTINGS = {
+    "node": NodeConfig,
+    "perceiver": PerceiverConfig,
+    "model": ModelSpec,
+    "zones": ZonesConfig,
+}
 
 
 def check_settings(cls, values):
@@ -198,22 +217,28 @@ def test_settings_that_were_chosen_by_hand(values):
 def parameters():
     """A node's declared parameters."""
     rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
-    from mtv_perception.ros.parameters import NodeParameters
+    from mtv_perception.ros.perception.parameters import NodeParameters
 
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=99)
-    node = rclpy.create_node("fuzzed", context=context, enable_rosout=False, start_parameter_services=False)
+    node = rclpy.create_node(
+        "fuzzed", context=context, enable_rosout=False, start_parameter_services=False
+    )
     yield SimpleNamespace(node=node, declared=NodeParameters(node))
     node.destroy_node()
     context.try_shutdown()
 
 
 def parameter_value(rng):
-    """Of one of ROS's types; their integers have 64 bits, their lists one type and at least one value."""
+    """Of one of ROS's types; their integers have 64 bits, their lists one type and at least one
+    value.
+    """
     kinds = (
         lambda: rng.random() < 0.5,
         lambda: rng.choice((rng.randint(-5, 700), rng.randrange(-(2**63), 2**63))),
-        lambda: float(rng.choice((rng.uniform(-2, 2), rng.gauss(0, 1e9), math.nan, math.inf, -math.inf))),
+        lambda: float(
+            rng.choice((rng.uniform(-2, 2), rng.gauss(0, 1e9), math.nan, math.inf, -math.inf))
+        ),
         lambda: text(rng),
     )
     kind = rng.choice(kinds)
@@ -314,13 +339,26 @@ def test_zones_files(tmp_path, rng):
     assert from_mapping(ZonesConfig, to_plain(found)) == found
 
 
-ZONE_KEYS = ("polygon", "classes", "min_score", "tests", "space", "mask_columns", "leave_seconds", "name")
+ZONE_KEYS = (
+    "polygon",
+    "classes",
+    "min_score",
+    "tests",
+    "space",
+    "mask_columns",
+    "leave_seconds",
+    "name",
+)
 CAMERA_KEYS = ("position", "rpy_deg", "intrinsics", "floor_frame", "name")
 
 
 def zones_around(polygon, k, camera=None, zone=None):
     first = {"name": "a", "polygon": polygon, **(zone or {})}
-    return {"cameras": [{"position": [0, 0, 1], "intrinsics": {"k": k}, "zones": [first], **(camera or {})}]}
+    return {
+        "cameras": [
+            {"position": [0, 0, 1], "intrinsics": {"k": k}, "zones": [first], **(camera or {})}
+        ]
+    }
 
 
 @cases(CASES)
@@ -346,8 +384,8 @@ def bag(request, tmp_path):
     pytest.importorskip("rosbags")
     from rosbags.rosbag2 import StoragePlugin, Writer
 
-    from mtv_perception.replay.bags import COMPRESSED, RAW
-    from mtv_perception.replay.messages import builder, typestore
+    from mtv_perception.bags.reader import COMPRESSED, RAW
+    from mtv_perception.messages.typestore import builder, typestore
 
     build, store = builder(), typestore()
     kind = {"mcap": StoragePlugin.MCAP, "db3": StoragePlugin.SQLITE3}[request.param]
@@ -359,12 +397,14 @@ def bag(request, tmp_path):
             image = build.image(np.full((4, 6, 3), index, np.uint8), "rgb8", header)
             writer.write(raw, index, store.serialize_cdr(image, RAW))
             data = np.frombuffer(CODED[2], np.uint8)
-            writer.write(coded, index, store.serialize_cdr(build.compressed(data, "png", header), COMPRESSED))
+            writer.write(
+                coded, index, store.serialize_cdr(build.compressed(data, "png", header), COMPRESSED)
+            )
     return next(path for path in (tmp_path / "bag").iterdir() if path.suffix == f".{request.param}")
 
 
 def test_bags(bag):
-    from mtv_perception.replay.bags import bag_frames
+    from mtv_perception.bags.reader import bag_frames
 
     original = bag.read_bytes()
 

@@ -1,4 +1,6 @@
-"""Hypothesis' profile for the geometry tests: no deadline, because other work may share the machine."""
+"""Hypothesis' profile for the geometry tests: no deadline, because other work may share the
+machine.
+"""
 
 from hypothesis import settings
 

@@ -30,8 +30,13 @@ def corner_boxes(draw, dtype=np.float64):
 @st.composite
 def pixel_boxes(draw):
     """Boxes (N, 4) on whole pixels of a GRID x GRID image, empty ones among them."""
-    corners = draw(arrays(np.int64, st.tuples(st.integers(1, 5), st.just(4)), elements=st.integers(0, GRID)))
-    low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
+    corners = draw(
+        arrays(np.int64, st.tuples(st.integers(1, 5), st.just(4)), elements=st.integers(0, GRID))
+    )
+    low, high = (
+        np.minimum(corners[:, :2], corners[:, 2:]),
+        np.maximum(corners[:, :2], corners[:, 2:]),
+    )
     return np.concatenate([low, high], 1)
 
 
@@ -80,7 +85,13 @@ def test_centre_form_and_back(boxes):
 
 @pytest.mark.parametrize(
     ("box", "area"),
-    [((0, 0, 2, 3), 6), ((1, 1, 1, 5), 0), ((5, 0, 1, 2), 0), ((5, 5, 1, 1), 0), ((-2, -2, 2, 2), 16)],
+    [
+        ((0, 0, 2, 3), 6),
+        ((1, 1, 1, 5), 0),
+        ((5, 0, 1, 2), 0),
+        ((5, 5, 1, 1), 0),
+        ((-2, -2, 2, 2), 16),
+    ],
 )
 def test_area_by_hand(box, area):
     assert box_areas(np.array(box, np.float32)) == area

@@ -26,7 +26,9 @@ def camera(lens, pose):
 
 
 def opencv_pixels(lens, pose, floor_xy):
-    """OpenCV's projection of floor points with axes built by hand; integers are its pixel centres."""
+    """OpenCV's projection of floor points with axes built by hand; integers are its pixel
+    centres.
+    """
     roll, pitch, yaw = np.deg2rad(POSES[pose].rpy_deg)
     turn = cv2.Rodrigues(np.array([0, 0, yaw]))[0] @ cv2.Rodrigues(np.array([0, pitch, 0]))[0]
     turn = turn @ cv2.Rodrigues(np.array([roll, 0, 0]))[0]
@@ -68,7 +70,9 @@ def test_projects_as_opencv_does(lens, pose):
     seen = camera(lens, pose)
     truth = floor_points(seen)
 
-    np.testing.assert_allclose(seen.floor_to_pixels(truth), opencv_pixels(lens, pose, truth), atol=1e-6)
+    np.testing.assert_allclose(
+        seen.floor_to_pixels(truth), opencv_pixels(lens, pose, truth), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("lens", ["plumb_bob", "rational", "equidistant"])
@@ -77,7 +81,9 @@ def test_undistorts_as_opencv_does(lens):
     intrinsics = Intrinsics.from_matrix((480, 640), MATRIX, model, coefficients)
     pixels = np.random.default_rng(0).uniform([40, 40], [600, 440], (200, 2))
     if lens == "equidistant":
-        expected = cv2.fisheye.undistortPoints(pixels[:, None] - 0.5, MATRIX, np.array(coefficients))
+        expected = cv2.fisheye.undistortPoints(
+            pixels[:, None] - 0.5, MATRIX, np.array(coefficients)
+        )
     else:
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
         with_criteria = getattr(
@@ -102,7 +108,9 @@ def test_no_points():
 
 def test_a_level_camera_sees_the_horizon_in_its_middle():
     seen = camera("none", "level")
-    below, at, above = seen.pixels_to_floor(np.array([[318.8, 300.0], [318.8, 242.6], [318.8, 200.0]]))
+    below, at, above = seen.pixels_to_floor(
+        np.array([[318.8, 300.0], [318.8, 242.6], [318.8, 200.0]])
+    )
 
     np.testing.assert_allclose(below, [0.2 + 0.6 * 524 / 57.4, 0], atol=1e-9)
     assert np.isnan([at, above]).all()
@@ -155,7 +163,12 @@ def test_what_half_a_pixel_is_worth(record_property):
     ],
 )
 def test_wrong_calibrations(changes, text):
-    values = {"size_hw": (480, 640), "focal_xy": (500.0, 500.0), "centre_xy": (320.0, 240.0), **changes}
+    values = {
+        "size_hw": (480, 640),
+        "focal_xy": (500.0, 500.0),
+        "centre_xy": (320.0, 240.0),
+        **changes,
+    }
     with pytest.raises(ValueError, match=text):
         Intrinsics(**values)
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtv_perception.geometry.boxes import xyxy_to_cxcywh
-from mtv_perception.geometry.codec import DEFAULT_VARIANCES, MAX_LOG_SCALE, Variances, decode, encode
+from mtv_perception.geometry.codec import (
+    DEFAULT_VARIANCES,
+    MAX_LOG_SCALE,
+    Variances,
+    decode,
+    encode,
+)
 
 UNIT = Variances(1, 1, 1, 1)
 EMPTY = np.empty((0, 4), np.float32)
@@ -29,7 +35,9 @@ def pairs(draw):
     """As many boxes in corner form as default boxes in centre form."""
     count = draw(st.integers(0, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    default = np.concatenate([rng.uniform(-100, 740, (count, 2)), rng.uniform(8, 600, (count, 2))], 1)
+    default = np.concatenate(
+        [rng.uniform(-100, 740, (count, 2)), rng.uniform(8, 600, (count, 2))], 1
+    )
     low = rng.uniform(-100, 740, (count, 2))
     boxes = np.concatenate([low, low + rng.uniform(12, 400, (count, 2))], 1)
     return boxes, default
@@ -55,7 +63,9 @@ def test_offset_of_a_default_box_from_itself_is_nothing():
 def test_each_offset_moves_or_scales_along_its_own_axis(offsets, centre_form):
     default = np.array([50, 40, 20, 10], np.float64)
 
-    decoded = xyxy_to_cxcywh(decode(np.array(offsets, np.float64), default, Variances(0.5, 1, 1, 1)))
+    decoded = xyxy_to_cxcywh(
+        decode(np.array(offsets, np.float64), default, Variances(0.5, 1, 1, 1))
+    )
 
     np.testing.assert_allclose(decoded, centre_form)
 
@@ -111,7 +121,9 @@ def test_wild_size_offsets_decode_to_finite_boxes(wild):
 
     decoded = xyxy_to_cxcywh(decode(np.array([[0, 0, wild, wild]], np.float32), default))
 
-    np.testing.assert_allclose(decoded[0, 2:], 10 * np.exp(np.sign(wild) * MAX_LOG_SCALE), rtol=1e-4)
+    np.testing.assert_allclose(
+        decoded[0, 2:], 10 * np.exp(np.sign(wild) * MAX_LOG_SCALE), rtol=1e-4
+    )
 
 
 def test_offsets_of_another_shape_are_refused():

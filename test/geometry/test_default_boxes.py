@@ -29,7 +29,9 @@ def loop_boxes(spec):
     """Every box by four nested loops."""
     for item in spec.maps:
         rows, columns = item.grid_hw
-        for row, column, (width, height) in itertools.product(range(rows), range(columns), item.shapes_wh):
+        for row, column, (width, height) in itertools.product(
+            range(rows), range(columns), item.shapes_wh
+        ):
             yield (
                 centre(column, columns, item, spec.size_hw[1]),
                 centre(row, rows, item, spec.size_hw[0]),
@@ -43,11 +45,15 @@ def centre(index, count, item, length):
         return (index + 0.5) * item.step
     if item.padding is None:
         return (index + 0.5) / count * length
-    return (item.padding + index * (1 - 2 * item.padding) / (count - 1) if count > 1 else 0.5) * length
+    return (
+        item.padding + index * (1 - 2 * item.padding) / (count - 1) if count > 1 else 0.5
+    ) * length
 
 
 grids = st.tuples(st.integers(1, 6), st.integers(1, 6))
-shapes = st.lists(st.tuples(st.floats(1, 900), st.floats(1, 900)), min_size=1, max_size=4).map(tuple)
+shapes = st.lists(st.tuples(st.floats(1, 900), st.floats(1, 900)), min_size=1, max_size=4).map(
+    tuple
+)
 paddings = st.one_of(st.none(), st.floats(0, 0.49))
 spread = st.builds(DefaultBoxMap, grids, shapes, paddings)
 stepped = st.builds(DefaultBoxMap, grids, shapes, st.none(), st.floats(1, 200))
@@ -100,7 +106,9 @@ def test_ssd_shapes_follow_the_paper(seeds):
 
 
 def test_each_map_may_have_its_own_aspect_ratios():
-    spec = ssd_spec((100, 100), ((2, 2), (1, 1)), (0.2, 0.5), ((1.0,), (1.0, 4.0)), extra_square=False)
+    spec = ssd_spec(
+        (100, 100), ((2, 2), (1, 1)), (0.2, 0.5), ((1.0,), (1.0, 4.0)), extra_square=False
+    )
 
     assert [item.boxes_per_point for item in spec.maps] == [1, 2]
     np.testing.assert_allclose(spec.maps[1].shapes_wh, [(50, 50), (100, 25)])
@@ -144,7 +152,9 @@ def test_resizing_needs_a_grid_for_each_map(seeds):
 
 
 def test_pyramid_boxes_keep_their_area_at_every_ratio():
-    spec = pyramid_spec((480, 640), ((60, 80), (30, 40)), (20, 40), (1, math.sqrt(2)), (0.4, 1.0, 2.0))
+    spec = pyramid_spec(
+        (480, 640), ((60, 80), (30, 40)), (20, 40), (1, math.sqrt(2)), (0.4, 1.0, 2.0)
+    )
 
     assert spec.count == (4800 + 1200) * 6
     for item, base in zip(spec.maps, (20, 40), strict=True):
@@ -154,12 +164,16 @@ def test_pyramid_boxes_keep_their_area_at_every_ratio():
         np.testing.assert_allclose(ratios, [0.4, 1, 2] * 2)
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, (0.2,)), (2, (0.2, 0.9)), (3, (0.2, 0.55, 0.9))])
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, (0.2,)), (2, (0.2, 0.9)), (3, (0.2, 0.55, 0.9))]
+)
 def test_linear_scales(count, expected):
     assert linear_scales(0.2, 0.9, count) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("lowest", "highest", "count"), [(0.2, 0.9, 0), (0, 0.9, 3), (0.9, 0.2, 3)])
+@pytest.mark.parametrize(
+    ("lowest", "highest", "count"), [(0.2, 0.9, 0), (0, 0.9, 3), (0.9, 0.2, 3)]
+)
 def test_impossible_scales_are_refused(lowest, highest, count):
     with pytest.raises(ValueError, match="lowest <= highest"):
         linear_scales(lowest, highest, count)
@@ -184,7 +198,9 @@ def test_an_impossible_map_is_refused(grid_hw, shapes_wh, padding):
         DefaultBoxMap(grid_hw, shapes_wh, padding)
 
 
-@pytest.mark.parametrize(("padding", "step"), [(None, 0.0), (None, math.nan), (None, math.inf), (0.1, 8.0)])
+@pytest.mark.parametrize(
+    ("padding", "step"), [(None, 0.0), (None, math.nan), (None, math.inf), (0.1, 8.0)]
+)
 def test_an_impossible_step_is_refused(padding, step):
     with pytest.raises(ValueError, match="Expected a positive step and no padding"):
         DefaultBoxMap((1, 1), ((5, 5),), padding, step)
@@ -192,10 +208,14 @@ def test_an_impossible_step_is_refused(padding, step):
 
 @pytest.mark.parametrize("size_hw", [(480, 640), (384, 512), (320, 448), (96, 128)])
 def test_pyramid_boxes_stand_on_the_cells_of_their_map(size_hw):
-    """Centres are a stride apart also where the sides are no whole number of strides: 480 / 64 is 7.5, not 8 cells."""
+    """Centres are a stride apart also where the sides are no whole number of strides: 480 / 64 is
+    7.5, not 8 cells.
+    """
     strides = (8, 16, 32, 64)
     grids = [tuple(math.ceil(side / stride) for side in size_hw) for stride in strides]
-    for stride, item in zip(strides, pyramid_spec(size_hw, grids, strides, (1,), (1,)).maps, strict=True):
+    for stride, item in zip(
+        strides, pyramid_spec(size_hw, grids, strides, (1,), (1,)).maps, strict=True
+    ):
         boxes = DefaultBoxSpec(size_hw, (item,)).boxes_cxcywh().reshape(*item.grid_hw, 4)
         assert (boxes[0, 0, :2] == stride / 2).all()
         assert set(np.diff(boxes[0, :, 0])) == set(np.diff(boxes[:, 0, 1])) == {stride}

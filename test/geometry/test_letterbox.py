@@ -9,7 +9,9 @@ from mtv_perception.geometry.letterbox import PAD_VALUE, Letterbox
 sides = st.integers(1, 4000)
 sources = st.tuples(sides, sides)
 strides = st.sampled_from([1, 4, 8, 16])
-networks = st.tuples(st.integers(2, 40), st.integers(2, 40)).map(lambda hw: (hw[0] * 16, hw[1] * 16))
+networks = st.tuples(st.integers(2, 40), st.integers(2, 40)).map(
+    lambda hw: (hw[0] * 16, hw[1] * 16)
+)
 
 USUAL = [
     (480, 640),
@@ -131,10 +133,13 @@ def test_writing_fills_the_inner_rectangle_and_pads_the_rest(source):
     inside = np.zeros(network, bool)
     inside[top : top + height, left : left + width] = True
     assert (out[~inside] == PAD_VALUE).all()
-    shrunk = min(height / source[0], width / source[1]) < 0.5 and height * width < source[0] * source[1]
+    shrunk = (
+        min(height / source[0], width / source[1]) < 0.5 and height * width < source[0] * source[1]
+    )
     method = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
     assert np.array_equal(
-        out[top : top + height, left : left + width], cv2.resize(image, (width, height), interpolation=method)
+        out[top : top + height, left : left + width],
+        cv2.resize(image, (width, height), interpolation=method),
     )
 
 

@@ -21,7 +21,9 @@ def reference(boxes, scores, threshold, limit=None):
 
 @st.composite
 def scenes(draw):
-    """Boxes on whole pixels in float64 (so that overlaps are exact), scores with ties, class ids."""
+    """Boxes on whole pixels in float64 (so that overlaps are exact), scores with ties, class
+    ids.
+    """
     count = draw(st.integers(0, 30))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     low = rng.integers(0, 30, (count, 2))
@@ -37,7 +39,9 @@ limits = st.one_of(st.none(), st.integers(0, 8))
 def test_it_keeps_what_the_quadratic_reference_keeps(scene, threshold, limit):
     boxes, scores, _ = scene
 
-    assert nms(boxes, scores, threshold, limit).tolist() == reference(boxes, scores, threshold, limit)
+    assert nms(boxes, scores, threshold, limit).tolist() == reference(
+        boxes, scores, threshold, limit
+    )
 
 
 @given(scenes(), thresholds)
@@ -71,7 +75,9 @@ def test_classes_do_not_suppress_each_other(scene, threshold, limit_per_class, l
     expected = []
     for class_id in sorted(set(class_ids.tolist())):
         index = np.flatnonzero(class_ids == class_id)
-        expected += index[reference(boxes[index], scores[index], threshold, limit_per_class)].tolist()
+        expected += index[
+            reference(boxes[index], scores[index], threshold, limit_per_class)
+        ].tolist()
     expected.sort(key=lambda i: -scores[i])
 
     kept = nms_per_class(boxes, scores, class_ids, threshold, limit_per_class, limit)

@@ -51,7 +51,8 @@ def test_inside_as_opencv_says(corners, seed):
     random = np.random.default_rng(seed)
     angles = np.sort(random.uniform(0, 2 * np.pi, corners))
     star = (
-        random.uniform(20, 100, corners)[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+        random.uniform(20, 100, corners)[:, None]
+        * np.column_stack([np.cos(angles), np.sin(angles)])
     ).round(2)
     points = random.uniform(-100, 100, (30, 2)).round(2)
     contour = star.astype(np.float32)[:, None]
@@ -113,7 +114,8 @@ def test_what_shapes_share_with_a_square(other, shares):
 def test_convex_shapes_share_what_opencv_says(seed):
     random = np.random.default_rng(seed)
     a, b = (
-        cv2.convexHull(random.uniform(0, 10, (6, 2)).astype(np.float32))[:, 0].astype(float) for _ in "ab"
+        cv2.convexHull(random.uniform(0, 10, (6, 2)).astype(np.float32))[:, 0].astype(float)
+        for _ in "ab"
     )
     b += random.uniform(-8, 8, 2)
     area, _ = cv2.intersectConvexConvex(a.astype(np.float32), b.astype(np.float32))

@@ -56,7 +56,9 @@ def test_equals_brute_force(seed, tolerance):
     truth[rng.random(truth.shape) < rng.choice([0, 0.05])] = 255
     for class_id in (1, 2):
         measured = boundary_f(truth, guess, class_id, tolerance)
-        np.testing.assert_allclose(measured, f_by_hand(truth, guess, class_id, tolerance), rtol=1e-12)
+        np.testing.assert_allclose(
+            measured, f_by_hand(truth, guess, class_id, tolerance), rtol=1e-12
+        )
 
 
 def square(offset):

@@ -18,7 +18,9 @@ def error_by_hand(scores, hits, bins, min_score):
         low, high = index / bins, (index + 1) / bins
         inside = [(s, h) for s, h in kept if low <= s < high or (index == bins - 1 and s == 1)]
         if inside:
-            total += len(inside) * abs(np.mean([h for _, h in inside]) - np.mean([s for s, _ in inside]))
+            total += len(inside) * abs(
+                np.mean([h for _, h in inside]) - np.mean([s for s, _ in inside])
+            )
     return total / len(kept)
 
 
@@ -39,7 +41,9 @@ def test_equals_brute_force(pairs, bins, min_score):
 def test_a_calibrated_detector_has_no_error():
     result = reliability(np.full(25, 0.72), np.arange(25) < 18)
     assert result.error == pytest.approx(0)
-    assert result.count.sum() == result.count[14] == 25 and result.precision[14] == pytest.approx(0.72)
+    assert result.count.sum() == result.count[14] == 25 and result.precision[14] == pytest.approx(
+        0.72
+    )
 
 
 def test_the_highest_score_falls_into_the_last_bin():
@@ -47,7 +51,9 @@ def test_the_highest_score_falls_into_the_last_bin():
 
 
 def test_ignored_detections_are_left_out():
-    matches = Matches(np.array([0.9, 0.8]), np.array([[True, False]]), np.array([[False, True]]), 1, 1)
+    matches = Matches(
+        np.array([0.9, 0.8]), np.array([[True, False]]), np.array([[False, True]]), 1, 1
+    )
     scores, hits = counted_detections(matches)
     np.testing.assert_array_equal(scores, [0.9])
     np.testing.assert_array_equal(hits, [True])

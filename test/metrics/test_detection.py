@@ -28,7 +28,9 @@ def test_a_curve_by_hand():
 
 
 def test_equal_scores_are_one_point():
-    curve = precision_recall(match_class([image([TALL], [TALL, NOWHERE], [0.5, 0.5])], np.array([0.5])))
+    curve = precision_recall(
+        match_class([image([TALL], [TALL, NOWHERE], [0.5, 0.5])], np.array([0.5]))
+    )
     np.testing.assert_allclose(curve.scores, [0.5])
     np.testing.assert_allclose(curve.precision, [0.5])
 

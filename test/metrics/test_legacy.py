@@ -22,7 +22,10 @@ def test_an_absent_class_scores_zero_in_a_perfect_mask():
 @pytest.mark.parametrize("guess, expected", [(0, 1.0), (1, 0.5), (255, 0.75)])
 def test_true_negatives_count_in_the_accuracy(guess, expected):
     truth = np.zeros((2, 2), np.uint8)
-    assert legacy_image_accuracy(confusion_matrix(truth, np.full((2, 2), guess, np.uint8), 4)) == expected
+    assert (
+        legacy_image_accuracy(confusion_matrix(truth, np.full((2, 2), guess, np.uint8), 4))
+        == expected
+    )
 
 
 def test_no_labelled_pixel_has_no_accuracy():

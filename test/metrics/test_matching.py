@@ -29,7 +29,9 @@ def boxes_of(*rows):
 def random_image(rng, canvas=200, most=8):
     """Objects, crowds, good and bad detections, duplicates, equal scores; often nothing at all."""
     truth = rng.integers(0, canvas, (rng.integers(0, most), 2))
-    truth = np.concatenate([truth, truth + rng.integers(1, canvas, truth.shape)], 1).astype(np.float32)
+    truth = np.concatenate([truth, truth + rng.integers(1, canvas, truth.shape)], 1).astype(
+        np.float32
+    )
     crowd = rng.random(len(truth)) < 0.25
     copies = truth[rng.integers(0, len(truth), rng.integers(0, most))] if len(truth) else truth
     detected = np.concatenate(
@@ -91,7 +93,11 @@ def coco_tables(images, max_detections):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 6), max_detections=st.sampled_from([4, 100]))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 6),
+    max_detections=st.sampled_from([4, 100]),
+)
 def test_equals_pycocotools_to_the_last_bit(seed, count, max_detections):
     rng = np.random.default_rng(seed)
     images = [random_image(rng) for _ in range(count)]
@@ -100,7 +106,9 @@ def test_equals_pycocotools_to_the_last_bit(seed, count, max_detections):
         for limit_index, limit in enumerate([1, 3, max_detections]):
             matches = match_class(images, area_range=limits, max_detections=limit)
             expected = tables["precision"][:, :, 0, area_index, limit_index]
-            np.testing.assert_array_equal(np.nan_to_num(interpolated_precision(matches), nan=-1), expected)
+            np.testing.assert_array_equal(
+                np.nan_to_num(interpolated_precision(matches), nan=-1), expected
+            )
             expected = tables["recall"][:, 0, area_index, limit_index]
             np.testing.assert_array_equal(np.nan_to_num(final_recall(matches), nan=-1), expected)
 
@@ -139,7 +147,10 @@ def test_average_precision_of_small_cases(truth, detected, scores, expected):
 
 def test_a_crowd_is_neither_object_nor_false_alarm():
     crowd = ImageBoxes(
-        boxes_of([0, 0, 100, 100]), boxes_of([0, 0, 10, 10], [20, 20, 30, 30]), np.ones(2), np.array([True])
+        boxes_of([0, 0, 100, 100]),
+        boxes_of([0, 0, 10, 10], [20, 20, 30, 30]),
+        np.ones(2),
+        np.array([True]),
     )
     matches = match_class([crowd])
     assert matches.objects == 0 and matches.ignored.all() and not matches.misses.any()

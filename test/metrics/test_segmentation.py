@@ -57,9 +57,21 @@ def test_classes_that_a_mask_does_not_tell_apart_become_background():
 @pytest.mark.parametrize(
     "truth, guess, message",
     [
-        (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), r"one shape, got \(2, 2\) and \(2, 3\)"),
-        (np.full((1, 1), 4, np.uint8), np.zeros((1, 1), np.uint8), "class ids below 4, got 4 and 0"),
-        (np.zeros((1, 1), np.uint8), np.full((1, 1), 9, np.uint8), "class ids below 4, got 0 and 9"),
+        (
+            np.zeros((2, 2), np.uint8),
+            np.zeros((2, 3), np.uint8),
+            r"one shape, got \(2, 2\) and \(2, 3\)",
+        ),
+        (
+            np.full((1, 1), 4, np.uint8),
+            np.zeros((1, 1), np.uint8),
+            "class ids below 4, got 4 and 0",
+        ),
+        (
+            np.zeros((1, 1), np.uint8),
+            np.full((1, 1), 9, np.uint8),
+            "class ids below 4, got 0 and 9",
+        ),
     ],
 )
 def test_impossible_masks_are_refused(truth, guess, message):

@@ -38,13 +38,17 @@ def test_fused_batch_norm_is_batch_norm(training):
     images = np.random.default_rng(1).normal(3.0, 2.0, SHAPE).astype(np.float32)
     fused, plain = pair()
     before = plain.moving_variance.numpy()
-    for found, wanted in zip(run(fused, images, training), run(plain, images, training), strict=True):
+    for found, wanted in zip(
+        run(fused, images, training), run(plain, images, training), strict=True
+    ):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(fused.moving_mean.numpy(), plain.moving_mean.numpy(), rtol=1e-5)
     added = plain.moving_variance.numpy() - before * BN_MOMENTUM
     unbiased = added * PIXELS / (PIXELS - 1) if training else added
     np.testing.assert_allclose(
-        fused.moving_variance.numpy(), before * BN_MOMENTUM + unbiased if training else before, rtol=1e-5
+        fused.moving_variance.numpy(),
+        before * BN_MOMENTUM + unbiased if training else before,
+        rtol=1e-5,
     )
 
 

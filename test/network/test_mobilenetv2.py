@@ -47,7 +47,8 @@ def test_every_tap_equals_keras_applications(width):
     for name, want in zip(taps, expected, strict=True):
         want, got = np.asarray(want), np.asarray(found[name])
         assert want.std() > 0.05, name
-        # Where it matters values are of magnitude 1; the bottlenecks' sums are larger and judged in proportion.
+        # Where it matters values are of magnitude 1; the bottlenecks' sums are larger and judged in
+        # proportion.
         assert np.abs(got - want).max() <= 1e-5 * max(1.0, np.abs(want).max()), name
 
 
@@ -55,7 +56,10 @@ def test_every_tap_equals_keras_applications(width):
 def by_stride():
     """Narrow backbones at every output stride."""
     images = keras.Input((96, 128, 3))
-    return {stride: keras.Model(images, mobilenetv2_features(images, 0.35, stride)) for stride in (8, 16, 32)}
+    return {
+        stride: keras.Model(images, mobilenetv2_features(images, 0.35, stride))
+        for stride in (8, 16, 32)
+    }
 
 
 @pytest.mark.parametrize(("output_stride", "last"), [(32, 3), (16, 6), (8, 12)])

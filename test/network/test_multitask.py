@@ -64,12 +64,18 @@ def test_gradients_reach_every_trainable_weight(build, images, layout):
     rng = np.random.default_rng(3)
     with tf.GradientTape() as tape:
         outputs = network.model(images, training=False)
-        loss = sum(tf.reduce_sum(x * rng.normal(size=x.shape).astype(np.float32)) for x in outputs.values())
+        loss = sum(
+            tf.reduce_sum(x * rng.normal(size=x.shape).astype(np.float32)) for x in outputs.values()
+        )
     weights = network.model.trainable_weights
 
     gradients = tape.gradient(loss, [weight.value for weight in weights])
 
-    dead = [w.path for w, g in zip(weights, gradients, strict=True) if g is None or not np.any(np.asarray(g))]
+    dead = [
+        w.path
+        for w, g in zip(weights, gradients, strict=True)
+        if g is None or not np.any(np.asarray(g))
+    ]
     assert dead == []
 
 
@@ -101,7 +107,9 @@ def test_the_seeds_heads_are_confined_to_0_and_6(build, images):
 
 @pytest.mark.parametrize("layout", ["warehouse", "warehouse-small", "reference, five classes"])
 def test_every_head_ends_in_a_plain_convolution_with_bias(build, layout):
-    heads = [layer for layer in build(**LAYOUTS[layout]).model.layers if layer.name.endswith("_predict")]
+    heads = [
+        layer for layer in build(**LAYOUTS[layout]).model.layers if layer.name.endswith("_predict")
+    ]
 
     assert len(heads) in (8, 10)
     for head in heads:
@@ -151,7 +159,9 @@ def test_the_product_has_a_stride_8_map(build):
     assert min(min(shape) for shape in network.default_boxes.maps[0].shapes_wh) < 16
 
 
-@pytest.mark.parametrize("layout", ["warehouse", "warehouse-small", "full warehouse", "full reference"])
+@pytest.mark.parametrize(
+    "layout", ["warehouse", "warehouse-small", "full warehouse", "full reference"]
+)
 def test_the_boxes_of_a_preset_are_known_without_its_network(build, layout):
     network = build(**{**LAYOUTS, **FULL_SIZE}[layout])
 

@@ -5,10 +5,19 @@ import keras
 import numpy as np
 import pytest
 
-from mtv_perception.network.shufflenetv2 import STAGE_CHANNELS, channel_shuffle, shufflenetv2_features
+from mtv_perception.network.shufflenetv2 import (
+    STAGE_CHANNELS,
+    channel_shuffle,
+    shufflenetv2_features,
+)
 
 # Trainable parameters of the published classifiers (torchvision's count) and their last channels.
-PUBLISHED = {0.5: (1_366_792, 1024), 1.0: (2_278_604, 1024), 1.5: (3_503_624, 1024), 2.0: (7_393_996, 2048)}
+PUBLISHED = {
+    0.5: (1_366_792, 1024),
+    1.0: (2_278_604, 1024),
+    1.5: (3_503_624, 1024),
+    2.0: (7_393_996, 2048),
+}
 OPTIONS = list(itertools.product([False, True], [False, True]))
 
 
@@ -23,7 +32,9 @@ def trainable(model):
 
 
 def unit_parameters(channels, down, inputs=0):
-    """Of a unit, from figure 3 of the paper; each convolution's batch norm has two parameters a channel."""
+    """Of a unit, from figure 3 of the paper; each convolution's batch norm has two parameters a
+    channel.
+    """
     half = channels // 2
     entering = inputs if down else half
     branch = entering * half + 2 * half + 9 * half + 2 * half + half * half + 2 * half
@@ -36,7 +47,9 @@ def test_parameters_of_the_stages_counted_by_hand(width):
     model = build(width=width)
     total, inputs = 27 * 24 + 2 * 24, 24
     for channels, units in zip(STAGE_CHANNELS[width], (4, 8, 4), strict=True):
-        total += unit_parameters(channels, True, inputs) + (units - 1) * unit_parameters(channels, False)
+        total += unit_parameters(channels, True, inputs) + (units - 1) * unit_parameters(
+            channels, False
+        )
         inputs = channels
 
     assert trainable(model) == total
@@ -83,10 +96,13 @@ def test_channels_are_shuffled_as_in_numpy(shape):
 
 
 @pytest.mark.parametrize(("extra_depthwise", "residual"), OPTIONS)
-def test_an_extra_depthwise_convolution_costs_its_parameters_and_a_residual_none(extra_depthwise, residual):
+def test_an_extra_depthwise_convolution_costs_its_parameters_and_a_residual_none(
+    extra_depthwise, residual
+):
     chosen = {"extra_depthwise": extra_depthwise, "residual": residual}
     plain, optional = build(width=0.5), build(width=0.5, **{k: v for k, v in chosen.items() if v})
-    # At the beginning of a branch: it has all of its inputs in a unit that halves the size, half of them elsewhere.
+    # At the beginning of a branch: it has all of its inputs in a unit that halves the size, half of
+    # them elsewhere.
     channels = [24, *STAGE_CHANNELS[0.5]]
     extra = (9 + 2) * sum(
         entering + (units - 1) * leaving // 2

@@ -1,4 +1,6 @@
-"""Our layers, default boxes, codec and suppression against a TF Object Detection API graph, on real frames."""
+"""Our layers, default boxes, codec and suppression against a TF Object Detection API graph, on real
+frames.
+"""
 
 from pathlib import Path
 
@@ -49,7 +51,9 @@ def frames():
 
 @pytest.fixture(scope="module")
 def theirs(graph_path, frames):
-    """Boxes (x0, y0, x1, y1 in pixels) and scores of every frame by TensorFlow, above the least score."""
+    """Boxes (x0, y0, x1, y1 in pixels) and scores of every frame by TensorFlow, above the least
+    score.
+    """
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString(graph_path.read_bytes())
     found = []
@@ -78,7 +82,9 @@ def ours(network, frames):
     for logits, offsets in zip(
         *(np.asarray(outputs[n]) for n in ("class_logits", "box_offsets")), strict=True
     ):
-        candidates = sigmoid_candidates(Tensor(logits), np.full(logits.shape[1], LEAST_SCORE), 10**6)
+        candidates = sigmoid_candidates(
+            Tensor(logits), np.full(logits.shape[1], LEAST_SCORE), 10**6
+        )
         detections = detect(candidates, Tensor(offsets), default, DEFAULT_VARIANCES, 0.6, 100, 100)
         found.append((clip_boxes(detections.boxes_xyxy, SIZE_HW), detections.scores))
     return found
@@ -88,21 +94,29 @@ def test_the_same_detections(theirs, ours):
     assert sum(len(scores) for _, scores in theirs) >= 2 * FRAMES
     for (expected_boxes, expected_scores), (boxes, scores) in zip(theirs, ours, strict=True):
         assert len(scores) == len(expected_scores)
-        partner = pairwise_iou(boxes.astype(np.float64), expected_boxes.astype(np.float64)).argmax(1)
+        partner = pairwise_iou(boxes.astype(np.float64), expected_boxes.astype(np.float64)).argmax(
+            1
+        )
         assert sorted(partner.tolist()) == list(range(len(scores)))
         assert np.abs(boxes - expected_boxes[partner]).max(initial=0) < 0.5
         assert np.abs(scores - expected_scores[partner]).max(initial=0) < 1e-3
 
 
 def test_default_boxes_are_the_graphs_own(graph_path, network):
-    """The graph holds each map's boxes as sides in constants or makes them; their number is in the heads."""
+    """The graph holds each map's boxes as sides in constants or makes them; their number is in the
+    heads.
+    """
     heads = [
         read_frozen_graph(graph_path)[f"BoxPredictor_{index}/BoxEncodingPredictor/biases"].size // 4
         for index in range(6)
     ]
 
     assert [item.boxes_per_point for item in network.default_boxes.maps] == heads
-    assert network.default_boxes.count == 19 * 19 * 3 + (10 * 10 + 5 * 5 + 3 * 3 + 2 * 2 + 1) * 6 == 1917
+    assert (
+        network.default_boxes.count
+        == 19 * 19 * 3 + (10 * 10 + 5 * 5 + 3 * 3 + 2 * 2 + 1) * 6
+        == 1917
+    )
 
 
 def test_default_boxes_by_hand():
@@ -110,4 +124,6 @@ def test_default_boxes_by_hand():
 
     np.testing.assert_allclose(boxes[0], [300 / 38, 300 / 38, 30, 30], rtol=1e-5)
     np.testing.assert_allclose(boxes[1, 2:], [60 * 2**0.5, 60 / 2**0.5], rtol=1e-5)
-    np.testing.assert_allclose(boxes[-1], [150, 150, 300 * (0.95) ** 0.5, 300 * 0.95**0.5], rtol=1e-5)
+    np.testing.assert_allclose(
+        boxes[-1], [150, 150, 300 * (0.95) ** 0.5, 300 * 0.95**0.5], rtol=1e-5
+    )

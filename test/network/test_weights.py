@@ -5,7 +5,11 @@ import pytest
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.mobilenetv2 import mobilenetv2, mobilenetv2_features
 from mtv_perception.network.tf_detection import load_tf_detection
-from mtv_perception.network.weights import read_backbone_weights, read_frozen_graph, set_layer_weights
+from mtv_perception.network.weights import (
+    read_backbone_weights,
+    read_frozen_graph,
+    set_layer_weights,
+)
 from mtv_perception.training.initial import load_backbone, pretrained_path
 
 SIZE, WIDTH = 32, 0.35
@@ -17,7 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.fixture(scope="module")
 def theirs():
     keras.utils.set_random_seed(2)
-    model = keras.applications.MobileNetV2((SIZE, SIZE, 3), alpha=WIDTH, include_top=False, weights=None)
+    model = keras.applications.MobileNetV2(
+        (SIZE, SIZE, 3), alpha=WIDTH, include_top=False, weights=None
+    )
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -76,7 +82,8 @@ def test_weights_of_another_width_are_refused_by_name_and_shape(tmp_path, theirs
     wider = mobilenetv2((SIZE, SIZE), 1.0)
 
     with pytest.raises(
-        WeightsError, match=r"Conv1: expected weights of shapes \[\(3, 3, 3, 32\)\], got \[\(3, 3, 3, 16\)\]"
+        WeightsError,
+        match=r"Conv1: expected weights of shapes \[\(3, 3, 3, 32\)\], got \[\(3, 3, 3, 16\)\]",
     ):
         set_layer_weights(wider, read_backbone_weights(tmp_path / "model.h5"))
 
@@ -91,7 +98,9 @@ def test_weights_of_another_network_are_refused(tmp_path, ours):
 
 @pytest.mark.parametrize("name", ["model.h5", "model.keras", "graph.pb", "weights.txt"])
 @pytest.mark.parametrize(
-    "content", [b"", b"not weights", bytes(range(256)) * 8, None], ids=["empty", "text", "bytes", "missing"]
+    "content",
+    [b"", b"not weights", bytes(range(256)) * 8, None],
+    ids=["empty", "text", "bytes", "missing"],
 )
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
     path = tmp_path / name
@@ -139,7 +148,8 @@ def test_constants_of_a_graph_are_read_by_name(other_graph):
 
 def test_a_graph_of_another_network_is_refused(other_graph):
     with pytest.raises(
-        WeightsError, match="Expected a convolution 'FeatureExtractor/MobilenetV2/Conv' in the graph"
+        WeightsError,
+        match="Expected a convolution 'FeatureExtractor/MobilenetV2/Conv' in the graph",
     ):
         read_backbone_weights(other_graph)
     with pytest.raises(

@@ -18,7 +18,9 @@ def settings(unit):
 
 
 def test_launch_files_configuration_models_and_units_are_installed():
-    folders = re.search(r"foreach\(_directory ([\w ]+)\)", (ROOT / "CMakeLists.txt").read_text())[1].split()
+    folders = re.search(r"foreach\(_directory ([\w ]+)\)", (ROOT / "CMakeLists.txt").read_text())[
+        1
+    ].split()
 
     assert set(folders) == {"launch", "config", "models", "deploy"}
     assert all((ROOT / folder).is_dir() for folder in folders)
@@ -37,7 +39,10 @@ def test_a_shell_gets_the_same_transport():
     command = ["bash", "-c", "source scripts/env.sh && echo $FASTDDS_BUILTIN_TRANSPORTS"]
     environment = {"PATH": "/usr/bin:/bin"}
 
-    assert subprocess.check_output(command, cwd=ROOT, env=environment, text=True).strip() == FASTDDS_TRANSPORT
+    assert (
+        subprocess.check_output(command, cwd=ROOT, env=environment, text=True).strip()
+        == FASTDDS_TRANSPORT
+    )
 
 
 @unit_of
@@ -55,7 +60,8 @@ def test_a_unit_restarts_for_ever_within_limits(unit):
 @unit_of
 def test_no_unit_waits_for_a_watchdog_that_nothing_serves(unit):
     served = any(
-        "NOTIFY_SOCKET" in path.read_text() for path in (ROOT / "mtv_perception" / "ros").glob("*.py")
+        "NOTIFY_SOCKET" in path.read_text()
+        for path in (ROOT / "mtv_perception" / "ros").glob("*.py")
     )
 
     assert served or not {"WatchdogSec", "NotifyAccess"} & set(dict(settings(unit)))
@@ -75,7 +81,10 @@ def test_systemd_finds_no_fault_in_a_unit(unit):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here")
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60
+        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
     assert done.returncode == 0 and unit.name not in done.stderr, done.stderr

@@ -4,8 +4,12 @@ import time
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
-messages = pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
-vision = pytest.importorskip("vision_msgs.msg", reason="there is no vision_msgs here; run: make setup")
+messages = pytest.importorskip(
+    "mtv_perception.msg", reason="the messages are not generated; run: make setup"
+)
+vision = pytest.importorskip(
+    "vision_msgs.msg", reason="there is no vision_msgs here; run: make setup"
+)
 
 import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
@@ -14,7 +18,9 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
-UPSTREAM_DETECTION2DARRAY = "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968"
+UPSTREAM_DETECTION2DARRAY = (
+    "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968"
+)
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="camera_front")
 
@@ -109,7 +115,9 @@ def test_label_info_survives_a_round_trip():
 def node():
     context = Context()
     rclpy.init(context=context)
-    node = Node("test_messages", context=context, enable_rosout=False, start_parameter_services=False)
+    node = Node(
+        "test_messages", context=context, enable_rosout=False, start_parameter_services=False
+    )
     yield node
     node.destroy_node()
     rclpy.shutdown(context=context)

@@ -8,7 +8,7 @@ from mcap_ros2.reader import read_ros2_messages
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from mtv_perception.errors import ReplayError
-from mtv_perception.replay.messages import typestore
+from mtv_perception.messages.typestore import typestore
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.replay.resume import read_state
 from mtv_perception.resources import share_folders
@@ -55,10 +55,14 @@ def test_every_storage_and_form_gives_the_same_results(
     report = replay(bag, tmp_path / "out", red_finder())
     assert (report.frames, report.failed, report.damage) == (6, 0, "")
     replay(write_bag("plain"), tmp_path / "reference", red_finder())
-    ours, plain = (plainly(deterministic(contents(tmp_path / name))) for name in ("out", "reference"))
+    ours, plain = (
+        plainly(deterministic(contents(tmp_path / name))) for name in ("out", "reference")
+    )
     assert ours == plain
     found = [m for topic, _, m in contents(tmp_path / "out") if topic == "/detections"]
-    assert [item.detections[0].bbox.center.position.x for item in found] == [10.0 + i for i in range(6)]
+    assert [item.detections[0].bbox.center.position.x for item in found] == [
+        10.0 + i for i in range(6)
+    ]
 
 
 def test_messages_carry_the_source_header_and_the_nodes_topics(
@@ -74,9 +78,15 @@ def test_messages_carry_the_source_header_and_the_nodes_topics(
         assert headers == [(stamp, plainly(m.header)) for _, stamp, m in sources]
     for topic, _, message in messages:
         if topic == "/detections":
-            assert [plainly(item.header) for item in message.detections] == [plainly(message.header)]
+            assert [plainly(item.header) for item in message.detections] == [
+                plainly(message.header)
+            ]
         if topic == "/segmentation/mask":
-            assert (message.encoding, message.step, message.is_bigendian) == ("mono8", message.width, 0)
+            assert (message.encoding, message.step, message.is_bigendian) == (
+                "mono8",
+                message.width,
+                0,
+            )
 
 
 def test_several_cameras_have_topics_of_their_own(tmp_path, write_bag, red_finder, contents):
@@ -92,7 +102,9 @@ def test_chosen_topics_can_be_named(tmp_path, write_bag, red_finder, contents):
     bag = write_bag(topics={"/front/image": "raw", "/rear/image": "compressed"})
     replay(bag, tmp_path / "out", red_finder(), ReplayOptions(topics=("gate=/rear/image",)))
     assert "/gate/detections" in {topic for topic, _, _ in contents(tmp_path / "out")}
-    with pytest.raises(ReplayError, match="expected image topic /side/image, the bag has /front/image"):
+    with pytest.raises(
+        ReplayError, match="expected image topic /side/image, the bag has /front/image"
+    ):
         replay(bag, tmp_path / "other", red_finder(), ReplayOptions(topics=("/side/image",)))
 
 
@@ -102,7 +114,12 @@ def test_extras_are_written_on_request(tmp_path, write_bag, red_finder, contents
     replay(bag, tmp_path / "out", red_finder(), ReplayOptions(extras=extras))
     messages = contents(tmp_path / "out")
     topics = {topic for topic, _, _ in messages}
-    others = {"/segmentation/color", "/overlay/compressed", "/image_annotations", "/perception/status"}
+    others = {
+        "/segmentation/color",
+        "/overlay/compressed",
+        "/image_annotations",
+        "/perception/status",
+    }
     assert topics == {*OUTPUTS, *others, "/image"}
     assert [m for t, _, m in messages if t == "/image"] != []
     overlay = next(m for t, _, m in messages if t == "/overlay/compressed")
@@ -137,7 +154,9 @@ def test_helpers_change_nothing_but_the_time(tmp_path, write_bag, red_finder, dr
     for name, others in (("alone", []), ("helped", helpers)):
         report = replay(bag, tmp_path / name / "out", red_finder(), options, helpers=others)
         assert (report.frames, report.failed, report.detections) == (29, 1, 29)
-    alone, helped = ((tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("alone", "helped"))
+    alone, helped = (
+        (tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("alone", "helped")
+    )
     assert alone == helped
     assert sum(helper.calls for helper in helpers) > 0
 
@@ -150,7 +169,11 @@ def test_types_have_upstreams_hashes(msgtype, digest):
 def test_standard_types_have_the_hashes_of_the_ros_that_is_here():
     """What its generators wrote beside each message; a bag names each of these types."""
     checked = 0
-    for msgtype in ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "std_msgs/msg/Header"):
+    for msgtype in (
+        "sensor_msgs/msg/Image",
+        "sensor_msgs/msg/CompressedImage",
+        "std_msgs/msg/Header",
+    ):
         package, _, name = msgtype.split("/")
         for share in share_folders(package):
             hashes = json.loads((share / "msg" / f"{name}.json").read_text())["type_hashes"]
@@ -164,8 +187,12 @@ def test_standard_types_have_the_hashes_of_the_ros_that_is_here():
 def test_two_readers_find_the_same_content_and_upstreams_hashes(
     tmp_path, write_bag, red_finder, contents, plainly
 ):
-    replay(write_bag(), tmp_path / "out", red_finder(), ReplayOptions(extras=("annotations", "status")))
-    ours = [(topic, stamp, plainly(message)) for topic, stamp, message in contents(tmp_path / "out")]
+    replay(
+        write_bag(), tmp_path / "out", red_finder(), ReplayOptions(extras=("annotations", "status"))
+    )
+    ours = [
+        (topic, stamp, plainly(message)) for topic, stamp, message in contents(tmp_path / "out")
+    ]
     other = [
         (item.channel.topic, item.log_time_ns, plainly(item.ros_msg))
         for item in read_ros2_messages(str(tmp_path / "out" / "out.mcap"))

@@ -1,4 +1,6 @@
-"""A client of the nodes under test: they run in processes of their own, over real DDS, in a domain of their own."""
+"""A client of the nodes under test: they run in processes of their own, over real DDS, in a domain
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ try:
 
     from mtv_perception.msg import PerceptionStatus
     from mtv_perception.ros.conversions import image_message, stamp_ns
-    from mtv_perception.ros.outputs import newest_only
     from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+    from mtv_perception.ros.qos import newest_only
 except ImportError:  # The test modules skip themselves and say why.
     rclpy = None
 
@@ -142,7 +144,9 @@ class Graph:
     def set_parameters(self, **values) -> SimpleNamespace:
         """Set parameters of the perception node together; the last result."""
         parameters = [
-            Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value).to_parameter_msg()
+            Parameter(
+                name, Parameter.Type.STRING_ARRAY if value == [] else None, value
+            ).to_parameter_msg()
             for name, value in values.items()
         ]
         results = self.call(
@@ -195,7 +199,9 @@ class Graph:
 
     @staticmethod
     def scripted_image(header: Header, order: int = 0, box_xyxy=None) -> Image:
-        """A grey scene with a white box, whose first pixel tells the network of scripted_node.py what to do."""
+        """A grey scene with a white box, whose first pixel tells the network of scripted_node.py
+        what to do.
+        """
         pixels = np.full((120, 160, 3), 127, np.uint8)
         if box_xyxy:
             x0, y0, x1, y1 = box_xyxy
@@ -210,7 +216,8 @@ class Graph:
     def delivered(self, topic: str = "image") -> None:
         """Return when the node has taken what was sent on a reliable topic out of its reader."""
         assert self._publishers[topic].wait_for_all_acked(Duration(seconds=DEADLINE))
-        # In a round of the executor subscriptions come before services, so this answer comes after the image was taken.
+        # In a round of the executor subscriptions come before services, so this answer comes after
+        # the image was taken.
         self.state()
 
     def publisher(self, kind, topic: str):
@@ -238,13 +245,17 @@ class Graph:
             "status": f"perception/{prefix}status",
         }
         found = {
-            name: next((m for m in reversed(self.heard[topic][1]) if stamp_ns(m.header) == stamp), None)
+            name: next(
+                (m for m in reversed(self.heard[topic][1]) if stamp_ns(m.header) == stamp), None
+            )
             for name, topic in topics.items()
         }
         return SimpleNamespace(**found) if all(found.values()) else None
 
     def settle(self, message=None, topic: str = "image", prefix: str = "") -> None:
-        """Send images until every subscription of `listen` is served: from then on nothing is lost."""
+        """Send images until every subscription of `listen` is served: from then on nothing is
+        lost.
+        """
         message = message or self.grey_image(self.header())
         publisher = self.publisher(type(message), topic)
         sent: list[int] = []
@@ -282,8 +293,8 @@ def model(tmp_path_factory) -> str:
 def pytest_collection_modifyitems(items):
     """Try again once what talks over DDS.
 
-    A server that has not yet discovered its client loses the answer, although the client was told that the service
-    is ready: one of some hundred new processes on a busy machine.
+    A server that has not yet discovered its client loses the answer, although the client was told
+    that the service is ready: one of some hundred new processes on a busy machine.
     """
     for item in items:
         if "ros" in item.fixturenames:
@@ -303,8 +314,8 @@ def ros():
             lock.close()
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
-    # While a node lives, the context keeps its DDS participant. To make and end one for every test is slow, and
-    # Fast DDS can hang in it.
+    # While a node lives, the context keeps its DDS participant. To make and end one for every test
+    # is slow, and Fast DDS can hang in it.
     keeper = rclpy.create_node("keeper", context=context, namespace=f"/keeper_{os.getpid()}")
     yield SimpleNamespace(context=context, domain=domain)
     keeper.destroy_node()

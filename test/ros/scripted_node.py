@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.ros import engine
-from mtv_perception.ros.main import perception_main
+from mtv_perception.ros.perception import engine
+from mtv_perception.ros.perception.main import perception_main
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.types import Detections, Result, Segmentation
 
@@ -38,7 +38,9 @@ class ScriptedPerceiver:
         while order == HANGS and not Path(os.environ[RELEASE]).exists():
             time.sleep(0.01)
         rows, columns = np.nonzero((image_rgb == 255).all(2))
-        boxes = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
+        boxes = (
+            [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
+        )
         found = Detections(
             np.array(boxes, np.float32).reshape(-1, 4),
             np.full(len(boxes), SCORE, np.float32),

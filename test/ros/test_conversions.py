@@ -29,7 +29,10 @@ HEADER = Header(stamp=Time(sec=3, nanosec=7), frame_id="optical")
 
 def test_a_stamp_is_nanoseconds():
     assert stamp_ns(HEADER) == 3_000_000_007
-    assert stamp_ns(Header(stamp=Time(sec=2**31 - 1, nanosec=999_999_999))) == 2**31 * 1_000_000_000 - 1
+    assert (
+        stamp_ns(Header(stamp=Time(sec=2**31 - 1, nanosec=999_999_999)))
+        == 2**31 * 1_000_000_000 - 1
+    )
 
 
 @pytest.mark.parametrize("shape", [(1,), (2, 3), (2, 3, 3)])
@@ -40,7 +43,9 @@ def test_bytes_of_an_array_in_order(shape):
     assert data.tobytes() == pixels.tobytes()
 
 
-@pytest.mark.parametrize(("encoding", "shape"), [("mono8", (3, 5)), ("rgb8", (3, 5, 3)), ("bgr8", (1, 1, 3))])
+@pytest.mark.parametrize(
+    ("encoding", "shape"), [("mono8", (3, 5)), ("rgb8", (3, 5, 3)), ("bgr8", (1, 1, 3))]
+)
 def test_an_image_message_has_rows_without_padding(encoding, shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     message = image_message(pixels, encoding, HEADER)
@@ -78,7 +83,9 @@ def test_no_detections_are_an_empty_array():
     assert message.header == HEADER and list(message.detections) == []
 
 
-@pytest.mark.parametrize(("class_id_as", "expected"), [("id", ["2", "1"]), ("name", ["person", "rail"])])
+@pytest.mark.parametrize(
+    ("class_id_as", "expected"), [("id", ["2", "1"]), ("name", ["person", "rail"])]
+)
 def test_a_detection_has_centre_size_score_and_class(class_id_as, expected):
     boxes = np.array([[10, 20, 30, 60], [0, 0, 1, 1]], np.float32)
     found = Detections(boxes, np.array([0.75, 0.5], np.float32), np.array([2, 1], np.int32))
@@ -87,12 +94,19 @@ def test_a_detection_has_centre_size_score_and_class(class_id_as, expected):
     assert [item.results[0].hypothesis.score for item in message.detections] == [0.75, 0.5]
     assert all(item.header == HEADER for item in message.detections)
     box = message.detections[0].bbox
-    assert (box.center.position.x, box.center.position.y, box.size_x, box.size_y) == (20, 40, 20, 40)
+    assert (box.center.position.x, box.center.position.y, box.size_x, box.size_y) == (
+        20,
+        40,
+        20,
+        40,
+    )
 
 
 def test_label_info_names_every_id():
     message = label_info(LabelSet(), 0.25, HEADER)
-    assert {item.class_id: item.class_name for item in message.class_map} == dict(enumerate(LabelSet().names))
+    assert {item.class_id: item.class_name for item in message.class_map} == dict(
+        enumerate(LabelSet().names)
+    )
     assert message.threshold == 0.25
 
 
@@ -104,7 +118,11 @@ def test_a_scaled_calibration_projects_where_the_scaled_image_shows_it(size_hw):
         height=480, width=640, k=k.ravel(), p=p.ravel(), d=[0.1, 0.2], distortion_model="plumb_bob"
     )
     scaled = scaled_camera_info(info, size_hw, HEADER)
-    assert (scaled.height, scaled.width, scaled.header, list(scaled.d)) == (*size_hw, HEADER, [0.1, 0.2])
+    assert (scaled.height, scaled.width, scaled.header, list(scaled.d)) == (
+        *size_hw,
+        HEADER,
+        [0.1, 0.2],
+    )
     point = np.array([0.3, -0.2, 2.0])
     scale = np.array([size_hw[1] / 640, size_hw[0] / 480])
     for before, after, shape, homogeneous in [
@@ -113,7 +131,8 @@ def test_a_scaled_calibration_projects_where_the_scaled_image_shows_it(size_hw):
     ]:
         u = np.reshape(before, shape) @ homogeneous
         v = np.reshape(after, shape) @ homogeneous
-        # The centre of pixel 0 is at 0, so an edge-to-edge scaling maps u to (u + 1/2) * scale - 1/2.
+        # The centre of pixel 0 is at 0, so an edge-to-edge scaling maps u to (u + 1/2) * scale -
+        # 1/2.
         assert np.allclose(v[:2] / v[2], (u[:2] / u[2] + 0.5) * scale - 0.5)
     assert info.header.frame_id == "", "the camera's own message stays as it was"
 

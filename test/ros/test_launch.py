@@ -65,7 +65,9 @@ def test_there_are_launch_files():
 def test_a_launch_file_compiles_and_says_how_it_is_used(path):
     text = path.read_text(encoding="utf-8")
     code = compile(text, path.name, "exec")
-    assert "generate_launch_description" in code.co_names or "def generate_launch_description" in text
+    assert (
+        "generate_launch_description" in code.co_names or "def generate_launch_description" in text
+    )
     assert f"ros2 launch mtv_perception {path.name}" in text
 
 
@@ -88,7 +90,10 @@ def test_arguments_are_described_and_have_defaults(launch):
         "respawn_delay",
     }
     assert names <= set(declared)
-    assert all(argument.default_value is not None and argument.description for argument in declared.values())
+    assert all(
+        argument.default_value is not None and argument.description
+        for argument in declared.values()
+    )
 
 
 def test_the_transport_is_set_before_the_node_starts(launch, monkeypatch):
@@ -103,7 +108,9 @@ def test_the_transport_is_set_before_the_node_starts(launch, monkeypatch):
 
 def test_a_transport_that_is_set_already_stays(launch, monkeypatch):
     monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
-    context, _ = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml")
+    context, _ = entities(
+        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml"
+    )
     assert context.environment["FASTDDS_BUILTIN_TRANSPORTS"] == "UDPv4"
 
 
@@ -165,9 +172,14 @@ def test_both_nodes_are_respawned_where_that_is_asked_for(launch, given, respawn
 
 def test_the_demo_starts_a_camera_and_the_perception_node(launch):
     _, found = entities(
-        launch, SOURCE_ROOT / "launch" / "demo.launch.py", source="clip.mp4", params_file="unused.yaml"
+        launch,
+        SOURCE_ROOT / "launch" / "demo.launch.py",
+        source="clip.mp4",
+        params_file="unused.yaml",
     )
-    assert [type(entity).__name__ for entity in found if type(entity).__name__.endswith("Node")] == [
+    assert [
+        type(entity).__name__ for entity in found if type(entity).__name__.endswith("Node")
+    ] == [
         "LifecycleNode",
         "Node",
     ]

@@ -56,7 +56,9 @@ def test_what_fits_into_the_segment_needs_nothing(image_bytes, tmp_path):
     assert transport_warning(FAST, image_bytes, {}, tmp_path) == ""
 
 
-@pytest.mark.parametrize("name", ["FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"])
+@pytest.mark.parametrize(
+    "name", ["FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"]
+)
 def test_a_profile_is_somebodys_decision(name, tmp_path):
     path = tmp_path / "profile.xml"
     assert transport_warning(FAST, VGA, {name: str(path)}, tmp_path)
@@ -85,7 +87,9 @@ def test_cyclone_needs_a_receive_buffer(monkeypatch, tmp_path, allowed, warns):
     text = transport_warning(CYCLONE, VGA, {}, tmp_path)
 
     assert bool(text) == warns
-    assert not warns or ("net.core.rmem_max" in text and "CYCLONEDDS_URI" in text and "got 212992" in text)
+    assert not warns or (
+        "net.core.rmem_max" in text and "CYCLONEDDS_URI" in text and "got 212992" in text
+    )
 
 
 def test_a_kernel_that_does_not_say_is_not_judged(monkeypatch, tmp_path):

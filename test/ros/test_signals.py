@@ -36,7 +36,10 @@ def test_a_signal_ends_a_node_with_status_zero_and_without_a_traceback(
     process = graph.start(name, **parameters_of(name, tmp_path, model))
     nodes = graph.node.get_node_names_and_namespaces
     graph.wait(
-        lambda: [found for found in nodes() if found == (name.removesuffix("_node"), graph.namespace)], name
+        lambda: [
+            found for found in nodes() if found == (name.removesuffix("_node"), graph.namespace)
+        ],
+        name,
     )
     if name == "perception_node":
         graph.wait(lambda: "ready" in graph.log(), "the model")

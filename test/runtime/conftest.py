@@ -11,7 +11,11 @@ from mtv_perception.runtime.artefact import ModelSpec, write_artefact
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
 
 TINY_HW = (32, 64)
-TINY_SHAPES = {"class_logits": (1, 32, 3), "box_offsets": (1, 32, 4), "segmentation_logits": (1, 8, 16, 4)}
+TINY_SHAPES = {
+    "class_logits": (1, 32, 3),
+    "box_offsets": (1, 32, 4),
+    "segmentation_logits": (1, 8, 16, 4),
+}
 
 
 class FakeModel:
@@ -35,7 +39,9 @@ class FakeModel:
 
 @pytest.fixture
 def fake_model():
-    """Makes a FakeModel of one default box of 8x8 pixels in each cell of 8 pixels; absent arrays say nothing."""
+    """Makes a FakeModel of one default box of 8x8 pixels in each cell of 8 pixels; absent arrays
+    say nothing.
+    """
 
     def make(size_hw=(32, 64), class_logits=None, box_offsets=None, segmentation=None, **spec):
         grid_hw = (size_hw[0] // 8, size_hw[1] // 8)
@@ -56,7 +62,9 @@ def fake_model():
 
 @pytest.fixture(scope="session")
 def tiny_contents():
-    """One strided convolution an output, as LiteRT models by precision; "int8 input" takes its pixels less 128."""
+    """One strided convolution an output, as LiteRT models by precision; "int8 input" takes its
+    pixels less 128.
+    """
     keras = pytest.importorskip("keras")
     tf = pytest.importorskip("tensorflow")
 
@@ -68,7 +76,9 @@ def tiny_contents():
         def head(stride, channels, shape):
             return keras.layers.Reshape(shape)(keras.layers.Conv2D(channels, stride, stride)(x))
 
-        model = keras.Model(images, [head(8, 4, (-1, 4)), head(4, 4, (8, 16, 4)), head(8, 3, (-1, 3))])
+        model = keras.Model(
+            images, [head(8, 4, (-1, 4)), head(4, 4, (8, 16, 4)), head(8, 3, (-1, 3))]
+        )
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if quantise:
             rng = np.random.default_rng(0)

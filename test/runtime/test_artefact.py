@@ -16,7 +16,13 @@ from mtv_perception.config import to_plain
 from mtv_perception.errors import ArtefactError
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
-from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, ModelSpec, write_artefact, write_thresholds
+from mtv_perception.runtime.artefact import (
+    MODEL_FILE,
+    SPEC_FILE,
+    ModelSpec,
+    write_artefact,
+    write_thresholds,
+)
 from mtv_perception.runtime.boxes import detect, sigmoid_candidates
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
@@ -111,7 +117,9 @@ def test_perceiving_is_running_the_model_and_reading_its_raw_outputs(tiny_folder
 def test_many_images_in_a_row(tiny_folder):
     perceiver = open_it(tiny_folder)
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((32, 64), (90, 31), (480, 640))]
+    images = [
+        rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((32, 64), (90, 31), (480, 640))
+    ]
 
     first = [perceiver(image) for image in images]
     second = [perceiver(image) for image in images]
@@ -135,7 +143,9 @@ def test_a_changed_byte_is_a_hash_mismatch(tiny_folder):
     expected = load_yaml(tiny_folder)["sha256"]
     received = hashlib.sha256(content).hexdigest()
 
-    with pytest.raises(ArtefactError, match=rf"model\.tflite: expected SHA-256 {expected}, got {received}"):
+    with pytest.raises(
+        ArtefactError, match=rf"model\.tflite: expected SHA-256 {expected}, got {received}"
+    ):
         load_artefact(tiny_folder)
 
 
@@ -164,7 +174,9 @@ def test_a_folder_that_is_none(tmp_path, what):
     if what == "a file":
         path.write_text("x")
 
-    with pytest.raises(ArtefactError, match="expected a model folder with model.yaml and model.tflite"):
+    with pytest.raises(
+        ArtefactError, match="expected a model folder with model.yaml and model.tflite"
+    ):
         load_artefact(path)
 
 
@@ -192,10 +204,22 @@ def test_a_folder_that_is_none(tmp_path, what):
         ({"classes": ["background"]}, "at least one class"),
         ({"classes": ["background", "rail", "rail", "person"]}, "all different"),
         ({"variances": [0.1, 0.1, 0.2]}, "variances: expected 4 values, got 3"),
-        ({"variances": [0.1, 0.1, 0.2, float("inf")]}, "variances: expected a finite number, got inf"),
-        ({"default_boxes": [{"grid_hw": [4, 8]}]}, r"default_boxes\[0\].shapes_wh: a value is required"),
-        ({"default_boxes": [{"grid_hw": [4, 8], "shapes_wh": [[8, -8]]}]}, "positive grid and box shapes"),
-        ({"default_boxes": [{"grid_hw": [4, 8], "shapes_wh": [[8, float("nan")]]}]}, "got nan|positive"),
+        (
+            {"variances": [0.1, 0.1, 0.2, float("inf")]},
+            "variances: expected a finite number, got inf",
+        ),
+        (
+            {"default_boxes": [{"grid_hw": [4, 8]}]},
+            r"default_boxes\[0\].shapes_wh: a value is required",
+        ),
+        (
+            {"default_boxes": [{"grid_hw": [4, 8], "shapes_wh": [[8, -8]]}]},
+            "positive grid and box shapes",
+        ),
+        (
+            {"default_boxes": [{"grid_hw": [4, 8], "shapes_wh": [[8, float("nan")]]}]},
+            "got nan|positive",
+        ),
     ],
     ids=str,
 )
@@ -229,7 +253,10 @@ def test_a_description_that_is_no_mapping(tiny_folder, text):
             r"'class_logits' of shape \(32, 1\).*got \(32, 3\)",
         ),
         ({"scores": "softmax"}, r"'class_logits' of shape \(32, 4\).*got \(32, 3\)"),
-        ({"segmentation_stride": 8}, r"'segmentation_logits' of shape \(4, 8, 4\).*got \(8, 16, 4\)"),
+        (
+            {"segmentation_stride": 8},
+            r"'segmentation_logits' of shape \(4, 8, 4\).*got \(8, 16, 4\)",
+        ),
         ({"default_boxes": []}, r"'class_logits' of shape \(0, 3\).*got \(32, 3\)"),
         (
             {"default_boxes": [{"grid_hw": [4, 8], "shapes_wh": [[8, 8], [9, 9]]}]},
@@ -252,17 +279,23 @@ def test_a_description_of_another_model_is_refused(tiny_folder, values, message)
 
 @pytest.mark.parametrize("position", [3, -1, 10**9])
 def test_an_output_position_that_does_not_exist_is_refused(tiny_folder, position):
-    change(tiny_folder, outputs={**load_yaml(tiny_folder)["outputs"], "segmentation_logits": position})
+    change(
+        tiny_folder, outputs={**load_yaml(tiny_folder)["outputs"], "segmentation_logits": position}
+    )
 
     with pytest.raises(
-        ArtefactError, match=rf"position of output 'segmentation_logits' in 0 \.\. 2, got {position}"
+        ArtefactError,
+        match=rf"position of output 'segmentation_logits' in 0 \.\. 2, got {position}",
     ):
         open_it(tiny_folder)
 
 
 def test_swapped_outputs_are_refused(tiny_folder):
     outputs = load_yaml(tiny_folder)["outputs"]
-    outputs["class_logits"], outputs["box_offsets"] = outputs["box_offsets"], outputs["class_logits"]
+    outputs["class_logits"], outputs["box_offsets"] = (
+        outputs["box_offsets"],
+        outputs["class_logits"],
+    )
     change(tiny_folder, outputs=outputs)
 
     with pytest.raises(ArtefactError, match=r"'class_logits' of shape \(32, 3\).*got \(32, 4\)"):
@@ -309,7 +342,9 @@ def test_another_kind_of_model_is_refused(tmp_path, tiny_spec):
     model = keras.Model(images, keras.layers.Flatten()(images))
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
 
-    with pytest.raises(ArtefactError, match=r"Expected one model input .*'uint8'\), got .*'float32'"):
+    with pytest.raises(
+        ArtefactError, match=r"Expected one model input .*'uint8'\), got .*'float32'"
+    ):
         open_it(write_artefact(tmp_path, tiny_spec, content).folder)
 
 
@@ -397,7 +432,9 @@ def test_a_crash_while_replacing_leaves_the_old_the_new_or_a_clear_error(
 
 
 @pytest.mark.parametrize("half", [0.0, 0.5])
-def test_a_model_overwritten_in_place_while_it_is_read_is_an_error(tmp_path, tiny_spec, monkeypatch, half):
+def test_a_model_overwritten_in_place_while_it_is_read_is_an_error(
+    tmp_path, tiny_spec, monkeypatch, half
+):
     (old, old_content), (_, new_content) = two_artefacts(tiny_spec)
     folder = write_artefact(tmp_path / "model", old, old_content).folder
     real = os.fstat
@@ -413,7 +450,9 @@ def test_a_model_overwritten_in_place_while_it_is_read_is_an_error(tmp_path, tin
         load_artefact(folder)
 
 
-def test_a_model_replaced_while_it_is_read_stays_the_one_that_was_opened(tmp_path, tiny_spec, monkeypatch):
+def test_a_model_replaced_while_it_is_read_stays_the_one_that_was_opened(
+    tmp_path, tiny_spec, monkeypatch
+):
     (old, old_content), (new, new_content) = two_artefacts(tiny_spec)
     folder = write_artefact(tmp_path / "model", old, old_content).folder
     real = os.fstat
@@ -467,7 +506,8 @@ def test_nothing_is_run_before_the_hash_is_right(tiny_folder, monkeypatch):
     content[-1] ^= 1
     (tiny_folder / MODEL_FILE).write_bytes(content)
     monkeypatch.setattr(
-        "ai_edge_litert.interpreter.Interpreter", lambda **_: pytest.fail("LiteRT was given the file")
+        "ai_edge_litert.interpreter.Interpreter",
+        lambda **_: pytest.fail("LiteRT was given the file"),
     )
 
     with pytest.raises(ArtefactError, match="expected SHA-256"):

@@ -11,7 +11,9 @@ from mtv_perception.runtime.outputs import Tensor
 CLASSES = 3
 NO_LIMIT = 10**6
 thresholds_of_classes = st.lists(
-    st.sampled_from([1e-4, 0.02, 0.3, 0.5, 0.77, 0.999, 1 - 1e-4]), min_size=CLASSES, max_size=CLASSES
+    st.sampled_from([1e-4, 0.02, 0.3, 0.5, 0.77, 0.999, 1 - 1e-4]),
+    min_size=CLASSES,
+    max_size=CLASSES,
 ).map(np.array)
 
 
@@ -58,7 +60,9 @@ def as_dict(candidates):
 @formats
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 40), thresholds=thresholds_of_classes)
-def test_candidates_are_those_that_scoring_everything_finds(kind, number_format, seed, count, thresholds):
+def test_candidates_are_those_that_scoring_everything_finds(
+    kind, number_format, seed, count, thresholds
+):
     candidates, naive, columns = KINDS[kind]
     tensor = FORMATS[number_format](seed, count, columns)
     scores = naive(tensor)
@@ -92,7 +96,9 @@ def test_a_limit_keeps_the_best(kind, number_format, limit):
 def test_no_default_boxes_give_no_candidates(kind, number_format):
     candidates, _, columns = KINDS[kind]
 
-    rows, class_ids, scores = candidates(FORMATS[number_format](0, 0, columns), np.full(CLASSES, 0.5), 9)
+    rows, class_ids, scores = candidates(
+        FORMATS[number_format](0, 0, columns), np.full(CLASSES, 0.5), 9
+    )
 
     assert len(rows) == len(class_ids) == len(scores) == 0
 
@@ -112,7 +118,9 @@ def test_no_default_boxes_give_no_candidates(kind, number_format):
 def test_int8_thresholds_at_the_ends_of_the_range(scale, zero_point, threshold, survivors):
     every = np.arange(-128, 128, dtype=np.int8).reshape(-1, 1)
 
-    rows, _, _ = sigmoid_candidates(Tensor(every, scale, zero_point), np.array([threshold]), NO_LIMIT)
+    rows, _, _ = sigmoid_candidates(
+        Tensor(every, scale, zero_point), np.array([threshold]), NO_LIMIT
+    )
 
     assert len(rows) == survivors
 
@@ -132,7 +140,9 @@ def test_softmax_background_is_no_candidate():
     logits = np.zeros((2, 1 + CLASSES), np.float32)
     logits[0, 0], logits[1, 2] = 9, 9
 
-    assert list(as_dict(softmax_candidates(Tensor(logits), np.full(CLASSES, 0.5), NO_LIMIT))) == [(1, 2)]
+    assert list(as_dict(softmax_candidates(Tensor(logits), np.full(CLASSES, 0.5), NO_LIMIT))) == [
+        (1, 2)
+    ]
 
 
 def test_softmax_of_huge_logits_is_finite():

@@ -46,4 +46,6 @@ def test_an_input_that_is_not_filled_again_is_the_same_image(open_tiny):
     first = run(backend, np.full((32, 64, 3), 200, np.uint8))
     raw = backend.run()
 
-    assert all(np.array_equal(getattr(raw, n).values, a) for n, a in zip(SHAPES, first, strict=True))
+    assert all(
+        np.array_equal(getattr(raw, n).values, a) for n, a in zip(SHAPES, first, strict=True)
+    )

@@ -14,7 +14,9 @@ CELLS_HW = (NETWORK_HW[0] // STRIDE, NETWORK_HW[1] // STRIDE)
 
 
 def float_logits(seed, classes, spread):
-    return Tensor(np.random.default_rng(seed).normal(0, spread, (*CELLS_HW, classes)).astype(np.float32))
+    return Tensor(
+        np.random.default_rng(seed).normal(0, spread, (*CELLS_HW, classes)).astype(np.float32)
+    )
 
 
 def int8_logits(seed, classes, spread):
@@ -27,7 +29,9 @@ formats = pytest.mark.parametrize("number_format", FORMATS)
 
 
 def taps(count, length):
-    """The two cells and the second one's weight for every pixel, half-pixel centres, border cells repeated."""
+    """The two cells and the second one's weight for every pixel, half-pixel centres, border cells
+    repeated.
+    """
     position = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
     low = np.minimum(np.floor(position).astype(int), count - 1)
     return low, np.minimum(low + 1, count - 1), position - low
@@ -64,7 +68,8 @@ def test_classes_are_the_best_of_float_interpolation(
     letterbox = Letterbox.fit(source, NETWORK_HW, STRIDE)
     size_hw = letterbox.inner_hw if at_network_size else source
     logits = brute_force(tensor, letterbox, size_hw)
-    # 8-bit planes: half a step from spreading floats over them, half a step and a little from interpolating.
+    # 8-bit planes: half a step from spreading floats over them, half a step and a little from
+    # interpolating.
     tolerance = 2.6 * logit_planes(tensor)[1]
 
     found = segment(tensor, letterbox, size_hw, 0.0)
@@ -127,7 +132,9 @@ def test_pixels_below_the_threshold_are_unlabelled(threshold, unlabelled):
     logits = np.zeros((*CELLS_HW, 4), np.int8)
     logits[..., 2] = 1  # A lead of 1 is a share of 0.731.
 
-    found = segment(Tensor(logits, 1.0, 0), Letterbox.fit(NETWORK_HW, NETWORK_HW), NETWORK_HW, threshold)
+    found = segment(
+        Tensor(logits, 1.0, 0), Letterbox.fit(NETWORK_HW, NETWORK_HW), NETWORK_HW, threshold
+    )
 
     assert (found.class_ids == (UNLABELED_ID if unlabelled else 2)).all()
     assert (found.confidence == round(0.731 * 255)).all()

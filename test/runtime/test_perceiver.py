@@ -35,7 +35,9 @@ def found(result):
     return list(zip(boxes, result.detections.class_ids.tolist(), scores, strict=True))
 
 
-SCENE = class_logits((0, 0, PERSON, 0.9), (1, 2, RAIL, 0.6), (3, 7, FORKLIFT, 0.4), (2, 4, PERSON, 0.35))
+SCENE = class_logits(
+    (0, 0, PERSON, 0.9), (1, 2, RAIL, 0.6), (3, 7, FORKLIFT, 0.4), (2, 4, PERSON, 0.35)
+)
 
 
 def test_an_empty_scene_gives_an_empty_result_of_the_images_size(fake_model):
@@ -60,7 +62,11 @@ def test_detections_come_in_source_pixels_best_first(fake_model):
 def test_detections_scale_with_the_source(fake_model):
     large = np.zeros((96, 192, 3), np.uint8)
 
-    assert found(Perceiver(fake_model(class_logits=SCENE))(large))[0] == ([0, 0, 24, 24], PERSON, 0.9)
+    assert found(Perceiver(fake_model(class_logits=SCENE))(large))[0] == (
+        [0, 0, 24, 24],
+        PERSON,
+        0.9,
+    )
 
 
 def test_boxes_are_cut_to_the_image_and_dropped_in_the_padding(fake_model):
@@ -191,7 +197,9 @@ def test_a_configuration_is_swapped_between_images(fake_model):
     ],
     ids=str,
 )
-def test_a_configuration_that_does_not_fit_the_model_is_refused_and_changes_nothing(fake_model, bad, message):
+def test_a_configuration_that_does_not_fit_the_model_is_refused_and_changes_nothing(
+    fake_model, bad, message
+):
     model = fake_model(class_logits=SCENE)
     perceiver = Perceiver(model)
     before = perceiver.config
@@ -240,7 +248,9 @@ def mask_of(class_id, size_hw=SIZE_HW):
     ],
 )
 @pytest.mark.parametrize("mask_size", ["source", "network"])
-def test_classes_that_the_mask_lacks_are_dropped_only_where_asked(fake_model, suppress, kept, mask_size):
+def test_classes_that_the_mask_lacks_are_dropped_only_where_asked(
+    fake_model, suppress, kept, mask_size
+):
     model = fake_model(class_logits=SCENE, segmentation=mask_of(RAIL))
 
     result = Perceiver(model, PerceiverConfig(suppress_absent=suppress, mask_size=mask_size))(IMAGE)

@@ -39,8 +39,12 @@ class Rectangle:
     def __init__(self, x0, y0, x1, y1, stride, dtype):
         # Centres on every second pixel and, for int8, sides that whole steps of an offset lead to.
         shrink = np.exp(-INT8_SIDE_OFFSETS * INT8_STEP * DEFAULT_VARIANCES.width)
-        shape = (40.0, 24.0) if dtype == np.float32 else tuple(np.array([x1 - x0, y1 - y0]) * shrink)
-        boxes = DefaultBoxMap((NETWORK_HW[0] // 2 + 1, NETWORK_HW[1] // 2 + 1), (shape,), padding=0.0)
+        shape = (
+            (40.0, 24.0) if dtype == np.float32 else tuple(np.array([x1 - x0, y1 - y0]) * shrink)
+        )
+        boxes = DefaultBoxMap(
+            (NETWORK_HW[0] // 2 + 1, NETWORK_HW[1] // 2 + 1), (shape,), padding=0.0
+        )
         self.spec = ModelSpec(
             "rectangle", size_hw=NETWORK_HW, default_boxes=(boxes,), segmentation_stride=stride
         )
@@ -79,7 +83,9 @@ def mask_box(class_ids):
 
 
 def rectangles(perceiver_size, stride):
-    """Rectangles on cell borders inside the image: in the middle, towards each corner, and the whole image."""
+    """Rectangles on cell borders inside the image: in the middle, towards each corner, and the
+    whole image.
+    """
     (top, left), (height, width) = perceiver_size
     ys = [top + stride * round(height / stride * part) for part in (0, 0.25, 0.5, 1)]
     xs = [left + stride * round(width / stride * part) for part in (0, 0.25, 0.5, 1)]
@@ -115,9 +121,9 @@ def test_a_mask_of_network_size_is_the_images_part_of_the_network(source):
     if x1 == left or y1 == top:
         pytest.skip("too thin for half a rectangle")
 
-    result = Perceiver(Rectangle(left, top, x1, y1, 4, np.float32), PerceiverConfig(mask_size="network"))(
-        np.zeros((*source, 3), np.uint8)
-    )
+    result = Perceiver(
+        Rectangle(left, top, x1, y1, 4, np.float32), PerceiverConfig(mask_size="network")
+    )(np.zeros((*source, 3), np.uint8))
 
     assert result.segmentation.class_ids.shape == letterbox.inner_hw
     assert mask_box(result.segmentation.class_ids).tolist() == [0, 0, x1 - left, y1 - top]

@@ -20,7 +20,7 @@ def run(code, *arguments):
     )
 
 
-@pytest.mark.parametrize("module", ["mtv_perception.runtime", "mtv_perception.runtime.encodings"])
+@pytest.mark.parametrize("module", ["mtv_perception.runtime", "mtv_perception.media.encodings"])
 def test_importing_the_runtime_imports_no_framework(module):
     done = run(f"import sys, {module}; print([m for m in {ABSENT!r} if m in sys.modules])")
 

@@ -1,4 +1,6 @@
-"""The synthetic generator: reproducible bytes, boxes that equal the masks, disjoint splits, resumption."""
+"""The synthetic generator: reproducible bytes, boxes that equal the masks, disjoint splits,
+resumption.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +14,21 @@ import numpy as np
 import pytest
 
 from mtv_perception.cli import synth
-from mtv_perception.data.synthetic import generate
-from mtv_perception.data.synthetic.annotate import MIN_PIXELS, annotate, class_mask
-from mtv_perception.data.synthetic.assets import make_assets
-from mtv_perception.data.synthetic.camera import distortion_map
-from mtv_perception.data.synthetic.cutouts import load_cutouts
-from mtv_perception.data.synthetic.forklifts import KINDS, make_forklift
-from mtv_perception.data.synthetic.mesh import Material
-from mtv_perception.data.synthetic.outfits import sample_outfit
-from mtv_perception.data.synthetic.people import make_person
-from mtv_perception.data.synthetic.poses import UPRIGHT
-from mtv_perception.data.synthetic.rails import crossing, make_rail, straight_path
-from mtv_perception.data.synthetic.renderer import Renderer, RendererUnavailable
-from mtv_perception.data.synthetic.studio import Studio
-from mtv_perception.data.synthetic.sweeps import extrude, triangulate
 from mtv_perception.errors import DatasetError
+from mtv_perception.synthetic import generate
+from mtv_perception.synthetic.building.rails import crossing, make_rail, straight_path
+from mtv_perception.synthetic.people.cutouts import load_cutouts
+from mtv_perception.synthetic.people.outfits import sample_outfit
+from mtv_perception.synthetic.people.people import make_person
+from mtv_perception.synthetic.people.poses import UPRIGHT
+from mtv_perception.synthetic.render.assets import make_assets
+from mtv_perception.synthetic.render.camera import distortion_map
+from mtv_perception.synthetic.render.mesh import Material
+from mtv_perception.synthetic.render.renderer import Renderer, RendererUnavailable
+from mtv_perception.synthetic.render.sweeps import extrude, triangulate
+from mtv_perception.synthetic.scene.annotate import MIN_PIXELS, annotate, class_mask
+from mtv_perception.synthetic.scene.studio import Studio
+from mtv_perception.synthetic.vehicles.forklifts import KINDS, make_forklift
 
 SIZE_HW = (120, 160)
 
@@ -115,7 +117,14 @@ def test_rails_are_low_and_crossing_ones_are_found() -> None:
 
 def test_splits_share_no_asset() -> None:
     train, heldout = make_assets("train"), make_assets("heldout")
-    for pool in ("machine_colors", "cloth_colors", "rack_colors", "designs", "bodies", "rail_profiles"):
+    for pool in (
+        "machine_colors",
+        "cloth_colors",
+        "rack_colors",
+        "designs",
+        "bodies",
+        "rail_profiles",
+    ):
         assert not set(getattr(train, pool)) & set(getattr(heldout, pool))
     same = (train.textures.pixels == heldout.textures.pixels).all(axis=(1, 2, 3))
     assert not same.any()
@@ -125,7 +134,9 @@ def test_same_seed_same_bytes(studio: Studio) -> None:
     first = studio.shoot(3, 1)
     studio.shoot(3, 2)
     again = studio.shoot(3, 1)
-    assert first.rgb.tobytes() == again.rgb.tobytes() and first.mask.tobytes() == again.mask.tobytes()
+    assert (
+        first.rgb.tobytes() == again.rgb.tobytes() and first.mask.tobytes() == again.mask.tobytes()
+    )
     assert first.annotations == again.annotations
     assert studio.shoot(4, 1).rgb.tobytes() != first.rgb.tobytes()
 
@@ -140,8 +151,15 @@ def test_boxes_are_the_extents_of_the_masks(studio: Studio) -> None:
         for instance, item in zip(ids, sample.annotations, strict=True):
             rows, columns = np.nonzero(sample.instances == instance)
             x, y, w, h = item["bbox"]
-            assert (x, y, x + w, y + h) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-            assert item["area"] == len(rows) and set(sample.mask[rows, columns]) == {item["category_id"]}
+            assert (x, y, x + w, y + h) == (
+                columns.min(),
+                rows.min(),
+                columns.max() + 1,
+                rows.max() + 1,
+            )
+            assert item["area"] == len(rows) and set(sample.mask[rows, columns]) == {
+                item["category_id"]
+            }
             seen.add(item["category_id"])
     assert seen == {1, 2, 3}
 
@@ -158,8 +176,16 @@ def test_generate_resumes_and_extends(tmp_path: Path) -> None:
     generate(tmp_path, 3, 7, size_hw=SIZE_HW)
     assert (tmp_path / "images" / "000000.jpg").stat().st_mtime_ns == first
     data = json.loads((tmp_path / "annotations.json").read_text())
-    assert [entry["file_name"] for entry in data["images"]] == ["000000.jpg", "000001.jpg", "000002.jpg"]
-    assert {c["id"]: c["name"] for c in data["categories"]} == {1: "rail", 2: "person", 3: "forklift"}
+    assert [entry["file_name"] for entry in data["images"]] == [
+        "000000.jpg",
+        "000001.jpg",
+        "000002.jpg",
+    ]
+    assert {c["id"]: c["name"] for c in data["categories"]} == {
+        1: "rail",
+        2: "person",
+        3: "forklift",
+    }
     for entry in data["images"]:
         image = cv2.imread(str(tmp_path / "images" / entry["file_name"]))
         mask = cv2.imread(
@@ -236,7 +262,10 @@ def test_cutouts_are_read(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((200, 200, 3), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "masks" / "a.png"), mask)
     item = {"id": 1, "image_id": 1, "category_id": 2, "bbox": [60, 20, 60, 160], "iscrowd": 0}
-    index = {"images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}], "annotations": [item]}
+    index = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}],
+        "annotations": [item],
+    }
     (tmp_path / "annotations.json").write_text(json.dumps(index))
     (person,) = load_cutouts(tmp_path)
     assert person.whole and person.aspect == pytest.approx(60 / 160)

@@ -24,7 +24,9 @@ def test_costs_that_are_none(costs):
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 2**32 - 1), st.booleans())
 def test_as_cheap_as_scipy(height, width, seed, ties):
     random = np.random.default_rng(seed)
-    costs = random.integers(0, 4, (height, width)) if ties else random.normal(0, 10, (height, width))
+    costs = (
+        random.integers(0, 4, (height, width)) if ties else random.normal(0, 10, (height, width))
+    )
 
     rows, columns = assign(costs)
 

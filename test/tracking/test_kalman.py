@@ -31,13 +31,17 @@ def test_learns_the_speed():
 
 
 def test_matches_the_textbook_matrices():
-    """The written-out filter against x = F x, P = F P F' + Q, K = P H' (H P H' + R)^-1 for one coordinate."""
+    """The written-out filter against x = F x, P = F P F' + Q, K = P H' (H P H' + R)^-1 for one
+    coordinate.
+    """
     motion, dt, size = kalman.begin(np.array([[0.0, 0, 40, 90]])), 0.1, 40.0
     x, p = np.array([20.0, 0]), np.diag([(0.05 * size) ** 2, size**2])
     f, h = np.array([[1, dt], [0, 1]]), np.array([[1.0, 0]])
     g = np.array([[dt**2 / 2], [dt]])
     for seen in (23.0, 27.0, 30.0):
-        motion = kalman.correct(kalman.predict(motion, dt), np.array([[seen - 20, 0, seen + 20, 90]]))
+        motion = kalman.correct(
+            kalman.predict(motion, dt), np.array([[seen - 20, 0, seen + 20, 90]])
+        )
         q = g @ g.T * (2 * size) ** 2
         x, p = f @ x, f @ p @ f.T + q
         k = p @ h.T / (h @ p @ h.T + (0.05 * size) ** 2)

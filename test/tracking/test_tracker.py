@@ -27,7 +27,9 @@ def walker(x, y=100.0, width=50.0, height=120.0):
 
 def run(frames, config=None):
     tracker = Tracker(config or TrackerConfig())
-    return [tracker.update(frame, (index + 1) * FRAME).tolist() for index, frame in enumerate(frames)]
+    return [
+        tracker.update(frame, (index + 1) * FRAME).tolist() for index, frame in enumerate(frames)
+    ]
 
 
 def test_no_detections():
@@ -122,7 +124,9 @@ def test_random_walks_keep_their_ids(record_property):
             speed += random.normal(0, 6, 5)
             x = x + speed / 10
             present = random.random(5) > 0.1
-            boxes = [np.array(walker(x[i], y=60.0 + 25 * i)) + random.normal(0, 2, 4) for i in range(5)]
+            boxes = [
+                np.array(walker(x[i], y=60.0 + 25 * i)) + random.normal(0, 2, 4) for i in range(5)
+            ]
             boxes = [box for box, here in zip(boxes, present, strict=True) if here]
             if random.random() < 0.1:
                 boxes.append(np.array(walker(random.uniform(0, 640), y=320.0, height=60.0)))
@@ -144,7 +148,9 @@ def test_whatever_comes_every_detection_has_an_answer(seed):
         count = int(random.integers(0, 30))
         low = random.uniform(-50, 600, (count, 2))
         boxes = np.concatenate([low, low + random.choice([0.0, 1e-3, 20.0, 300.0], (count, 2))], 1)
-        found = detections(*boxes, scores=random.random(count), class_ids=random.integers(1, 4, count))
+        found = detections(
+            *boxes, scores=random.random(count), class_ids=random.integers(1, 4, count)
+        )
         stamp += int(random.integers(-1, 4)) * FRAME
         ids = tracker.update(found, stamp)
         given_ids = ids[ids != NO_ID]

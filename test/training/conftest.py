@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.data.augment import OFF
-from mtv_perception.data.open import DatasetConfig
+from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import OptimiserConfig, TrainConfig
@@ -19,13 +19,17 @@ _SHAPES_WH = {1: (40, 26), 2: (26, 60), 3: (40, 44)}
 
 
 def draw_scene(rng, size_hw=SIZE_HW):
-    """A noisy floor with one to three coloured rectangles: image, mask, boxes (x, y, width, height) by class id."""
+    """A noisy floor with one to three coloured rectangles: image, mask, boxes (x, y, width, height)
+    by class id.
+    """
     scale = size_hw[0] / SIZE_HW[0]
     image = np.clip(rng.normal(120, 12, (*size_hw, 3)), 0, 255).astype(np.uint8)
     mask, boxes = np.zeros(size_hw, np.uint8), []
     classes = rng.permutation([1, 2, 3])[: rng.integers(1, 4)]
     for column, class_id in zip(rng.permutation(3), classes, strict=False):
-        width, height = (int(side * scale * rng.uniform(0.85, 1.0)) for side in _SHAPES_WH[int(class_id)])
+        width, height = (
+            int(side * scale * rng.uniform(0.85, 1.0)) for side in _SHAPES_WH[int(class_id)]
+        )
         x = int(column * size_hw[1] / 3 + rng.uniform(0, max(1, size_hw[1] / 3 - width)))
         y = int(rng.uniform(0, size_hw[0] - height))
         x = min(x, size_hw[1] - width)

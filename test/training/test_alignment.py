@@ -9,7 +9,12 @@ import tensorflow as tf
 from mtv_perception.geometry import codec
 from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.training.alignment import alignment
-from mtv_perception.training.detection_losses import box_loss, encode_boxes, giou, quality_focal_loss
+from mtv_perception.training.detection_losses import (
+    box_loss,
+    encode_boxes,
+    giou,
+    quality_focal_loss,
+)
 
 VARIANCES = tf.constant([0.1, 0.1, 0.2, 0.2])
 SHAPE = (2, 30)
@@ -22,10 +27,12 @@ def rng():
 
 @pytest.fixture
 def case(rng):
-    """Two images of the same three object numbers, whose default boxes and predictions lie near their objects."""
-    defaults = np.concatenate([rng.uniform(20, 80, (30, 2)), rng.uniform(20, 40, (30, 2))], 1).astype(
-        np.float32
-    )
+    """Two images of the same three object numbers, whose default boxes and predictions lie near
+    their objects.
+    """
+    defaults = np.concatenate(
+        [rng.uniform(20, 80, (30, 2)), rng.uniform(20, 40, (30, 2))], 1
+    ).astype(np.float32)
     centres = defaults[:, :2] + rng.normal(0, 4, (2, 30, 2))
     sides = rng.uniform(20, 40, (2, 30, 2))
     truth = np.concatenate([centres - sides / 2, centres + sides / 2], -1).astype(np.float32)
@@ -36,7 +43,9 @@ def case(rng):
     return {
         "logits": rng.normal(0, 2, (*SHAPE, 3)).astype(np.float32),
         "offsets": rng.normal(0, 1, (*SHAPE, 4)).astype(np.float32),
-        "classes": np.where(objects < 0, rng.integers(-1, 1, SHAPE), objects % 3 + 1).astype(np.int8),
+        "classes": np.where(objects < 0, rng.integers(-1, 1, SHAPE), objects % 3 + 1).astype(
+            np.int8
+        ),
         "objects": objects,
         "boxes_xyxy": truth,
         "default_cxcywh": defaults,
@@ -44,14 +53,17 @@ def case(rng):
 
 
 def naive_alignment(logits, offsets, classes, objects, boxes_xyxy, default_cxcywh):
-    """Feng et al. 2021, section 3.2: t = s * u^6, scaled for each object to the largest u of its boxes."""
+    """Feng et al. 2021, section 3.2: t = s * u^6, scaled for each object to the largest u of its
+    boxes.
+    """
     quality = np.zeros(classes.shape)
     for image in range(len(classes)):
         decoded = codec.decode(offsets[image], default_cxcywh)
         for number in set(objects[image].tolist()) - {-1}:
             members = np.flatnonzero((objects[image] == number) & (classes[image] > 0))
             iou = [
-                float(pairwise_iou(decoded[i : i + 1], boxes_xyxy[image, i : i + 1])[0, 0]) for i in members
+                float(pairwise_iou(decoded[i : i + 1], boxes_xyxy[image, i : i + 1])[0, 0])
+                for i in members
             ]
             scores = [1 / (1 + math.exp(-logits[image, i, classes[image, i] - 1])) for i in members]
             t = [s * u**6 for s, u in zip(scores, iou, strict=True)]
@@ -74,7 +86,9 @@ def test_the_best_box_of_an_object_gets_its_largest_overlap(case):
     case["logits"][:] = 0
     exact = np.argwhere(case["classes"] > 0)[0]
     row = tuple(exact)
-    perfect = encode_boxes(case["boxes_xyxy"][row][None], case["default_cxcywh"][row[1]][None], VARIANCES)
+    perfect = encode_boxes(
+        case["boxes_xyxy"][row][None], case["default_cxcywh"][row[1]][None], VARIANCES
+    )
     case["offsets"][row] = perfect[0]
     quality = found(case)
     assert quality[row] == pytest.approx(1, abs=1e-4)
@@ -102,13 +116,18 @@ def test_images_without_objects_have_no_quality_and_a_loss(case):
     quality = found(case)
     assert quality.shape == SHAPE and not quality.any()
     known = tf.fill(SHAPE, 0b1111)
-    loss = quality_focal_loss(tf.constant(case["logits"]), tf.constant(case["classes"]), known, quality)
+    loss = quality_focal_loss(
+        tf.constant(case["logits"]), tf.constant(case["classes"]), known, quality
+    )
     assert np.isfinite(float(loss)) and float(loss) > 0
 
 
 def test_alignment_has_no_gradient(case):
     logits, offsets = tf.Variable(case["logits"]), tf.Variable(case["offsets"])
-    rest = {name: tf.constant(case[name]) for name in ("classes", "objects", "boxes_xyxy", "default_cxcywh")}
+    rest = {
+        name: tf.constant(case[name])
+        for name in ("classes", "objects", "boxes_xyxy", "default_cxcywh")
+    }
     with tf.GradientTape() as tape:
         quality = alignment(logits, offsets, **rest, variances=VARIANCES)
     assert tape.gradient(quality, [logits, offsets]) == [None, None]
@@ -144,12 +163,15 @@ def test_box_loss_is_weighted_by_quality(case):
     losses = [
         float(giou(*(tf.constant(x[None]) for x in (offsets, box, default)), VARIANCES)[0])
         for offsets, box, default in (
-            (case["offsets"][i, n], case["boxes_xyxy"][i, n], case["default_cxcywh"][n]) for i, n in rows
+            (case["offsets"][i, n], case["boxes_xyxy"][i, n], case["default_cxcywh"][n])
+            for i, n in rows
         )
     ]
     weights = quality[tuple(rows.T)]
     expected = np.dot(losses, weights) / max(weights.sum(), 1)
-    arrays = (tf.constant(case[name]) for name in ("offsets", "boxes_xyxy", "classes", "default_cxcywh"))
+    arrays = (
+        tf.constant(case[name]) for name in ("offsets", "boxes_xyxy", "classes", "default_cxcywh")
+    )
     found_loss = box_loss("giou", *arrays, VARIANCES, tf.constant(quality))
     assert float(found_loss) == pytest.approx(float(expected), rel=1e-4)
 
@@ -159,7 +181,9 @@ def test_a_sure_mistake_is_pulled_back_and_nothing_overflows(case):
     quality = tf.constant(naive_alignment(**{**case, "logits": 0 * case["logits"]}), tf.float32)
     logits = tf.Variable(case["logits"])
     with tf.GradientTape() as tape:
-        loss = quality_focal_loss(logits, tf.constant(case["classes"]), tf.fill(SHAPE, 0b1111), quality)
+        loss = quality_focal_loss(
+            logits, tf.constant(case["classes"]), tf.fill(SHAPE, 0b1111), quality
+        )
     gradient = tape.gradient(loss, logits).numpy()
     assert np.isfinite(float(loss)) and np.isfinite(gradient).all()
     assert (gradient[case["classes"] == 0] > 0).all()

@@ -31,7 +31,9 @@ def run_script(script, monkeypatch):
     return run
 
 
-def test_it_writes_the_weighted_mean_of_runs_and_their_start(tmp_path, tiny_run, tiny_config, run_script):
+def test_it_writes_the_weighted_mean_of_runs_and_their_start(
+    tmp_path, tiny_run, tiny_config, run_script
+):
     second = shutil.copytree(tiny_run, tmp_path / "second")
     one = read_group(tiny_run / BEST_FILE, "average")
     save_state(second / BEST_FILE, {"average": [array + 1 for array in one]}, 0)

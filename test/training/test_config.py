@@ -1,4 +1,6 @@
-"""Training configurations: the ones that come along are valid, and the newcomer's path names every key."""
+"""Training configurations: the ones that come along are valid, and the newcomer's path names every
+key.
+"""
 
 from dataclasses import fields
 from pathlib import Path
@@ -7,15 +9,22 @@ import pytest
 
 from mtv_perception.config import from_mapping, load
 from mtv_perception.data.augment import AugmentConfig
-from mtv_perception.data.open import DatasetConfig
+from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import LossConfig, OptimiserConfig, TrainConfig
-
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "config" / "train").rglob("*.yaml"))
-PARTS = (TrainConfig, NetworkConfig, DatasetConfig, AugmentConfig, MatchConfig, LossConfig, OptimiserConfig)
+CONFIGS = sorted((ROOT / "research").rglob("*.yaml"))
+PARTS = (
+    TrainConfig,
+    NetworkConfig,
+    DatasetConfig,
+    AugmentConfig,
+    MatchConfig,
+    LossConfig,
+    OptimiserConfig,
+)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -34,18 +43,27 @@ def test_every_key_is_explained(part):
     [
         ({"stepz": 5}, "unknown key 'stepz' \\(perhaps 'steps'\\); known are network, pretrained"),
         ({"steps": 0}, "steps: expected a number in 1"),
-        ({"losses": {"weighting": "best"}}, "weighting: expected one of fixed, uncertainty, uw_so, log"),
+        (
+            {"losses": {"weighting": "best"}},
+            "weighting: expected one of fixed, uncertainty, uw_so, log",
+        ),
         (
             {"losses": {"task_weights": {"clases": 1}}},
             "losses: Expected tasks of classes, boxes, seg.*, got 'clases'",
         ),
-        ({"losses": {"task_weights": {"boxes": -1}}}, "losses: Expected weights of tasks of at least 0"),
+        (
+            {"losses": {"task_weights": {"boxes": -1}}},
+            "losses: Expected weights of tasks of at least 0",
+        ),
         (
             {"losses": {"task_weights": {"classes": 0, "boxes": 0, "segmentation": 0}}},
             "a task weight above 0",
         ),
         ({"losses": {"segmentation": {"iou": 1}}}, "lovasz_softmax, got 'iou'"),
-        ({"losses": {"segmentation": {"dice": -1}}}, "weights of segmentation losses of at least 0"),
+        (
+            {"losses": {"segmentation": {"dice": -1}}},
+            "weights of segmentation losses of at least 0",
+        ),
         ({"losses": {"segmentation": {}}}, "a segmentation loss of weight above 0, got {}"),
         ({"optimiser": {"ema": 1.0}}, r"ema: expected a number in 0 \.\. 0.99999"),
         ({"augment": {"flip": 2.0}}, "augment.flip: expected a number in 0"),
@@ -60,7 +78,11 @@ def test_mistakes_are_named(values, message):
 
 def test_a_task_left_out_has_weight_1():
     config = from_mapping(LossConfig, {"task_weights": {"boxes": 2}})
-    assert list(config.task_weights.items()) == [("classes", 1.0), ("boxes", 2.0), ("segmentation", 1.0)]
+    assert list(config.task_weights.items()) == [
+        ("classes", 1.0),
+        ("boxes", 2.0),
+        ("segmentation", 1.0),
+    ]
 
 
 def test_without_segmentation_no_loss_of_it_is_needed():

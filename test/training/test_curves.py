@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.visual.curves import plot_curves
+from mtv_perception.plots.curves import plot_curves
 
 STEPS = range(0, 400, 10)
 CURVES = {
@@ -17,7 +17,9 @@ CURVES = {
 
 
 @pytest.mark.parametrize(
-    "curves", [CURVES, {}, {"total": [(0, 1.0)]}, {"loss/boxes": [(0, 0.0), (10, 0.0)]}], ids=range(4)
+    "curves",
+    [CURVES, {}, {"total": [(0, 1.0)]}, {"loss/boxes": [(0, 0.0), (10, 0.0)]}],
+    ids=range(4),
 )
 def test_curves_become_a_picture(tmp_path, curves):
     plot_curves(curves, tmp_path / "new" / "curves.png")

@@ -102,14 +102,18 @@ def test_partial_cross_entropy_equals_the_naive_sum(rng, known):
     logits = rng.normal(0, 3, (30, 4)).astype(np.float32)
     classes = rng.integers(-1, 6, 30).astype(np.int32)
     bits = np.full(30, known, np.uint16)
-    found = partial_cross_entropy(tf.constant(logits), tf.constant(classes), tf.constant(bits)).numpy()
+    found = partial_cross_entropy(
+        tf.constant(logits), tf.constant(classes), tf.constant(bits)
+    ).numpy()
     expected = [naive_partial(row, int(c), known) for row, c in zip(logits, classes, strict=True)]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_partial_cross_entropy_of_full_labels_is_the_plain_one(rng):
     logits, classes = rng.normal(0, 3, (20, 4)).astype(np.float32), rng.integers(0, 4, 20)
-    found = partial_cross_entropy(tf.constant(logits), tf.constant(classes, tf.int32), tf.fill([20], ALL))
+    found = partial_cross_entropy(
+        tf.constant(logits), tf.constant(classes, tf.int32), tf.fill([20], ALL)
+    )
     plain = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
     np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-6)
 
@@ -154,7 +158,9 @@ def test_unlabelled_classes_teach_nothing():
 
 @pytest.mark.parametrize("name", ["focal", "mined", "partial"])
 def test_class_losses_of_extreme_logits_are_finite(name):
-    """Log of a clipped softmax loses its gradient; from logits a sure mistake is pulled back at full strength."""
+    """Log of a clipped softmax loses its gradient; from logits a sure mistake is pulled back at
+    full strength.
+    """
     columns = 3 if name == "focal" else 4
     values = np.zeros((1, 6, columns), np.float32)
     values[0, :3], values[0, 3:] = 1e4, -1e4
@@ -180,16 +186,18 @@ def boxes_at(rng, count):
 
 
 def defaults_at(rng, count):
-    return np.concatenate([rng.uniform(10, 90, (count, 2)), rng.uniform(10, 50, (count, 2))], 1).astype(
-        np.float32
-    )
+    return np.concatenate(
+        [rng.uniform(10, 90, (count, 2)), rng.uniform(10, 50, (count, 2))], 1
+    ).astype(np.float32)
 
 
 def test_codec_is_the_geometry_modules(rng):
     boxes, defaults = boxes_at(rng, 50), defaults_at(rng, 50)
     offsets = encode_boxes(tf.constant(boxes), tf.constant(defaults), VARIANCES)
     np.testing.assert_allclose(offsets, codec.encode(boxes, defaults), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(decode_boxes(offsets, defaults, VARIANCES), boxes, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        decode_boxes(offsets, defaults, VARIANCES), boxes, rtol=1e-4, atol=1e-3
+    )
     wild = rng.normal(0, 20, (50, 4)).astype(np.float32)
     np.testing.assert_allclose(
         decode_boxes(tf.constant(wild), defaults, VARIANCES),
@@ -227,7 +235,9 @@ def naive_ciou(found, truth):
 
 
 def naive_smooth_l1(offsets, truth, default):
-    wanted = codec.encode(np.asarray(truth, np.float64)[None], np.asarray(default, np.float64)[None])[0]
+    wanted = codec.encode(
+        np.asarray(truth, np.float64)[None], np.asarray(default, np.float64)[None]
+    )[0]
     errors = np.abs(offsets - wanted)
     return float(sum(0.5 * e * e if e < 1 else e - 0.5 for e in errors))
 
@@ -236,10 +246,14 @@ def naive_smooth_l1(offsets, truth, default):
 def test_box_losses_equal_the_papers(rng, name):
     truth, defaults = boxes_at(rng, 40), defaults_at(rng, 40)
     offsets = rng.normal(0, 3, (40, 4)).astype(np.float32)
-    found = BOX_LOSSES[name](tf.constant(offsets), tf.constant(truth), tf.constant(defaults), VARIANCES)
+    found = BOX_LOSSES[name](
+        tf.constant(offsets), tf.constant(truth), tf.constant(defaults), VARIANCES
+    )
     decoded = codec.decode(offsets.astype(np.float64), defaults)
     naive = {
-        "smooth_l1": lambda i: naive_smooth_l1(offsets[i].astype(np.float64), truth[i], defaults[i]),
+        "smooth_l1": lambda i: naive_smooth_l1(
+            offsets[i].astype(np.float64), truth[i], defaults[i]
+        ),
         "giou": lambda i: naive_giou(decoded[i], truth[i].astype(np.float64)),
         "ciou": lambda i: naive_ciou(decoded[i], truth[i].astype(np.float64)),
     }[name]
@@ -257,7 +271,9 @@ def test_unmatched_boxes_have_no_part_in_the_box_loss(rng, name):
     with tf.GradientTape() as tape:
         loss = box_loss(name, variable, truth, np.int8([[1, 3, 0, -1]]), defaults, VARIANCES)
     gradient = tape.gradient(loss, variable).numpy()
-    matched = box_loss(name, offsets[:, :2], truth[:, :2], np.int8([[1, 3]]), defaults[:2], VARIANCES)
+    matched = box_loss(
+        name, offsets[:, :2], truth[:, :2], np.int8([[1, 3]]), defaults[:2], VARIANCES
+    )
     assert float(loss) == pytest.approx(float(matched))
     assert np.isfinite(gradient).all() and gradient[0, :2].any() and not gradient[0, 2:].any()
 
@@ -293,5 +309,7 @@ def test_box_loss_is_the_mean_over_positives_and_0_without(rng):
     picked = [(0, 1), (0, 4), (1, 0)]
     expected = [naive_giou(codec.decode(offsets[p], defaults[p[1]]), truth[p]) for p in picked]
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
-    empty = box_loss("giou", tf.constant(offsets), tf.constant(truth), 0 * classes, defaults, VARIANCES)
+    empty = box_loss(
+        "giou", tf.constant(offsets), tf.constant(truth), 0 * classes, defaults, VARIANCES
+    )
     assert float(empty) == 0

@@ -37,19 +37,27 @@ def test_each_precision_has_its_folder(exported):
     assert report["images"] == 4 and report["float32"]["folder"] == str(out)
     for folder, precision in ((out, "float32"), (out / "int8", "int8")):
         artefact = load_artefact(folder)
-        assert artefact.spec.precision == precision and artefact.model_id.startswith(f"shapes-v7-{precision}")
+        assert artefact.spec.precision == precision and artefact.model_id.startswith(
+            f"shapes-v7-{precision}"
+        )
         result = Perceiver(artefact)(np.full((50, 70, 3), 90, np.uint8))
         assert result.segmentation.class_ids.shape == (50, 70)
 
 
 def test_the_report_sets_precisions_side_by_side(exported):
     out, report = exported
-    assert report["float32"]["errors"].keys() == {"class_logits", "box_offsets", "segmentation_logits"}
+    assert report["float32"]["errors"].keys() == {
+        "class_logits",
+        "box_offsets",
+        "segmentation_logits",
+    }
     assert max(report["float32"]["errors"].values()) < 1e-4
     assert report["int8"]["megabytes"] < report["float32"]["megabytes"]
     for precision in ("float32", "int8"):
         assert report[precision]["refused"] is None and report[precision]["scores"]["images"] == 3
-    assert load_artefact(out).spec.metrics["miou"] == pytest.approx(report["float32"]["scores"]["miou"])
+    assert load_artefact(out).spec.metrics["miou"] == pytest.approx(
+        report["float32"]["scores"]["miou"]
+    )
 
 
 def test_a_checkpoint_exports_at_another_size(tiny_run, drawn, tmp_path, capsys):

@@ -13,7 +13,10 @@ def test_curves_come_back(tmp_path):
     log = RunLog(tmp_path, 0)
     log.scalars(0, {"total": 1.5, "learning_rate": 1e-3})
     log.scalars(10, {"total": 0.1 + 0.2})
-    assert read_curves(tmp_path) == {"total": [(0, 1.5), (10, 0.1 + 0.2)], "learning_rate": [(0, 1e-3)]}
+    assert read_curves(tmp_path) == {
+        "total": [(0, 1.5), (10, 0.1 + 0.2)],
+        "learning_rate": [(0, 1e-3)],
+    }
 
 
 def test_a_fresh_log_forgets_an_old_one(tmp_path):
@@ -30,7 +33,10 @@ def test_resuming_keeps_what_was_logged_before_the_checkpoint(tmp_path):
     log.scalars(100, {"total": 2.0})
     log.scalars(110, {"total": 1.0})
     RunLog(tmp_path, 100).scalars(100, {"total": 7.0})
-    assert read_curves(tmp_path) == {"total": [(90, 3.0), (100, 7.0)], "validation/map": [(100, 0.5)]}
+    assert read_curves(tmp_path) == {
+        "total": [(90, 3.0), (100, 7.0)],
+        "validation/map": [(100, 0.5)],
+    }
 
 
 def test_a_line_cut_off_by_the_kill_is_dropped(tmp_path):

@@ -1,4 +1,6 @@
-"""A network that can't learn eight images by heart has a fault somewhere: in targets, losses, weighting or decoding."""
+"""A network that can't learn eight images by heart has a fault somewhere: in targets, losses,
+weighting or decoding.
+"""
 
 import time
 from dataclasses import replace
@@ -11,7 +13,10 @@ from mtv_perception.training.validation import Validation
 from mtv_perception.training.weighting import WEIGHTINGS
 
 BACKBONES = {"mobilenetv2": 0.35, "shufflenetv2": 0.5}
-SIZE_HW = (128, 160)  # half a mask cell is 2 pixels, which costs a 16-pixel object more than IoU 0.9 allows
+SIZE_HW = (
+    128,
+    160,
+)  # half a mask cell is 2 pixels, which costs a 16-pixel object more than IoU 0.9 allows
 STEPS = 400
 
 
@@ -19,9 +24,14 @@ STEPS = 400
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("backbone", "weighting", "classes"),
-    [*((b, w, "focal") for b in BACKBONES for w in WEIGHTINGS), ("mobilenetv2", "log", "aligned_focal")],
+    [
+        *((b, w, "focal") for b in BACKBONES for w in WEIGHTINGS),
+        ("mobilenetv2", "log", "aligned_focal"),
+    ],
 )
-def test_eight_images_are_learnt_by_heart(tmp_path, tiny_config, write_shapes, backbone, weighting, classes):
+def test_eight_images_are_learnt_by_heart(
+    tmp_path, tiny_config, write_shapes, backbone, weighting, classes
+):
     data = replace(tiny_config().train[0], path=write_shapes(tmp_path / "shapes", size_hw=SIZE_HW))
     network = tiny_config().network
     config = tiny_config(

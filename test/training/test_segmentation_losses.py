@@ -1,4 +1,6 @@
-"""Segmentation losses against naive NumPy, and Lovasz-softmax against the Jaccard index it extends."""
+"""Segmentation losses against naive NumPy, and Lovasz-softmax against the Jaccard index it
+extends.
+"""
 
 import math
 
@@ -46,7 +48,9 @@ def known_of(bits):
 
 
 def call(loss, logits, mask, bits=ALL, weights=WEIGHTS):
-    return loss(tf.convert_to_tensor(logits), tf.constant(mask), tf.constant(known_of(bits)), weights)
+    return loss(
+        tf.convert_to_tensor(logits), tf.constant(mask), tf.constant(known_of(bits)), weights
+    )
 
 
 @pytest.mark.parametrize("bits", [ALL, 0b0100, 0])
@@ -59,14 +63,21 @@ def test_cross_entropy_equals_the_naive_mean(logits, mask, bits):
         allowed = {label} | ({c for c in (1, 2, 3) if not (bits >> c) & 1} if label == 0 else set())
         total -= WEIGHTS[label] * math.log(sum(shares[index][c] for c in allowed))
         weight_sum += WEIGHTS[label]
-    assert float(call(cross_entropy, logits, mask, bits)) == pytest.approx(total / weight_sum, rel=1e-4)
+    assert float(call(cross_entropy, logits, mask, bits)) == pytest.approx(
+        total / weight_sum, rel=1e-4
+    )
 
 
 def test_cross_entropy_is_a_mean_whatever_the_size(logits, mask):
-    """Summed over pixels, segmentation would drown detection: doubling the image must change nothing."""
+    """Summed over pixels, segmentation would drown detection: doubling the image must change
+    nothing.
+    """
     twice = call(cross_entropy, logits, mask)
     doubled = cross_entropy(
-        tf.concat([logits] * 2, 1), tf.concat([mask] * 2, 1), tf.concat([known_of(ALL)] * 2, 1), WEIGHTS
+        tf.concat([logits] * 2, 1),
+        tf.concat([mask] * 2, 1),
+        tf.concat([known_of(ALL)] * 2, 1),
+        WEIGHTS,
     )
     assert float(doubled) == pytest.approx(float(twice), rel=1e-5)
 
@@ -92,7 +103,9 @@ def test_dice_equals_the_naive_formula(logits, mask, loss, power):
 
 
 def brute_lovasz(errors, truth):
-    """Lovasz extension of the Jaccard loss by its definition (Berman et al. 2018, equation 8): no cumulative sums."""
+    """Lovasz extension of the Jaccard loss by its definition (Berman et al. 2018, equation 8): no
+    cumulative sums.
+    """
 
     def jaccard_loss(wrong):
         union = truth | wrong
@@ -136,7 +149,9 @@ def test_lovasz_of_a_hard_answer_is_one_minus_iou(rng, mask):
 def test_lovasz_leaves_out_absent_classes(logits, mask):
     only = np.where(mask == 3, 0, mask)
     three = call(lovasz_softmax, logits, only, weights=(1, 1, 1, 100))
-    assert float(three) == pytest.approx(float(call(lovasz_softmax, logits, only, weights=(1, 1, 1, 0))))
+    assert float(three) == pytest.approx(
+        float(call(lovasz_softmax, logits, only, weights=(1, 1, 1, 0)))
+    )
 
 
 @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
@@ -164,14 +179,17 @@ def test_a_batch_without_masks_costs_nothing(name, logits):
 
 @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
 def test_a_mask_of_persons_says_nothing_of_rails_against_floor(name, logits, mask):
-    """With persons alone told apart, background pixels may be rails: their rivalry with background has no gradient."""
+    """With persons alone told apart, background pixels may be rails: their rivalry with background
+    has no gradient.
+    """
     only = np.where((mask == 2) | (mask == 255), mask, 0)
     variable = tf.Variable(logits)
     with tf.GradientTape() as tape:
         loss = call(SEGMENTATION_LOSSES[name], variable, only, 0b0100)
     gradient = tape.gradient(loss, variable).numpy()
     shares, background = shares_of(logits), only == 0
-    # Moving probability between floor, rail and forklift costs nothing: each logit's pull is its share of the whole.
+    # Moving probability between floor, rail and forklift costs nothing: each logit's pull is its
+    # share of the whole.
     pull = gradient[background][:, [0, 1, 3]] / shares[background][:, [0, 1, 3]]
     np.testing.assert_allclose(pull, pull[:, :1] * np.ones(3), rtol=1e-3, atol=1e-6)
     assert (gradient[background][:, 2] >= -1e-9).all() and gradient[background][:, 2].any()

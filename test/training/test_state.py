@@ -28,7 +28,9 @@ def test_a_saved_state_comes_back(tmp_path):
 
 def test_a_group_is_read_in_order(tmp_path):
     save_state(tmp_path / "last.npz", variables(0.0), 1)
-    assert [float(array[0]) for array in read_group(tmp_path / "last.npz", "optimiser")] == list(range(12))
+    assert [float(array[0]) for array in read_group(tmp_path / "last.npz", "optimiser")] == list(
+        range(12)
+    )
     with pytest.raises(WeightsError, match="expected weights under 'average', found none"):
         read_group(tmp_path / "last.npz", "average")
 

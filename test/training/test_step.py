@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mtv_perception.data.augment import OFF
-from mtv_perception.data.open import open_dataset
+from mtv_perception.data.formats.open import open_dataset
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
@@ -58,15 +58,24 @@ def test_step_averages_trains_and_leaves_frozen_layers(network, batch, unoptimis
         losses.append(float(logged["total"]))
         decay = min(0.998, (1 + count) / (10 + count))
         expected = [
-            e * decay + w.numpy() * (1 - decay) for e, w in zip(expected, network.model.weights, strict=True)
+            e * decay + w.numpy() * (1 - decay)
+            for e, w in zip(expected, network.model.weights, strict=True)
         ]
     for found, wanted in zip(step.averaged_weights(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
     assert losses[2] < losses[0]
-    moved = {path for path, value in values(network.model).items() if not np.array_equal(value, before[path])}
+    moved = {
+        path
+        for path, value in values(network.model).items()
+        if not np.array_equal(value, before[path])
+    }
     assert not [path for path in moved if "/Conv1/" in path or "/block_1_" in path]
     assert not [path for path in moved if "block_3_expand_BN" in path]
-    for part in ("block_3_expand/kernel", "class_head_0_predict/bias", "level8_pointwise_bn/moving_mean"):
+    for part in (
+        "block_3_expand/kernel",
+        "class_head_0_predict/bias",
+        "level8_pointwise_bn/moving_mean",
+    ):
         assert [path for path in moved if path.endswith(part)], part
     assert all(float(variable.value) != 0 for variable in step.weighting.variables)
     assert logged.keys() >= {"total", "gradient_norm", "loss/boxes", "weight/segmentation"}
@@ -88,7 +97,9 @@ def test_a_mask_scale_of_2_halves_the_masks_cells(network, tiny_config):
 
 
 def test_masks_finer_than_logits_are_compared_with_upsampled_logits(network):
-    """As with `mask_scale: 2`; OpenCV's bilinear interpolation, half-pixel centres too, is the oracle."""
+    """As with `mask_scale: 2`; OpenCV's bilinear interpolation, half-pixel centres too, is the
+    oracle.
+    """
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 2, (2, 16, 24, 4)).astype(np.float32)
     mask = rng.integers(0, 4, (2, 32, 48)).astype(np.uint8)
@@ -108,7 +119,9 @@ def test_masks_finer_than_logits_are_compared_with_upsampled_logits(network):
     }
     config = LossConfig(class_weights=(1.0, 1.0, 1.0, 1.0), mask_scale=2)
     found = MultitaskLoss(network, config)(outputs, batch)["segmentation"]
-    fine = np.stack([cv2.resize(image, (48, 32), interpolation=cv2.INTER_LINEAR) for image in logits])
+    fine = np.stack(
+        [cv2.resize(image, (48, 32), interpolation=cv2.INTER_LINEAR) for image in logits]
+    )
     likelihood = fine - np.log(np.exp(fine).sum(-1, keepdims=True))
     expected = -np.take_along_axis(likelihood, mask[..., None].astype(int), -1).mean()
     assert float(found) == pytest.approx(float(expected), rel=1e-4)
@@ -124,7 +137,11 @@ def test_freeze_norms_counts(network, which, frozen):
 def test_shufflenets_norms_are_backbone_too():
     model = build_network(replace(CONFIG, backbone="shufflenetv2", width=0.5)).model
     freeze_norms(model, "backbone")
-    trained = {x.name for x in model.layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable}
+    trained = {
+        x.name
+        for x in model.layers
+        if isinstance(x, keras.layers.BatchNormalization) and x.trainable
+    }
     assert trained and not [name for name in trained if name.startswith(("stem", "stage"))]
 
 

@@ -1,6 +1,8 @@
-"""The training script for PyTorch makes the same step of it as `mtv train`, and a run folder that can be exported.
+"""The training script for PyTorch makes the same step of it as `mtv train`, and a run folder that
+can be exported.
 
-PyTorch is no dependency, so MTV_TORCH_PYTHON may name an interpreter that has it (and no TensorFlow).
+PyTorch is no dependency, so MTV_TORCH_PYTHON may name an interpreter that has it (and no
+TensorFlow).
 """
 
 import os
@@ -25,13 +27,18 @@ STEPS = 3
 @pytest.fixture(scope="module")
 def run_script():
     environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "KERAS_BACKEND": "torch"}
-    found = subprocess.run([PYTHON, "-c", "import torch, keras"], capture_output=True, env=environment)
+    found = subprocess.run(
+        [PYTHON, "-c", "import torch, keras"], capture_output=True, env=environment
+    )
     if found.returncode:
         pytest.skip(f"{PYTHON} has no PyTorch (MTV_TORCH_PYTHON may name one that has)")
 
     def run(*arguments):
         return subprocess.run(
-            [PYTHON, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, env=environment
+            [PYTHON, str(SCRIPT), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment,
         )
 
     return run
@@ -42,7 +49,9 @@ def config(tiny_config, tiny_run):
     return tiny_config(
         initial=str(tiny_run),
         steps=STEPS,
-        losses=LossConfig(classes="aligned_focal", segmentation={"lovasz_softmax": 1.0}, mask_scale=2),
+        losses=LossConfig(
+            classes="aligned_focal", segmentation={"lovasz_softmax": 1.0}, mask_scale=2
+        ),
         optimiser=OptimiserConfig(name="sgd", learning_rate=1e-3, warmup=1, ema=0),
         validation=(),
     )
@@ -57,7 +66,11 @@ def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_
     Trainer(config, tmp_path / "tensorflow").train()
     start, one, two = (
         read_group(folder / BEST_FILE, "average")
-        for folder in (tmp_path.parent / config.initial, tmp_path / "tensorflow", tmp_path / "torch")
+        for folder in (
+            tmp_path.parent / config.initial,
+            tmp_path / "tensorflow",
+            tmp_path / "torch",
+        )
     )
     moved, apart = (
         np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(x, y, strict=True)))
@@ -68,12 +81,16 @@ def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_
     assert "torch" in yaml.safe_load((tmp_path / "torch" / "run.yaml").read_text())
 
     again = run_script(tmp_path / "config.yaml", "--run", tmp_path / "torch", "--workers", 0)
-    assert again.returncode == 2 and "expected a new folder, got one with checkpoints" in again.stderr
+    assert (
+        again.returncode == 2 and "expected a new folder, got one with checkpoints" in again.stderr
+    )
 
 
 def test_it_says_what_it_can_not_begin_with(tmp_path, config, run_script):
     values = to_plain(config) | {"initial": str(tmp_path / "nothing.npz")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     done = run_script(tmp_path / "config.yaml", "--run", tmp_path / "run", "--workers", 0)
-    assert done.returncode == 2 and "nothing.npz: expected a run folder, a checkpoint" in done.stderr
+    assert (
+        done.returncode == 2 and "nothing.npz: expected a run folder, a checkpoint" in done.stderr
+    )
     assert not (tmp_path / "run" / BEST_FILE).exists()

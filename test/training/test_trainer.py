@@ -40,7 +40,9 @@ class Killed(Trainer):
         return super()._is_due(every)
 
 
-def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypatch, unoptimised_graphs):
+def test_a_killed_run_resumes_to_the_same_curve(
+    tmp_path, tiny_config, monkeypatch, unoptimised_graphs
+):
     monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
     config = tiny_config(
         steps=9,
@@ -67,7 +69,8 @@ def test_a_killed_run_resumes_to_the_same_curve(tmp_path, tiny_config, monkeypat
     assert [step for step, _ in resumed["validation/map"]] == [4, 8, 9]
     for group in ("model", "average", "weighting", "optimiser"):
         pairs = zip(
-            *(read_group(tmp_path / run / "last.npz", group) for run in ("whole", "killed")), strict=True
+            *(read_group(tmp_path / run / "last.npz", group) for run in ("whole", "killed")),
+            strict=True,
         )
         for one, other in pairs:
             np.testing.assert_allclose(other, one, rtol=2e-2, atol=2e-3)
@@ -91,9 +94,18 @@ def test_a_run_folder_tells_everything(tiny_run, tiny_config):
     assert about["tensorflow"] == tf.__version__ and about["revision"]
     curves = read_curves(tiny_run)
     assert [step for step, _ in curves["validation/miou"]] == [3, 6]
-    assert {"validation/map", "validation/shapes/iou/person", "loss/boxes", "weight/boxes"} <= curves.keys()
+    assert {
+        "validation/map",
+        "validation/shapes/iou/person",
+        "loss/boxes",
+        "weight/boxes",
+    } <= curves.keys()
     events = next((tiny_run / "tensorboard").iterdir())
-    tags = {v.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for v in event.summary.value}
+    tags = {
+        v.tag
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for v in event.summary.value
+    }
     assert any(tag.startswith("examples") for tag in tags)
 
 
@@ -146,7 +158,9 @@ def test_no_training_data_is_an_error_and_leaves_nothing_behind(tmp_path, tiny_c
 
 
 def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, tiny_config):
-    with pytest.raises(WeightsError, match="found none; a run has one from its first validation on"):
+    with pytest.raises(
+        WeightsError, match="found none; a run has one from its first validation on"
+    ):
         Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
@@ -160,17 +174,23 @@ def test_a_resumed_run_needs_not_what_it_began_with(tmp_path, tiny_config, tiny_
 
 def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):
     """Of a folder or by name; what is neither is an error that says what there is."""
-    with pytest.raises(WeightsError, match="nowhere: expected a run folder, .* or one of warehouse"):
+    with pytest.raises(
+        WeightsError, match="nowhere: expected a run folder, .* or one of warehouse"
+    ):
         Trainer(tiny_config(initial="nowhere"), tmp_path / "run")
     with pytest.raises(WeightsError, match=r"expected weights of shapes .*, got"):
         Trainer(tiny_config(initial="warehouse"), tmp_path / "run")
     network = replace(tiny_config().network, preset="warehouse", width=1.0)
-    model = Trainer(tiny_config(initial="warehouse", network=network), tmp_path / "run").network.model
+    model = Trainer(
+        tiny_config(initial="warehouse", network=network), tmp_path / "run"
+    ).network.model
     assert model.get_layer("decoder_logits").bias.numpy().any()
     begun = yaml.safe_load((tmp_path / "run" / "initial.yaml").read_text())
     assert begun["sha256"] == load_artefact(find_model("warehouse")).spec.sha256
     folder = shutil.copytree(find_model("warehouse"), tmp_path / "mine")
-    again = Trainer(tiny_config(initial=str(folder), network=network), tmp_path / "again").network.model
+    again = Trainer(
+        tiny_config(initial=str(folder), network=network), tmp_path / "again"
+    ).network.model
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
@@ -195,14 +215,18 @@ def test_a_loss_that_is_no_number_stops_the_run_before_a_checkpoint(tmp_path, ti
 def test_a_gradient_that_is_no_number_stops_the_run_before_a_checkpoint(
     tmp_path, tiny_config, eager, monkeypatch
 ):
-    """Its loss is still finite: the weights of that step are not, and would have been saved with it."""
+    """Its loss is still finite: the weights of that step are not, and would have been saved with
+    it.
+    """
 
     @tf.custom_gradient
     def broken(x):
         return tf.identity(x), lambda upstream: upstream * np.nan
 
     run = Trainer(tiny_config(steps=1), tmp_path / "run")
-    monkeypatch.setattr(run._step, "weighting", lambda losses: (broken(tf.add_n(list(losses.values()))), {}))
+    monkeypatch.setattr(
+        run._step, "weighting", lambda losses: (broken(tf.add_n(list(losses.values()))), {})
+    )
     with pytest.raises(FloatingPointError, match="gradient_norm': nan"):
         run.train()
     assert not [path.name for path in (tmp_path / "run").glob("*.npz")]
@@ -238,7 +262,9 @@ def test_half_precision_runs(tmp_path, tiny_config, policy, monkeypatch, eager):
     curves = read_curves(tmp_path / "run")
     assert np.isfinite([value for curve in curves.values() for _, value in curve]).all()
     assert any(value > 0 for _, value in curves["gradient_norm"])
-    assert all(array.dtype == np.float32 for array in read_group(tmp_path / "run" / "best.npz", "average"))
+    assert all(
+        array.dtype == np.float32 for array in read_group(tmp_path / "run" / "best.npz", "average")
+    )
 
 
 _DEVICES = """
@@ -309,7 +335,8 @@ json.dump({"logged": [one[0], two[0]], "moved": apart(one[1], two[1]), "average"
 def test_two_devices_make_the_step_of_one(classes):
     """A batch whose halves are unlike: in number of objects, and in labelled pixels.
 
-    Norms keep their statistics: over the coarsest level, one pixel an image, those of a batch magnify rounding.
+    Norms keep their statistics: over the coarsest level, one pixel an image, those of a batch
+    magnify rounding.
     """
     done = subprocess.run(
         [sys.executable, "-c", _DEVICES, classes], capture_output=True, text=True, check=False
@@ -365,9 +392,17 @@ def write_config(path, config):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_run_killed_by_the_system_resumes_to_exactly_the_same_curve(tmp_path, tiny_config):
-    """SIGKILL in its seventh step; operations are made deterministic, so that nothing but the resuming can differ."""
+    """SIGKILL in its seventh step; operations are made deterministic, so that nothing but the
+    resuming can differ.
+    """
     losses = LossConfig(weighting="uncertainty")
-    changes = {"steps": 9, "checkpoint_every": 4, "augment": AugmentConfig(), "losses": losses, "workers": 2}
+    changes = {
+        "steps": 9,
+        "checkpoint_every": 4,
+        "augment": AugmentConfig(),
+        "losses": losses,
+        "workers": 2,
+    }
     config = write_config(tmp_path / "config.yaml", tiny_config(**changes))
     whole = start_run(config, tmp_path / "whole", tmp_path / "whole.npz")
     killed = start_run(config, tmp_path / "killed", tmp_path / "killed.npz", KILL_AT="7")
@@ -384,7 +419,10 @@ def test_a_run_killed_by_the_system_resumes_to_exactly_the_same_curve(tmp_path, 
     assert {name: other[name] for name in one if name != "images_per_second"} == {
         name: curve for name, curve in one.items() if name != "images_per_second"
     }
-    with np.load(tmp_path / "whole" / "last.npz") as one, np.load(tmp_path / "killed" / "last.npz") as other:
+    with (
+        np.load(tmp_path / "whole" / "last.npz") as one,
+        np.load(tmp_path / "killed" / "last.npz") as other,
+    ):
         assert set(one.files) == set(other.files)
         for name in one.files:
             np.testing.assert_array_equal(other[name], one[name], err_msg=name)
@@ -394,7 +432,9 @@ def test_a_run_killed_by_the_system_resumes_to_exactly_the_same_curve(tmp_path, 
 @pytest.mark.timeout(1800)
 def test_two_workers_train_one_network_and_the_chief_alone_writes(tmp_path, tiny_config):
     """Two processes that meet over the loopback; each has half of every batch."""
-    config = write_config(tmp_path / "config.yaml", tiny_config(steps=3, validation=(), checkpoint_every=2))
+    config = write_config(
+        tmp_path / "config.yaml", tiny_config(steps=3, validation=(), checkpoint_every=2)
+    )
     ports = []
     with contextlib.ExitStack() as stack:
         for _ in range(2):

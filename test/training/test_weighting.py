@@ -22,7 +22,8 @@ def pulls(weighting, *values):
     with tf.GradientTape() as tape:
         total, _ = weighting(dict(zip(TASKS, map(tf.convert_to_tensor, variables), strict=True)))
     return np.array(
-        [g.numpy() for g in tape.gradient(total, variables, unconnected_gradients="zero")], np.float64
+        [g.numpy() for g in tape.gradient(total, variables, unconnected_gradients="zero")],
+        np.float64,
     )
 
 
@@ -62,7 +63,9 @@ def test_only_uncertainty_learns_scalars():
 
 
 def test_uncertainty_has_the_papers_gradient():
-    """d/ds (exp(-s) L + s / 2) = 1/2 - exp(-s) L (Kendall et al. 2018, equation 10, s = log sigma^2)."""
+    """d/ds (exp(-s) L + s / 2) = 1/2 - exp(-s) L (Kendall et al. 2018, equation 10, s = log
+    sigma^2).
+    """
     weighting = TaskWeighting("uncertainty", TASKS)
     start = {"classes": -0.4, "boxes": 0.0, "segmentation": 1.3}
     for task, value in start.items():
@@ -83,7 +86,9 @@ def test_uncertainty_settles_at_log_of_twice_the_loss():
         with tf.GradientTape() as tape:
             total, _ = weighting(losses_of(*values))
         for variable, gradient in zip(
-            weighting.variables, tape.gradient(total, [v.value for v in weighting.variables]), strict=True
+            weighting.variables,
+            tape.gradient(total, [v.value for v in weighting.variables]),
+            strict=True,
         ):
             variable.assign(variable.value - 0.1 * gradient)
     assert len(sources) == 3
@@ -95,7 +100,9 @@ def test_uw_so_is_the_softmax_of_inverse_losses():
     values, temperature = np.array([0.5, 1.0, 4.0]), 2.0
     _, weights = TaskWeighting("uw_so", TASKS, temperature)(losses_of(*values))
     expected = np.exp(1 / values / temperature)
-    np.testing.assert_allclose(list(map(float, weights.values())), expected / expected.sum(), rtol=1e-5)
+    np.testing.assert_allclose(
+        list(map(float, weights.values())), expected / expected.sum(), rtol=1e-5
+    )
 
 
 def test_uw_so_gives_larger_losses_smaller_weights_that_sum_to_one():
@@ -108,7 +115,9 @@ def test_uw_so_is_invariant_to_a_common_scale_with_its_temperature():
     """All losses c times larger and the temperature c times smaller: the same weights."""
     one = TaskWeighting("uw_so", TASKS, 3.0)(losses_of(0.5, 1.0, 4.0))[1]
     other = TaskWeighting("uw_so", TASKS, 0.3)(losses_of(5.0, 10.0, 40.0))[1]
-    np.testing.assert_allclose(list(map(float, one.values())), list(map(float, other.values())), rtol=1e-5)
+    np.testing.assert_allclose(
+        list(map(float, one.values())), list(map(float, other.values())), rtol=1e-5
+    )
 
 
 def test_uw_so_starves_no_task_when_losses_are_near_zero():
@@ -145,7 +154,9 @@ def test_a_task_without_labels_is_reported_with_weight_0(method):
 
 @pytest.mark.parametrize("method", WEIGHTINGS)
 def test_the_given_weights_count_in_every_method(method):
-    """Twice the weight of a task doubles its pull, inside of a logarithm it would do nothing; 0 leaves it out."""
+    """Twice the weight of a task doubles its pull, inside of a logarithm it would do nothing; 0
+    leaves it out.
+    """
     plain, heavy = (
         TaskWeighting(method, TASKS),
         TaskWeighting(method, TASKS | {"boxes": 2.0, "segmentation": 0.0}),
@@ -159,7 +170,9 @@ def test_the_given_weights_count_in_every_method(method):
 
 
 def test_the_given_weights_count_after_uncertainty_has_settled():
-    """There, Kendall's factor is 1 / (2 L), whatever the scale of L: a weight inside would be cancelled."""
+    """There, Kendall's factor is 1 / (2 L), whatever the scale of L: a weight inside would be
+    cancelled.
+    """
     weights, values = {"classes": 1.0, "boxes": 2.0, "segmentation": 1.0}, (0.5, 1.0, 2.0)
     weighting = TaskWeighting("uncertainty", weights)
     for variable, value in zip(weighting.variables, values, strict=True):
@@ -172,7 +185,9 @@ def test_the_given_weights_count_after_uncertainty_has_settled():
 
 
 def test_log_variances_move_in_a_short_run():
-    """300 steps of Adam at a usual learning rate are enough for a loss of 0.1 to be weighted 5 times."""
+    """300 steps of Adam at a usual learning rate are enough for a loss of 0.1 to be weighted 5
+    times.
+    """
     weighting = TaskWeighting("uncertainty", TASKS)
     optimiser = keras.optimizers.Adam(1e-3)
     optimiser.build(weighting.variables)

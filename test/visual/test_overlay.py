@@ -81,7 +81,9 @@ def test_a_mask_of_network_size_is_brought_to_the_images_size():
 def test_a_box_is_drawn_on_its_own_edge_pixels():
     picture = np.zeros((240, 320, 3), np.uint8)
 
-    drawn = draw_overlay(picture, result(boxes=[(100, 120, 200, 220)], class_ids=[PERSON]), WAREHOUSE)
+    drawn = draw_overlay(
+        picture, result(boxes=[(100, 120, 200, 220)], class_ids=[PERSON]), WAREHOUSE
+    )
 
     for row, column in ((120, 190), (219, 150), (170, 100), (170, 199)):
         assert tuple(drawn[row, column].tolist()) == PERSON_RGB
@@ -152,5 +154,7 @@ def test_text_reads_on_every_colour():
 
     for class_id in range(1, len(labels)):
         colour = labels.colour(class_id)
-        grey, ink = (cv2.cvtColor(np.uint8([[c]]), cv2.COLOR_RGB2GRAY)[0, 0] for c in (colour, _ink(colour)))
+        grey, ink = (
+            cv2.cvtColor(np.uint8([[c]]), cv2.COLOR_RGB2GRAY)[0, 0] for c in (colour, _ink(colour))
+        )
         assert abs(int(grey) - int(ink)) > 90

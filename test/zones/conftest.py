@@ -15,10 +15,14 @@ def floor_camera():
 
 @pytest.fixture
 def box_of(floor_camera):
-    """Makes the box around a person (0.5 m wide, facing the camera) at a floor point, clipped to the image."""
+    """Makes the box around a person (0.5 m wide, facing the camera) at a floor point, clipped to
+    the image.
+    """
 
     def make(x, y, height=1.75, width=0.5):
-        corners = np.array([[x, y + side * width / 2, z] for side in (-1, 1) for z in (0.0, height)])
+        corners = np.array(
+            [[x, y + side * width / 2, z] for side in (-1, 1) for z in (0.0, height)]
+        )
         pixels = floor_camera.points_to_pixels(corners)
         return np.clip([*pixels.min(0), *pixels.max(0)], 0, [640, 480, 640, 480])
 

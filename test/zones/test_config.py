@@ -48,10 +48,17 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "tests": ["box"]}]}]}, "foot, mask"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "tests": ["smell"]}]}]}, "smell"),
         (
-            {"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}]}]},
+            {
+                "cameras": [
+                    {**CAMERA, "zones": [{**ZONE, "polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}]}
+                ]
+            },
             "polygon",
         ),
-        ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": [[0, 0], [1, 1], [1, 0, 3]]}]}]}, "2 values"),
+        (
+            {"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": [[0, 0], [1, 1], [1, 0, 3]]}]}]},
+            "2 values",
+        ),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "space": "air"}]}]}, "air"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": CIRCLE}]}]}, "at most 100 corners"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "polygon": PIXELS}]}]}, "is it in metres"),

@@ -9,14 +9,18 @@ from mtv_perception.zones.judge import Observation, ZoneJudge
 from mtv_perception.zones.presence import Verdict
 
 FLOOR = ZoneConfig("floor", ((1.5, -0.6), (4.0, -0.6), (4.0, 0.6), (1.5, 0.6)))
-IMAGE = ZoneConfig("image", ((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), space="image")
+IMAGE = ZoneConfig(
+    "image", ((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), space="image"
+)
 PERSON = 2
 
 
 def seen(*boxes, score=0.9, class_id=PERSON, mask=None):
     corners = np.array(boxes, np.float32).reshape(-1, 4)
     count = len(corners)
-    found = Detections(corners, np.full(count, score, np.float32), np.full(count, class_id, np.int32))
+    found = Detections(
+        corners, np.full(count, score, np.float32), np.full(count, class_id, np.int32)
+    )
     return Observation(1, found, mask)
 
 
@@ -34,7 +38,10 @@ def test_nobody(floor_camera):
     [
         ((3.0, 0.0), Verdict.OCCUPIED),
         ((3.9, 0.5), Verdict.OCCUPIED),
-        ((3.0, 0.65), Verdict.OCCUPIED),  # a foot in the zone: half the box is foot, 12.5 cm to each side
+        (
+            (3.0, 0.65),
+            Verdict.OCCUPIED,
+        ),  # a foot in the zone: half the box is foot, 12.5 cm to each side
         ((3.0, 0.85), Verdict.CLEAR),
         ((4.03, 0.0), Verdict.CLEAR),
         ((6.0, 0.0), Verdict.CLEAR),
@@ -64,7 +71,9 @@ def test_score_and_class_matter(floor_camera, box_of):
 
 
 def test_a_box_cut_off_below_stands_between_camera_and_edge(floor_camera, box_of):
-    near = replace(FLOOR, polygon=((0.5, -0.5), (1.2, -0.5), (1.2, 0.5), (0.5, 0.5)), min_visible=0.0)
+    near = replace(
+        FLOOR, polygon=((0.5, -0.5), (1.2, -0.5), (1.2, 0.5), (0.5, 0.5)), min_visible=0.0
+    )
     cut_off = box_of(0.9, 0.0)
     assert cut_off[3] == 480
 
@@ -78,7 +87,10 @@ def test_a_box_that_ends_above_the_horizon_makes_its_direction_unsure(floor_came
 
     assert judge(FLOOR, floor_camera, seen(legs_hidden)).verdict is Verdict.UNSURE
     assert judge(FLOOR, floor_camera, seen(aside)).verdict is Verdict.CLEAR
-    assert judge(replace(FLOOR, unplaced="ignore"), floor_camera, seen(legs_hidden)).verdict is Verdict.CLEAR
+    assert (
+        judge(replace(FLOOR, unplaced="ignore"), floor_camera, seen(legs_hidden)).verdict
+        is Verdict.CLEAR
+    )
 
 
 def test_a_zone_that_is_not_in_the_image_is_never_clear(floor_camera, box_of):
@@ -113,12 +125,19 @@ def test_mask_in_a_region_of_the_image(floor_camera, scale):
     assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.CLEAR
     mask[round(200 * scale) : round(230 * scale), round(280 * scale) : round(320 * scale)] = PERSON
     assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.OCCUPIED
-    assert judge(replace(zone, mask_share=0.02), floor_camera, seen(mask=mask)).verdict is Verdict.CLEAR
+    assert (
+        judge(replace(zone, mask_share=0.02), floor_camera, seen(mask=mask)).verdict
+        is Verdict.CLEAR
+    )
 
 
-@pytest.mark.parametrize(("place", "verdict"), [((3.0, 0.0), Verdict.OCCUPIED), ((5.5, 0.0), Verdict.CLEAR)])
+@pytest.mark.parametrize(
+    ("place", "verdict"), [((3.0, 0.0), Verdict.OCCUPIED), ((5.5, 0.0), Verdict.CLEAR)]
+)
 @pytest.mark.parametrize("size_hw", [(480, 640), (240, 320)])
-def test_mask_on_the_floor_is_where_it_meets_the_floor(floor_camera, box_of, place, verdict, size_hw):
+def test_mask_on_the_floor_is_where_it_meets_the_floor(
+    floor_camera, box_of, place, verdict, size_hw
+):
     scale = size_hw[0] / 480
     x0, y0, x1, y1 = (np.array(box_of(*place)) * scale).round().astype(int)
     mask = np.zeros(size_hw, np.uint8)

@@ -27,7 +27,8 @@ def monitor(floor_camera):
 def result(stamp, *boxes):
     corners = np.array(boxes, np.float32).reshape(-1, 4)
     return Observation(
-        stamp, Detections(corners, np.ones(len(boxes), np.float32), np.full(len(boxes), 2, np.int32))
+        stamp,
+        Detections(corners, np.ones(len(boxes), np.float32), np.full(len(boxes), 2, np.int32)),
     )
 
 
@@ -120,12 +121,19 @@ def test_points_of_a_zone(monitor, box_of):
     np.testing.assert_allclose(occupied[:, 2], 0.2)
     assert free.shape == (0, 3)
     assert (
-        len(obstacle_points(CAMERA, monitor.states(9000 * MS), replace(TIMING, unknown_as_points=False))) == 0
+        len(
+            obstacle_points(
+                CAMERA, monitor.states(9000 * MS), replace(TIMING, unknown_as_points=False)
+            )
+        )
+        == 0
     )
 
 
 def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
-    """Random visits, latencies, lost and disordered results; the truth at the stamp is never contradicted by free."""
+    """Random visits, latencies, lost and disordered results; the truth at the stamp is never
+    contradicted by free.
+    """
     random, truth, arrivals = np.random.default_rng(0), {}, []
     inside, stamp = False, 0
     for _ in range(1000):
@@ -133,8 +141,14 @@ def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
         inside = bool(random.random() < (0.9 if inside else 0.1))
         truth[stamp] = inside
         if random.random() > 0.1:
-            place = random.uniform([1.6, -0.5], [3.9, 0.5]) if inside else random.uniform([5, -1], [8, 1])
-            arrivals.append((stamp + int(random.exponential(60) * MS), result(stamp, box_of(*place))))
+            place = (
+                random.uniform([1.6, -0.5], [3.9, 0.5])
+                if inside
+                else random.uniform([5, -1], [8, 1])
+            )
+            arrivals.append(
+                (stamp + int(random.exponential(60) * MS), result(stamp, box_of(*place)))
+            )
     arrivals.sort(key=lambda item: item[0])
     words = [(word(states[0]), states[0].stamp_ns) for _, states in replay(monitor, arrivals)]
 

@@ -8,7 +8,9 @@ STATES = {State.UNKNOWN: "U", State.FREE: "F", State.OCCUPIED: "O"}
 
 def run(verdicts, enter=1, leave=2, leave_frames=0, step=1):
     presence = Presence(enter, leave, leave_frames * step)
-    return "".join(STATES[presence.update(WORDS[word], index * step)] for index, word in enumerate(verdicts))
+    return "".join(
+        STATES[presence.update(WORDS[word], index * step)] for index, word in enumerate(verdicts)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Reading, rescuing, writing and playing rosbag2 bags, without ROS."""

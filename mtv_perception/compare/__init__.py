@@ -1,0 +1,1 @@
+"""Runs of the network over the same images: what changed, golden runs, the truth in bags."""

@@ -1,0 +1,114 @@
+"""A run in a small file that fits into a repository: boxes, scores and masks at an eighth of their size."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtv_perception.compare.runs import FrameKey, Run, RunFrame, open_run
+from mtv_perception.errors import ReplayError
+from mtv_perception.labels import labels_of
+from mtv_perception.types import Detections
+
+FORMAT = "mtv golden run 1"
+_SHRINK = 8
+_ID_DIGITS = {"box": 1, "score": 4}
+
+
+@dataclass(frozen=True)
+class GoldenRun(Run):
+    """A run read from a golden file."""
+
+    small_masks: dict[FrameKey, str]
+
+    def masks(self) -> Iterator[tuple[FrameKey, np.ndarray]]:
+        """Each frame's small mask."""
+        for key, text in self.small_masks.items():
+            coded = np.frombuffer(base64.b64decode(text), np.uint8)
+            yield key, np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED))
+
+
+def shrink_mask(class_ids: np.ndarray) -> np.ndarray:
+    """Every eighth pixel, from the fourth on: the centres of 8x8 cells."""
+    return np.ascontiguousarray(class_ids[_SHRINK // 2 :: _SHRINK, _SHRINK // 2 :: _SHRINK])
+
+
+def write_golden(run: Run, path: Path) -> None:
+    """Write a run as a golden file; one frame a line, so that changes read well in a diff."""
+    masks = {key: _coded(shrink_mask(mask)) for key, mask in run.masks()}
+    head = {"format": FORMAT, "model": run.model_id, "classes": list(run.labels.names)}
+    lines = [
+        json.dumps(
+            {
+                "camera": key[0],
+                "stamp_ns": key[1],
+                "objects": _objects(frame),
+                "mask": masks.get(key, ""),
+            },
+            separators=(",", ":"),
+        )
+        for key, frame in run.frames.items()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([json.dumps(head), *lines]) + "\n", encoding="utf-8")
+
+
+def _objects(frame: RunFrame) -> list[list[float]]:
+    """Class id, score, x0, y0, x1, y1 of each detection."""
+    found = frame.detections
+    return [
+        [
+            class_id,
+            round(score, _ID_DIGITS["score"]),
+            *(round(value, _ID_DIGITS["box"]) for value in box),
+        ]
+        for class_id, score, box in zip(
+            found.class_ids.tolist(), found.scores.tolist(), found.boxes_xyxy.tolist(), strict=True
+        )
+    ]
+
+
+def _coded(mask: np.ndarray) -> str:
+    _, png = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return base64.b64encode(png.tobytes()).decode()
+
+
+def read_golden(path: Path) -> GoldenRun:
+    """Read a golden file.
+
+    Raises:
+        ReplayError: it is none.
+    """
+    try:
+        head, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        if head.get("format") != FORMAT:
+            raise ValueError(f"expected format {FORMAT!r}, got {head.get('format')!r}")
+        labels = labels_of(head["classes"])
+        frames = {_key(line): RunFrame(_detections(line["objects"])) for line in lines}
+        masks = {_key(line): line["mask"] for line in lines if line["mask"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReplayError(f"{path}: expected a golden run, could not read it: {error}") from error
+    return GoldenRun(path, head["model"], labels, frames, masks)
+
+
+def _key(line: dict[str, Any]) -> FrameKey:
+    return line["camera"], line["stamp_ns"]
+
+
+def _detections(objects: list[list[float]]) -> Detections:
+    table = np.asarray(objects, np.float32).reshape(-1, 6)
+    return Detections(table[:, 2:], table[:, 1], table[:, 0].astype(np.int32))
+
+
+def read_run(path: Path) -> Run:
+    """A run from a bag or a golden file."""
+    if path.is_file() and path.suffix in (".json", ".jsonl"):
+        return read_golden(path)
+    return open_run(path)

@@ -1,0 +1,199 @@
+"""Ground truth in bags: a Detection2DArray topic beside the images, as a labelled data set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mtv_perception.bags.reader import RAW, BagSource, decode_frame, message_stamp_ns
+from mtv_perception.bags.topics import choose_cameras
+from mtv_perception.compare.runs import detections_of
+from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.errors import DatasetError, ImageError, ReplayError
+from mtv_perception.labels import BACKGROUND_ID, LabelSet
+from mtv_perception.types import Detections
+
+_TYPE = "vision_msgs/msg/Detection2DArray"
+_TRUTH_WORDS = ("truth", "label", "annotation")
+_MASK_ENDING = "segmentation/mask"
+
+
+def truth_topic(bag: BagSource, topic: str = "") -> str:
+    """The topic of the truth: the one given, else the one named like it, else the only one.
+
+    Raises:
+        ReplayError: there is none, or no telling which.
+    """
+    found = sorted(name for name, msgtype in bag.topics.items() if msgtype == _TYPE)
+    if topic:
+        candidates = [name for name in found if name == topic]
+    else:
+        candidates = [name for name in found if any(word in name for word in _TRUTH_WORDS)] or found
+    if len(candidates) != 1:
+        raise ReplayError(
+            f"{bag.path}: expected one topic of truth ({topic or _TYPE}), the bag has {', '.join(found) or 'none'}."
+        )
+    return candidates[0]
+
+
+def read_truth(
+    path: Path, labels: LabelSet, topic: str = "", rename: Mapping[str, str] | None = None
+) -> dict[int, Detections]:
+    """The true objects by stamp; an empty array means that there is nothing.
+
+    Args:
+        path: of the bag.
+        labels: what class ids mean; hypotheses may hold names or numbers.
+        topic: of the truth; see `truth_topic`.
+        rename: names in the bag to ours; to the background leaves a class out.
+
+    Raises:
+        ReplayError: no truth there, or a class that is not known.
+    """
+    truth = {}
+    with BagSource(path) as bag:
+        chosen = truth_topic(bag, topic)
+        for message in bag.messages([chosen]):
+            try:
+                content = bag.deserialize(message)
+                _rename(content, rename or {})
+                found = detections_of(content, labels)
+            except (ImageError, ValueError) as error:
+                raise ReplayError(f"{path}: {chosen}: {error}") from error
+            truth[message_stamp_ns(content)] = found.select(found.class_ids != BACKGROUND_ID)
+        if bag.damage:
+            raise ReplayError(f"{path}: expected a whole bag to take the truth from: {bag.damage}")
+    return truth
+
+
+def _rename(content: object, names: Mapping[str, str]) -> None:
+    for item in content.detections if names else ():  # type: ignore[attr-defined]
+        for result in item.results:
+            result.hypothesis.class_id = names.get(
+                result.hypothesis.class_id, result.hypothesis.class_id
+            )
+
+
+def read_bag_dataset(
+    path: Path,
+    labels: LabelSet,
+    *,
+    rename: Mapping[str, str] | None = None,
+    box_classes: tuple[str, ...] | None = None,
+    mask_classes: tuple[str, ...] | None = None,
+    topic: str = "",
+    cache: Path | None = None,
+) -> Dataset:
+    """A bag with truth as a data set; its images are unpacked once, into a cache.
+
+    Images without a truth of the same stamp are left out: nobody has looked at them.
+
+    Args:
+        path: of the bag: one camera, a topic of true Detection2DArray, perhaps true masks (mono8
+            class ids, on a topic with "truth" in its name that ends in segmentation/mask).
+        labels: what class ids mean.
+        rename: names in the bag to ours.
+        box_classes: classes with every object boxed; by default those that occur.
+        mask_classes: classes the masks tell apart; by default all.
+        topic: of the truth; see `truth_topic`.
+        cache: where to unpack; by default under XDG_CACHE_HOME.
+
+    Raises:
+        DatasetError: no truth, or no image that it is about.
+    """
+    try:
+        truth = read_truth(path, labels, topic, rename)
+        folder = cache or _cache_folder(path)
+        images = _unpack(path, set(truth), folder)
+    except ReplayError as error:
+        raise DatasetError(str(error)) from error
+    occurring = sorted({int(item) for found in truth.values() for item in found.class_ids})
+    boxed = (
+        tuple(occurring)
+        if box_classes is None
+        else tuple(labels.id_of(name) for name in box_classes)
+    )
+    masked = (
+        tuple(range(1, len(labels)))
+        if mask_classes is None
+        else tuple(labels.id_of(name) for name in mask_classes)
+    )
+    samples = [
+        Sample(
+            image_path=image,
+            size_hw=size_hw,
+            boxes_xyxy=truth[stamp].boxes_xyxy,
+            class_ids=truth[stamp].class_ids,
+            crowd=np.zeros(len(truth[stamp]), bool),
+            mask_path=mask if mask.is_file() else None,
+            box_classes=boxed,
+            mask_classes=masked if mask.is_file() else (),
+        )
+        for stamp, (image, mask, size_hw) in sorted(images.items())
+    ]
+    if not samples:
+        raise DatasetError(f"{path}: expected images with the stamps of the truth, got none.")
+    return Dataset(path.name, labels, tuple(samples))
+
+
+_Unpacked = dict[int, tuple[Path, Path, tuple[int, int]]]
+"""Image file, mask file (which may not exist) and size, by stamp."""
+
+
+def _unpack(path: Path, stamps: set[int], folder: Path) -> _Unpacked:
+    folder.mkdir(parents=True, exist_ok=True)
+    found: _Unpacked = {}
+    with BagSource(path) as bag:
+        cameras = [
+            name for name in choose_cameras(bag.topics, (), str(path)) if "truth" not in name
+        ]
+        if len(cameras) != 1:
+            raise ReplayError(
+                f"{path}: expected one camera beside the truth, got {', '.join(cameras) or 'none'}."
+            )
+        masks = [name for name in bag.topics if name.endswith(_MASK_ENDING) and "truth" in name]
+        for index, message in enumerate(bag.messages([*cameras, *masks])):
+            if message.topic in masks and message.msgtype == RAW:
+                content = bag.deserialize(message)
+                pixels = np.asarray(content.data, np.uint8).reshape(content.height, content.step)
+                _write(folder / f"{message_stamp_ns(content)}.mask.png", pixels[:, : content.width])
+                continue
+            try:
+                frame = decode_frame(bag, message, f"{message.topic}#{index}")
+            except ImageError:
+                continue
+            if frame.stamp_ns in stamps:
+                image = folder / f"{frame.stamp_ns}.png"
+                _write(image, cv2.cvtColor(frame.image_rgb, cv2.COLOR_RGB2BGR))
+                size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+                found[frame.stamp_ns] = (image, folder / f"{frame.stamp_ns}.mask.png", size)
+    return found
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    if not path.is_file():
+        part = path.with_name(f".{path.name}")
+        _, coded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        part.write_bytes(coded.tobytes())
+        part.replace(path)
+
+
+def _cache_folder(path: Path) -> Path:
+    """One folder for each state of a bag."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    state = [
+        str(path.resolve()),
+        *(f"{item.name} {item.stat().st_size} {item.stat().st_mtime_ns}" for item in files),
+    ]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (
+        base
+        / "mtv_perception"
+        / "bags"
+        / hashlib.sha256("\n".join(state).encode()).hexdigest()[:16]
+    )

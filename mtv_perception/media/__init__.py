@@ -1,0 +1,1 @@
+"""Frames from images and videos, and the pixels of image messages."""

@@ -1,0 +1,1 @@
+"""Results as ROS messages, with rclpy's message classes or those that bags are written with."""

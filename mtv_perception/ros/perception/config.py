@@ -1,0 +1,134 @@
+"""What a user may set on the perception node, beside the perceiver's own settings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+
+from mtv_perception.config import setting
+from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.tracking.tracker import TrackerConfig
+
+_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Topics, timing and behaviour of the node. Flat, so that every field is one ROS parameter."""
+
+    model: str = setting(
+        "warehouse", "Model folder, or the name of one that comes with the package."
+    )
+    autostart: bool = setting(
+        True, "Configure and activate at start, without a lifecycle manager.", read_only=True
+    )
+    cameras: tuple[str, ...] = setting(
+        (),
+        "Names of several cameras: each has its topics under its name. Empty: one camera, topics without a prefix.",
+        read_only=True,
+    )
+    camera_weights: tuple[float, ...] = setting(
+        (),
+        "Shares of the cameras, one number each, while images of all of them wait. Empty: equal shares.",
+        low=0.1,
+        high=10.0,
+    )
+    camera_max_rates: tuple[float, ...] = setting(
+        (),
+        "Most images a second of each camera that are processed, one number each, 0 for no limit. Empty: no limits.",
+        low=0.0,
+        high=1000.0,
+    )
+    transport: str = setting(
+        "raw",
+        "Form of the input: sensor_msgs/Image on `image`, or CompressedImage on `image/compressed`.",
+        choices=("raw", "compressed"),
+        read_only=True,
+    )
+    image_reliability: str = setting(
+        "best_effort",
+        "Quality of service of the image subscription.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    mask_reliability: str = setting(
+        "best_effort",
+        "Quality of service of the mask and picture topics.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    camera_info: bool = setting(
+        False, "Subscribe to `camera_info` and publish it, scaled, beside the mask.", read_only=True
+    )
+    class_id_as: str = setting(
+        "id", "What ObjectHypothesis.class_id holds.", choices=("id", "name")
+    )
+    publish_mask: bool = setting(True, "Publish segmentation/mask while someone subscribes.")
+    publish_confidence: bool = setting(
+        True, "Publish segmentation/confidence while someone subscribes."
+    )
+    track: bool = setting(
+        False, "Fill Detection2D.id with ids that stay with an object from image to image."
+    )
+    max_age: float = setting(
+        0.0,
+        "Images older than this (s, by their stamp) are counted as stale and not processed; 0: never.",
+        low=0.0,
+        high=3600.0,
+    )
+    time_jump: float = setting(
+        1.0,
+        "A stamp further back than this (s) is a new timeline (a bag loop), not an image out of order.",
+        low=0.0,
+        high=3600.0,
+    )
+    camera_timeout: float = setting(
+        2.0,
+        "Without an image for this long (s) diagnostics report an error.",
+        low=0.05,
+        high=3600.0,
+    )
+    network_timeout: float = setting(
+        5.0,
+        "A frame in work for longer than this (s) is given up, and the model loaded afresh; also the pause between "
+        "two such recoveries.",
+        low=0.1,
+        high=3600.0,
+    )
+
+    def __post_init__(self) -> None:
+        if len(set(self.cameras)) < len(self.cameras) or not all(
+            map(_CAMERA_NAME.fullmatch, self.cameras)
+        ):
+            raise ValueError(
+                f"cameras: expected different names of letters, digits and '_', got {self.cameras!r}."
+            )
+        for name in ("camera_weights", "camera_max_rates"):
+            values, expected = getattr(self, name), len(self.camera_names)
+            if len(values) not in (0, expected):
+                raise ValueError(
+                    f"{name}: expected {expected} numbers, one a camera, or none, got {list(values)}."
+                )
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras' names; that of a single one is empty."""
+        return self.cameras or ("",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    node: NodeConfig
+    perceiver: PerceiverConfig
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+
+SECTIONS: dict[str, type] = {
+    "node": NodeConfig,
+    "perceiver": PerceiverConfig,
+    "tracker": TrackerConfig,
+}
+FIELD_SECTION = {item.name: section for section, cls in SECTIONS.items() for item in fields(cls)}
+"""Which section each parameter belongs to."""

@@ -1,0 +1,126 @@
+"""The topics of one camera: publishers, and a Result as messages on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from mtv_perception.labels import LabelSet
+from mtv_perception.msg import PerceptionStatus
+from mtv_perception.ros.conversions import (
+    ANNOTATIONS_KIND,
+    annotation_message,
+    detection_array,
+    image_message,
+    label_info,
+    scaled_camera_info,
+    vision_info,
+)
+from mtv_perception.ros.perception.config import NodeConfig
+from mtv_perception.ros.qos import LATCHED, newest_only
+from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.types import Result
+from mtv_perception.visual.overlay import colour_mask, draw_overlay
+
+
+class CameraOutputs:
+    """Publishers of one camera's results.
+
+    Args:
+        node: a lifecycle node; the publishers speak only while it is active.
+        prefix: put before every topic name ("front/" or nothing).
+        config: quality of service and which outputs are wanted.
+    """
+
+    def __init__(self, node: LifecycleNode, prefix: str, config: NodeConfig) -> None:
+        self._node, self._config = node, config
+        picture = newest_only(config.mask_reliability)
+        self._publishers: dict[str, Any] = {}
+
+        def declare(name: str, kind: type, topic: str, qos: QoSProfile | int) -> None:
+            self._publishers[name] = node.create_lifecycle_publisher(kind, topic, qos)
+
+        declare("detections", Detection2DArray, f"{prefix}detections", 5)
+        declare("label_info", LabelInfo, f"{prefix}label_info", LATCHED)
+        declare("vision_info", VisionInfo, f"{prefix}vision_info", LATCHED)
+        declare("mask", Image, f"{prefix}segmentation/mask", picture)
+        declare("confidence", Image, f"{prefix}segmentation/confidence", picture)
+        declare("mask_labels", LabelInfo, f"{prefix}segmentation/label_info", LATCHED)
+        declare("colour", Image, f"{prefix}segmentation/color", picture)
+        declare("overlay", Image, f"{prefix}overlay", picture)
+        declare("status", PerceptionStatus, f"~/{prefix}status", 5)
+        if ANNOTATIONS_KIND:
+            declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
+        if config.camera_info:
+            declare("camera_info", CameraInfo, f"{prefix}segmentation/camera_info", picture)
+
+    def configure(self, config: NodeConfig) -> None:
+        """Take changed settings over."""
+        self._config = config
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def wanted(self, name: str) -> bool:
+        """Whether an output is there and someone subscribes to it."""
+        publisher = self._publishers.get(name)
+        return publisher is not None and bool(publisher.get_subscription_count())
+
+    def announce(self, spec: ModelSpec, config: PerceiverConfig, version: int) -> None:
+        """Publish the latched descriptions of labels and model."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        labels, threshold = spec.labels, config.thresholds(spec).min()
+        self._publishers["label_info"].publish(label_info(labels, threshold, header))
+        self._publishers["mask_labels"].publish(label_info(labels, config.mask_threshold, header))
+        self._publishers["vision_info"].publish(vision_info(spec, version, header))
+
+    def publish(
+        self,
+        result: Result,
+        image_rgb: np.ndarray,
+        header: Header,
+        labels: LabelSet,
+        info: CameraInfo | None,
+        track_ids: np.ndarray | None = None,
+    ) -> None:
+        """Publish one result under the source image's header; pictures only while someone subscribes.
+
+        Detections go first: whoever acts on them should not wait for the pictures.
+        """
+        config, publishers, pixels = self._config, self._publishers, result.segmentation
+        publishers["detections"].publish(
+            detection_array(result.detections, labels, header, config.class_id_as, track_ids)
+        )
+        if self.wanted("annotations"):
+            publishers["annotations"].publish(annotation_message(result.detections, labels, header))
+        if config.publish_mask and self.wanted("mask"):
+            publishers["mask"].publish(image_message(pixels.class_ids, "mono8", header))
+        if config.publish_confidence and self.wanted("confidence"):
+            publishers["confidence"].publish(image_message(pixels.confidence, "mono8", header))
+        if info is not None and "camera_info" in publishers:
+            publishers["camera_info"].publish(
+                scaled_camera_info(info, pixels.class_ids.shape, header)
+            )
+        if self.wanted("colour"):
+            publishers["colour"].publish(
+                image_message(colour_mask(pixels.class_ids, labels), "rgb8", header)
+            )
+        if self.wanted("overlay"):
+            footer = f"{result.timing.total_ms:.1f} ms"
+            publishers["overlay"].publish(
+                image_message(draw_overlay(image_rgb, result, labels, footer), "rgb8", header)
+            )
+
+    def publish_status(self, status: PerceptionStatus) -> None:
+        """Publish what one frame cost and what became of the others."""
+        self._publishers["status"].publish(status)

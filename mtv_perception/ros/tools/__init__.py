@@ -1,0 +1,1 @@
+"""Nodes beside the network: a file as a camera, a recorder, the web view, the live view."""

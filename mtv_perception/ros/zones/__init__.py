@@ -1,0 +1,1 @@
+"""The zones node and its parts."""

@@ -1,0 +1,1 @@
+"""The hall and what stands in it: racks, rails, marks on the floor."""

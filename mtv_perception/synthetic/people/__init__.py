@@ -1,0 +1,1 @@
+"""People: bodies, clothes, poses, and cut-outs of real ones."""

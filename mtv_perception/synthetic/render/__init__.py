@@ -1,0 +1,1 @@
+"""Geometry, materials and OpenGL: from a scene to pixels and instance ids."""

@@ -1,0 +1,1 @@
+"""Whole scenes: where everything stands, its light, its labels, the data set."""

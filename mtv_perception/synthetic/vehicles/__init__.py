@@ -1,0 +1,1 @@
+"""Forklifts of every kind."""

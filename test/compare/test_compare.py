@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from mtv_perception.compare.compare import Tolerances, compare_runs, match
+from mtv_perception.compare.golden import read_golden, read_run, write_golden
+from mtv_perception.compare.report import write_comparison
+from mtv_perception.compare.runs import open_run
+from mtv_perception.errors import ReplayError
+from mtv_perception.replay.replay import ReplayOptions, replay
+from mtv_perception.types import Detections
+
+
+def some(boxes, scores=None, ids=None):
+    return Detections(
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.asarray(scores or [0.9] * len(boxes), np.float32),
+        np.asarray(ids or [2] * len(boxes), np.int32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "pairs"),
+    [
+        ([], [], []),
+        ([[0, 0, 4, 4]], [], []),
+        ([[0, 0, 4, 4]], [[0, 0, 4, 4]], [(0, 0)]),
+        ([[0, 0, 4, 4]], [[2, 0, 6, 4]], []),
+        ([[0, 0, 10, 10], [1, 0, 11, 10]], [[1, 0, 11, 10]], [(1, 0)]),
+    ],
+)
+def test_boxes_match_one_to_one_by_overlap(a, b, pairs):
+    assert [(row, column) for row, column, _ in match(some(a), some(b), 0.5)] == pairs
+
+
+def test_other_classes_do_not_match():
+    box = [[0, 0, 4, 4]]
+    assert match(some(box, ids=[2]), some(box, ids=[3]), 0.5) == []
+
+
+@pytest.fixture
+def runs(tmp_path, write_bag, red_finder):
+    def make(name, finder=None, bag=None, **options):
+        bag = bag or write_bag(f"{name}_in", frames=10)
+        replay(bag, tmp_path / name, finder or red_finder(), ReplayOptions(**options))
+        return open_run(tmp_path / name)
+
+    return make
+
+
+def test_equal_runs_are_within_any_tolerance(runs):
+    comparison = compare_runs(runs("a"), runs("b"))
+    strict = Tolerances(unmatched=0.0, box_iou=1.0, score_drift=0.0, mask_iou=1.0)
+    assert comparison.verdict(strict) == []
+    assert comparison.figures["matched"] == 10
+    assert comparison.by_class["person"]["mask_iou"] == 1.0
+    assert comparison.worst(5) == []
+
+
+def test_what_changed_is_named(runs, red_finder, write_bag):
+    bag = write_bag("gaps", frames=10, visible=lambda index: index != 4)
+    other = runs("b", red_finder(score=0.7, shift=2), bag)
+    comparison = compare_runs(runs("a"), other)
+    assert comparison.by_class["person"]["vanished"] == 1
+    assert comparison.figures["score_shift"] == pytest.approx(-0.2)
+    assert comparison.figures["box_iou"] == pytest.approx(10 / 14)
+    assert comparison.by_class["person"]["mask_iou"] == pytest.approx(0.9)
+    names = [
+        line.split(":")[0] for line in comparison.verdict(Tolerances(unmatched=0.01, mask_iou=0.95))
+    ]
+    assert names == ["unmatched", "box_iou", "score_drift", "mask_iou of person"]
+    assert comparison.worst(1)[0].vanished == (0,)
+
+
+def test_missing_frames_count(runs, write_bag):
+    comparison = compare_runs(runs("a"), runs("b", bag=write_bag("short", frames=8)))
+    assert (comparison.only_a, comparison.only_b) == (2, 0)
+    assert comparison.verdict(Tolerances())[0].startswith("missing_frames")
+    assert comparison.verdict(Tolerances(missing_frames=0.2)) == []
+
+
+def test_class_ids_may_be_names(runs):
+    assert compare_runs(runs("a"), runs("b", class_id_as="name")).figures["matched"] == 10
+
+
+def test_runs_of_other_times_or_classes_are_refused(runs, tmp_path, red_finder, draw):
+    import cv2
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), draw(0))
+    replay(folder, tmp_path / "files", red_finder())
+    with pytest.raises(ReplayError, match="same stamps"):
+        compare_runs(runs("a"), open_run(tmp_path / "files"))
+
+
+def test_a_golden_file_stands_for_its_run(runs, tmp_path):
+    run = runs("a")
+    write_golden(run, tmp_path / "golden.jsonl")
+    golden = read_run(tmp_path / "golden.jsonl")
+    assert golden.model_id == run.model_id
+    comparison = compare_runs(golden, run)
+    assert comparison.verdict(Tolerances(box_iou=0.99, score_drift=0.001, mask_iou=0.999)) == []
+    assert comparison.by_class["person"]["mask_iou"] == 1.0
+
+
+def test_other_files_are_no_golden_runs(tmp_path):
+    (tmp_path / "x.json").write_text('{"format": "other"}\n')
+    with pytest.raises(ReplayError, match="expected format"):
+        read_golden(tmp_path / "x.json")
+
+
+def test_a_bag_without_detections_is_no_run(write_bag):
+    with pytest.raises(ReplayError, match=r"\.\.\./detections"):
+        open_run(write_bag())
+
+
+@pytest.mark.parametrize("extras", [(), ("input",)])
+def test_the_report_shows_the_worst_frames(runs, tmp_path, red_finder, extras, write_bag):
+    bag = write_bag("gaps", frames=10, visible=lambda index: index not in (4, 5))
+    comparison = compare_runs(
+        runs("a", extras=extras), runs("b", red_finder(shift=1), bag, extras=extras)
+    )
+    write_comparison(
+        tmp_path / "r" / "report.html", comparison, Tolerances(unmatched=0.01), worst=3
+    )
+    text = (tmp_path / "r" / "report.html").read_text()
+    assert text.count("<figure>") == 3 and text.count("data:image/jpeg") == 6
+    assert "1 vanished" in text and "Out of tolerance" in text

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from mtv_perception.data.formats.semantic import read_semantic
+from mtv_perception.data.sample import sample_mask
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE
+
+
+@pytest.fixture
+def root(tmp_path, write_image, write_mask):
+    write_image(tmp_path / "images" / "a.jpg")
+    mask = np.zeros((40, 60), np.uint8)
+    mask[:10], mask[10:20], mask[20:30] = 1, 3, 255
+    write_mask(tmp_path / "masks" / "a.png", mask)
+    return tmp_path
+
+
+def rows(mask):
+    """The value of each of the four bands."""
+    assert (mask == mask[:, :1]).all()
+    return mask[[5, 15, 25, 35], 0].tolist()
+
+
+def test_values_are_class_ids(root):
+    sample = read_semantic(root, WAREHOUSE).samples[0]
+    assert rows(sample_mask(sample)) == [1, 3, 255, 0]
+    assert sample.boxes_xyxy.shape == (0, 4)
+    assert (sample.box_classes, sample.mask_classes) == ((), (1, 3))
+
+
+def test_background_alone(tmp_path, write_image, write_mask):
+    write_image(tmp_path / "images" / "a.png")
+    write_mask(tmp_path / "masks" / "a.png", 0)
+    assert read_semantic(tmp_path, WAREHOUSE).samples[0].mask_classes == ()
+    stated = read_semantic(
+        tmp_path, WAREHOUSE, box_classes=("person",), mask_classes=("rail", "person")
+    ).samples[0]
+    assert (stated.box_classes, stated.mask_classes) == ((2,), (1, 2))
+
+
+def test_values_are_places_in_a_class_list(root):
+    (root / "classes.txt").write_text("void\r\nhuman\r\nshelf\r\ntrack\r\n")
+    sample = read_semantic(root, WAREHOUSE, rename={"human": "person", "track": "rail"}).samples[0]
+    assert rows(sample_mask(sample)) == [2, 1, 255, 0]
+    assert sample.mask_classes == (1, 2)
+
+
+def test_other_names_are_background(root):
+    (root / "classes.txt").write_text("background\nshelf\nfloor\nrail\n")
+    assert rows(sample_mask(read_semantic(root, WAREHOUSE).samples[0])) == [0, 1, 255, 0]
+
+
+def test_every_fault_at_once(root, write_image, write_mask):
+    write_image(root / "images" / "b.jpg")
+    write_image(root / "images" / "c.jpg")
+    write_image(root / "images" / "d.jpg")
+    write_mask(root / "masks" / "c.png", 4, (20, 30))
+    write_mask(root / "masks" / "d.png", np.zeros((40, 60, 3), np.uint8))
+    write_mask(root / "masks" / "lost.png")
+    with pytest.raises(DatasetError) as caught:
+        read_semantic(root, WAREHOUSE)
+    text = str(caught.value)
+    for part in (
+        "masks/b.png: no such mask file",
+        "masks/c.png: expected a mask of 60x40 pixels as its image, got 30x20 pixels",
+        "masks/c.png: expected mask values below 4 or 255, got [4]",
+        "masks/d.png: expected an 8-bit one-channel mask",
+        "masks/lost.png: has no image in images/",
+    ):
+        assert part in text
+    assert "5 fault(s)" in text
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DatasetError, match="empty data set"):
+        read_semantic(tmp_path, WAREHOUSE)

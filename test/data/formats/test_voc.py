@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from mtv_perception.data.formats.voc import read_voc
+from mtv_perception.data.sample import sample_mask
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE
+
+SIZE = "<size><width>60</width><height>40</height><depth>3</depth></size>"
+
+
+def describe_object(name, corners, extra=""):
+    box = "".join(
+        f"<{key}>{value}</{key}>"
+        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True)
+    )
+    return f"<object><name>{name}</name>{extra}<bndbox>{box}</bndbox></object>"
+
+
+def write_xml(root, *objects, name="a", filename="a.jpg", size=SIZE):
+    (root / "Annotations").mkdir(exist_ok=True)
+    text = f"<annotation><filename>{filename}</filename>{size}{''.join(objects)}</annotation>"
+    (root / "Annotations" / f"{name}.xml").write_text(text)
+
+
+@pytest.fixture
+def root(tmp_path, write_image):
+    write_image(tmp_path / "JPEGImages" / "a.jpg")
+    return tmp_path
+
+
+def test_no_objects(root):
+    write_xml(root)
+    sample = read_voc(root, WAREHOUSE).samples[0]
+    assert sample.boxes_xyxy.shape == (0, 4)
+    assert sample_mask(sample) is None
+
+
+def test_pixels_counted_from_one_become_edges(root):
+    write_xml(
+        root, describe_object("person", (1, 1, 60, 40)), describe_object("person", (11, 6, 11, 6))
+    )
+    sample = read_voc(root, WAREHOUSE).samples[0]
+    np.testing.assert_array_equal(sample.boxes_xyxy, [[0, 0, 60, 40], [10, 5, 11, 6]])
+
+
+def test_difficult_names_and_parts(root):
+    part = "<part><name>head</name><bndbox><xmin>3</xmin></bndbox></part>"
+    write_xml(
+        root,
+        describe_object("person", (2, 2, 9, 9), "<difficult>1</difficult>"),
+        describe_object("truck", (2, 2, 9, 9), "<difficult>0</difficult>" + part),
+        describe_object("dog", (2, 2, 9, 9)),
+    )
+    with pytest.raises(DatasetError, match="got 'dog' too; rename each"):
+        read_voc(root, WAREHOUSE, rename={"truck": "forklift"})
+    sample = read_voc(root, WAREHOUSE, rename={"truck": "forklift", "dog": "background"}).samples[0]
+    assert sample.class_ids.tolist() == [2, 3]
+    assert sample.crowd.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("filename", ["", "elsewhere.png", "a.jpg"])
+@pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>", SIZE])
+def test_careless_headers(root, filename, size):
+    write_xml(root, filename=filename, size=size)
+    sample = read_voc(root, WAREHOUSE).samples[0]
+    assert sample.image_path == root / "JPEGImages" / "a.jpg"
+    assert sample.size_hw == (40, 60)
+
+
+def test_images_without_annotation_are_left_out(root, write_image, write_mask):
+    write_image(root / "JPEGImages" / "b.jpg")
+    write_mask(root / "masks" / "a.png", 3)
+    write_xml(root)
+    (sample,) = read_voc(root, WAREHOUSE).samples
+    assert sample.mask_classes == (3,)
+
+
+def test_every_fault_at_once(root):
+    write_xml(
+        root,
+        describe_object("person", (1, 1, 99, 40)),
+        describe_object("", (1, 1, 9, 9)),
+        describe_object("rail", (1, 1, "x", 9)),
+    )
+    write_xml(root, name="b", filename="b.jpg")
+    write_xml(root, name="c", filename="a.jpg", size=SIZE.replace("60", "61"))
+    write_xml(root, describe_object("Forklift", (1, 1, 9, 9)), name="d", filename="a.jpg")
+    (root / "Annotations" / "e.xml").write_text("<annotation>")
+    with pytest.raises(DatasetError) as caught:
+        read_voc(root, WAREHOUSE)
+    text = str(caught.value)
+    for part in (
+        "Annotations/a.xml: box [0.0, 0.0, 99.0, 40.0] lies outside the image of 60x40 pixels",
+        "Annotations/a.xml: object 1: expected a name and a bndbox",
+        "Annotations/a.xml: object 2: expected a name and a bndbox",
+        "JPEGImages/b.jpg: no such image file",
+        "JPEGImages/a.jpg: expected 61x40 pixels as annotated, got an image of 60x40 pixels",
+        "class 'Forklift': expected 'forklift'; rename it",
+        "Annotations/e.xml: expected an XML annotation",
+    ):
+        assert part in text
+    assert "7 fault(s)" in text
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DatasetError, match="empty data set"):
+        read_voc(tmp_path, WAREHOUSE)

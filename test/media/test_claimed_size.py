@@ -1,0 +1,178 @@
+import struct
+import time
+import tracemalloc
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtv_perception.errors import ImageError
+from mtv_perception.media.claimed_size import claimed_size
+from mtv_perception.media.encodings import MAX_PIXELS, decode_compressed, decode_raw
+
+SUFFIXES = (".jpg", ".png", ".bmp", ".webp", ".tiff")
+SIZES = [(1, 1), (1, 9), (9, 1), (16, 17), (33, 64), (300, 257)]
+VP8X = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0"
+
+
+def coded(suffix, size_hw, *options):
+    pixels = np.random.default_rng(1).integers(0, 256, (*size_hw, 3), np.uint8)
+    return bytearray(cv2.imencode(suffix, pixels, options)[1].tobytes())
+
+
+def jpeg_of(height, width):
+    data = coded(".jpg", (16, 16))
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return data
+
+
+def png_of(height, width):
+    data = coded(".png", (16, 16))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return data
+
+
+def bmp_of(height, width):
+    data = coded(".bmp", (16, 16))
+    data[18:26] = struct.pack("<ii", width, -height)
+    return data
+
+
+def webp_of(height, width):
+    return VP8X + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+
+
+def tiff_of(height, width, order="<"):
+    mark, entries = ("II*\0", "MM\0*")[order == ">"].encode(), ((256, width), (257, height))
+    fields = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)
+    return mark + struct.pack(f"{order}IH", 8, len(entries)) + fields + bytes(4)
+
+
+BOMBS = {"jpeg": jpeg_of, "png": png_of, "bmp": bmp_of, "webp": webp_of, "tiff": tiff_of}
+bomb_of = pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("size_hw", SIZES, ids=str)
+def test_the_header_says_what_decoding_gives(suffix, size_hw):
+    data = coded(suffix, size_hw)
+
+    assert claimed_size(memoryview(data)) == size_hw
+    assert decode_compressed(data).shape[:2] == size_hw
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+        (".jpg", (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)),
+        (".webp", (cv2.IMWRITE_WEBP_QUALITY, 50)),
+        (".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)),  # lossless
+    ],
+)
+def test_other_kinds_of_a_format(suffix, options):
+    assert claimed_size(memoryview(coded(suffix, (30, 20), *options))) == (30, 20)
+
+
+def test_a_jpeg_with_a_thumbnail_fill_bytes_and_stray_bytes():
+    data, thumbnail = coded(".jpg", (30, 20)), bytes(coded(".jpg", (4, 4)))
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    data = data[:2] + segment + b"stray\xff\xff\xff" + data[3:]
+
+    assert claimed_size(memoryview(data)) == (30, 20)
+    assert decode_compressed(data).shape == (30, 20, 3)
+
+
+@bomb_of
+@pytest.mark.parametrize("size_hw", [(60000, 60000), (8001, 8000), (65535, 977)], ids=str)
+def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch, bomb, size_hw):
+    data = bomb(*size_hw)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    begun = time.monotonic()
+
+    with pytest.raises(
+        ImageError, match=rf"of 1 to {MAX_PIXELS} pixels, got {size_hw[1]}x{size_hw[0]}\."
+    ):
+        decode_compressed(data)
+
+    assert time.monotonic() - begun < 1
+
+
+@bomb_of
+@pytest.mark.parametrize("size_hw", [(0, 16), (16, 0)], ids=str)
+def test_no_pixels_at_all_are_refused(bomb, size_hw):
+    if bomb is not webp_of:  # can't say zero
+        with pytest.raises(ImageError, match=f"pixels, got {size_hw[1]}x{size_hw[0]}"):
+            decode_compressed(bomb(*size_hw))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_of_either_byte_order(order):
+    assert claimed_size(memoryview(tiff_of(480, 640, order))) == (480, 640)
+
+
+@pytest.mark.parametrize("kind", [6, 8, 9, 16, 17])
+def test_a_tiff_whose_size_is_a_number_of_an_unusual_type_is_refused(kind):
+    fields = b"".join(struct.pack("<HHII", tag, kind, 1, 32000) for tag in (256, 257))
+    fields += b"".join(struct.pack("<HHII", tag, 3, 1, 4000) for tag in (322, 323))
+    with pytest.raises(ImageError):
+        claimed_size(memoryview(b"II*\0" + struct.pack("<IH", 8, 4) + fields + bytes(4)))
+
+
+def test_a_tiff_with_a_huge_tile_is_refused():
+    fields = b"".join(
+        struct.pack("<HHII", tag, 4, 1, value)
+        for tag, value in ((256, 9), (257, 9), (322, 60000), (323, 60000))
+    )
+    with pytest.raises(ImageError, match="60000x60000"):
+        decode_compressed(b"II*\0" + struct.pack("<IH", 8, 4) + fields + bytes(4))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_truncated_image_is_refused(suffix):
+    data = coded(suffix, (40, 60))
+    for kept in (1, 3, 8, 20, len(data) // 2, len(data) - 40):
+        with pytest.raises(ImageError, match=f"{kept} bytes"):
+            decode_compressed(data[:kept])
+
+
+@pytest.mark.parametrize(
+    "data", [b"GIF89a" + bytes(99), b"v/1\x01" + bytes(99), b"\0\0\0\x0cjP  ", b"P6 2 2 255 "]
+)
+def test_other_formats_are_refused_by_name(data):
+    with pytest.raises(ImageError, match=r"JPEG, PNG, TIFF, WebP or BMP.*begin with b'"):
+        decode_compressed(data)
+
+
+@given(
+    data=st.binary(max_size=64),
+    signature=st.sampled_from([b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", VP8X]),
+)
+def test_any_header_gives_a_size_or_an_image_error(data, signature):
+    try:
+        height, width = claimed_size(memoryview(signature + data))
+    except ImageError:
+        return
+    assert height >= 0 and width >= 0
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "step", "encoding"),
+    [
+        ((26755, 26755), 0, "rgb8"),  # 2 GiB of claimed pixels
+        ((8000, 8000), 0, "rgba16"),  # few enough pixels, 512 MB of them
+        ((2, 8), 2**31, "mono8"),  # 2 GiB by its step
+    ],
+)
+def test_a_raw_message_that_claims_gigabytes_allocates_nothing(size_hw, step, encoding):
+    tracemalloc.start()
+    with pytest.raises(ImageError, match="got 1000|got 26755x26755"):
+        decode_raw(bytes(1000), *size_hw, step, encoding, False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from mtv_perception.ros.perception.diagnostics import LatencyWindow, camera_status
+from mtv_perception.ros.perception.worker import Counters
+
+
+def test_percentiles_of_nothing_are_no_numbers():
+    assert all(math.isnan(value) for value in LatencyWindow().percentiles().values())
+
+
+def test_percentiles_are_those_of_the_latest_latencies():
+    window = LatencyWindow()
+    for value in [1e6] * 600 + list(range(1, 602)):
+        window.add(value)
+    found = window.percentiles()
+    assert found["p50"] == pytest.approx(301.5)
+    assert found["p99"] == pytest.approx(595, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "warning", "level", "message"),
+    [
+        ("", "", DiagnosticStatus.OK, "running"),
+        ("", "disabled", DiagnosticStatus.WARN, "disabled"),
+        ("no image", "", DiagnosticStatus.ERROR, "no image"),
+        ("no image", "disabled", DiagnosticStatus.ERROR, "no image"),
+    ],
+)
+def test_a_fault_wins_over_a_warning(fault, warning, level, message):
+    status = camera_status(
+        "node: front", "model", Counters(received=3), LatencyWindow(), fault, warning
+    )
+    assert (status.level, status.message, status.name, status.hardware_id) == (
+        level,
+        message,
+        "node: front",
+        "model",
+    )
+    values = {item.key: item.value for item in status.values}
+    assert values["received"] == "3"
+    assert {"stamp_to_publish_p50_ms", "stamp_to_publish_p95_ms", "stamp_to_publish_p99_ms"} <= set(
+        values
+    )

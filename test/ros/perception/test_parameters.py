@@ -1,0 +1,215 @@
+import typing
+from dataclasses import fields
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
+
+import rclpy
+from rclpy.parameter import Parameter
+
+from mtv_perception.config import from_mapping, rule_of, to_plain
+from mtv_perception.errors import ConfigError
+from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.ros.perception.config import FIELD_SECTION, SECTIONS, NodeConfig, Settings
+from mtv_perception.ros.perception.parameters import NodeParameters
+from mtv_perception.runtime.perceiver import PerceiverConfig
+
+CONFIG = SOURCE_ROOT / "config" / "perception.yaml"
+GUIDE = SOURCE_ROOT / "docs" / "ros.md"
+DEFAULTS = {name: value for cls in SECTIONS.values() for name, value in to_plain(cls()).items()}
+HINTS = {
+    name: hint for cls in SECTIONS.values() for name, hint in typing.get_type_hints(cls).items()
+}
+FIELDS = [item for cls in SECTIONS.values() for item in fields(cls)]
+
+field_of = pytest.mark.parametrize("item", FIELDS, ids=lambda item: item.name)
+
+
+@pytest.fixture
+def make_node(ros):
+    """Builds nodes with NodeParameters; arguments as on a command line."""
+    nodes = []
+
+    def make(*arguments):
+        cli = ["--ros-args", *arguments] if arguments else None
+        nodes.append(
+            rclpy.create_node(
+                "perception", context=ros.context, cli_args=cli, use_global_arguments=False
+            )
+        )
+        return nodes[-1], NodeParameters(nodes[-1])
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def parameter_table() -> str:
+    """The table of docs/ros.md, from the dataclasses."""
+    rows = ["| parameter | type | default | allowed | meaning |", "|---|---|---|---|---|"]
+    for item in FIELDS:
+        rule, hint = rule_of(item), HINTS[item.name]
+        allowed = ", ".join(f"`{choice}`" for choice in rule.choices)
+        if rule.low is not None:
+            allowed = f"{rule.low:g} .. {rule.high:g}"
+        kinds = {
+            bool: "bool",
+            int: "int",
+            float: "double",
+            str: "string",
+            tuple[float, ...]: "double[]",
+        }
+        kind = kinds.get(hint, "string[]")
+        meaning = rule.help + (" Fixed." if rule.read_only else "")
+        default = yaml.safe_dump(DEFAULTS[item.name]).removesuffix("...\n").strip()
+        rows.append(f"| `{item.name}` | {kind} | `{default}` | {allowed} | {meaning} |")
+    return "\n".join(rows)
+
+
+def test_no_two_settings_share_a_name():
+    assert len(FIELD_SECTION) == len(FIELDS)
+
+
+@field_of
+def test_every_setting_is_a_parameter_with_description_default_and_range(make_node, item):
+    node, _ = make_node()
+    descriptor, rule = node.describe_parameter(item.name), rule_of(item)
+    assert rule.help and descriptor.description == rule.help
+    assert descriptor.read_only == rule.read_only
+    assert [*rule.choices] == [c for c in rule.choices if c in descriptor.additional_constraints]
+    value = node.get_parameter(item.name).value
+    assert (list(value) if isinstance(DEFAULTS[item.name], list) else value) == DEFAULTS[item.name]
+    numeric = HINTS[item.name] in (int, float)
+    ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
+    assert [(found.from_value, found.to_value) for found in ranges] == [
+        (rule.low, rule.high)
+    ] * numeric
+
+
+def test_defaults_are_read_back_as_the_dataclasses_defaults(make_node):
+    _, declared = make_node()
+    assert declared.read() == Settings(NodeConfig(), PerceiverConfig())
+
+
+def test_the_commented_file_holds_every_parameter_at_its_default():
+    assert yaml.safe_load(CONFIG.read_text(encoding="utf-8")) == {
+        "/**": {"ros__parameters": DEFAULTS}
+    }
+
+
+def test_ros_reads_the_commented_file_as_the_defaults(make_node):
+    _, declared = make_node("--params-file", str(CONFIG))
+    assert declared.read() == Settings(NodeConfig(), PerceiverConfig())
+
+
+def test_the_guide_has_the_table_of_parameters():
+    assert parameter_table() in GUIDE.read_text(encoding="utf-8"), (
+        f"Put into docs/ros.md:\n{parameter_table()}"
+    )
+
+
+def test_overrides_are_read_back(make_node):
+    _, declared = make_node(
+        "-p", "cameras:=[front,rear]", "-p", "max_age:=3", "-p", "mask_size:=network"
+    )
+    settings = declared.read()
+    assert settings.node.cameras == ("front", "rear")
+    assert (settings.node.max_age, settings.perceiver.mask_size) == (3.0, "network")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("score_threshold", "5.0", 0.5),
+        ("score_threshold", "high", 0.5),
+        ("score_threshold", ".nan", 0.5),
+        ("max_detections", "0", 7),
+        ("max_detections", "1.5", 7),
+        ("max_detections", "true", 7),
+        ("mask_size", "huge", "network"),
+        ("publish_mask", "1", False),
+        ("class_score_thresholds", "[1, 2]", ["person=0.5"]),
+        ("model", "7", "warehouse"),
+    ],
+)
+def test_a_wrong_override_is_a_fault_until_it_is_set_right(make_node, name, wrong, right):
+    node, declared = make_node("-p", f"{name}:={wrong}", "-p", "max_age:=high")
+    with pytest.raises(ConfigError, match=f"{name}.*|max_age.*"):
+        declared.read()
+    assert node.set_parameters([Parameter("max_age", value=1.0)])[0].successful
+    with pytest.raises(ConfigError, match=name):
+        declared.read()
+    assert node.set_parameters([Parameter(name, value=right)])[0].successful
+    values = {**to_plain(declared.read().node), **to_plain(declared.read().perceiver)}
+    assert (values[name], values["max_age"]) == (right, 1.0)
+
+
+def test_parameters_set_together_are_accepted_or_refused_together(make_node):
+    node, declared = make_node()
+    good, bad = Parameter("max_age", value=9.0), Parameter("score_threshold", value=9.0)
+    assert not node.set_parameters_atomically([good, bad]).successful
+    assert declared.read().node.max_age == 0.0
+
+
+def test_a_parameter_can_not_be_removed(make_node):
+    node, declared = make_node()
+    assert not node.set_parameters([Parameter("max_age", Parameter.Type.NOT_SET)])[0].successful
+    assert declared.read().node.max_age == 0.0
+
+
+def test_additional_checks_are_asked(make_node):
+    node, declared = make_node()
+
+    def check(settings):
+        if settings.node.max_age > 5:
+            raise ConfigError("too old for us")
+
+    declared.add_check(check)
+    assert node.set_parameters([Parameter("max_age", value=6.0)])[0].reason == "too old for us"
+    assert node.set_parameters([Parameter("max_age", value=4.0)])[0].successful
+
+
+@pytest.mark.parametrize("name", ["camera_weights", "camera_max_rates"])
+@pytest.mark.parametrize(
+    ("cameras", "values", "reason"),
+    [
+        (["a", "b"], [1.0], "expected 2 numbers"),
+        (["a", "b"], [1.0, 1.0, 1.0], "expected 2 numbers"),
+        ([], [1.0, 1.0], "expected 1 numbers"),
+        (["a", "b"], [1.0, -1.0], "0.*1"),
+        (["a", "b"], [1.0, 1e9], "0.*1"),
+        (["a", "b"], [1.0, float("nan")], "finite"),
+        (["a", "b"], ["1", "2"], "expected float"),
+        (["a", "b"], 1.0, "expected a list"),
+    ],
+)
+def test_each_camera_needs_a_number_of_its_own_in_range(name, cameras, values, reason):
+    with pytest.raises(ConfigError, match=f"{name}.*{reason}"):
+        from_mapping(NodeConfig, {"cameras": cameras, name: values})
+
+
+def test_numbers_of_cameras_are_read_back(make_node):
+    _, declared = make_node(
+        "-p", "cameras:=[a,b]", "-p", "camera_weights:=[3,1]", "-p", "camera_max_rates:=[15.0,0.0]"
+    )
+    node = declared.read().node
+    assert (node.camera_weights, node.camera_max_rates) == ((3.0, 1.0), (15.0, 0.0))
+    _, declared = make_node("-p", "camera_max_rates:=[5.0]")
+    assert declared.read().node.camera_max_rates == (5.0,)
+
+
+def test_numbers_of_cameras_can_be_changed_to_fitting_ones_only(make_node):
+    node, declared = make_node("-p", "cameras:=[a,b]")
+    assert not node.set_parameters([Parameter("camera_weights", value=[1.0])])[0].successful
+    assert node.set_parameters([Parameter("camera_weights", value=[1.0, 2.0])])[0].successful
+    assert declared.read().node.camera_weights == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "a"], [""], ["front cam"], ["1st"], ["/front"], ["front/left"]]
+)
+def test_camera_names_must_be_different_and_fit_into_topics(names):
+    with pytest.raises(ConfigError, match="cameras"):
+        from_mapping(NodeConfig, {"cameras": names})

@@ -1,0 +1,59 @@
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
+pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from mtv_perception.ros.conversions import compressed_to_rgb, image_to_rgb, stamp_ns
+
+GREYS = (40, 120, 200)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of images, each of its own grey."""
+    path = tmp_path / "images"
+    path.mkdir()
+    for index, grey in enumerate(GREYS):
+        assert cv2.imwrite(str(path / f"{index}.png"), np.full((24, 32, 3), grey, np.uint8))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "topic", "to_rgb"),
+    [
+        ({"encoding": "rgb8"}, Image, "image", image_to_rgb),
+        ({"encoding": "mono8"}, Image, "image", image_to_rgb),
+        ({"compressed": True}, CompressedImage, "image/compressed", compressed_to_rgb),
+    ],
+)
+def test_a_folder_is_published_once_in_order_and_the_node_ends(
+    own_graph, folder, parameters, kind, topic, to_rgb
+):
+    heard = own_graph.subscribe(kind, topic)
+    process = own_graph.start(
+        "image_replay_node", source=str(folder), frame_id="lens", rate=20.0, **parameters
+    )
+    own_graph.wait(lambda: process.poll() is not None, "the end", alive=False)
+    assert process.returncode == 0, own_graph.log()
+    assert [round(float(to_rgb(message).mean())) for message in heard] == pytest.approx(
+        GREYS, abs=2
+    )
+    assert {message.header.frame_id for message in heard} == {"lens"}
+    stamps = [stamp_ns(message.header) for message in heard]
+    assert stamps == sorted(set(stamps))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"source": "/no/such/clip.mp4"}, {"encoding": "octarine8"}, {"rate": 0.0}]
+)
+def test_what_can_not_be_replayed_is_an_error_and_status_one(own_graph, folder, wrong):
+    parameters = {"source": str(folder), "wait_for_subscribers": 0, "linger": 0.0, **wrong}
+    process = own_graph.start("image_replay_node", **parameters)
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 1
+    assert "xpected" in own_graph.log() and "Traceback" not in own_graph.log()

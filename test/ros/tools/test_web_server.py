@@ -1,0 +1,146 @@
+import http.client
+import json
+import shutil
+import subprocess
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="mtv_perception.ros needs a ROS 2")
+
+from mtv_perception.ros.tools import web_server
+from mtv_perception.ros.tools.web_server import ViewState, WebServer
+
+DEADLINE = 60.0
+
+
+@pytest.fixture
+def served():
+    state = ViewState()
+    server = WebServer(state, port=0)
+    yield state, server
+    server.close()
+
+
+def ask(server, path, method="GET", host=None):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+    connection.request(method, path, headers={"Host": host} if host else {})
+    return connection.getresponse()
+
+
+def feed(state, stop):
+    """A red picture and figures, again and again."""
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[..., 0] = 230
+    processed = 0
+    while not stop.wait(0.05):
+        processed += 1
+        state.show(picture)
+        state.report(
+            "toy-v1", {"received": processed, "processed": processed}, 20.0 + processed % 5, 11.0
+        )
+
+
+@pytest.fixture
+def fed(served):
+    state, server = served
+    stop = threading.Event()
+    thread = threading.Thread(target=feed, args=(state, stop), daemon=True)
+    thread.start()
+    yield state, server
+    stop.set()
+    thread.join()
+
+
+def test_the_page_needs_nothing_from_elsewhere(served):
+    answer = ask(served[1], "/")
+    text = answer.read().decode()
+    assert answer.status == 200 and answer.headers["X-Frame-Options"] == "DENY"
+    assert "http://" not in text and "https://" not in text
+
+
+def test_figures_come_as_json(served):
+    state, server = served
+    empty = json.loads(ask(server, "/status.json").read())
+    assert empty["age_s"] is None and empty["latency_ms"]["p50"] is None
+    state.report("toy", {"received": 3, "processed": 2}, 20.0, 10.0)
+    figures = json.loads(ask(server, "/status.json").read())
+    assert (figures["model_id"], figures["received"], figures["latency_ms"]["p50"]) == (
+        "toy",
+        3,
+        20.0,
+    )
+
+
+def test_a_stream_brings_pictures_and_watchers_are_counted(fed):
+    state, server = fed
+    assert not state.watched
+    answer = ask(server, "/stream.mjpg")
+    assert answer.headers["Content-Type"].startswith("multipart/x-mixed-replace")
+    head = b"".join(answer.readline() for _ in range(4))
+    length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+    picture = cv2.imdecode(np.frombuffer(answer.read(length), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert picture.shape == (240, 320, 3) and picture[0, 0, 0] > 200
+    assert state.watched
+    answer.close()
+    end = time.monotonic() + DEADLINE
+    while state.watched and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not state.watched
+
+
+def test_nothing_can_be_changed(served):
+    for method in ("POST", "PUT", "DELETE"):
+        assert ask(served[1], "/", method).status == 501
+    assert ask(served[1], "/etc/passwd").status == 404
+    assert ask(served[1], "/../../etc/passwd").status == 404
+
+
+def test_other_names_for_this_machine_are_refused(served):
+    assert ask(served[1], "/status.json", host="evil.example:8080").status == 403
+    assert ask(served[1], "/status.json", host=f"localhost:{served[1].port}").status == 200
+
+
+def test_without_a_picture_the_frame_says_so(served):
+    assert ask(served[1], "/frame.jpg").status == 503
+
+
+def test_an_old_picture_is_not_shown_as_the_present_one(served, monkeypatch):
+    state, server = served
+    state.show(np.zeros((24, 32, 3), np.uint8))
+    assert ask(server, "/frame.jpg").status == 200
+
+    monkeypatch.setattr(web_server, "_RECENT_S", 0.0)
+    assert ask(server, "/frame.jpg").status == 503
+
+
+def test_a_real_browser_draws_page_picture_and_chart(fed, tmp_path):
+    """Chromium, headless: a screenshot with the red picture, and the counters in the page's
+    text.
+    """
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    url = f"http://127.0.0.1:{fed[1].port}/"
+    options = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=900,500"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--timeout=15000", "--hide-scrollbars"]
+    picture = tmp_path / "page.png"
+    browse([*options, f"--screenshot={picture}", url])
+    pixels = cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB).astype(int)
+    red = (pixels[..., 0] > 180) & (pixels[..., 1] < 60) & (pixels[..., 2] < 60)
+    assert red.sum() > 50_000
+    blue_line = (abs(pixels - (86, 180, 233)) < 40).all(-1)
+    assert blue_line.sum() > 100
+    text = browse([*options, "--virtual-time-budget=3000", "--dump-dom", url]).stdout
+    assert "toy-v1" in text and ">running<" in text
+
+
+def browse(command):
+    return subprocess.run(command, check=True, timeout=150, capture_output=True, text=True)
