@@ -28,7 +28,7 @@ ROOMS = {
     "tracking": FOUNDATIONS,
     "zones": FOUNDATIONS | {"tracking"},
     "visual": FOUNDATIONS,
-    "synthetic": FOUNDATIONS,
+    "synthetic": FOUNDATIONS | {"bags", "messages"},
     "media": FOUNDATIONS | {"bags"},
     "messages": FOUNDATIONS | {"runtime"},
     "bags": FOUNDATIONS | {"media", "messages"},

@@ -103,11 +103,17 @@ class BagWriter:
         """Messages written, by topic."""
         return {topic["topic_metadata"]["name"]: self._count(topic) for topic in self._topics}
 
-    def add_topic(self, topic: str, msgtype: str) -> None:
-        """Declare a topic, so that it is in the bag even without a message."""
+    def add_topic(self, topic: str, msgtype: str, latched: bool = False) -> None:
+        """Declare a topic, so that it is in the bag even without a message.
+
+        Args:
+            topic: its name.
+            msgtype: of its messages.
+            latched: play it back latched, as descriptions of labels and models always are.
+        """
         if topic in self._channels:
             return
-        store, qos = typestore(), list(_QOS.get(msgtype, ()))
+        store, qos = typestore(), list(LATCHED if latched else _QOS.get(msgtype, ()))
         if msgtype not in self._schemas:
             text, _ = store.generate_msgdef(msgtype, ros_version=2)
             self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", text.encode())

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtv_perception.synthetic.render.mesh import Floats, rotation_x, rotation_y
+from mtv_perception.synthetic.render.mesh import Floats, rotation_x, rotation_y, rotation_z
 
 NEAR, FAR = 0.08, 120.0
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera above the origin that looks along +x.
+    """A camera above the floor; by default above the origin, looking along +x.
 
     Attributes:
         height: above the floor, metres.
@@ -22,6 +22,8 @@ class Camera:
         roll: radians.
         fov: horizontal field of view of the rendered (undistorted, slightly larger) image, radians.
         distortion: (k1, k2) radial coefficients on coordinates normalised by the half width.
+        xy: of the eye point, metres.
+        yaw: radians, positive looks left.
     """
 
     height: float
@@ -29,15 +31,23 @@ class Camera:
     roll: float
     fov: float
     distortion: tuple[float, float]
+    xy: tuple[float, float] = (0.0, 0.0)
+    yaw: float = 0.0
 
     @property
     def position(self) -> Floats:
         """Eye point (3,) in metres."""
-        return np.array([0, 0, self.height], np.float32)
+        return np.array([*self.xy, self.height], np.float32)
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """(3, 3): its columns are the camera's forward, left and up directions."""
+        level = rotation_z(self.yaw).astype(np.float64) @ rotation_y(self.pitch)
+        return np.asarray(level @ rotation_x(self.roll), np.float64)
 
     def view_projection(self, aspect: float) -> NDArray[np.float64]:
         """OpenGL clip matrix (4, 4) for column vectors; aspect = width / height."""
-        axes = rotation_y(self.pitch).astype(np.float64) @ rotation_x(self.roll)
+        axes = self.axes
         view = np.eye(4)
         view[:3, :3] = np.stack([-axes[:, 1], axes[:, 2], -axes[:, 0]])
         view[:3, 3] = -view[:3, :3] @ self.position
@@ -92,3 +102,8 @@ def sample_camera(rng: np.random.Generator) -> Camera:
         fov=float(np.deg2rad(rng.uniform(52, 92))),
         distortion=(float(k1), float(rng.uniform(0, 0.3) * k1 * k1)),
     )
+
+
+def depth_metres(buffer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distances along the optical axis from OpenGL's depth values, 0..1; FAR where nothing is."""
+    return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * buffer - 1) * (FAR - NEAR)), np.float32)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtv_perception.errors import MtvError
+from mtv_perception.synthetic.render.camera import depth_metres
 from mtv_perception.synthetic.render.mesh import Mesh, merge
 from mtv_perception.synthetic.render.scene import Scene
 from mtv_perception.synthetic.render.shaders import (
@@ -62,11 +63,13 @@ class Rendered:
         instances: (H, W) int32, 0 for no target, else place in `scene.targets` plus one.
         full_pixels: (len(targets),) pixels that each target would cover in a (H, W) image if
             nothing hid it.
+        depth: (H, W) float32 metres along the optical axis, where asked for.
     """
 
     color: NDArray[np.float32]
     instances: NDArray[np.int32]
     full_pixels: NDArray[np.float64]
+    depth: NDArray[np.float32] | None = None
 
 
 class Renderer:
@@ -120,8 +123,8 @@ class Renderer:
         texture.compare_func = "<="
         return texture, self._gl.framebuffer([], texture)
 
-    def render(self, scene: Scene) -> Rendered:
-        """Draws a scene; the result does not depend on scenes drawn before."""
+    def render(self, scene: Scene, depth: bool = False) -> Rendered:
+        """Draws a scene, with distances if `depth`, whatever was drawn before."""
         meshes = [
             merge([*scene.ground_layers, *scene.clutter]),
             *(mesh for _, mesh in scene.targets),
@@ -165,10 +168,15 @@ class Renderer:
             .reshape(self._size_hw)[::-1]
             .astype(np.int32)
         )
+        distances = self._read_depth() if depth else None
         full = self._count_targets(arrays[self._count], camera, starts[1:-1])
         for item in (*arrays.values(), *buffers):
             item.release()
-        return Rendered(color, ids, full)
+        return Rendered(color, ids, full, distances)
+
+    def _read_depth(self) -> NDArray[np.float32]:
+        data = self._frame.depth_attachment.read(alignment=1)
+        return depth_metres(np.frombuffer(data, np.float32).reshape(self._size_hw)[::-1])
 
     def _draw_mirror(
         self, scene: Scene, camera: np.ndarray, arrays: Any, vertices: int, first: int
@@ -292,18 +300,18 @@ class Renderer:
 
 def shadow_matrices(scene: Scene) -> list[NDArray[np.float64]]:
     """Clip matrices (4, 4) of the main light and of the light from above, over what is near."""
-    return [
-        _orthographic(scene.light.sun_direction, 15.0),
-        _orthographic(np.array([0.02, 0.01, 1.0]), 13.0),
-    ]
+    eye, ahead = scene.camera.position * [1, 1, 0], scene.camera.axes[:, 0] * [1, 1, 0]
+    ahead = ahead / np.linalg.norm(ahead)
+    lights = ((scene.light.sun_direction, 15.0), (np.array([0.02, 0.01, 1.0]), 13.0))
+    return [_orthographic(way, reach, eye + ahead * (reach - 2.0)) for way, reach in lights]
 
 
-def _orthographic(direction: np.ndarray, reach: float) -> NDArray[np.float64]:
+def _orthographic(direction: np.ndarray, reach: float, centre: np.ndarray) -> NDArray[np.float64]:
     z = np.asarray(direction, np.float64) / np.linalg.norm(direction)
     x = np.cross([0.0, 1, 0] if abs(z[1]) < 0.9 else [1.0, 0, 0], z)
     x /= np.linalg.norm(x)
     matrix = np.eye(4)
     matrix[:3, :3] = np.stack([x, np.cross(z, x), z])
-    matrix[:3, 3] = -matrix[:3, :3] @ np.array([reach - 2.0, 0, 0])
+    matrix[:3, 3] = -matrix[:3, :3] @ centre
     scale = np.diag([1 / reach, 1 / reach, -1 / 30.0, 1.0])
     return scale @ matrix
