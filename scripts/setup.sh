@@ -221,7 +221,7 @@ check() {
   (cd / && run "Run make distclean && make setup. If it stays, please report it with build/setup.log." \
     "$venv/bin/python" -c '
 import pathlib, sys
-import ai_edge_litert.interpreter, cv2, numpy, rclpy, yaml
+import ai_edge_litert.interpreter, cv2, numpy, rclpy, simplejpeg, yaml
 import mtv_perception, mtv_perception.msg, vision_msgs.msg
 from rclpy.serialization import serialize_message
 serialize_message(mtv_perception.msg.PerceptionStatus())

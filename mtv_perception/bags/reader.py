@@ -15,7 +15,8 @@ from rosbags.interfaces import Connection
 
 from mtv_perception.bags.salvage import DamageError, RawMessage, salvage, storage_files
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.media.encodings import decode_compressed, decode_raw
+from mtv_perception.media.decode import decode_compressed
+from mtv_perception.media.encodings import decode_raw
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.typestore import typestore
 
@@ -26,7 +27,7 @@ IMAGE_TYPES = (RAW, COMPRESSED)
 def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
     """The pixels of a bag's image message, `(H, W, 3)` uint8 RGB; ImageError when they are broken."""
     if msgtype == COMPRESSED:
-        return decode_compressed(message.data)
+        return decode_compressed(message.data, form=message.format)
     return decode_raw(
         message.data,
         message.height,

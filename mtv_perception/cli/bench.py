@@ -19,7 +19,8 @@ from mtv_perception.cli.streams import compare_layouts
 from mtv_perception.cli.turns import clock, in_turns, percentiles
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
-from mtv_perception.media.encodings import decode_compressed, decode_raw
+from mtv_perception.media.decode import decode_compressed
+from mtv_perception.media.encodings import decode_raw
 from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime.artefact import load_artefact

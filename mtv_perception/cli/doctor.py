@@ -44,6 +44,7 @@ _MODULES = (
     ("cv2", "images", True, "pip install opencv-python-headless, or apt install python3-opencv"),
     ("yaml", "configuration", True, "pip install pyyaml"),
     ("ai_edge_litert", "running models", True, "pip install ai-edge-litert"),
+    ("simplejpeg", "decoding JPEG", True, "pip install simplejpeg"),
     ("rclpy", "ROS 2", True, "source /opt/ros/$ROS_DISTRO/setup.bash, or run make setup"),
     (
         "vision_msgs",

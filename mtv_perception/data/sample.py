@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from mtv_perception.data.regions import Region, render_regions
-from mtv_perception.errors import DatasetError
+from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
+from mtv_perception.media.decode import read_image as decode_file
 
 FAULTS_SHOWN = 50
 
@@ -66,11 +67,11 @@ class Dataset:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image file as `(H, W, 3)` uint8 RGB; DatasetError when it can't be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{path}: expected an image file, could not decode one.")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    """An image file as `(H, W, 3)` uint8 RGB, upright; DatasetError when it is not a whole image."""
+    try:
+        return decode_file(path)
+    except ImageError as error:
+        raise DatasetError(str(error)) from error
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Frames from images and videos, and the pixels of image messages."""
+"""Pixels and frames from images and videos: one decoder, one order of files, one list of suffixes."""

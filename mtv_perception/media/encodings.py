@@ -1,8 +1,7 @@
 """Image messages' pixels as RGB arrays, for every usual ROS encoding, without cv_bridge.
 
-Works on plain fields, so a live subscription and a bag reader share it. Rows may be padded
-(`step`), numbers may be of either byte order, sizes may be odd. Where the layout is RGB already the
-result is a view, not a copy.
+Works on plain fields, so a live subscription and a bag reader share it. Rows may be padded (`step`), numbers may be of
+either byte order, sizes may be odd. Where the layout is RGB already the result is a view, not a copy.
 """
 
 from __future__ import annotations
@@ -14,10 +13,12 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError
-from mtv_perception.media.claimed_size import claimed_size
+from mtv_perception.media.formats.base import check_size
 
-MAX_PIXELS = 64_000_000
-"""Images that claim more are refused before anything is allocated for them."""
+MAX_PIXELS = 8_000_000
+"""Most pixels of an image from a topic, live or in a bag. An 8-megapixel camera fits."""
+
+_DEPTHS = (10, 12, 14, 16)
 
 _Convert = Callable[[np.ndarray], np.ndarray]
 
@@ -60,8 +61,7 @@ _BAYER = {
     "grbg": cv2.COLOR_BayerGRBG2RGB,
 }
 
-# Encoding: channels, bytes a channel, conversion of uint8 pixels. 16-bit pixels are scaled to 8
-# bits first.
+# Encoding: channels, bytes a channel, conversion of uint8 pixels. 16-bit pixels are scaled to 8 bits first.
 _ENCODINGS: dict[str, tuple[int, int, _Convert]] = {
     "rgb8": (3, 1, _same),
     "bgr8": (3, 1, _colour(cv2.COLOR_BGR2RGB)),
@@ -92,7 +92,13 @@ ENCODINGS = tuple(_ENCODINGS)
 
 
 def decode_raw(
-    data: Any, height: int, width: int, step: int, encoding: str, is_bigendian: bool
+    data: Any,
+    height: int,
+    width: int,
+    step: int,
+    encoding: str,
+    is_bigendian: bool,
+    max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
     """The pixels of a raw image message as RGB.
 
@@ -103,6 +109,7 @@ def decode_raw(
         step: bytes from row to row; 0 stands for rows without padding.
         encoding: one of ENCODINGS.
         is_bigendian: byte order of 16-bit channels.
+        max_pixels: larger images are refused.
 
     Returns:
         `(height, width, 3)` uint8; a view of `data` where that is possible.
@@ -113,7 +120,7 @@ def decode_raw(
     if encoding not in _ENCODINGS:
         raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
     channels, size, convert = _ENCODINGS[encoding]
-    _check_size(height, width)
+    check_size((height, width), max_pixels)
     row_bytes = width * channels * size
     step = step or row_bytes
     if step < row_bytes:
@@ -121,6 +128,7 @@ def decode_raw(
             f"Expected a step of at least {row_bytes} for {width} pixels of {encoding}, got {step}."
         )
     buffer = np.frombuffer(data, np.uint8)
+    _refuse_coded(buffer, encoding)
     needed = step * (height - 1) + row_bytes
     if buffer.size < needed:
         raise ImageError(
@@ -130,36 +138,42 @@ def decode_raw(
     if size == 2:
         # An unaligned or padded row is copied before it is read as 16-bit numbers.
         words = np.ascontiguousarray(rows).view(">u2" if is_bigendian else "<u2")
-        rows = cv2.convertScaleAbs(words.astype(np.uint16, copy=False), alpha=1 / 257)
+        rows = to_8_bits(words.astype(np.uint16, copy=False))
     pixels = rows if channels == 1 else rows.reshape(height, width, channels)
     return convert(pixels)
 
 
-def decode_compressed(data: Any) -> np.ndarray:
-    """The pixels of a compressed image message (JPEG, PNG, TIFF, WebP or BMP) as `(H, W, 3)` uint8 RGB.
-
-    Raises:
-        ImageError: of another format, not decodable, truncated, or of an impossible size, which is
-            found out from the
-            header: a few bytes can claim gigabytes.
-    """
-    buffer = np.frombuffer(data, np.uint8)
-    if not buffer.size:
-        raise ImageError("Expected a compressed image, got 0 bytes.")
-    _check_size(*claimed_size(buffer.data))
-    try:
-        # As other ROS nodes do, pixels stay as they are stored, whatever an EXIF tag says about
-        # turning them.
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
+def _refuse_coded(buffer: np.ndarray, encoding: str) -> None:
+    """A driver's mistake that would pass as a noisy picture: the bytes of a file as raw pixels."""
+    start = buffer[:11].tobytes()
+    if start.startswith(b"\x89PNG\r\n\x1a\n") or (
+        start.startswith(b"\xff\xd8\xff") and start[6:10] in (b"JFIF", b"Exif")
+    ):
         raise ImageError(
-            f"Expected a compressed image, could not decode {buffer.size} bytes: {error.err}"
-        ) from error
-    if image is None:
-        raise ImageError(f"Expected a compressed image, could not decode {buffer.size} bytes.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+            f"Expected pixels of {encoding}, got the bytes of a compressed image; publish them as "
+            "sensor_msgs/CompressedImage."
+        )
 
 
-def _check_size(height: int, width: int) -> None:
-    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
-        raise ImageError(f"Expected an image of 1 to {MAX_PIXELS} pixels, got {width}x{height}.")
+def to_8_bits(words: np.ndarray) -> np.ndarray:
+    """16-bit channels as 8-bit ones.
+
+    Many cameras fill only the lower 10, 12 or 14 bits. The fewest of 10, 12, 14 and 16 bits that hold
+    the image's largest number become white; otherwise such an image would be nearly black.
+
+    Args:
+        words: `(...)` uint16.
+
+    Returns:
+        The same shape, uint8.
+    """
+    top = int(words.max(initial=0))
+    bits = next(bits for bits in _DEPTHS if top < 1 << bits)
+    return cv2.convertScaleAbs(words, alpha=255 / ((1 << bits) - 1)).reshape(words.shape)
+
+
+def demosaic(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    """The colours of a mosaic `(H, W)` uint8 as `(H, W, 3)` uint8 RGB; ImageError for an unknown pattern."""
+    if encoding not in _ENCODINGS:
+        raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
+    return _ENCODINGS[encoding][2](pixels)

@@ -15,7 +15,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.labels import LabelSet
-from mtv_perception.media.encodings import decode_compressed, decode_raw
+from mtv_perception.media.decode import decode_compressed
+from mtv_perception.media.encodings import decode_raw
 from mtv_perception.messages.builder import NANOSECONDS, MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
@@ -42,7 +43,7 @@ def image_to_rgb(message: Image) -> np.ndarray:
 
 def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
     """The pixels of a compressed image as `(H, W, 3)` uint8 RGB; ImageError when they can't be decoded."""
-    return decode_compressed(message.data)
+    return decode_compressed(message.data, form=message.format)
 
 
 TO_RGB: dict[str, tuple[type, str, Callable[[Any], np.ndarray]]] = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mtv_perception.data.sample import read_mask
-from mtv_perception.errors import DatasetError
+from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import UNLABELED_ID
-from mtv_perception.media.header import image_size, is_whole
+from mtv_perception.media.decode import image_size, is_whole
 
 # Annotators' boxes stick out of the image by a pixel of rounding, which is no fault.
 TOLERANCE_PX = 1.5
@@ -35,7 +35,7 @@ def check_image(
         return claimed_hw, [f"{where}: no such image file"]
     try:
         size_hw = image_size(path)
-    except DatasetError:
+    except ImageError:
         return claimed_hw, [f"{where}: not an image, or of an unknown format"]
     faults = [] if is_whole(path) else [f"{where}: truncated, the end of the image is missing"]
     if claimed_hw is not None and claimed_hw != size_hw:

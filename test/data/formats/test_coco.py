@@ -304,7 +304,5 @@ def test_truncated_images_and_masks_are_faults(root, write_image, write_mask, na
         path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DatasetError) as caught:
         read_coco(root, WAREHOUSE)
-    assert f"images/{name}: " + ("not an image" if name == "b.webp" else "truncated") in str(
-        caught.value
-    )
+    assert f"images/{name}: truncated" in str(caught.value)
     assert "masks/a.png: truncated, the end of the mask is missing" in str(caught.value)

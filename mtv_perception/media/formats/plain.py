@@ -1,0 +1,122 @@
+"""BMP, GIF and the Netpbm formats: small heads before the pixels."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from mtv_perception.media.formats.base import Header, broken
+
+BMP, GIF, PNM = "BMP", "GIF", "PNM"
+
+_CORE_HEADER_BYTES = 12
+_UNCOMPRESSED = (0, 3, 6)
+_RUN_LENGTHS = (1, 2)
+_BMP_BITS = (1, 4, 8, 16, 24, 32)
+_RUNS_END = b"\0\1"
+
+_GIF_HEAD = 13
+_GIF_IMAGE, _GIF_EXTENSION, _GIF_END = 0x2C, 0x21, 0x3B
+
+_PNM_NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,7})"
+_PNM_BITMAP = re.compile(rb"P([14])" + _PNM_NUMBER * 2 + rb"\s")
+_PNM_LEVELS = re.compile(rb"P([2356])" + _PNM_NUMBER * 3 + rb"\s")
+_PNM_HEAD_BYTES = 4096
+
+
+def read_bmp(data: bytes) -> Header | None:
+    """Size and bits; a negative height means rows from the top."""
+    is_core = struct.unpack_from("<I", data, 14)[0] == _CORE_HEADER_BYTES
+    width, height = struct.unpack_from("<HH" if is_core else "<ii", data, 18)
+    bits = struct.unpack_from("<H", data, 24 if is_core else 28)[0]
+    return Header(BMP, (abs(height), abs(width)), 8, 1 if bits <= 8 else 3)
+
+
+def check_bmp(data: bytes, head: Header) -> bytes:
+    """Refuse unknown kinds of pixels, and fewer bytes than the size needs."""
+    is_core = struct.unpack_from("<I", data, 14)[0] == _CORE_HEADER_BYTES
+    bits = struct.unpack_from("<H", data, 24 if is_core else 28)[0]
+    coding = 0 if is_core else struct.unpack_from("<I", data, 30)[0]
+    if bits not in _BMP_BITS or coding not in _UNCOMPRESSED + _RUN_LENGTHS:
+        raise broken(BMP, f"{bits} bits a pixel in coding {coding} are not supported", data)
+    height, width = head.size_hw
+    needed = struct.unpack_from("<I", data, 10)[0] + (width * bits + 31) // 32 * 4 * height
+    if coding in _UNCOMPRESSED and needed > len(data):
+        raise broken(BMP, f"its pixels need {needed} bytes", data)
+    if coding in _RUN_LENGTHS and not data.rstrip(b"\0").endswith(_RUNS_END[1:]):
+        raise broken(BMP, "the end of its pixels is missing", data)
+    return data
+
+
+def read_gif(data: bytes) -> Header | None:
+    """The canvas."""
+    width, height = struct.unpack_from("<HH", data, 6)
+    return Header(GIF, (height, width), 8, 1)
+
+
+def _blocks_end(data: bytes, at: int) -> int:
+    """Where a chain of sub-blocks ends."""
+    while length := data[at]:
+        at += 1 + length
+    return at + 1
+
+
+def check_gif(data: bytes, head: Header) -> bytes:
+    """Refuse animations, frames beyond the canvas, and what is cut short; the trailer may be missing."""
+    at = _GIF_HEAD + _palette_bytes(data[10])
+    frames = 0
+    try:
+        while at < len(data) and data[at] != _GIF_END:
+            if data[at] == _GIF_EXTENSION:
+                at = _blocks_end(data, at + 2)
+            elif data[at] == _GIF_IMAGE:
+                frames += 1
+                left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
+                if left + width > head.size_hw[1] or top + height > head.size_hw[0]:
+                    raise broken(GIF, "a frame lies beyond its canvas", data)
+                at = _blocks_end(data, at + 10 + _palette_bytes(flags) + 1)
+            else:
+                raise broken(GIF, f"block {data[at]:#x} is unknown", data)
+    except IndexError as error:
+        raise broken(GIF, "its pixels are cut short", data) from error
+    if frames != 1:
+        raise broken(GIF, f"it has {frames} frames; store each as a file of its own", data)
+    return data[:at] + bytes([_GIF_END])
+
+
+def _palette_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def read_pnm(data: bytes) -> Header | None:
+    """PBM, PGM or PPM, as text or as bytes."""
+    match = _pnm(data)
+    if match is None:
+        return None
+    kind, width, height, *top = (int(number) for number in match.groups())
+    bits = 16 if top and top[0] > 255 else 8
+    return Header(PNM, (height, width), bits, 3 if kind in (3, 6) else 1)
+
+
+def _pnm(data: bytes) -> re.Match[bytes] | None:
+    head = data[:_PNM_HEAD_BYTES]
+    return (_PNM_BITMAP if head[1:2] in b"14" else _PNM_LEVELS).match(head)
+
+
+def check_pnm(data: bytes, head: Header) -> bytes:
+    """Refuse fewer numbers than the size needs."""
+    match = _pnm(data)
+    if match is None:
+        raise broken(PNM, "its head can't be read", data)
+    height, width = head.size_hw
+    kind = int(match.group(1))
+    if kind in (2, 3):
+        needed, found = height * width * head.channels, len(data[match.end() :].split())
+    elif kind == 1:
+        needed, found = height * width, sum(data[match.end() :].count(bit) for bit in (b"0", b"1"))
+    else:
+        row = (width + 7) // 8 if kind == 4 else width * head.channels * head.bits // 8
+        needed, found = row * height, len(data) - match.end()
+    if found < needed:
+        raise broken(PNM, f"its pixels need {needed} numbers, it has {found}", data)
+    return data
