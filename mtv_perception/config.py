@@ -75,6 +75,11 @@ def setting(default: Any, help: str, **bounds: Any) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
+def fixed(default: Any, help: str, **bounds: Any) -> Any:
+    """A setting that is read at start and never changes."""
+    return setting(default, help, read_only=True, **bounds)
+
+
 def rule_of(item: Field[Any]) -> Rule:
     """The Rule of a dataclass field; an empty one where none was declared."""
     return item.metadata.get("rule", Rule(""))

@@ -6,6 +6,7 @@ Chunks are compressed (zstd) and bear checksums, so that a reader notices damage
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -173,7 +174,7 @@ class BagWriter:
                 }
             ],
             "custom_data": self._about or None,
-            "ros_distro": "unknown",
+            "ros_distro": os.environ.get("ROS_DISTRO") or "unknown",
         }
 
 

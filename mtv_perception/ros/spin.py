@@ -1,4 +1,4 @@
-"""Running one node in a process: one node, one single-threaded executor, a clean end on SIGINT and SIGTERM."""
+"""One node, one single-threaded executor, a clean end on SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from mtv_perception.errors import MtvError
+from mtv_perception.errors import ConfigError, MtvError
+from mtv_perception.ros.parameters import unused_overrides
+from mtv_perception.ros.params_file import ParamsFile, unmatched
+from mtv_perception.ros.startup import explain
 
-# Seconds for taking leave of the graph; after them the process ends with status 1, saying where it was.
+# Seconds for leaving the graph; after them the process ends with status 1, saying where it was.
 _LONGEST_GOODBYE = 5.0
+_USAGE = 2
 
 
 def spin(
     make_node: Callable[[], Node],
     args: Sequence[str] | None = None,
     ready: Callable[[Any], None] | None = None,
+    stopping: list[int] | None = None,
+    params_files: Sequence[ParamsFile] = (),
 ) -> int:
     """Run a node until it is told to stop.
 
@@ -32,22 +39,51 @@ def spin(
 
     Args:
         make_node: builds the node once rclpy is up.
-        args: command line, ROS arguments included.
+        args: command line without the program's name, ROS arguments included.
         ready: called with the node before spinning.
+        stopping: gets the signals that arrived; by default handlers are installed that fill it.
+        params_files: those of the command line, to warn about settings that no node of them uses.
 
     Returns:
-        The exit status: 1 when the node can't be built or says that it has `failed`.
+        The exit status: 2 when the node can't be built, else its own `exit_status`, or 1 when it says that it
+        has `failed`.
+
+    Raises:
+        ConfigError: ROS can't start with these arguments or in this environment.
     """
+    stopping = _watch_signals() if stopping is None else stopping
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        raise ConfigError(explain(error)) from error
+    try:
+        node = make_node()
+    except (
+        MtvError,
+        ParameterException,
+        NameValidationException,
+        rclpy_implementation.RCLError,
+    ) as error:
+        get_logger("mtv_perception").fatal(str(error))
+        rclpy.try_shutdown()
+        return _USAGE
+    for warning in [
+        *unmatched(list(params_files), node.get_fully_qualified_name()),
+        *unused_overrides(node),
+    ]:
+        node.get_logger().warning(warning)
+    _spin(node, stopping, ready)
+    return int(getattr(node, "exit_status", getattr(node, "failed", False)))
+
+
+def _watch_signals() -> list[int]:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stopping.append(received))
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = make_node()
-    except (MtvError, ParameterException) as error:
-        get_logger("mtv_perception").fatal(str(error))
-        rclpy.try_shutdown()
-        return 1
+    return stopping
+
+
+def _spin(node: Node, stopping: list[int], ready: Callable[[Any], None] | None) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -67,4 +103,3 @@ def spin(
         node.destroy_node()
         rclpy.try_shutdown()
         faulthandler.cancel_dump_traceback_later()
-    return int(getattr(node, "failed", False))

@@ -22,7 +22,7 @@ from mtv_perception.errors import ArtefactError, ConfigError, ImageError, MtvErr
 from mtv_perception.geometry.default_boxes import DefaultBoxMap
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import ENCODINGS
-from mtv_perception.ros.perception.config import FIELD_SECTION, NodeConfig
+from mtv_perception.ros.perception.config import FIELD_SECTION, NodeConfig, Settings
 from mtv_perception.runtime.artefact import (
     MODEL_FILE,
     SPEC_FILE,
@@ -224,14 +224,14 @@ def test_settings_that_were_chosen_by_hand(values):
 def parameters():
     """A node's declared parameters."""
     rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
-    from mtv_perception.ros.perception.parameters import NodeParameters
+    from mtv_perception.ros.parameters import NodeParameters
 
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=99)
     node = rclpy.create_node(
         "fuzzed", context=context, enable_rosout=False, start_parameter_services=False
     )
-    yield SimpleNamespace(node=node, declared=NodeParameters(node))
+    yield SimpleNamespace(node=node, declared=NodeParameters(node, Settings))
     node.destroy_node()
     context.try_shutdown()
 

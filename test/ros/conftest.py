@@ -23,7 +23,7 @@ try:
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from lifecycle_msgs.srv import ChangeState, GetState
-    from rcl_interfaces.srv import SetParameters
+    from rcl_interfaces.srv import GetParameters, SetParameters
     from rclpy.duration import Duration
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.parameter import Parameter
@@ -213,12 +213,12 @@ class Graph:
         """Publish an image."""
         self.publisher(type(message), topic).publish(message)
 
-    def delivered(self, topic: str = "image") -> None:
+    def delivered(self, topic: str = "image", node: str = "perception") -> None:
         """Return when the node has taken what was sent on a reliable topic out of its reader."""
         assert self._publishers[topic].wait_for_all_acked(Duration(seconds=DEADLINE))
         # In a round of the executor subscriptions come before services, so this answer comes after
         # the image was taken.
-        self.state()
+        self.call(GetParameters, f"{node}/get_parameters", GetParameters.Request())
 
     def publisher(self, kind, topic: str):
         """The publisher of a topic, once the node listens to it."""

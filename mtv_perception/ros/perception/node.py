@@ -11,9 +11,9 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
+from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.perception.config import FIELD_SECTION, Settings
 from mtv_perception.ros.perception.diagnosis import camera_diagnoses
-from mtv_perception.ros.perception.parameters import NodeParameters
 from mtv_perception.ros.perception.pipeline import Pipeline
 
 _DIAGNOSTICS_PERIOD = 1.0
@@ -28,7 +28,7 @@ class PerceptionNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("perception", **kwargs)
-        self._declared = NodeParameters(self)
+        self._declared = NodeParameters(self, Settings)
         self._declared.add_check(self._check_settings)
         self.add_post_set_parameters_callback(self._apply)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)

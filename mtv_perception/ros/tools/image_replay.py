@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock  # type: ignore[import-untyped,unused-ignore]
 from sensor_msgs.msg import CompressedImage, Image
@@ -26,38 +27,63 @@ from std_srvs.srv import SetBool
 
 from mtv_perception.bags.playback import NANOSECONDS, PlaybackClock
 from mtv_perception.bags.reader import lazy_bag_frames
-from mtv_perception.errors import ImageError, MtvError, ReplayError
+from mtv_perception.config import fixed, setting
+from mtv_perception.errors import ConfigError, ImageError, MtvError
 from mtv_perception.media.frames import LazyFrame, is_bag, lazy_frames
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
-from mtv_perception.ros.qos import newest_only
+from mtv_perception.ros.parameters import NodeParameters
+from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
 
 _ENCODE = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "mono8": cv2.COLOR_RGB2GRAY}
 _CLOCK_PERIOD_S = 0.01
 
-_PARAMETERS: dict[str, tuple[Any, str]] = {
-    "source": ("", "Video, image folder, image or bag."),
-    "topic": ("", "Image topic of the bag; by default the first."),
-    "rate": (10.0, "Frames a second, unless the source's own time is replayed (`clock`)."),
-    "loop": (False, "Begin again at the end; with `clock`, time jumps back."),
-    "frame_id": ("camera", "Frame of images that have none."),
-    "encoding": ("bgr8", f"Of raw images: {', '.join(_ENCODE)}."),
-    "compressed": (False, "Publish JPEG on image/compressed instead of raw images on image."),
-    "wait_for_subscribers": (1, "Begin when so many have subscribed."),
-    "settle": (
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """What a user may set on the image replay node; all but `start_offset` is read at start."""
+
+    source: str = fixed("", "Video, image folder, image or bag.")
+    topic: str = fixed("", "Image topic of the bag; by default the first.")
+    rate: float = fixed(
+        10.0,
+        "Frames a second, unless the source's own time is replayed (`clock`).",
+        low=0.001,
+        high=1000.0,
+    )
+    loop: bool = fixed(False, "Begin again at the end; with `clock`, time jumps back.")
+    frame_id: str = fixed("camera", "Frame of images that have none.")
+    encoding: str = fixed("bgr8", "Of raw images.", choices=tuple(_ENCODE))
+    compressed: bool = fixed(
+        False, "Publish JPEG on image/compressed instead of raw images on image."
+    )
+    wait_for_subscribers: int = fixed(1, "Begin when so many have subscribed.", low=0, high=1000)
+    settle: float = fixed(
         1.0,
-        "Seconds from the first subscriber to the first image: a best-effort one loses what is sent before its "
-        "connection is up.",
-    ),
-    "linger": (1.0, "Seconds to stay after the last image."),
-    "stamps_file": ("", "Write stamp and frame of every published image here, a JSON list a line."),
-    "reliability": ("reliable", "Quality of service: reliable or best_effort."),
-    "clock": (False, "Keep the source's stamps, publish /clock, and follow that time."),
-    "speed": (1.0, "With `clock`: source time runs so many times as fast as wall time."),
-    "start_offset": (
+        "Seconds from the first subscriber to the first image: a best-effort one loses what is "
+        "sent before its connection is up.",
+        low=0.0,
+        high=3600.0,
+    )
+    linger: float = fixed(1.0, "Seconds to stay after the last image.", low=0.0, high=3600.0)
+    stamps_file: str = fixed(
+        "", "Write stamp and frame of every published image here, a JSON list a line."
+    )
+    reliability: str = fixed(
+        "reliable", "Quality of service of the images.", choices=tuple(RELIABILITY)
+    )
+    clock: bool = fixed(False, "Keep the source's stamps, publish /clock, and follow that time.")
+    speed: float = fixed(
+        1.0,
+        "With `clock`: source time runs so many times as fast as wall time.",
+        low=0.001,
+        high=1000.0,
+    )
+    start_offset: float = setting(
         0.0,
-        "With `clock`: begin so many seconds into the source. Setting it while running jumps there.",
-    ),
-}
+        "With `clock`: begin so many seconds into the source. Set at run time, it jumps there.",
+        low=0.0,
+        high=1e9,
+    )
 
 
 class ImageReplayNode(Node):
@@ -72,42 +98,37 @@ class ImageReplayNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("image_replay", **kwargs)
         self.finished, self.failed, self.published = False, False, 0
-        values = {
-            name: self.declare_parameter(name, default, ParameterDescriptor(description=text)).value
-            for name, (default, text) in _PARAMETERS.items()
-        }
-        self._values = values
-        self._source, self._rate = Path(values["source"]), float(values["rate"])
-        if (
-            values["encoding"] not in _ENCODE
-            or not 0 < self._rate <= 1000
-            or not values["speed"] > 0
-        ):
-            raise ReplayError(
-                f"Expected an encoding of {', '.join(_ENCODE)}, a rate in 0 .. 1000 and a speed above 0, "
-                f"got {values['encoding']!r}, {self._rate!r} and {values['speed']!r}."
-            )
-        stamps = str(values["stamps_file"])
-        self._stamps = Path(stamps).open("w", encoding="utf-8", buffering=1) if stamps else None  # noqa: SIM115
+        self._skipped, self._was_empty = 0, False
+        self._declared = NodeParameters(self, ReplayConfig)
+        self._config = config = self._declared.read()
+        self._source = _existing(config.source)
+        self._stamps = _opened(config.stamps_file)
         kind, topic = (
-            (CompressedImage, "image/compressed") if values["compressed"] else (Image, "image")
+            (CompressedImage, "image/compressed") if config.compressed else (Image, "image")
         )
-        qos = newest_only(str(values["reliability"]))
-        qos.depth = (
-            10  # A subscriber that is still being connected can ask again for the first images.
-        )
-        self._publisher = self.create_publisher(kind, topic, qos)
-        self._playback = PlaybackClock(float(values["speed"]))
-        self._offset, self._jumped = float(values["start_offset"]), threading.Event()
+        qos = newest_only(config.reliability)
+        # A subscriber that is still being connected can ask again for the first images.
+        qos.depth = 10
+        self._publisher = overridable(self.create_publisher, kind, topic, qos)
+        self._playback = PlaybackClock(config.speed)
+        self._offset, self._jumped = config.start_offset, threading.Event()
         self._clock_publisher = (
-            self.create_publisher(Clock, "/clock", 10) if values["clock"] else None
+            overridable(self.create_publisher, Clock, "/clock", QoSProfile(depth=10))
+            if config.clock
+            else None
         )
-        self.add_on_set_parameters_callback(self._set)
+        self._declared.add_check(self._check_jump)
+        self.add_post_set_parameters_callback(self._jump)
         self.create_service(SetBool, "~/pause", self._pause)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="image-replay", daemon=True)
         self._thread.start()
+
+    @property
+    def exit_status(self) -> int:
+        """1 where the source was not read to its end or images were skipped, 2 where it has none."""
+        return 2 if self._was_empty else int(self.failed or self._skipped > 0)
 
     def close(self) -> None:
         """End the publishing thread."""
@@ -116,24 +137,14 @@ class ImageReplayNode(Node):
         if self._stamps:
             self._stamps.close()
 
-    def _set(self, changed: list[Parameter]) -> SetParametersResult:
-        """Only the offset can be changed: a jump."""
-        for parameter in changed:
-            if parameter.name in _PARAMETERS and parameter.name != "start_offset":
-                return SetParametersResult(
-                    successful=False, reason=f"{parameter.name} is read at start only"
-                )
-            if parameter.name == "start_offset":
-                if (
-                    not isinstance(parameter.value, float)
-                    or parameter.value < 0
-                    or not self._clock_publisher
-                ):
-                    reason = f"expected clock to be on and an offset of at least 0.0, got {parameter.value!r}"
-                    return SetParametersResult(successful=False, reason=reason)
-                self._offset = parameter.value
-                self._jumped.set()
-        return SetParametersResult(successful=True)
+    def _check_jump(self, settings: ReplayConfig) -> None:
+        if settings.start_offset != self._config.start_offset and not self._clock_publisher:
+            raise ConfigError("start_offset: expected `clock` to be on, which it is not.")
+
+    def _jump(self, changed: list[Parameter]) -> None:
+        if self._clock_publisher and any(item.name == "start_offset" for item in changed):
+            self._offset = self._declared.read().start_offset
+            self._jumped.set()
 
     def _pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         now = time.monotonic()
@@ -147,39 +158,45 @@ class ImageReplayNode(Node):
 
     def _run(self) -> None:
         try:
-            while self._publisher.get_subscription_count() < int(
-                self._values["wait_for_subscribers"]
-            ):
+            while self._publisher.get_subscription_count() < self._config.wait_for_subscribers:
                 if self._stopping.wait(0.05):
                     break
-            self._stopping.wait(float(self._values["settle"]))
+            self._stopping.wait(self._config.settle)
             self._play()
         except (MtvError, OSError) as error:
             self.failed = True
             self.get_logger().error(str(error))
-        self.get_logger().info(f"published {self.published} frames")
-        self._stopping.wait(float(self._values["linger"]))
+        self._was_empty = not (self.published or self.failed or self._stopping.is_set())
+        skipped = f", skipped {self._skipped}" if self._skipped else ""
+        self.get_logger().info(f"published {self.published} frames{skipped}")
+        self._stopping.wait(self._config.linger)
         self.finished = True
 
     def _frames(self) -> Iterator[LazyFrame]:
-        if self._values["topic"] and is_bag(self._source):
-            yield from lazy_bag_frames(self._source, str(self._values["topic"]))
+        if self._config.topic and is_bag(self._source):
+            yield from lazy_bag_frames(self._source, self._config.topic)
         else:
             # A clock follows the source's own time; without one the node sets the pace.
-            yield from lazy_frames(self._source, 0.0 if self._clock_publisher else self._rate)
+            yield from lazy_frames(
+                self._source, 0.0 if self._clock_publisher else self._config.rate
+            )
 
     def _play(self) -> None:
         while not self._stopping.is_set():
             self._jumped.clear()
             self._play_once()
-            if not self._jumped.is_set() and not self._values["loop"]:
+            if not self._jumped.is_set() and not self._config.loop:
                 return
 
     def _play_once(self) -> None:
         """From the offset to the end, a jump, or the end of the node."""
         first: int | None = None
         for index, (source_ns, decode) in enumerate(self._frames()):
-            due = source_ns if self._clock_publisher else round(index * NANOSECONDS / self._rate)
+            due = (
+                source_ns
+                if self._clock_publisher
+                else round(index * NANOSECONDS / self._config.rate)
+            )
             if first is None:
                 first = due + round(self._offset * NANOSECONDS)
                 with self._lock:
@@ -191,14 +208,13 @@ class ImageReplayNode(Node):
             try:
                 frame = decode()
             except ImageError as error:
+                self._skipped += 1
                 self.get_logger().warning(f"image skipped: {error}")
                 continue
             stamp = Time(nanoseconds=source_ns) if self._clock_publisher else self.get_clock().now()
             self._publish(
                 frame.image_rgb,
-                Header(
-                    stamp=stamp.to_msg(), frame_id=frame.frame_id or str(self._values["frame_id"])
-                ),
+                Header(stamp=stamp.to_msg(), frame_id=frame.frame_id or self._config.frame_id),
             )
 
     def _wait_until(self, due_ns: int) -> bool:
@@ -227,18 +243,28 @@ class ImageReplayNode(Node):
             self._stamps.write(json.dumps([stamp_ns(header), header.frame_id]) + "\n")
 
     def _message(self, image_rgb: np.ndarray, header: Header) -> Image | CompressedImage:
-        if self._values["compressed"]:
+        if self._config.compressed:
             _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
             return CompressedImage(header=header, format="jpeg", data=byte_array(coded))
-        encoding = str(self._values["encoding"])
+        encoding = self._config.encoding
         code = _ENCODE[encoding]
         return image_message(
             image_rgb if code is None else cv2.cvtColor(image_rgb, code), encoding, header
         )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """`image_replay_node`."""
-    from mtv_perception.ros.spin import spin
+def _existing(source: str) -> Path:
+    if not source:
+        raise ConfigError(
+            "source: expected a video, an image folder or a bag, got none; set it with -p source:=PATH."
+        )
+    if not Path(source).exists():
+        raise ConfigError(f"source: expected a video, an image folder or a bag, found no {source}.")
+    return Path(source)
 
-    return spin(ImageReplayNode, args)
+
+def _opened(stamps_file: str) -> TextIO | None:
+    try:
+        return Path(stamps_file).open("w", encoding="utf-8", buffering=1) if stamps_file else None
+    except OSError as error:
+        raise ConfigError(f"stamps_file: can't write {stamps_file}: {error.strerror}.") from error

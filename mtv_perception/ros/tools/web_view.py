@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
+from mtv_perception.config import fixed
 from mtv_perception.errors import ConfigError, ImageError
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import image_to_rgb
-from mtv_perception.ros.qos import newest_only
+from mtv_perception.ros.parameters import NodeParameters
+from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
 from mtv_perception.ros.tools.web_server import ViewState, WebServer
 
 _CHECK_PERIOD_S = 0.2
 _COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
+
+
+@dataclass(frozen=True)
+class WebViewConfig:
+    """What a user may set on the web view, at start."""
+
+    host: str = fixed("127.0.0.1", "Address to listen on; 0.0.0.0 shows the page to the network.")
+    port: int = fixed(8080, "Port to listen on; 0 for any free one.", low=0, high=65535)
+    reliability: str = fixed(
+        "best_effort", "Quality of service of the overlay.", choices=tuple(RELIABILITY)
+    )
 
 
 class WebViewNode(Node):
@@ -30,31 +42,26 @@ class WebViewNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("web_view", **kwargs)
-        host = self._parameter(
-            "host", "127.0.0.1", "Address to listen on; 0.0.0.0 shows the page to the network."
-        )
-        port = self._parameter("port", 8080, "Port to listen on; 0 for any free one.")
-        reliability = self._parameter(
-            "reliability", "best_effort", "Quality of service of the overlay."
-        )
+        config = NodeParameters(self, WebViewConfig).read()
         self._state = ViewState()
         try:
-            self._server = WebServer(self._state, host, port)
+            self._server = WebServer(self._state, config.host, config.port)
         except (OSError, OverflowError) as error:
-            raise ConfigError(f"Expected a free address, got {host}:{port}: {error}") from error
+            raise ConfigError(
+                f"Expected a free address, got {config.host}:{config.port}: {error}"
+            ) from error
         self.port = self._server.port
-        self._qos = newest_only(reliability)
+        self._qos = newest_only(config.reliability)
         self._overlay: Any = None
-        self.create_subscription(
-            PerceptionStatus, "perception/status", self._report, QoSProfile(depth=5)
+        overridable(
+            self.create_subscription,
+            PerceptionStatus,
+            "perception/status",
+            self._report,
+            QoSProfile(depth=5),
         )
         self.create_timer(_CHECK_PERIOD_S, self._follow_watchers)
-        self.get_logger().info(f"http://{host}:{self.port}/")
-
-    def _parameter(self, name: str, default: Any, help: str) -> Any:
-        return self.declare_parameter(
-            name, default, ParameterDescriptor(description=help, read_only=True)
-        ).value
+        self.get_logger().info(f"http://{config.host}:{self.port}/")
 
     def close(self) -> None:
         """Stop serving."""
@@ -63,7 +70,9 @@ class WebViewNode(Node):
     def _follow_watchers(self) -> None:
         """The perception node draws overlays only while someone subscribes; so does this node only when asked."""
         if self._state.watched and self._overlay is None:
-            self._overlay = self.create_subscription(Image, "overlay", self._show, self._qos)
+            self._overlay = overridable(
+                self.create_subscription, Image, "overlay", self._show, self._qos
+            )
         elif not self._state.watched and self._overlay is not None:
             self.destroy_subscription(self._overlay)
             self._overlay = None
@@ -79,10 +88,3 @@ class WebViewNode(Node):
         if math.isfinite(total) and math.isfinite(network):
             counters = {name: int(getattr(status, name)) for name in _COUNTERS}
             self._state.report(status.model_id, counters, total, network)
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """`web_view_node`."""
-    from mtv_perception.ros.spin import spin
-
-    return spin(WebViewNode, args)

@@ -130,10 +130,3 @@ class ZonesNode(Node):
         name = self.get_fully_qualified_name()
         title = f"{name}: {feed.camera.name}" if feed.camera.name else name
         return make_status(title, "", level, fault if unknown else "watching", values)
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """`zones_node`."""
-    from mtv_perception.ros.spin import spin
-
-    return spin(ZonesNode, args)

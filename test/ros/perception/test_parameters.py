@@ -12,8 +12,8 @@ from rclpy.parameter import Parameter
 from mtv_perception.config import from_mapping, rule_of, to_plain
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.ros.parameters import NodeParameters, unused_overrides
 from mtv_perception.ros.perception.config import FIELD_SECTION, SECTIONS, NodeConfig, Settings
-from mtv_perception.ros.perception.parameters import NodeParameters
 from mtv_perception.runtime.perceiver import PerceiverConfig
 
 CONFIG = SOURCE_ROOT / "config" / "perception.yaml"
@@ -39,7 +39,7 @@ def make_node(ros):
                 "perception", context=ros.context, cli_args=cli, use_global_arguments=False
             )
         )
-        return nodes[-1], NodeParameters(nodes[-1])
+        return nodes[-1], NodeParameters(nodes[-1], Settings)
 
     yield make
     for node in nodes:
@@ -213,3 +213,108 @@ def test_numbers_of_cameras_can_be_changed_to_fitting_ones_only(make_node):
 def test_camera_names_must_be_different_and_fit_into_topics(names):
     with pytest.raises(ConfigError, match="cameras"):
         from_mapping(NodeConfig, {"cameras": names})
+
+
+TYPES = {
+    bool: Parameter.Type.BOOL,
+    int: Parameter.Type.INTEGER,
+    float: Parameter.Type.DOUBLE,
+    str: Parameter.Type.STRING,
+    tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+}
+
+
+@field_of
+def test_every_parameter_has_one_type_and_keeps_it(make_node, item):
+    node, _ = make_node()
+    kind = TYPES.get(HINTS[item.name], Parameter.Type.STRING_ARRAY)
+    descriptor = node.describe_parameter(item.name)
+    assert (descriptor.type, descriptor.dynamic_typing) == (kind.value, False)
+    assert node.get_parameter(item.name).get_parameter_value().type == kind.value
+
+
+def dumped(node):
+    """What `ros2 param dump` writes."""
+    values = {name: node.get_parameter(name).value for name in DEFAULTS}
+    plain = {n: list(v) if isinstance(DEFAULTS[n], list) else v for n, v in values.items()}
+    return yaml.safe_dump({"/perception": {"ros__parameters": plain}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"cameras": "[front,rear]", "camera_weights": "[3,1]", "camera_max_rates": "[15.0,0.5]"},
+        {"suppress_absent": "[rail]", "class_score_thresholds": '["person=0.3"]', "max_age": "3"},
+    ],
+    ids=len,
+)
+def test_a_dump_of_a_node_configures_another_one_alike(make_node, tmp_path, given):
+    node, declared = make_node(*[w for n, v in given.items() for w in ("-p", f"{n}:={v}")])
+    path = tmp_path / "dump.yaml"
+    path.write_text(dumped(node), encoding="utf-8")
+    other, again = make_node("--params-file", str(path))
+    assert again.read() == declared.read()
+    assert dumped(other) == dumped(node)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("max_age", 3, 3.0),
+        ("score_threshold", 1, 1.0),
+        ("camera_weights", [2], [2.0]),
+        ("camera_weights", [], []),
+        ("suppress_absent", [], []),
+        ("class_score_thresholds", [], []),
+    ],
+)
+def test_integers_are_taken_for_doubles_and_empty_lists_for_any(make_node, name, given, taken):
+    node, _ = make_node()
+    before = node.describe_parameter(name).type
+    assert node.set_parameters([Parameter(name, value=given)])[0].successful
+    value = node.get_parameter(name).value
+    assert (list(value) if isinstance(taken, list) else value) == taken
+    assert isinstance(value, float) == isinstance(taken, float)
+    assert node.get_parameter(name).get_parameter_value().type == before
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("max_age", "3"),
+        ("max_age", True),
+        ("max_detections", 5.0),
+        ("track", 1),
+        ("camera_weights", ["a"]),
+        ("suppress_absent", [1]),
+        ("model", 7),
+    ],
+)
+def test_other_types_are_refused_and_the_value_stays(make_node, name, given):
+    node, declared = make_node()
+    before = declared.read()
+    result = node.set_parameters([Parameter(name, value=given)])[0]
+    assert not result.successful and result.reason
+    assert declared.read() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("score_treshold", "score_threshold"),
+        ("Model", "model"),
+        ("use_simtime", "use_sim_time"),
+        ("xyzzy", None),
+    ],
+)
+def test_a_parameter_that_does_not_exist_is_told_with_the_nearest_name(make_node, name, near):
+    node, _ = make_node("-p", f"{name}:=1", "-p", "max_age:=1.0")
+    (warning,) = unused_overrides(node)
+    assert repr(name) in warning
+    assert near is None or repr(near) in warning
+
+
+def test_what_rclpy_declares_itself_is_no_unknown_parameter(make_node):
+    node, _ = make_node("-p", "use_sim_time:=true", "-p", "qos_overrides./x.publisher.depth:=3")
+    assert unused_overrides(node) == []

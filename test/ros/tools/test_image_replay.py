@@ -48,12 +48,21 @@ def test_a_folder_is_published_once_in_order_and_the_node_ends(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"source": "/no/such/clip.mp4"}, {"encoding": "octarine8"}, {"rate": 0.0}]
+    "wrong",
+    [
+        {"source": "/no/such/clip.mp4"},
+        {"source": ""},
+        {"encoding": "octarine8"},
+        {"rate": 0.0},
+        {"rate": "fast"},
+        {"stamps_file": "/no/such/folder/stamps"},
+    ],
+    ids=str,
 )
-def test_what_can_not_be_replayed_is_an_error_and_status_one(own_graph, folder, wrong):
+def test_what_can_not_be_replayed_is_an_error_and_status_two(own_graph, folder, wrong):
     parameters = {"source": str(folder), "wait_for_subscribers": 0, "linger": 0.0, **wrong}
     process = own_graph.start("image_replay_node", **parameters)
     own_graph.process = None
     own_graph.wait(lambda: process.poll() is not None, "the end")
-    assert process.returncode == 1
-    assert "xpected" in own_graph.log() and "Traceback" not in own_graph.log()
+    assert process.returncode == 2
+    assert next(iter(wrong)) in own_graph.log() and "Traceback" not in own_graph.log()

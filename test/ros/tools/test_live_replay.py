@@ -94,9 +94,9 @@ def test_a_broken_image_in_a_bag_is_skipped(stage, image_bag, tmp_path):
     images = stage.listen(Image, "image")
     process = stage.start("image_replay_node", source=str(tmp_path / "broken"), rate=10.0)
     stage.wait(lambda: process.poll() is not None, "the end of the bag")
-    assert process.returncode == 0
+    assert process.returncode == 1
     log = stage.log("image_replay_node")
-    assert "image skipped" in log and "published 11 frames" in log
+    assert "image skipped" in log and "published 11 frames, skipped 1" in log
     assert images
 
 
@@ -108,8 +108,8 @@ def backward(values):
 def test_mistakes_end_the_node(stage, image_bag, parameters):
     process = stage.start("image_replay_node", source=str(image_bag), **parameters)
     stage.wait(lambda: process.poll() is not None, "the end of the node")
-    assert process.returncode == 1
-    assert "Expected an encoding" in stage.log("image_replay_node")
+    assert process.returncode == 2
+    assert f"{next(iter(parameters))}: expected" in stage.log("image_replay_node")
 
 
 def test_the_node_and_the_offline_replay_say_the_same(stage, image_bag, model, tmp_path):

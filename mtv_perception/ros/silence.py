@@ -1,0 +1,105 @@
+"""A topic on which nothing comes: who publishes there, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_SUFFIX = "/compressed"
+_MOST_NAMED = 3
+
+
+def type_name(kind: type) -> str:
+    """The ROS name of a message class, such as sensor_msgs/msg/Image."""
+    return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+
+
+def what_is_heard(node: Node, topic: str, kind: type, qos: QoSProfile | int) -> str:
+    """What is seen of a topic that is listened to in vain, and what to do, in one line.
+
+    Args:
+        node: that listens.
+        topic: as given to the subscription.
+        kind: message class of the subscription.
+        qos: of the subscription.
+    """
+    name, wanted = node.resolve_topic_name(topic), type_name(kind)
+    publishers = node.get_publishers_info_by_topic(name)
+    fits = [item for item in publishers if item.topic_type == wanted]
+    if not publishers:
+        seen, cure = "no publisher", _elsewhere(node, topic, name, wanted)
+    elif not fits:
+        seen, cure = _counted(publishers), _other_type(publishers, wanted)
+    else:
+        seen, cure = _counted(fits), _unheard(fits, qos)
+    return f"nothing on {name} ({wanted}): {seen}. {cure}"
+
+
+def _counted(publishers: Sequence[TopicEndpointInfo]) -> str:
+    """How many publishers there are of each type and quality of service, and which node has them."""
+    kinds = Counter(
+        f"{item.topic_type} ({item.qos_profile.reliability.name.lower()}, "
+        f"{item.qos_profile.durability.name.lower()}) by {_who(item)}"
+        for item in publishers
+    )
+    return ", ".join(
+        f"{count} publisher{'s' * (count > 1)} of {what}" for what, count in kinds.items()
+    )
+
+
+def _who(item: TopicEndpointInfo) -> str:
+    return f"{item.node_namespace.rstrip('/')}/{item.node_name}"
+
+
+def _other_type(publishers: Sequence[TopicEndpointInfo], wanted: str) -> str:
+    found = {item.topic_type for item in publishers}
+    if wanted == _RAW and _COMPRESSED in found:
+        return "Set `transport: compressed` and remap image/compressed to this topic."
+    if wanted == _COMPRESSED and _RAW in found:
+        return "Set `transport: raw` and remap image to this topic."
+    return f"Remap to a topic of type {wanted}."
+
+
+def _unheard(fits: Sequence[TopicEndpointInfo], qos: QoSProfile | int) -> str:
+    profile = QoSProfile(depth=qos) if isinstance(qos, int) else qos
+    reasons = [_why_not(item.qos_profile, profile) for item in fits]
+    if all(reasons):
+        return (
+            f"Their quality of service does not fit: {reasons[0]} Set `qos_overrides` on one side."
+        )
+    return (
+        "No message comes from there: is the node active, and does the middleware carry messages of "
+        "this size (FASTDDS_BUILTIN_TRANSPORTS)?"
+    )
+
+
+def _why_not(offered: QoSProfile, wanted: QoSProfile) -> str:
+    compatibility, reason = qos_check_compatible(offered, wanted)
+    return reason.strip() if compatibility == QoSCompatibility.ERROR else ""
+
+
+def _elsewhere(node: Node, topic: str, name: str, wanted: str) -> str:
+    """Where a message of the kind could be had; nobody publishes `name`."""
+    types = dict(node.get_topic_names_and_types())
+    if wanted == _RAW and _COMPRESSED in types.get(name + _SUFFIX, ()):
+        return f"{name}{_SUFFIX} holds {_COMPRESSED}: set `transport: compressed`."
+    base = name.removesuffix(_SUFFIX)
+    if wanted == _COMPRESSED and _RAW in types.get(base, ()):
+        return f"{base} holds {_RAW}: set `transport: raw`."
+    others = [other for other, kinds in types.items() if wanted in kinds]
+    others = [other for other in others if _has_foreign_publisher(node, other)]
+    if not others:
+        return "Start the node that publishes it."
+    near = get_close_matches(name, others, _MOST_NAMED, 0.0) or others[:_MOST_NAMED]
+    return f"Of this type there is {', '.join(near)}: remap with -r {topic}:={near[0]}."
+
+
+def _has_foreign_publisher(node: Node, topic: str) -> bool:
+    own = node.get_fully_qualified_name()
+    return any(_who(item) != own for item in node.get_publishers_info_by_topic(topic))
