@@ -10,7 +10,7 @@ SHELL := /bin/bash
 MODEL ?= $(patsubst %/,%,$(dir $(firstword $(sort $(wildcard models/*/model.yaml)))))
 IN_VENV := . scripts/env.sh &&
 
-.PHONY: help setup demo test bench lint format colcon clean distclean
+.PHONY: help setup demo test bench lint format docs colcon clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -34,6 +34,9 @@ lint: setup ## ruff and mypy
 
 format: setup ## sort imports and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
+
+docs: setup ## build the documentation site into build/docs, warnings are errors
+	@.venv/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 colcon: setup ## build with colcon as on a robot, with and without --symlink-install
 	@tools/colcon_check.sh
