@@ -113,7 +113,7 @@ def _models() -> Finding:
             "model 'warehouse'",
             "broken",
             str(error),
-            "check out the repository whole, or train one: docs/training.md",
+            "check out the repository whole, or train one: docs/how-to/train.md",
         )
     return Finding("model 'warehouse'", "ok", perceiver.spec.model_id)
 

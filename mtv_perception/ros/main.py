@@ -109,5 +109,5 @@ def usage(program: str) -> str:
     return (
         f"usage: {program} [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] [--params-file FILE] [--log-level LEVEL]]\n\n"
         f"{PROGRAMS[program].help}\n\n"
-        f"While it runs: ros2 param list, ros2 param describe NODE NAME. Documentation: docs/ros.md"
+        f"While it runs: ros2 param list, ros2 param describe NODE NAME. Documentation: docs/reference/topics.md"
     )

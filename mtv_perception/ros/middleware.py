@@ -20,7 +20,7 @@ VGA_BYTES = {"raw": 480 * 640 * 3, "compressed": 480 * 640}
 
 # Source: Fast DDS 3.2, RTPSParticipantAttributes.cpp and UnitsParser.cpp: the shared-memory segment
 # is twice as long as the socket buffers, else as below. An image leaves in pieces which must fit
-# into it together, or most are lost: docs/deployment.md. That of LARGE_DATA is from 3.2.0 on,
+# into it together, or most are lost: docs/how-to/deploy.md. That of LARGE_DATA is from 3.2.0 on,
 # before it was as short as the others'.
 _FASTDDS_SEGMENT_BYTES = 512 * 1024
 _FASTDDS_SEGMENTS = {"LARGE_DATA": 8500 * 1024, "LARGE_DATAv6": 8500 * 1024, "P2P": 8500 * 1024}

@@ -47,7 +47,7 @@ def make_node(ros):
 
 
 def parameter_table() -> str:
-    """The table of docs/ros.md, from the dataclasses."""
+    """The table of docs/reference/parameters.md, from the dataclasses."""
     rows = ["| parameter | type | default | allowed | meaning |", "|---|---|---|---|---|"]
     for item in FIELDS:
         rule, hint = rule_of(item), HINTS[item.name]
@@ -106,7 +106,7 @@ def test_ros_reads_the_commented_file_as_the_defaults(make_node):
 
 def test_the_guide_has_the_table_of_parameters():
     assert parameter_table() in GUIDE.read_text(encoding="utf-8"), (
-        f"Put into docs/ros.md:\n{parameter_table()}"
+        f"Put into docs/reference/parameters.md:\n{parameter_table()}"
     )
 
 
