@@ -9,15 +9,17 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from mtv_perception.errors import ConfigError
+from mtv_perception.yaml_text import PlainWord, parse_yaml
 
 T = TypeVar("T")
+# What text without quotes may be read as.
+_UNQUOTED = (bool, int, float, date)
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
 _REPR.maxlevel = 2
@@ -137,7 +139,7 @@ def convert(hint: Any, value: Any, label: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{label}: expected a mapping, got {_short(value)}.")
-        return {str(key): convert(args[1], item, f"{label}.{key}") for key, item in value.items()}
+        return _convert_dict(args[1], value, label)
     return _convert_scalar(hint, value, label)
 
 
@@ -156,6 +158,15 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, 
     )
 
 
+def _convert_dict(hint: Any, value: Mapping[Any, Any], label: str) -> dict[str, Any]:
+    for key in value:
+        if key is None or isinstance(key, bool):
+            raise ConfigError(
+                f"{label}: expected text as a key, got {_short(key)}; put the key in quotes."
+            )
+    return {str(key): convert(hint, item, f"{label}.{key}") for key, item in value.items()}
+
+
 def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > sys.float_info.max:
@@ -165,16 +176,23 @@ def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)
+    if isinstance(value, PlainWord):
+        value = value.meant if hint is bool else str(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise ConfigError(f"{label}: expected {hint.__name__}, got {_short(value)}.")
+        quotes = "; put it in quotes" if hint is str and isinstance(value, _UNQUOTED) else ""
+        raise ConfigError(f"{label}: expected {hint.__name__}, got {_short(value)}{quotes}.")
     return value
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file (safe subset); ConfigError names the file and line when it can't be read."""
+    """The content of a YAML file, by the rules of YAML 1.2 (see yaml_text.py).
+
+    Raises:
+        ConfigError: not readable; the text names the file, and the line where there is one.
+    """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        return parse_yaml(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 BACKGROUND_ID = 0
+BACKGROUND_NAME = "background"
 UNLABELED_ID = 255
+# What tools call it; a list of classes may begin with it.
+_BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
 
 # Okabe & Ito (2008), "Color universal design": distinguishable with every common colour blindness.
 _PALETTE_RGB = (
@@ -78,3 +81,16 @@ WAREHOUSE = LabelSet()
 def labels_of(names: Sequence[str]) -> LabelSet:
     """A LabelSet from any sequence of names (as read from YAML)."""
     return LabelSet(tuple(str(name) for name in names))
+
+
+def labels_with_background(names: Sequence[str]) -> LabelSet:
+    """A LabelSet of class names; the background is added where the first of them is not one.
+
+    Raises:
+        ValueError: no class, one twice, or the background elsewhere than in front.
+    """
+    first = str(names[0]).strip().lower() if names else ""
+    foreground = [str(name) for name in (names[1:] if first in _BACKGROUND_NAMES else names)]
+    if BACKGROUND_NAME in foreground:
+        raise ValueError(f"Expected no class {BACKGROUND_NAME!r}; it is added by itself.")
+    return LabelSet((BACKGROUND_NAME, *foreground))

@@ -19,7 +19,7 @@ import numpy as np
 
 from mtv_perception.cli.evaluate import IOU_THRESHOLD, open_model
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
-from mtv_perception.data.sample import Dataset, read_image
+from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.media.frames import open_frames
@@ -43,7 +43,7 @@ def dataset_images(dataset: Dataset, count: int) -> Iterator[np.ndarray]:
     """Images spread evenly over a data set, only those with objects."""
     samples = [sample for sample in dataset.samples if len(sample.class_ids)]
     step = max(1, len(samples) // max(1, count))
-    return (read_image(sample.image_path) for sample in samples[::step][:count])
+    return (sample_image(sample) for sample in samples[::step][:count])
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from mtv_perception.data.pseudo_masks import (
     people,
     write_dataset,
 )
-from mtv_perception.data.sample import read_image, sample_mask
+from mtv_perception.data.sample import sample_image, sample_mask
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
@@ -139,7 +139,7 @@ def main() -> int:
             truth is None or (args.max_side and sides.max(initial=0) > args.max_side)
         ):
             continue
-        opinions = opinions_of(read_image(sample.image_path), sample, teachers, perceiver)
+        opinions = opinions_of(sample_image(sample), sample, teachers, perceiver)
         if truth is None:
             masks.append(compose(opinions, WAREHOUSE, args.classes))
         else:

@@ -19,6 +19,7 @@ from mtv_perception.config import (
     to_plain,
 )
 from mtv_perception.errors import ConfigError
+from mtv_perception.yaml_text import format_yaml, parse_yaml
 
 
 @dataclass(frozen=True)
@@ -313,3 +314,98 @@ def test_bounds_hold_for_the_ends():
     for value in (-1e-9, 1.0000001, 2, (0.5, 1.5), ((0.5,), (1.5,)), {"a": 1.5}):
         with pytest.raises(ConfigError, match=r"x(\.a)?: expected a number in 0\.0 \.\. 1\.0"):
             rule.check("x", value)
+
+
+@dataclass(frozen=True)
+class Trapped:
+    flag: bool = True
+    rate: float = 0.0
+    count: int = 0
+    word: str = ""
+    rename: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("flag: no", "flag", False),
+        ("flag: On", "flag", True),
+        ("flag: 'true'", "flag", None),
+        ("flag: 'no'", "flag", None),
+        ("word: no", "word", "no"),
+        ("word: OFF", "word", "OFF"),
+        ("word: 012", "word", "012"),
+        ("word: 1:30", "word", "1:30"),
+        ("word: 1e-3", "word", None),
+        ("word: true", "word", None),
+        ("rate: 1e-3", "rate", 0.001),
+        ("rate: 1E5", "rate", 100000.0),
+        ("rate: -2e+1", "rate", -20.0),
+        ("rate: .5", "rate", 0.5),
+        ("rate: 3", "rate", 3.0),
+        ("rate: 1_000.5", "rate", 1000.5),
+        ("rate: '1e-3'", "rate", None),
+        ("rate: .inf", "rate", None),
+        ("count: 1_000", "count", 1000),
+        ("count: 0x10", "count", 16),
+        ("count: 1e3", "count", None),
+        ("count: 190:20:30", "count", None),
+        ("rename: {no: person, on: off}", "rename", {"no": "person", "on": "off"}),
+        ("rename: {1: person}", "rename", {"1": "person"}),
+        ("rename: {true: person}", "rename", None),
+        ("rename: {a: x, a: y}", "rename", None),
+        ("count: 1\ncount: 2", "count", None),
+    ],
+)
+def test_traps_of_yaml_work_or_are_explained(tmp_path, text, name, value):
+    path = tmp_path / "x.yaml"
+    path.write_text(text + "\n")
+    if value is None:
+        with pytest.raises(ConfigError, match=rf"x\.yaml: .*{name}|stands twice"):
+            load(Trapped, path)
+    else:
+        found = getattr(load(Trapped, path), name)
+        assert found == value and type(found) in (type(value), float)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flag: !!bool x",
+        "word: !!timestamp x",
+        "count: !!int ''",
+        "rate: !!float ''",
+        "a: !!binary x",
+        "rate: " + ":59" * 400,
+        "count: " + "9" * 5000,
+        "word: !!python/object:os.system x",
+    ],
+)
+def test_a_tag_that_does_not_fit_names_the_file(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        load(Trapped, path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_byte_order_mark(tmp_path, encoding):
+    path = tmp_path / "x.yaml"
+    path.write_text("word: Straße", encoding=encoding)
+    assert load(Trapped, path).word == "Straße"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_a_file_of_another_encoding_names_file_and_line(tmp_path, encoding):
+    path = tmp_path / "x.yaml"
+    path.write_text("count: 1\nword: Straße", encoding=encoding)
+    with pytest.raises(ConfigError, match=r"x\.yaml.*0xdf in line 2"):
+        load(Trapped, path)
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "1e5", "1e-3", "012", "true", "~", "2024-01-01", "1:30", "a: b"]
+)
+def test_written_text_stays_text(text):
+    assert parse_yaml(format_yaml({"word": text})) == {"word": text}
+    assert yaml.safe_load(format_yaml({"word": text})) == {"word": text}

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mtv_perception"
 
-BASE = frozenset({"errors", "types", "config", "labels", "resources"})
+BASE = frozenset({"errors", "types", "config", "labels", "resources", "yaml_text"})
 FOUNDATIONS = BASE | {"geometry"}
 NUMERIC = FOUNDATIONS | {"metrics", "runtime", "tracking", "zones", "visual"}
 BAGS = {"media", "messages", "bags"}

@@ -79,6 +79,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         choices=(AUTO, *FORMATS),
         help="layout of the data (default: %(default)s)",
     )
+    add("--split", default="", metavar="NAME", help="one split of the data, such as train or val")
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add(
         "--rename",
@@ -91,6 +92,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
     add("--mask-classes", type=_names, metavar="A,B", help="classes the masks tell apart")
+    add(
+        "--mask-255",
+        default="",
+        metavar="NAME",
+        help="class that 255 means in mask files, or ignore (default: ignore)",
+    )
 
 
 def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
@@ -102,6 +109,8 @@ def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
         rename=dict(args.rename),
         box_classes=args.box_classes,
         mask_classes=args.mask_classes,
+        split=args.split,
+        mask_255=args.mask_255,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +13,31 @@ from rich.table import Table
 
 from mtv_perception.cli.measuring import add_data_options, data_config, write_json
 from mtv_perception.config import to_plain
-from mtv_perception.data.formats.open import open_datasets
+from mtv_perception.data.formats.open import DatasetConfig, class_names, find_splits, open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
-from mtv_perception.labels import WAREHOUSE, LabelSet, labels_of
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE, LabelSet, labels_with_background
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 
 HELP = "class balance, box sizes and suggested default boxes of labelled images"
 
 
 def _labels(text: str) -> LabelSet:
-    return labels_of(
-        [WAREHOUSE.names[0], *(name.strip() for name in text.split(",") if name.strip())]
-    )
+    return labels_with_background([name.strip() for name in text.split(",") if name.strip()])
+
+
+def _labels_of_data(configs: Sequence[DatasetConfig]) -> LabelSet:
+    """The shipped model's classes where the data has no others, else the data's own."""
+    try:
+        found = class_names(configs)
+    except DatasetError:
+        return WAREHOUSE  # reading the data tells the errors of all of them
+    if not found or set(found) <= set(WAREHOUSE.foreground):
+        return WAREHOUSE
+    folded = {name.strip().casefold(): name for name in WAREHOUSE.foreground}
+    if any(folded.get(name.strip().casefold(), name) != name for name in found):
+        return WAREHOUSE  # its error says which name to change
+    return labels_with_background(found)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--names",
         type=_labels,
-        default=WAREHOUSE,
         metavar="A,B",
-        help="classes (default: rail,person,forklift)",
+        help="classes (default: those of the shipped model, or of the data if it has others)",
     )
     add(
         "--size",
@@ -76,20 +89,26 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"Expected a positive size and number of clusters, got {size_hw} and {args.clusters}."
         )
-    found = open_datasets([data_config(args, path) for path in args.data], args.names)
+    configs = [data_config(args, path) for path in args.data]
+    labels = args.names or _labels_of_data(configs)
+    found = open_datasets(configs, labels)
     datasets = [replace(item, name=str(path)) for item, path in zip(found, args.data, strict=True)]
     statistics = describe(
-        datasets, args.names, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters
+        datasets, labels, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters
     )
     console = Console()
     console.print(_source_table(statistics), _class_table(statistics), sep="\n")
     console.print(*_sentences(statistics, args.preset), sep="\n", highlight=False)
+    for config in configs:
+        splits = find_splits(config.path, config.format)
+        if splits and not config.split:
+            print(f"{config.path}: all splits together; --split takes one of {', '.join(splits)}.")
     if args.json:
         write_json(args.json, to_plain(statistics))
     if args.plot:
         from mtv_perception.plots.statistics import plot_statistics
 
-        plot_statistics(statistics, args.names, args.plot)
+        plot_statistics(statistics, labels, args.plot)
     return 0
 
 

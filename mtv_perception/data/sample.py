@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from mtv_perception.data.mask_file import read_mask
 from mtv_perception.data.regions import Region, render_regions
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
@@ -28,12 +28,11 @@ class Sample:
         class_ids: `(N,)` int32.
         crowd: `(N,)` bool; such a box is neither an object to find nor background.
         mask_path: a PNG of class ids (255 = ignore), or None where pixels are unlabelled.
-        box_classes: class ids whose every object in the image has a box; nothing is known of the
-            others.
+        box_classes: class ids whose every object in the image has a box; nothing is known of the others.
         mask_classes: class ids the mask tells apart; its background may hide the others.
         mask_ids: class id of each value in the mask file; empty where the values are the class ids.
-        regions: in place of a mask file, the pixels of each object; None where pixels are
-            unlabelled.
+        regions: in place of a mask file, the pixels of each object; None where pixels are unlabelled.
+        as_stored: boxes and mask refer to the stored pixels, not to those that EXIF data turns.
     """
 
     image_path: Path
@@ -46,6 +45,7 @@ class Sample:
     mask_classes: tuple[int, ...] = ()
     mask_ids: tuple[int, ...] = ()
     regions: tuple[Region, ...] | None = None
+    as_stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,31 +56,36 @@ class Dataset:
         name: for reports.
         labels: what the class ids mean.
         samples: in the order of the data set's index.
+        masked: class ids that at least one labelled pixel has.
+        notes: what a user should know about how it was read.
     """
 
     name: str
     labels: LabelSet
     samples: tuple[Sample, ...]
+    masked: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """An image file as `(H, W, 3)` uint8 RGB, upright; DatasetError when it is not a whole image."""
+def read_image(path: Path, as_stored: bool = False) -> np.ndarray:
+    """An image file as `(H, W, 3)` uint8 RGB; DatasetError when it is not a whole image.
+
+    Args:
+        path: the file.
+        as_stored: leave the pixels as they are stored, whatever turn EXIF data asks for.
+    """
     try:
-        return decode_file(path)
+        return decode_file(path, upright=not as_stored)
     except ImageError as error:
         raise DatasetError(str(error)) from error
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """A mask file as `(H, W)` uint8 class ids; DatasetError when it is not one-channel."""
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
-        found = "nothing decodable" if mask is None else f"{mask.dtype} of shape {mask.shape}"
-        raise DatasetError(f"{path}: expected an 8-bit one-channel mask, got {found}.")
-    return np.asarray(mask)
+def sample_image(sample: Sample) -> np.ndarray:
+    """A sample's image `(H, W, 3)` uint8 RGB, turned as its boxes are."""
+    return read_image(sample.image_path, sample.as_stored)
 
 
 def sample_mask(sample: Sample) -> np.ndarray | None:
@@ -91,8 +96,7 @@ def sample_mask(sample: Sample) -> np.ndarray | None:
     if not sample.mask_ids:
         return mask
     table = np.full(256, UNLABELED_ID, np.uint8)
-    known = sample.mask_ids[:UNLABELED_ID]
-    table[: len(known)] = known
+    table[: len(sample.mask_ids)] = sample.mask_ids
     return np.asarray(table[mask])
 
 

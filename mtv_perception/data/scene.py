@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mtv_perception.data.sample import Sample, read_image, sample_mask
+from mtv_perception.data.sample import Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import box_areas, clip_boxes
 from mtv_perception.labels import UNLABELED_ID
@@ -67,7 +67,7 @@ def read_pixels(sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
     Raises:
         DatasetError: one can't be decoded, or has another size than the index says.
     """
-    image, mask = read_image(sample.image_path), sample_mask(sample)
+    image, mask = sample_image(sample), sample_mask(sample)
     for path, array in ((sample.image_path, image), (sample.mask_path, mask)):
         if array is not None and array.shape[:2] != sample.size_hw:
             raise DatasetError(

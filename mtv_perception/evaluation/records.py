@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from mtv_perception.data.sample import Dataset, Sample, read_image
+from mtv_perception.data.sample import Dataset, Sample, sample_image
 from mtv_perception.errors import DatasetError
 from mtv_perception.metrics.matching import ImageBoxes
 from mtv_perception.types import Detections, Result
@@ -61,7 +61,7 @@ def perceive_all(
     for index, sample in enumerate(
         tqdm(dataset.samples, desc=title or dataset.name, unit="image", disable=quiet)
     ):
-        image = read_image(sample.image_path)
+        image = sample_image(sample)
         if image.shape[:2] != sample.size_hw:
             raise DatasetError(
                 f"{sample.image_path}: expected size {sample.size_hw}, got {image.shape[:2]}."

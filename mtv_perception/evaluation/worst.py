@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mtv_perception.data.sample import Sample, read_image, sample_mask
+from mtv_perception.data.sample import Sample, sample_image, sample_mask
 from mtv_perception.evaluation.evaluate import Evaluation
 from mtv_perception.evaluation.records import BoxRecord, Perceive, boxed_classes, class_images
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
@@ -97,7 +97,7 @@ def draw_pair(
     sample: Sample, perceive: Perceive, thresholds: Mapping[int, float], labels: LabelSet
 ) -> np.ndarray:
     """The truth on the left, what the model sees on the right, `(H, 2 W + gap, 3)` uint8 RGB."""
-    image = read_image(sample.image_path)
+    image = sample_image(sample)
     result = perceive(image)
     found = strong(result.detections, thresholds)
     captions = [

@@ -86,8 +86,13 @@ def _by_opencv(data: bytes, grey: bool) -> np.ndarray | None:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
-def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS, upright: bool = True) -> np.ndarray:
     """The pixels of an image file, turned upright as its EXIF data says.
+
+    Args:
+        path: the file.
+        max_pixels: most pixels to decode.
+        upright: False leaves the pixels as they are stored.
 
     Returns:
         `(H, W, 3)` uint8 RGB.
@@ -102,7 +107,7 @@ def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS) -> np.ndarray:
         image = _pixels(raw, head, "")
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
-    return _turned(image, head.orientation)
+    return _turned(image, head.orientation) if upright else image
 
 
 def _content(path: Path, limit: int = -1) -> bytes:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import yaml
-
 from mtv_perception.config import from_mapping, read_yaml, setting, to_plain
 from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.geometry.codec import Variances
@@ -21,6 +19,7 @@ from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.runtime.interpreter import LiteRtBackend
 from mtv_perception.runtime.outputs import Backend
+from mtv_perception.yaml_text import format_yaml
 
 FORMAT_VERSION = 1
 SPEC_FILE = "model.yaml"
@@ -219,7 +218,7 @@ def write_thresholds(
 
 
 def _spec_text(spec: ModelSpec) -> bytes:
-    text: str = yaml.safe_dump(to_plain(spec), sort_keys=False, default_flow_style=None, width=110)
+    text = format_yaml(to_plain(spec), flow=None, width=110)
     return text.encode()
 
 

@@ -31,6 +31,7 @@ from mtv_perception.training.state import BEST_FILE, load_averaged, restore_stat
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
 from mtv_perception.training.update import freeze_layers, freeze_norms
+from mtv_perception.yaml_text import format_yaml
 
 _LOG = logging.getLogger(__name__)
 _LAST_FILE = "last.npz"
@@ -93,7 +94,7 @@ class Trainer:
 
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(to_plain(self._config), sort_keys=False)
+        text = format_yaml(to_plain(self._config))
         if not resume and (self._folder / _LAST_FILE).exists():
             raise ConfigError(
                 f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume, or another."

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.data.formats.coco import read_coco
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.pseudo_masks import (
     CROP_SIDE,
     Opinion,
@@ -17,6 +18,11 @@ from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Segmentation
+
+
+def read_coco(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "coco")
+
 
 PERSON, FORKLIFT = WAREHOUSE.id_of("person"), WAREHOUSE.id_of("forklift")
 SIZE_HW = (120, 160)

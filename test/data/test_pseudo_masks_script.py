@@ -8,9 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.data.formats.coco import read_coco
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.labels import WAREHOUSE
+
+
+def read_coco(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "coco")
+
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "pseudo_masks.py"
 PERSON = WAREHOUSE.id_of("person")

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtv_perception.config import to_plain
-from mtv_perception.data.formats.coco import read_coco
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.data.statistics import (
     Spread,
@@ -26,6 +27,11 @@ from mtv_perception.geometry.default_boxes import pyramid_spec, ssd_spec
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 from mtv_perception.plots.statistics import plot_statistics
+
+
+def read_coco(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "coco")
+
 
 SIZE_HW = (96, 128)
 SPEC = ssd_spec(SIZE_HW, [(12, 16), (3, 4)], [0.2, 0.6], paddings=[None, 0.1])

@@ -14,6 +14,7 @@ from mtv_perception.data.targets import MatchConfig
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import LossConfig, OptimiserConfig, TrainConfig
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "research").rglob("*.yaml"))
 PARTS = (

@@ -1,4 +1,13 @@
-"""Data sets in COCO's layout: `annotations.json`, `images/`, and, if there, `masks/` with a PNG for an image.
+"""COCO annotations in every folder layout that tools write them in.
+
+| tool | index | images |
+|---|---|---|
+| this package | `annotations.json` | `images/`; masks in `masks/`, a PNG for an image |
+| Roboflow | `SPLIT/_annotations.coco.json` | beside it |
+| COCO itself | `annotations/instances_SPLIT.json` | `SPLIT/`, `images/SPLIT/` or `images/` |
+| CVAT | `annotations/instances_default.json` | `images/` or `images/SPLIT/` |
+| Label Studio | `result.json` | `images/` |
+| FiftyOne | `labels.json` | `data/` |
 
 Without `masks/`, the annotations' polygons and run lengths, if there are any, give the masks.
 
@@ -7,137 +16,356 @@ Source: https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from mtv_perception.data.formats.assemble import ClassOptions, Entry, assemble, mask_in
-from mtv_perception.data.sample import Dataset
+from mtv_perception.data.formats.base import (
+    Contents,
+    Entry,
+    ReadOptions,
+    Split,
+    are_splits,
+    same_split,
+)
+from mtv_perception.data.formats.files import (
+    MaskFolder,
+    files,
+    folders,
+    is_file,
+    is_folder,
+    json_or_none,
+    read_json,
+    shown,
+)
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import LabelSet
 
-_ID, _NUMBER = (int, str), (int, float)
-_REQUIRED: dict[str, dict[str, Any]] = {
-    "images": {"id": _ID, "file_name": str, "width": _NUMBER, "height": _NUMBER},
-    "annotations": {"image_id": _ID, "category_id": _ID, "bbox": list},
-    "categories": {"id": _ID, "name": str},
-}
+OWN_INDEX = "annotations.json"
+ROBOFLOW_INDEX = "_annotations.coco.json"
+_KEYS = ("images", "annotations", "categories")
+# Files of COCO's own download that hold no boxes of objects.
+_OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
+# More JSON files than this in one folder are annotations of single images.
+_MOST_INDICES = 20
+_SHOWN = 60  # characters of a wrong value
 
 
-def read_coco(
-    root: Path,
-    labels: LabelSet,
-    *,
-    rename: Mapping[str, str] | None = None,
-    box_classes: tuple[str, ...] | None = None,
-    mask_classes: tuple[str, ...] | None = None,
-) -> Dataset:
-    """Read a COCO folder.
+def is_index(content: Any) -> bool:
+    """Whether a JSON file's content looks like COCO annotations."""
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS)
 
-    Args:
-        root: folder with `annotations.json`, `images/` and perhaps `masks/` (PNG of our class ids,
-            named as the image).
-        labels: our classes; categories of other names are left out where they have no annotation,
-            else faults.
-        rename: COCO category name to our class name; a category renamed to the background is left
-            out.
-        box_classes: classes that have every object boxed; by default those with at least one
-            annotation.
-        mask_classes: classes the masks tell apart; by default those with at least one pixel.
 
-    Raises:
-        DatasetError: unreadable or empty, or every fault (missing image, box outside, ...) at once.
-    """
-    index, faults = _read_index(root / "annotations.json")
-    names = {category["id"]: category["name"] for category in index["categories"]}
-    by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in index["images"]}
-    if len(by_image) < len(index["images"]):
-        faults.append(
-            f"annotations.json: expected {len(index['images'])} different image ids, got {len(by_image)}"
-        )
-    for annotation in index["annotations"]:
-        where = f"annotation {annotation.get('id')}"
-        if annotation["image_id"] not in by_image:
-            faults.append(f"{where}: image id {annotation['image_id']!r} is not listed")
-        elif annotation["category_id"] not in names:
-            faults.append(f"{where}: category {annotation['category_id']!r} is not listed")
-        elif not _is_box(annotation["bbox"]):
-            faults.append(
-                f"{where}: expected bbox [x, y, width, height], got {annotation['bbox']!r}"
-            )
-        else:
-            by_image[annotation["image_id"]].append(annotation)
-    outlined = not (root / "masks").is_dir() and any(
-        a.get("segmentation") for a in index["annotations"]
+class CocoFormat:
+    """COCO annotations; see the module's table."""
+
+    layout = (
+        "annotations.json and images/; SPLIT/_annotations.coco.json (Roboflow); "
+        "annotations/instances_SPLIT.json (COCO, CVAT); result.json and images/ (Label Studio)"
     )
-    entries = [
-        _entry(root, image, by_image[image["id"]], names, outlined) for image in index["images"]
+
+    def find(self, root: Path) -> tuple[Split, ...]:
+        """See Format; an index file alone is a data set too."""
+        if is_file(root):
+            fits = root.suffix.lower() == ".json" and isinstance(json_or_none(root), dict)
+            return (Split("", (root,)),) if fits else ()
+        for name in (OWN_INDEX, ROBOFLOW_INDEX):
+            if is_file(root / name):
+                return (Split("", (root / name,)),)
+        return _in_split_folders(root) or _in_annotations(root) or _beside_images(root)
+
+    def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
+        """See Format."""
+        (path,) = split.sources
+        return _Reader(root, path, split.name).contents()
+
+
+def _in_split_folders(root: Path) -> tuple[Split, ...]:
+    found = [f for f in folders(root) if is_file(f / ROBOFLOW_INDEX)]
+    if not are_splits(folder.name for folder in found):
+        return ()
+    return tuple(Split(folder.name, (folder / ROBOFLOW_INDEX,)) for folder in found)
+
+
+def _in_annotations(root: Path) -> tuple[Split, ...]:
+    paths = [
+        path
+        for path in files(root / "annotations", ".json")
+        if not path.name.startswith(_OTHER_INDICES)
+        and (path.name.startswith("instances_") or is_index(json_or_none(path)))
     ]
-    options = ClassOptions(rename, box_classes, mask_classes)
-    return assemble(root, labels, entries, options, names=names.values(), faults=faults)
+    return tuple(Split(path.stem.removeprefix("instances_"), (path,)) for path in paths)
+
+
+def _beside_images(root: Path) -> tuple[Split, ...]:
+    paths = files(root, ".json")
+    if len(paths) > _MOST_INDICES:
+        return ()
+    found = [path for path in paths if is_index(json_or_none(path))]
+    single = len(found) == 1
+    return tuple(Split("" if single else path.stem, (path,)) for path in found)
+
+
+class _Reader:
+    """One index file and the images it names."""
+
+    def __init__(self, root: Path, path: Path, split: str) -> None:
+        self._root = root.parent if root.is_file() else root
+        self._path, self._split = path, split
+        self._home = (
+            path.parent.parent if path.parent.name.lower() == "annotations" else path.parent
+        )
+        self._bases = _image_folders(self._home, path.parent, split)
+        self._index, self._faults = _read_index(path)
+
+    def contents(self) -> Contents:
+        index, faults = self._index, self._faults
+        names = {category["id"]: category["name"] for category in index["categories"]}
+        by_image = self._annotations_by_image(names)
+        masks = MaskFolder(
+            self._home / "masks", [Path(image["file_name"]) for image in index["images"]]
+        )
+        has_masks = is_folder(self._home / "masks")
+        outlined = not has_masks and any(a.get("segmentation") for a in index["annotations"])
+        entries = []
+        for image in index["images"]:
+            image_path, found = self._locate(image["file_name"])
+            mask_path, unclear = masks.of(Path(image["file_name"]))
+            faults += found + unclear
+            annotations = by_image[image["id"]]
+            entries.append(
+                Entry(
+                    image_path=image_path,
+                    names=tuple(names[a["category_id"]] for a in annotations),
+                    boxes_xyxy=_boxes(annotations),
+                    crowd=tuple(_CROWD[a.get("iscrowd", 0)] for a in annotations),
+                    segmentations=tuple(a.get("segmentation") for a in annotations)
+                    if outlined
+                    else None,
+                    mask_path=mask_path,
+                    size_hw=(int(image["height"]), int(image["width"])),
+                )
+            )
+        lost = masks.left_over()
+        if masks.is_unused and index["images"]:
+            faults, lost = [*faults, *lost], []
+        return Contents(tuple(entries), tuple(names.values()), None, tuple(faults), tuple(lost))
+
+    def _annotations_by_image(self, names: Mapping[Any, str]) -> dict[Any, list[dict[str, Any]]]:
+        """The usable annotations of each image id; faults for the others."""
+        index, faults = self._index, self._faults
+        by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in index["images"]}
+        for key in ("images", "categories"):
+            ids = {item["id"] for item in index[key]}
+            if len(ids) < len(index[key]):
+                faults.append(
+                    f"{self._path.name}: expected {len(index[key])} different "
+                    f"{_SINGULAR[key]} ids, got {len(ids)}"
+                )
+        for annotation in index["annotations"]:
+            where = f"annotation {annotation.get('id')}"
+            if annotation["image_id"] not in by_image:
+                faults.append(f"{where}: image id {annotation['image_id']!r} is not listed")
+            elif annotation["category_id"] not in names:
+                faults.append(f"{where}: category {annotation['category_id']!r} is not listed")
+            elif not _is_box(annotation["bbox"]):
+                shown_box = _short(annotation["bbox"])
+                faults.append(f"{where}: expected bbox [x, y, width, height], got {shown_box}")
+            else:
+                by_image[annotation["image_id"]].append(annotation)
+        return by_image
+
+    def _locate(self, name: str) -> tuple[Path, list[str]]:
+        """The file of an image, and what is wrong with its place."""
+        relative = PurePosixPath(name.replace("\\", "/"))
+        if relative.is_absolute() or ".." in relative.parts or ":" in relative.parts[0]:
+            # Some tools write paths of the machine they ran on; the name is what is left of them.
+            relative = PurePosixPath(relative.name)
+        found = [base / relative for base in self._bases if is_file(base / relative)]
+        if not found:
+            return self._bases[0] / relative, []
+        own = [p for p in found if any(same_split(self._split, part) for part in p.parts[-3:-1])]
+        if len(own or found) > 1:
+            places = ", ".join(shown(p, self._root) for p in own or found)
+            return found[0], [f"{_short(name)}: stands in more than one folder: {places}"]
+        return (own or found)[0], []
+
+
+_SINGULAR = {"images": "image", "categories": "category"}
+
+
+def _image_folders(home: Path, beside: Path, split: str) -> list[Path]:
+    """Where the images of an index may be; at least one folder, the likeliest first."""
+    own = [
+        folder
+        for place in (home / "images", home)
+        for folder in folders(place)
+        if split and same_split(split, folder.name)
+    ]
+    places = [*own, home / "images", home / "data", home, beside]
+    there = [place for place in dict.fromkeys(places) if is_folder(place)]
+    return [home / "images", *there] if not is_folder(home / "images") and len(there) < 2 else there
+
+
+def _boxes(annotations: list[dict[str, Any]]) -> np.ndarray:
+    boxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A key that an item needs: what it must be, and how to read it; ValueError where it is not."""
+
+    expected: str
+    read: Callable[[Any], Any]
+
+
+def _read_id(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(value)
+    return _whole(value) if isinstance(value, float) else value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _side(value: Any) -> int:
+    side = _whole(value)
+    if side < 1:
+        raise ValueError(value)
+    return side
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(value)
+    value.encode("utf-8")  # half of a surrogate pair is no text
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return value
+
+
+def _crowd(value: Any) -> Any:
+    if not isinstance(value, (int, float, str)) or value not in _CROWD:
+        raise ValueError(value)
+    return value
+
+
+# As keys, True is 1 and False is 0.
+_CROWD: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True} | {
+    text: text.lower() == "true" for text in ("true", "false", "True", "False")
+}
+_IDENTITY = _Rule("a whole number or text", _read_id)
+_RULES: dict[str, dict[str, _Rule]] = {
+    "images": {
+        "id": _IDENTITY,
+        "file_name": _Rule("a file name", _text),
+        "width": _Rule("a whole number above 0", _side),
+        "height": _Rule("a whole number above 0", _side),
+    },
+    "annotations": {
+        "image_id": _IDENTITY,
+        "category_id": _IDENTITY,
+        "bbox": _Rule("a list", _list),
+    },
+    "categories": {"id": _IDENTITY, "name": _Rule("text", _text)},
+}
+_OPTIONAL = {"annotations": {"iscrowd": _Rule("0 or 1", _crowd)}}
 
 
 def _read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
-    """The three lists without their incomplete items, and a fault for each of these."""
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{path}: expected COCO annotations, could not read them: {error}"
-        ) from error
+    """The three lists without their invalid items, and a fault for each of these."""
+    index = read_json(path)
     missing = [
-        key
-        for key in _REQUIRED
-        if not isinstance(index, dict) or not isinstance(index.get(key), list)
+        key for key in _KEYS if not isinstance(index, dict) or not isinstance(index.get(key), list)
     ]
     if missing:
-        expected = ", ".join(map(repr, _REQUIRED))
-        raise DatasetError(f"{path}: expected lists {expected}, missing {missing!r}.")
-    complete: dict[str, list[dict[str, Any]]] = {}
+        expected, found = (
+            ", ".join(map(repr, _KEYS)),
+            _short(index if index is None else _keys(index)),
+        )
+        raise DatasetError(
+            f"{path}: expected COCO annotations with lists {expected}, missing {missing!r} in {found}."
+        )
+    valid: dict[str, list[dict[str, Any]]] = {}
     faults = []
-    for key, needed in _REQUIRED.items():
-        lacking = [_lacking(item, needed) for item in index[key]]
-        complete[key] = [item for item, keys in zip(index[key], lacking, strict=True) if not keys]
-        for number, (item, keys) in enumerate(zip(index[key], lacking, strict=True)):
-            if keys:
-                named = f" (id {item['id']!r})" if isinstance(item, dict) and "id" in item else ""
-                faults.append(
-                    f"{path.name}: {key}[{number}]{named}: expected a valid {', '.join(keys)}"
+    for key in _KEYS:
+        valid[key] = []
+        for number, item in enumerate(index[key]):
+            ready, wrong = _checked(key, item)
+            if wrong:
+                named = (
+                    f" (id {_short(item['id'])})" if isinstance(item, dict) and "id" in item else ""
                 )
-    return complete, faults
+                faults.append(f"{path.name}: {key}[{number}]{named}: {wrong}")
+            else:
+                valid[key].append(ready)
+    return valid, faults
 
 
-def _lacking(item: Any, needed: Mapping[str, Any]) -> list[str]:
-    """The needed keys that an item does not have, or has with a value of another type."""
-    return [
-        k
-        for k, kinds in needed.items()
-        if not isinstance(item, dict) or not isinstance(item.get(k), kinds)
-    ]
+def _keys(index: Any) -> Any:
+    return sorted(map(str, index)) if isinstance(index, dict) else type(index).__name__
+
+
+def _checked(kind: str, item: Any) -> tuple[dict[str, Any], str]:
+    """An item with its values read, and what is wrong with it."""
+    rules = dict(_RULES[kind])
+    if not isinstance(item, dict):
+        return {}, f"expected a valid {', '.join(rules)}, got {_short(item)}"
+    ready = {key: value for key, value in item.items() if value is not None}
+    rules |= {key: rule for key, rule in _OPTIONAL.get(kind, {}).items() if key in ready}
+    if (
+        kind == "annotations"
+        and not item.get("bbox")
+        and isinstance(item.get("segmentation"), list)
+    ):
+        ready["bbox"] = _around(item["segmentation"])
+    wrong = {}
+    for key, rule in rules.items():
+        try:
+            ready[key] = rule.read(ready[key])
+        except KeyError:
+            wrong[key] = "nothing"
+        except (ValueError, OverflowError):
+            wrong[key] = f"{_short(ready[key])} (not {rule.expected})"
+    found = ", ".join(wrong.values())
+    return ready, f"expected a valid {', '.join(wrong)}, got {found}" if wrong else ""
+
+
+def _around(polygons: list[Any]) -> list[float] | None:
+    """The box `[x, y, width, height]` around polygons; None where they are none."""
+    try:
+        points = np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in polygons])
+    except ValueError:
+        return None
+    low, high = points.min(0), points.max(0)
+    return [*map(float, low), *map(float, high - low)]
 
 
 def _is_box(bbox: list[Any]) -> bool:
-    return len(bbox) == 4 and all(isinstance(value, _NUMBER) for value in bbox)
+    return len(bbox) == 4 and all(_is_number(value) for value in bbox)
 
 
-def _entry(
-    root: Path,
-    image: dict[str, Any],
-    annotations: list[dict[str, Any]],
-    names: Mapping[Any, str],
-    outlined: bool,
-) -> Entry:
-    boxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return Entry(
-        image_path=root / "images" / image["file_name"],
-        names=tuple(names[a["category_id"]] for a in annotations),
-        boxes_xyxy=boxes,
-        crowd=tuple(bool(a.get("iscrowd", 0)) for a in annotations),
-        segmentations=tuple(a.get("segmentation") for a in annotations) if outlined else None,
-        mask_path=mask_in(root / "masks", image["file_name"]),
-        size_hw=(int(image["height"]), int(image["width"])),
-    )
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from mtv_perception.data.formats.files import read_text
+from mtv_perception.errors import DatasetError
+
 
 def read_lines(path: Path, where: str) -> tuple[list[tuple[int, str]], list[str]]:
     """The lines that are not blank, stripped, each with its number from 1, and the faults.
@@ -15,9 +18,9 @@ def read_lines(path: Path, where: str) -> tuple[list[tuple[int, str]], list[str]
         where: its name in the faults.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        return [], [f"{where}: expected a text file, could not read it: {error}"]
+        lines = read_text(path).splitlines()
+    except DatasetError as error:
+        return [], [f"{where}: {str(error).removeprefix(f'{path}: ')}"]
     return [
         (number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()
     ], []

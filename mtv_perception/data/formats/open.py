@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mtv_perception.config import Rule, setting
-from mtv_perception.data.formats.coco import read_coco
-from mtv_perception.data.formats.seeds import INDEX_NAME, read_seeds
-from mtv_perception.data.formats.semantic import read_semantic
-from mtv_perception.data.formats.voc import read_voc
-from mtv_perception.data.formats.yolo import names_file, read_yolo, yolo_folders
+from mtv_perception.data.assemble import assemble
+from mtv_perception.data.formats import FORMATS, Split, detect
+from mtv_perception.data.formats.base import Contents, ReadOptions, choose_splits
+from mtv_perception.data.formats.hints import hint
 from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import LabelSet
+from mtv_perception.labels import BACKGROUND_NAME, LabelSet
 
+_LOG = logging.getLogger(__name__)
 AUTO = "auto"
 _TAKE = re.compile(r"(?P<part>fold|not-fold):(?P<folds>\d+(,\d+)*)/(?P<count>\d+)")
-
-
-@dataclass(frozen=True)
-class Format:
-    """A layout of labelled images.
-
-    Attributes:
-        read: reads a data set of this layout.
-        fits: whether a path looks like one.
-        layout: what makes it look like one, for error texts.
-    """
-
-    read: Callable[..., Dataset]
-    fits: Callable[[Path], bool]
-    layout: str
-
-
-# In the order of detection: the layouts with the clearest signs first.
-FORMATS: dict[str, Format] = {
-    "coco": Format(
-        read_coco,
-        lambda root: (root / "annotations.json").is_file(),
-        "annotations.json and images/",
-    ),
-    "voc": Format(
-        read_voc, lambda root: (root / "Annotations").is_dir(), "Annotations/ and JPEGImages/"
-    ),
-    "seeds": Format(
-        read_seeds,
-        lambda root: (root / INDEX_NAME).is_file() or (root.is_file() and root.suffix == ".json"),
-        f"a JSON list of samples, or a folder with {INDEX_NAME}",
-    ),
-    "yolo": Format(
-        read_yolo,
-        lambda root: (
-            all(folder.is_dir() for folder in yolo_folders(root)[:2])
-            and names_file(root) is not None
-        ),
-        "images/, labels/ and data.yaml or classes.txt",
-    ),
-    "semantic": Format(
-        read_semantic,
-        lambda root: (root / "images").is_dir() and (root / "masks").is_dir(),
-        "images/ and masks/",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -91,6 +46,13 @@ class DatasetConfig:
     )
     mask_classes: tuple[str, ...] | None = setting(
         None, "Classes the masks tell apart; by default those that occur."
+    )
+    split: str = setting(
+        "", "Split to read, such as train; empty reads all splits of the data set together."
+    )
+    mask_255: str = setting(
+        "",
+        "Class that 255 means in mask files, or ignore; empty is ignore, unless there are only 0 and 255.",
     )
     take: str = setting(
         "all",
@@ -151,22 +113,63 @@ def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
 
 
 def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
-    path = expand(config.path)
-    if not path.exists():
-        raise DatasetError(f"{path}: expected a data set, there is nothing.")
-    name = detect_format(path) if config.format == AUTO else config.format
-    if name not in FORMATS:
-        raise DatasetError(
-            f"{path}: expected a format of {', '.join((AUTO, *FORMATS))}, got {name!r}."
-        )
-    dataset = FORMATS[name].read(
-        path,
+    options = ReadOptions(
         labels,
-        rename=config.rename,
-        box_classes=config.box_classes,
-        mask_classes=config.mask_classes,
+        config.rename,
+        config.box_classes,
+        config.mask_classes,
+        config.split,
+        config.mask_255,
     )
+    path = expand(config.path)
+    dataset = read_dataset(path, options, config.format)
+    for note in dataset.notes:
+        _LOG.warning("%s: %s.", path, note.rstrip("."))
     return take_part(dataset, config.take)
+
+
+def read_dataset(path: Path, options: ReadOptions, format: str = AUTO) -> Dataset:
+    """Read a data set of any format.
+
+    Raises:
+        DatasetError: nothing there, no known layout, no such split, or faults of the data.
+    """
+    contents = _read(path, options, format)
+    return assemble(path, contents, options)
+
+
+def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
+    name, splits = find_format(path, format)
+    chosen = choose_splits(path, splits, options.split)
+    return [FORMATS[name].read(path, split, options) for split in chosen]
+
+
+def class_names(configs: Iterable[DatasetConfig]) -> tuple[str, ...]:
+    """The class names of data sets after `rename`, without the background, in order of appearance.
+
+    Classes that data sets list but give no object and no mask value are left out.
+
+    Raises:
+        DatasetError: one of them can't be read.
+    """
+    found: dict[str, None] = {}
+    for config in configs:
+        options = ReadOptions(LabelSet(), config.rename, split=config.split)
+        for part in _read(expand(config.path), options, config.format):
+            used = {name for entry in part.entries for name in entry.names}
+            listed = [name for name in part.names or () if name in used]
+            for name in (*listed, *sorted(used), *(part.mask_names or ())[1:]):
+                found[config.rename.get(name, name)] = None
+    return tuple(name for name in found if name != BACKGROUND_NAME)
+
+
+def find_splits(path: Path, format: str = AUTO) -> tuple[str, ...]:
+    """The names of the splits of a data set; none where it is in one part.
+
+    Raises:
+        DatasetError: nothing there, or no known layout.
+    """
+    return tuple(split.name for split in find_format(path, format)[1] if split.name)
 
 
 def expand(path: Path) -> Path:
@@ -178,13 +181,29 @@ def expand(path: Path) -> Path:
     return Path(text).expanduser()
 
 
-def detect_format(path: Path) -> str:
-    """The first format whose layout a path has; DatasetError lists all that were tried."""
-    for name, item in FORMATS.items():
-        if item.fits(path):
-            return name
-    tried = "\n  ".join(f"{name}: {item.layout}" for name, item in FORMATS.items())
-    raise DatasetError(f"{path}: expected one of these layouts, found none:\n  {tried}")
+def find_format(path: Path, format: str = AUTO) -> tuple[str, tuple[Split, ...]]:
+    """The format of a data set and its splits.
+
+    Args:
+        path: folder or index file.
+        format: a name in FORMATS, or `auto` for the first that fits.
+
+    Raises:
+        DatasetError: nothing there, or no known layout: what was found, and what to rename.
+    """
+    if format not in (AUTO, *FORMATS):
+        known = ", ".join((AUTO, *FORMATS))
+        raise DatasetError(f"{path}: expected a format of {known}, got {format!r}.")
+    if not os.path.exists(path):
+        raise DatasetError(f"{path}: expected a data set, there is nothing.")
+    found = detect(path) if format == AUTO else {format: FORMATS[format].find(path)}
+    name, splits = next(iter(found.items()), ("", ()))
+    if splits:
+        return name, splits
+    wanted = FORMATS if format == AUTO else {format: FORMATS[format]}
+    tried = "\n  ".join(f"{name}: {item.layout}" for name, item in wanted.items())
+    about = " ".join(hint(path, detect))
+    raise DatasetError(f"{path}: expected one of these layouts, found none:\n  {tried}\n{about}")
 
 
 def take_part(dataset: Dataset, take: str) -> Dataset:

@@ -1,59 +1,60 @@
-"""Data sets of labelled pixels alone: `images/NAME.*` and `masks/NAME.png`, 255 = ignore; no boxes.
+"""Labelled pixels alone: `images/NAME.*` and `masks/NAME.png`, perhaps in a folder a split; no boxes.
 
 Mask values are our class ids, or, where `classes.txt` lists a class name a line, positions in that
-list, the background being first.
+list, the background being first. 255 means ignore, unless `mask_255` names a class. A mask may have
+1, 2, 4 or 8 bits a pixel, with or without a palette.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from mtv_perception.data.formats.assemble import ClassOptions, Entry, assemble, list_images
-from mtv_perception.data.formats.faults import shown
-from mtv_perception.data.sample import Dataset
-from mtv_perception.labels import LabelSet
+from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split, are_splits
+from mtv_perception.data.formats.files import (
+    by_stem,
+    files,
+    folders,
+    images_in,
+    is_file,
+    is_folder,
+    read_names,
+    shown,
+)
 
 
-def read_semantic(
-    root: Path,
-    labels: LabelSet,
-    *,
-    rename: Mapping[str, str] | None = None,
-    box_classes: tuple[str, ...] | None = None,
-    mask_classes: tuple[str, ...] | None = None,
-) -> Dataset:
-    """Read a folder of images and masks.
+class SemanticFormat:
+    """Images and masks; see the module."""
 
-    Args:
-        root: folder with `images/`, `masks/` and perhaps `classes.txt`.
-        labels: our classes; pixels of other names in `classes.txt` are background.
-        rename: name in `classes.txt` to our class name.
-        box_classes: classes of which no image shows an object; by default none, as nothing is
-            boxed.
-        mask_classes: classes the masks tell apart; by default those with at least one pixel.
+    layout = "images/ and masks/, or SPLIT/images and SPLIT/masks, or images/SPLIT and masks/SPLIT"
 
-    Raises:
-        DatasetError: empty, or every fault (missing file, mask of another size, unknown value) at
-            once.
-    """
-    images, faults = list_images(root / "images", root)
-    for path in sorted((root / "masks").glob("*.png")):
-        if path.stem not in images:
-            faults.append(f"{shown(path, root)}: has no image in images/")
-    entries = [
-        Entry(image_path=path, mask_path=root / "masks" / f"{stem}.png")
-        for stem, path in images.items()
-    ]
-    options = ClassOptions(rename, box_classes, mask_classes)
-    return assemble(
-        root, labels, entries, options, mask_names=_read_names(root / "classes.txt"), faults=faults
-    )
+    def find(self, root: Path) -> tuple[Split, ...]:
+        """See Format."""
+        images, masks = root / "images", root / "masks"
+        if is_folder(images) and is_folder(masks):
+            inner = [f for f in folders(images) if is_folder(masks / f.name)]
+            if inner and not images_in(images):
+                return tuple(Split(f.name, (f, masks / f.name)) for f in inner)
+            return (Split("", (images, masks)),)
+        found = [f for f in folders(root) if is_folder(f / "images") and is_folder(f / "masks")]
+        if not are_splits(folder.name for folder in found):
+            return ()
+        return tuple(Split(f.name, (f / "images", f / "masks")) for f in found)
 
-
-def _read_names(path: Path) -> list[str] | None:
-    if not path.is_file():
-        return None
-    return [
-        line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-    ]
+    def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
+        """See Format."""
+        image_folder, mask_folder = split.sources
+        images, faults = by_stem(images_in(image_folder), root)
+        masks, doubled = by_stem(files(mask_folder, ".png"), root)
+        faults += doubled
+        faults += [
+            f"{shown(path, root)}: has no image in {shown(image_folder, root)}/"
+            for stem, path in masks.items()
+            if stem not in images
+        ]
+        entries = tuple(
+            Entry(image_path=path, mask_path=masks.get(stem, mask_folder / f"{stem}.png"))
+            for stem, path in images.items()
+        )
+        names = root / "classes.txt"
+        listed = read_names(names) if is_file(names) else None
+        return Contents(entries, (), listed, tuple(faults))

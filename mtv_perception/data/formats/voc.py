@@ -1,4 +1,10 @@
-"""Data sets in Pascal VOC's layout: `Annotations/NAME.xml` and `JPEGImages/`.
+"""Pascal VOC's XML annotations, in one folder with the images or in folders of their own.
+
+| layout | annotations | images | splits |
+|---|---|---|---|
+| VOC, CVAT | `Annotations/` | `JPEGImages/` | `ImageSets/Main/SPLIT.txt` |
+| two folders | `annotations/` | `images/` | none |
+| one folder (LabelImg, Roboflow) | beside the images | `SPLIT/` | a folder each |
 
 VOC counts pixels from 1 and includes the last: `xmin 1, xmax 10` covers 0..10 in our continuous
 coordinates. A `difficult` object, which VOC neither rewards nor punishes, is a crowd here.
@@ -11,86 +17,176 @@ development kit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 import numpy as np
 
-from mtv_perception.data.formats.assemble import ClassOptions, Entry, assemble, list_images, mask_in
-from mtv_perception.data.formats.faults import shown
-from mtv_perception.data.sample import Dataset
-from mtv_perception.labels import LabelSet
+from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split, are_splits
+from mtv_perception.data.formats.files import (
+    MaskFolder,
+    by_stem,
+    child,
+    files,
+    folders,
+    images_in,
+    is_folder,
+    read_text,
+    read_xml,
+    shown,
+)
+from mtv_perception.errors import DatasetError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # From the first and last pixel, counted from 1, to the edges.
 _TO_EDGES = np.array([-1.0, -1.0, 0.0, 0.0])
+_XML_FOLDERS = ("Annotations", "xml", "xmls", "labels")
+_IMAGE_FOLDERS = ("JPEGImages", "images", "img", "imgs")
+_UNION = "trainval"
 
 
-def read_voc(
-    root: Path,
-    labels: LabelSet,
-    *,
-    rename: Mapping[str, str] | None = None,
-    box_classes: tuple[str, ...] | None = None,
-    mask_classes: tuple[str, ...] | None = None,
-) -> Dataset:
-    """Read a Pascal VOC folder: every image that has an annotation.
+class VocFormat:
+    """Pascal VOC's XML annotations; see the module's table."""
 
-    Args:
-        root: folder with `Annotations/` and `JPEGImages/`.
-        labels: our classes; objects of other names are faults.
-        rename: object name to our class name; a name renamed to the background is left out.
-        box_classes: classes that have every object boxed; by default those with at least one
-            object.
-        mask_classes: classes the masks tell apart; by default those with at least one pixel.
+    layout = "Annotations/ and JPEGImages/; or XML files beside the images, perhaps in SPLIT/"
 
-    Raises:
-        DatasetError: unreadable or empty, or every fault (missing image, box outside, broken XML)
-            at once.
-    """
-    images, faults = list_images(root / "JPEGImages", root)
-    entries = []
-    for path in sorted((root / "Annotations").glob("*.xml")):
-        where = shown(path, root)
+    def find(self, root: Path) -> tuple[Split, ...]:
+        """See Format."""
+        if not is_folder(root):
+            return ()
+        folder = _xml_folder(root)
+        if folder is not None:
+            lists = files(root / "ImageSets" / "Main", ".txt")
+            named = [path for path in lists if path.stem != _UNION and _is_image_list(path)]
+            return tuple(Split(path.stem, (path,)) for path in named) or (Split("", (folder,)),)
+        if _has_annotations(root):
+            return (Split("", (root,)),)
+        found = [folder for folder in folders(root) if _has_annotations(folder)]
+        if not are_splits(folder.name for folder in found):
+            return ()
+        return tuple(Split(folder.name, (folder,)) for folder in found)
+
+    def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
+        """See Format: every image that has an annotation."""
+        (source,) = split.sources
+        listed = _stems(source) if source.is_file() else None
+        home = root if _xml_folder(root) else source
+        annotations = _xml_folder(home) or home
+        images, faults = by_stem(images_in(child(home, *_IMAGE_FOLDERS) or home), root)
+        paths, doubled = by_stem(files(annotations, ".xml"), root)
+        faults += doubled
+        lost = [stem for stem in listed or () if stem not in paths]
+        faults += [f"{shown(source, root)}: {stem}: no such annotation" for stem in lost]
+        reader = _Reader(root, home, images, set(paths))
+        entries = []
+        for stem, path in paths.items():
+            if listed is None or stem in listed:
+                entry, found = reader.entry(path)
+                entries += [] if entry is None else [entry]
+                faults += found
+        return Contents(tuple(entries), faults=tuple(faults), notes=tuple(reader.notes(listed)))
+
+
+def _xml_folder(root: Path) -> Path | None:
+    """The folder of annotations, where it is apart from the images."""
+    folder = child(root, *_XML_FOLDERS)
+    if folder is None or not folder.is_dir():
+        return None
+    clear = folder.name == "Annotations"
+    return folder if clear or files(folder, ".xml") else None
+
+
+def _has_annotations(folder: Path) -> bool:
+    """Whether XML files of VOC stand in a folder, looking at the first."""
+    first = next(iter(files(folder, ".xml")), None)
+    if first is None:
+        return False
+    try:
+        return read_xml(first).tag == "annotation"
+    except DatasetError:
+        return True
+
+
+def _is_image_list(path: Path) -> bool:
+    """Whether a list names images alone; lists of one class have a second column."""
+    return all(len(line.split()) < 2 for line in read_text(path).splitlines())
+
+
+def _stems(path: Path) -> list[str]:
+    return [
+        PurePosixPath(line.strip()).name for line in read_text(path).splitlines() if line.strip()
+    ]
+
+
+class _Reader:
+    """The annotations of one folder."""
+
+    def __init__(self, root: Path, home: Path, images: Mapping[str, Path], stems: set[str]) -> None:
+        self._root, self._images, self._stems = root, images, stems
+        self._masks = MaskFolder(home / "masks", [Path(path.name) for path in images.values()])
+        self._stale: list[str] = []
+
+    def entry(self, path: Path) -> tuple[Entry | None, list[str]]:
+        """What one file says, and what is wrong with it."""
+        where = shown(path, self._root)
         try:
-            annotation = ElementTree.parse(path).getroot()
-        except (OSError, ElementTree.ParseError) as error:
-            faults.append(f"{where}: expected an XML annotation, could not read it: {error}")
-            continue
-        entry, found = _entry(root, path, annotation, images, where)
-        entries.append(entry)
-        faults += found
-    return assemble(
-        root, labels, entries, ClassOptions(rename, box_classes, mask_classes), faults=faults
-    )
+            annotation = read_xml(path)
+        except DatasetError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            return None, [f"{where}: {reason}"]
+        names, boxes, crowd, faults = [], [], [], []
+        for number, item in enumerate(annotation.iterfind("object")):
+            name, box = (item.findtext("name") or "").strip(), _box(item)
+            if not name or box is None:
+                faults.append(
+                    f"{where}: object {number}: expected a name and a bndbox with "
+                    f"{', '.join(_CORNERS)}"
+                )
+                continue
+            names.append(name)
+            boxes.append(box)
+            crowd.append((item.findtext("difficult") or "0").strip().lower() in ("1", "true"))
+        image_path = self._image_path(path, annotation)
+        mask_path, unclear = self._masks.of(Path(image_path.name))
+        entry = Entry(
+            image_path=image_path,
+            names=tuple(names),
+            boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4) + _TO_EDGES,
+            crowd=tuple(crowd),
+            mask_path=mask_path,
+            size_hw=_size_hw(annotation),
+            label_path=path,
+        )
+        return entry, faults + unclear
 
+    def _image_path(self, path: Path, annotation: ElementTree.Element) -> Path:
+        """The image of the annotation's own name, else the one that `<filename>` states."""
+        stated = PurePosixPath(
+            (annotation.findtext("filename") or "").strip().replace("\\", "/")
+        ).name
+        own = self._images.get(path.stem)
+        if own is not None:
+            if stated and PurePosixPath(stated).stem != own.stem and stated != own.stem:
+                self._stale.append(f"{shown(path, self._root)} states {stated!r}")
+            return own
+        folder = next(iter(self._images.values())).parent if self._images else path.parent
+        same_stem = self._images.get(PurePosixPath(stated).stem)
+        if stated and (folder / stated).is_file():
+            return folder / stated
+        return same_stem or folder / (stated or f"{path.stem}.jpg")
 
-def _entry(
-    root: Path, path: Path, annotation: ElementTree.Element, images: Mapping[str, Path], where: str
-) -> tuple[Entry, list[str]]:
-    names, boxes, crowd, faults = [], [], [], []
-    for number, item in enumerate(annotation.iterfind("object")):
-        name, box = (item.findtext("name") or "").strip(), _box(item)
-        if not name or box is None:
-            faults.append(
-                f"{where}: object {number}: expected a name and a bndbox with {', '.join(_CORNERS)}"
+    def notes(self, listed: list[str] | None) -> list[str]:
+        """What a user should know, after every annotation."""
+        found = self._masks.left_over()
+        if self._stale:
+            found.append(
+                f"{len(self._stale)} annotations state another image than the one of their own name, "
+                f"which is used: {self._stale[0]}"
             )
-            continue
-        names.append(name)
-        boxes.append(box)
-        crowd.append((item.findtext("difficult") or "0").strip() == "1")
-    stated = root / "JPEGImages" / (annotation.findtext("filename") or "").strip()
-    image_path = stated if stated.is_file() else images.get(path.stem, stated)
-    entry = Entry(
-        image_path=image_path,
-        names=tuple(names),
-        boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4) + _TO_EDGES,
-        crowd=tuple(crowd),
-        mask_path=mask_in(root / "masks", image_path.name),
-        size_hw=_size_hw(annotation),
-        label_path=path,
-    )
-    return entry, faults
+        bare = [stem for stem in self._images if stem not in self._stems]
+        if bare and listed is None:
+            found.append(f"{len(bare)} images have no annotation and are left out")
+        return found
 
 
 def _box(item: ElementTree.Element) -> list[float] | None:
@@ -105,6 +201,6 @@ def _size_hw(annotation: ElementTree.Element) -> tuple[int, int] | None:
     height, width = (
         (annotation.findtext(f"size/{side}") or "").strip() for side in ("height", "width")
     )
-    if not (height.isdecimal() and width.isdecimal()) or "0" in (height, width):
+    if not (height.isdecimal() and width.isdecimal()) or not int(height) or not int(width):
         return None
     return int(height), int(width)

@@ -1,140 +1,216 @@
-"""Data sets in YOLO's layout: `images/`, `labels/NAME.txt`, and class names in `data.yaml` or `classes.txt`.
+"""YOLO label files in every folder layout that tools write them in.
 
-A label file has a line `class cx cy w h` for each object: the class by its position in the list of
-names, centre and size as fractions of the image's sides. An image without a label file shows no
-object. `masks/NAME.png` of our class ids may stand beside them.
+| tool | class names | images | labels |
+|---|---|---|---|
+| plain, Label Studio | `data.yaml` or `classes.txt` | `images/` | `labels/` |
+| Roboflow v5 to v12 | `data.yaml` | `train/images/`, `valid/images/` | `train/labels/` |
+| Ultralytics, CVAT | `data.yaml` | `images/SPLIT/`, or lists of images | `labels/SPLIT/` |
+| CVAT YOLO 1.1, Darknet | `obj.names` | `obj_train_data/` | beside the images |
 
-Source: https://docs.ultralytics.com/datasets/detect/.
+A label file has a line for each object: `class cx cy w h`, centre and size as fractions of the
+image's sides, or `class x1 y1 x2 y2 ...`, the corners of its outline. An image without a label file
+shows no object. `masks/NAME.png` of our class ids may stand beside `images/`.
+
+Source: https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/segment/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mtv_perception.config import read_yaml
-from mtv_perception.data.formats.assemble import ClassOptions, Entry, assemble, list_images, mask_in
-from mtv_perception.data.formats.faults import shown
+from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
+from mtv_perception.data.formats.files import (
+    MaskFolder,
+    by_stem,
+    files,
+    folders,
+    is_file,
+    is_folder,
+    shown,
+)
 from mtv_perception.data.formats.lines import parse_numbers, read_lines
-from mtv_perception.data.sample import Dataset
-from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.data.formats.yolo_layout import (
+    find_splits,
+    images_of,
+    read_class_names,
+    relative_image,
+    sibling_folder,
+)
+from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import cxcywh_to_xyxy
-from mtv_perception.labels import LabelSet
 
-# The list of names stands in the split's folder or above it: ROOT/train/images, or
-# ROOT/images/train.
-_LEVELS_UP = 2
 _SHOWN = 60  # characters of a faulty line
+_BOX_VALUES = 5
+_OUTLINE_HINT = "an outline is 'class x1 y1 x2 y2 x3 y3 ...'"
+_LEAST_POLYGON_VALUES = 7
+# Text files beside label files that hold no labels.
+_NO_LABELS = frozenset(
+    {"classes.txt", "labels.txt", "notes.txt", "readme.txt", "train.txt", "val.txt"}
+)
 
 
-def read_yolo(
-    root: Path,
-    labels: LabelSet,
-    *,
-    rename: Mapping[str, str] | None = None,
-    box_classes: tuple[str, ...] | None = None,
-    mask_classes: tuple[str, ...] | None = None,
-) -> Dataset:
-    """Read a YOLO folder.
+class YoloFormat:
+    """YOLO label files; see the module's table."""
 
-    Args:
-        root: folder with `images/` and `labels/`, or one split `.../images/SPLIT` whose labels are
-            in `.../labels/SPLIT`.
-        labels: our classes; classes of other names are left out where they have no box, else
-            faults.
-        rename: data set's class name to our class name; a class renamed to the background is left
-            out.
-        box_classes: classes that have every object boxed; by default those with at least one box.
-        mask_classes: classes the masks tell apart; by default those with at least one pixel.
+    layout = (
+        "images/, labels/ and data.yaml or classes.txt; SPLIT/images and SPLIT/labels (Roboflow); "
+        "images/SPLIT and labels/SPLIT (Ultralytics); obj.names and obj_train_data/ (CVAT)"
+    )
 
-    Raises:
-        DatasetError: unreadable or empty, or every fault (bad line, box outside, unknown class) at
-            once.
-    """
-    image_folder, label_folder, mask_folder = yolo_folders(root)
-    names = _read_names(root)
-    images, faults = list_images(image_folder, root)
-    if not images:
-        raise DatasetError(
-            f"{image_folder}: expected images, found none. A split is named as images/SPLIT."
-        )
-    for path in sorted(label_folder.glob("*.txt")):
-        if path.stem not in images and path.name != "classes.txt":
-            faults.append(f"{shown(path, root)}: has no image in {image_folder.name}/")
-    entries = []
-    for stem, image_path in images.items():
-        label_path = label_folder / f"{stem}.txt"
-        ids, boxes, found = _read_labels(label_path, shown(label_path, root), names)
-        faults += found
-        entries.append(
-            Entry(
-                image_path=image_path,
-                names=tuple(names[index] for index in ids),
-                boxes_xyxy=boxes,
-                mask_path=mask_in(mask_folder, image_path.name),
-                label_path=label_path,
-                fractions=True,
+    def find(self, root: Path) -> tuple[Split, ...]:
+        """See Format; a data.yaml alone, or a folder `images/SPLIT`, is a data set too."""
+        return find_splits(root)
+
+    def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
+        """See Format."""
+        names = read_class_names(root)
+        images, faults = images_of(root, split)
+        if not images:
+            where = ", ".join(shown(source, root) for source in split.sources)
+            raise DatasetError(f"{root}: expected images in {where}, found none.")
+        labels = _LabelFolders(root, images)
+        parsed = {}
+        for image in images:
+            path = labels.path_of(image)
+            parsed[image] = _read_labels(path, shown(path, root), names) if path else _Labels()
+            faults += parsed[image].faults
+        faults += labels.faults
+        outlined = any(any(found.outlines) for found in parsed.values())
+        masks = _masks(images, root)
+        entries = []
+        for image, found in parsed.items():
+            mask_path, unclear = masks[sibling_folder(image, "masks", root)].of(
+                relative_image(image, root)
             )
-        )
-    options = ClassOptions(rename, box_classes, mask_classes)
-    return assemble(root, labels, entries, options, names=names.values(), faults=faults)
+            faults += unclear
+            entries.append(
+                Entry(
+                    image_path=image,
+                    names=tuple(names[index] for index in found.ids),
+                    boxes_xyxy=cxcywh_to_xyxy(np.array(found.boxes, np.float64).reshape(-1, 4)),
+                    segmentations=tuple(found.outlines) if outlined else None,
+                    mask_path=mask_path,
+                    label_path=labels.path_of(image),
+                    fractions=True,
+                )
+            )
+        notes = [note for folder in masks.values() for note in folder.left_over()]
+        notes += labels.notes
+        return Contents(tuple(entries), tuple(names.values()), None, tuple(faults), tuple(notes))
 
 
-def yolo_folders(root: Path) -> tuple[Path, Path, Path]:
-    """The folders of images, labels and masks; they need not exist."""
-    if root.parent.name == "images":
-        base = root.parent.parent
-        return root, base / "labels" / root.name, base / "masks" / root.name
-    return root / "images", root / "labels", root / "masks"
+def _masks(images: list[Path], root: Path) -> dict[Path, MaskFolder]:
+    """The folder of masks of each folder of images."""
+    owners: dict[Path, list[Path]] = {}
+    for image in images:
+        folder = sibling_folder(image, "masks", root)
+        owners.setdefault(folder, []).append(relative_image(image, root))
+    return {folder: MaskFolder(folder, inside) for folder, inside in owners.items()}
 
 
-def names_file(root: Path) -> Path | None:
-    """The file that lists the class names: in the folder, its `labels/`, or up to two folders above."""
-    folders = [root, root / "labels", *list(root.resolve().parents)[:_LEVELS_UP]]
-    paths = (folder / name for folder in folders for name in ("data.yaml", "classes.txt"))
-    return next((path for path in paths if path.is_file()), None)
+class _LabelFolders:
+    """The label file of each image, and what is wrong with the folders they are in.
+
+    Attributes:
+        faults: label files without image, two for one image, a split without any folder of labels.
+        notes: how many images have no label file.
+    """
+
+    def __init__(self, root: Path, images: list[Path]) -> None:
+        self.faults: list[str] = []
+        self.notes: list[str] = []
+        self._root = root
+        self._paths: dict[Path, Path] = {}
+        owners: dict[Path, dict[str, Path]] = {}
+        for image in images:
+            owners.setdefault(self._folder_of(image), {})[image.stem] = image
+        missing = [folder for folder in owners if not is_folder(folder)]
+        for folder in missing:
+            self.faults.append(f"{shown(folder, root)}/: no such folder of label files")
+        for folder, stems in owners.items():
+            self._assign(folder, stems)
+        unlabelled = len(images) - len(self._paths)
+        if unlabelled and not missing:
+            self.notes.append(
+                f"{unlabelled} of {len(images)} images have no label file: no objects"
+            )
+
+    def path_of(self, image: Path) -> Path | None:
+        """The label file of an image."""
+        return self._paths.get(image)
+
+    def _folder_of(self, image: Path) -> Path:
+        """`labels/` beside `images/`; the image's own folder where that alone has text files."""
+        folder = sibling_folder(image, "labels", self._root)
+        if folder == image.parent:
+            return folder
+        mirrored = folder / relative_image(image, self._root).parent
+        beside = not is_folder(mirrored) and is_file(image.with_suffix(".txt"))
+        return image.parent if beside else mirrored
+
+    def _assign(self, folder: Path, stems: Mapping[str, Path]) -> None:
+        found, doubled = by_stem(files(folder, ".txt"), self._root)
+        self.faults += doubled
+        for stem, path in found.items():
+            if stem in stems:
+                self._paths[stems[stem]] = path
+            elif path.name.lower() not in _NO_LABELS:
+                self.faults.append(
+                    f"{shown(path, self._root)}: has no image in {_images_name(stems)}/"
+                )
 
 
-def _read_names(root: Path) -> dict[int, str]:
-    path = names_file(root)
-    if path is None:
-        raise DatasetError(
-            f"{root}: expected the class names in data.yaml or classes.txt, found neither."
-        )
-    if path.suffix == ".txt":
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        return dict(enumerate(line.strip() for line in lines if line.strip()))
-    try:
-        content = read_yaml(path)
-    except ConfigError as error:
-        raise DatasetError(str(error)) from error
-    listed = content.get("names") if isinstance(content, dict) else None
-    pairs: dict[Any, Any] = dict(enumerate(listed)) if isinstance(listed, list) else listed or {}
-    if not isinstance(pairs, dict) or not pairs or not all(isinstance(key, int) for key in pairs):
-        raise DatasetError(
-            f"{path}: expected 'names' as a list, or names by number, got {listed!r}."
-        )
-    return {key: str(name) for key, name in pairs.items()}
+def _images_name(stems: Mapping[str, Path]) -> str:
+    return next(iter(stems.values())).parent.name
 
 
-def _read_labels(
-    path: Path, where: str, names: Mapping[int, str]
-) -> tuple[list[int], np.ndarray, list[str]]:
-    """Class numbers, boxes `(N, 4)` as corners in fractions, and faults of one label file."""
-    lines, faults = read_lines(path, where) if path.is_file() else ([], [])
-    ids, boxes = [], []
+@dataclass
+class _Labels:
+    """Objects of one label file: class numbers, boxes in centre form, outlines; fractions."""
+
+    ids: list[int] = field(default_factory=list)
+    boxes: list[list[float]] = field(default_factory=list)
+    outlines: list[list[list[float]] | None] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
+    found = _Labels()
+    lines, found.faults = read_lines(path, where)
     for number, line in lines:
         values = parse_numbers(line.split())
-        if len(values) != 5:
-            faults.append(f"{where}:{number}: expected 'class cx cy w h', got {line[:_SHOWN]!r}")
+        count = len(values)
+        is_outline = count >= _LEAST_POLYGON_VALUES and count % 2 == 1
+        if count != _BOX_VALUES and not is_outline:
+            hint = "six values are a detection with its score" if count == 6 else _OUTLINE_HINT
+            found.faults.append(
+                f"{where}:{number}: expected 'class cx cy w h', got {line[:_SHOWN]!r}; {hint}"
+            )
         elif values[0] not in names:
-            faults.append(
-                f"{where}:{number}: expected a class of 0..{max(names)}, got {values[0]:g}"
+            expected = f"0..{max(names)}"
+            found.faults.append(
+                f"{where}:{number}: expected a class of {expected}, got {values[0]:g}"
             )
         else:
-            ids.append(int(values[0]))
-            boxes.append(values[1:])
-    return ids, cxcywh_to_xyxy(np.array(boxes, np.float64).reshape(-1, 4)), faults
+            found.ids.append(int(values[0]))
+            found.boxes.append(_around(values[1:]) if is_outline else values[1:])
+            found.outlines.append([values[1:]] if is_outline else None)
+    return found
+
+
+def _around(polygon: list[float]) -> list[float]:
+    """The box `cx cy w h` around a polygon `x1 y1 x2 y2 ...`."""
+    points = np.array(polygon).reshape(-1, 2)
+    low, high = points.min(0), points.max(0)
+    return [*((low + high) / 2), *(high - low)]
+
+
+def has_label_folders(root: Path) -> bool:
+    """Whether a folder or one below it holds `labels/`, for the hint about a missing list of names."""
+    return is_folder(root / "labels") or any(
+        is_folder(folder / "labels") for folder in folders(root)
+    )

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mtv_perception.data.formats.coco import read_coco
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
+
+
+def read_coco(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "coco")
+
 
 CATEGORIES = [{"id": 7, "name": "person"}, {"id": 9, "name": "truck"}, {"id": 11, "name": "dog"}]
 IMAGE = {"id": 1, "file_name": "a.png", "width": 60, "height": 40}

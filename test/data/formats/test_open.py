@@ -8,7 +8,7 @@ from mtv_perception.config import from_mapping
 from mtv_perception.data.formats.open import (
     FORMATS,
     DatasetConfig,
-    detect_format,
+    find_format,
     open_dataset,
     open_datasets,
     take_part,
@@ -32,7 +32,7 @@ def write_voc(root):
     )
 
 
-def write_seeds(root):
+def write_reference(root):
     (root / "samples.json").write_text(json.dumps([{"image": "images/a.png"}]))
 
 
@@ -48,7 +48,7 @@ def write_semantic(root):
 WRITERS = {
     "coco": write_coco,
     "voc": write_voc,
-    "seeds": write_seeds,
+    "reference": write_reference,
     "yolo": write_yolo,
     "semantic": write_semantic,
 }
@@ -64,13 +64,13 @@ def names_of(dataset):
     return [sample.image_path.name for sample in dataset.samples]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_every_format_is_detected_and_read(tmp_path, write_image, write_mask, name):
     write_image(tmp_path / "images" / "a.png")
     WRITERS[name](tmp_path)
     if name == "semantic":
         write_mask(tmp_path / "masks" / "a.png", 2)
-    assert detect_format(tmp_path) == name
+    assert find_format(tmp_path)[0] == name
     for stated in ("auto", name):
         assert len(open_dataset(DatasetConfig(tmp_path, stated), WAREHOUSE)) == 1
 
@@ -78,15 +78,15 @@ def test_every_format_is_detected_and_read(tmp_path, write_image, write_mask, na
 def test_masks_beside_boxes_do_not_make_it_semantic(tmp_path, write_image, write_mask):
     write_image(tmp_path / "images" / "a.png")
     write_mask(tmp_path / "masks" / "a.png", 2)
-    for name in ("yolo", "seeds", "coco"):
+    for name in ("yolo", "reference", "coco"):
         WRITERS[name](tmp_path)
-        assert detect_format(tmp_path) == name
+        assert find_format(tmp_path)[0] == name
         assert open_dataset(DatasetConfig(tmp_path), WAREHOUSE).samples[0].size_hw == (40, 60)
 
 
-def test_seeds_by_the_name_of_the_index(tmp_path, write_image):
+def test_reference_by_the_name_of_the_index(tmp_path, write_image):
     write_image(tmp_path / "images" / "a.png")
-    write_seeds(tmp_path)
+    write_reference(tmp_path)
     (tmp_path / "samples.json").rename(tmp_path / "train.json")
     assert open_dataset(DatasetConfig(tmp_path / "train.json"), WAREHOUSE).name == "train"
 

@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
 
-from mtv_perception.data.formats.semantic import read_semantic
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
+
+
+def read_semantic(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "semantic")
 
 
 @pytest.fixture
@@ -56,7 +61,9 @@ def test_every_fault_at_once(root, write_image, write_mask):
     write_image(root / "images" / "c.jpg")
     write_image(root / "images" / "d.jpg")
     write_mask(root / "masks" / "c.png", 4, (20, 30))
-    write_mask(root / "masks" / "d.png", np.zeros((40, 60, 3), np.uint8))
+    colours = np.zeros((40, 60, 3), np.uint8)
+    colours[:5] = (0, 60, 220)
+    write_mask(root / "masks" / "d.png", colours)
     write_mask(root / "masks" / "lost.png")
     with pytest.raises(DatasetError) as caught:
         read_semantic(root, WAREHOUSE)
@@ -73,5 +80,5 @@ def test_every_fault_at_once(root, write_image, write_mask):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(DatasetError, match="empty data set"):
+    with pytest.raises(DatasetError, match="found none"):
         read_semantic(tmp_path, WAREHOUSE)

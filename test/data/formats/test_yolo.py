@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
 
-from mtv_perception.data.formats.yolo import read_yolo
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
+
+
+def read_yolo(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "yolo")
 
 
 @pytest.fixture
@@ -75,8 +80,8 @@ def test_one_split(tmp_path, write_image, write_mask):
     assert sample.image_path.name == "val.png"
     assert sample.class_ids.tolist() == [2]
     assert (sample_mask(sample) == 1).all()
-    with pytest.raises(DatasetError, match="images/SPLIT"):
-        read_yolo(tmp_path, WAREHOUSE)
+    assert len(read_yolo(tmp_path, WAREHOUSE)) == 2
+    assert len(read_yolo(tmp_path, WAREHOUSE, split="train")) == 1
 
 
 def test_every_fault_at_once(root, write_image):
@@ -90,7 +95,7 @@ def test_every_fault_at_once(root, write_image):
         "x .5 .5 .1 .1",
         "0 .9 .5 .5 .1",
         "0 .5 .5 0 .1",
-        "0" + " .5" * 40,
+        "0" + " .5" * 41,
     ]
     (root / "labels" / "a.txt").write_text("\n".join(lines))
     with pytest.raises(DatasetError) as caught:
@@ -122,5 +127,5 @@ def test_bad_class_lists(root, content):
 
 def test_no_class_list(root):
     (root / "data.yaml").unlink()
-    with pytest.raises(DatasetError, match="found neither"):
+    with pytest.raises(DatasetError, match="class names are missing"):
         read_yolo(root, WAREHOUSE)

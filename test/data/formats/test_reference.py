@@ -3,10 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from mtv_perception.data.formats.seeds import read_seeds
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
+
+
+def read_reference(root, labels, **options):
+    return read_dataset(root, ReadOptions(labels, **options), "reference")
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def write_set(tmp_path, write_image, write_mask):
 
 @pytest.mark.parametrize("csv", [b"", b"\n", b"\r\n\r\n", b"label,xmin,ymin,xmax,ymax\r\n"])
 def test_no_boxes(write_set, csv):
-    sample = read_seeds(write_set(csv), WAREHOUSE).samples[0]
+    sample = read_reference(write_set(csv), WAREHOUSE).samples[0]
     assert sample.boxes_xyxy.shape == (0, 4)
     assert sample.box_classes == ()
     assert sample.mask_classes == (1,)
@@ -41,7 +46,7 @@ def test_no_boxes(write_set, csv):
 @pytest.mark.parametrize("last", ["", "\n"])
 def test_ids_and_names(write_set, end, header, last):
     lines = [*([header] if header else []), "2,1,2,11,22", "forklift, 0.5, 0, 60, 40"]
-    sample = read_seeds(write_set((end.join(lines) + last).encode()), WAREHOUSE).samples[0]
+    sample = read_reference(write_set((end.join(lines) + last).encode()), WAREHOUSE).samples[0]
     assert sample.class_ids.tolist() == [2, 3]
     np.testing.assert_array_equal(sample.boxes_xyxy, [[1, 2, 11, 22], [0.5, 0, 60, 40]])
     assert sample.box_classes == (2, 3)
@@ -50,17 +55,17 @@ def test_ids_and_names(write_set, end, header, last):
 
 def test_folder_with_samples_json(write_set):
     path = write_set(b"1,0,0,5,5", index="samples.json")
-    dataset = read_seeds(path.parent, WAREHOUSE)
+    dataset = read_reference(path.parent, WAREHOUSE)
     assert dataset.name == path.parent.name
     assert len(dataset) == 1
 
 
 def test_name_of_an_index_file(write_set):
-    assert read_seeds(write_set(b""), WAREHOUSE).name == "train"
+    assert read_reference(write_set(b""), WAREHOUSE).name == "train"
 
 
 def test_renamed(write_set):
-    sample = read_seeds(
+    sample = read_reference(
         write_set(b"truck,0,0,5,5\nvan,0,0,9,9"),
         WAREHOUSE,
         rename={"truck": "forklift", "van": "background"},
@@ -71,7 +76,7 @@ def test_renamed(write_set):
 def test_image_alone(tmp_path, write_image):
     path = write_image(tmp_path / "a.png")
     (tmp_path / "all.json").write_text(json.dumps([{"image": str(path), "mask": None}]))
-    sample = read_seeds(tmp_path / "all.json", WAREHOUSE).samples[0]
+    sample = read_reference(tmp_path / "all.json", WAREHOUSE).samples[0]
     assert sample.image_path == path
     assert sample_mask(sample) is None
 
@@ -87,7 +92,7 @@ def test_every_fault_at_once(write_set):
     ]
     path.write_text(json.dumps(entries))
     with pytest.raises(DatasetError) as caught:
-        read_seeds(path, WAREHOUSE)
+        read_reference(path, WAREHOUSE)
     text = str(caught.value)
     for part in (
         "boxes/a.csv:1: expected label,xmin,ymin,xmax,ymax, got 'person,1,2,3'",
@@ -110,9 +115,9 @@ def test_every_fault_at_once(write_set):
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [("{}", "expected a JSON list"), ("[", "could not read"), ("[]", "empty data set")],
+    [("{}", "a JSON list"), ("[", "could not read"), ("[]", "empty data set")],
 )
 def test_bad_index(tmp_path, content, text):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(DatasetError, match=text):
-        read_seeds(tmp_path / "a.json", WAREHOUSE)
+        read_reference(tmp_path / "a.json", WAREHOUSE)

@@ -1,0 +1,256 @@
+"""From what a reader found to a Dataset: classes matched, boxes clipped, every fault reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtv_perception.data.classes import foreground_ids, match_classes
+from mtv_perception.data.faults import ImageFacts, box_faults, check_image, check_mask
+from mtv_perception.data.formats.base import Contents, Entry, ReadOptions
+from mtv_perception.data.formats.files import shown
+from mtv_perception.data.regions import Region, encode_box, encode_segmentation
+from mtv_perception.data.sample import Dataset, Sample, raise_faults
+from mtv_perception.errors import DatasetError
+from mtv_perception.geometry.boxes import clip_boxes
+from mtv_perception.labels import UNLABELED_ID, LabelSet
+
+IGNORE = "ignore"
+
+
+def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> Dataset:
+    """Check what a reader found and make a Dataset of it.
+
+    Args:
+        root: the data set's folder or index file.
+        contents: of each split that is read.
+        options: of the caller.
+
+    Raises:
+        DatasetError: no images, or faults, all in one text.
+    """
+    faults = [fault for part in contents for fault in part.faults]
+    entries = [entry for part in contents for entry in part.entries]
+    if not entries and not faults:
+        raise DatasetError(f"{root}: expected at least one image, got an empty data set.")
+    base = root.parent if root.is_file() else root
+    faults += _listed_twice(entries, base)
+    used = [name for entry in entries for name in entry.names]
+    mask_names = next((part.mask_names for part in contents if part.mask_names is not None), None)
+    listed = [name for part in contents for name in part.names or ()]
+    stated = options.box_classes is not None or options.mask_classes is not None
+    ids, found = match_classes(
+        [*listed, *used, *(mask_names or ())], options.labels, options.rename, not stated, used
+    )
+    faults += found
+    table = _MaskTable(mask_names, ids, options)
+    maker = _Maker(base, ids, table)
+    samples = [maker.sample(entry) for entry in entries]
+    faults += [*maker.faults, *table.faults(maker.mask_values)]
+    box_classes, box_faults_ = _classes(
+        options.box_classes, _boxed(samples), options, "box_classes"
+    )
+    mask_classes, mask_faults = _classes(options.mask_classes, maker.seen, options, "mask_classes")
+    raise_faults(root, [*faults, *box_faults_, *mask_faults])
+    complete = (replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in samples)
+    notes = [note for part in contents for note in part.notes] + maker.notes()
+    return Dataset(
+        root.resolve().stem if root.is_file() else root.resolve().name,
+        options.labels,
+        tuple(complete),
+        tuple(sorted(maker.seen - {0, UNLABELED_ID})),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:
+    """A fault for each image file that stands in more than one entry: each would hide the other's objects."""
+    counts: dict[Path, int] = {}
+    for entry in entries:
+        counts[entry.image_path] = counts.get(entry.image_path, 0) + 1
+    return [
+        f"{shown(path, base)}: listed {count} times; merge its annotations into one entry"
+        for path, count in counts.items()
+        if count > 1
+    ]
+
+
+def _boxed(samples: Iterable[Sample]) -> set[int]:
+    return {int(class_id) for sample in samples for class_id in sample.class_ids}
+
+
+def _classes(
+    stated: tuple[str, ...] | None, seen: set[int], options: ReadOptions, where: str
+) -> tuple[tuple[int, ...], list[str]]:
+    if stated is not None:
+        return foreground_ids(stated, options.labels, where)
+    return tuple(sorted(seen - {0, UNLABELED_ID})), []
+
+
+class _MaskTable:
+    """What the values of the data set's mask files mean.
+
+    Args:
+        names: class name of each value; None where the values are our class ids.
+        ids: our class id by the data set's class name.
+        options: of the caller.
+    """
+
+    def __init__(
+        self, names: Sequence[str] | None, ids: Mapping[str, int], options: ReadOptions
+    ) -> None:
+        # Classes that are none of ours are background.
+        known = [ids.get(name, 0) for name in names] if names else range(len(options.labels))
+        self._count = min(len(known), UNLABELED_ID)
+        self._mask_255, self._faults = _meaning_of_255(options.mask_255, options.labels)
+        filled = [*known[: self._count], *[UNLABELED_ID] * (256 - self._count)]
+        filled[UNLABELED_ID] = self._mask_255
+        self._is_plain = names is None and self._mask_255 == UNLABELED_ID
+        self.ids = tuple(filled)
+        self._is_stated = bool(options.mask_255)
+
+    @property
+    def sample_ids(self) -> tuple[int, ...]:
+        """Class id of each value, empty where the values are the ids."""
+        return () if self._is_plain else self.ids
+
+    def unknown(self, values: np.ndarray) -> list[int]:
+        """The values that mean nothing."""
+        return values[(values >= self._count) & (values != UNLABELED_ID)].tolist()
+
+    @property
+    def expected(self) -> str:
+        """Which values are known, for error texts."""
+        return f"mask values below {self._count} or 255"
+
+    def faults(self, values: set[int]) -> list[str]:
+        """What is wrong with the values of all masks together."""
+        if self._is_stated or UNLABELED_ID not in values or values - {0, UNLABELED_ID}:
+            return list(self._faults)
+        return [
+            *self._faults,
+            "masks hold no values but 0 and 255, and 255 means ignore; if it is a class, say which "
+            "(mask_255: NAME), else write mask_255: ignore",
+        ]
+
+
+def _meaning_of_255(stated: str, labels: LabelSet) -> tuple[int, list[str]]:
+    if stated in ("", IGNORE):
+        return UNLABELED_ID, []
+    if stated in labels.names:
+        return labels.id_of(stated), []
+    known = ", ".join((IGNORE, *labels.names))
+    return UNLABELED_ID, [f"mask_255: expected one of {known}, got {stated!r}"]
+
+
+class _Maker:
+    """Samples from entries.
+
+    Args:
+        base: folder that error texts name files from.
+        ids: our class id by the data set's class name.
+        table: what mask values mean.
+
+    Attributes:
+        faults: of all entries.
+        seen: class ids that pixels have.
+        mask_values: values of all mask files.
+    """
+
+    def __init__(self, base: Path, ids: Mapping[str, int], table: _MaskTable) -> None:
+        self._base, self._ids, self._table = base, ids, table
+        self.faults: list[str] = []
+        self.seen: set[int] = set()
+        self.mask_values: set[int] = set()
+        self._turned: list[tuple[str, ImageFacts]] = []
+
+    def sample(self, entry: Entry) -> Sample:
+        """The sample of one entry."""
+        where = shown(entry.image_path, self._base)
+        facts = check_image(entry.image_path, where, entry.size_hw)
+        self.faults += facts.faults
+        self._turned += [(where, facts)] if facts.as_stored or facts.is_unsure else []
+        height, width = facts.size_hw or (1, 1)
+        kept = [index for index, name in enumerate(entry.names) if name in self._ids]
+        boxes = entry.boxes_xyxy[kept] * ([width, height] * 2 if entry.fractions else 1)
+        if facts.size_hw is not None:
+            label_path = shown(entry.label_path or entry.image_path, self._base)
+            self.faults += box_faults(boxes, facts.size_hw, label_path)
+        crowd = [entry.crowd[index] for index in kept] if entry.crowd else [False] * len(kept)
+        sample = Sample(
+            image_path=entry.image_path,
+            size_hw=(height, width),
+            boxes_xyxy=clip_boxes(boxes, (height, width)).astype(np.float32),
+            class_ids=np.array([self._ids[entry.names[index]] for index in kept], np.int32),
+            crowd=np.array(crowd, bool),
+            as_stored=facts.as_stored,
+        )
+        if entry.mask_path is not None:
+            return self._masked(sample, entry.mask_path, facts.size_hw)
+        if entry.segmentations is None or facts.size_hw is None:
+            return sample
+        scale = (width, height) if entry.fractions else (1, 1)
+        outlines = [_scaled(entry.segmentations[index], scale) for index in kept]
+        return self._outlined(sample, outlines, where)
+
+    def _masked(self, sample: Sample, path: Path, size_hw: tuple[int, int] | None) -> Sample:
+        where = shown(path, self._base)
+        values, found = check_mask(path, size_hw, where)
+        self.faults += found
+        unknown = self._table.unknown(values)
+        if unknown:
+            self.faults.append(f"{where}: expected {self._table.expected}, got {unknown}")
+        self.mask_values |= set(values.tolist())
+        self.seen |= {self._table.ids[value] for value in values}
+        return replace(sample, mask_path=path, mask_ids=self._table.sample_ids)
+
+    def _outlined(self, sample: Sample, segmentations: Sequence[Any], where: str) -> Sample:
+        """Outlined objects; crowds, whose outline is coarse, and boxes without outline are ignored."""
+        regions = []
+        for index, segmentation in enumerate(segmentations):
+            box = sample.boxes_xyxy[index]
+            ignored = bool(sample.crowd[index]) or not segmentation
+            try:
+                counts = (
+                    encode_segmentation(segmentation, sample.size_hw)
+                    if segmentation
+                    else encode_box(box, sample.size_hw)
+                )
+            except ValueError as error:
+                rounded = [round(float(value), 2) for value in box]
+                self.faults.append(f"{where}: outline of box {rounded}: {error}")
+                continue
+            class_id = UNLABELED_ID if ignored else int(sample.class_ids[index])
+            regions.append(Region(class_id, counts))
+        self.seen |= {region.class_id for region in regions}
+        return replace(sample, regions=tuple(regions))
+
+    def notes(self) -> list[str]:
+        """What was decided about images that EXIF data turns."""
+        stored = [where for where, facts in self._turned if facts.as_stored]
+        unsure = [(w, facts) for w, facts in self._turned if facts.is_unsure]
+        found = []
+        if stored:
+            found.append(
+                f"{len(stored)} images are read without the turn of their EXIF data, because their "
+                f"annotations state the stored size: {stored[0]}"
+            )
+        if unsure:
+            where, facts = unsure[0]
+            found.append(
+                f"{len(unsure)} images are turned by their EXIF data, and their boxes are taken to "
+                f"refer to the turned image, as viewers show it; sizes can't tell: {where} "
+                f"(orientation {facts.orientation}). Look at them with `mtv data check`."
+            )
+        return found
+
+
+def _scaled(segmentation: Any, scale_xy: tuple[int, int]) -> Any:
+    """Polygons in pixels; run lengths and nothing as they are."""
+    if scale_xy == (1, 1) or not isinstance(segmentation, list):
+        return segmentation
+    return [(np.array(part).reshape(-1, 2) * scale_xy).ravel().tolist() for part in segmentation]

@@ -1,0 +1,121 @@
+"""What can be wrong with a labelled image, as sentences to collect: one check for every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mtv_perception.data.formats.files import is_file
+from mtv_perception.data.mask_file import read_mask
+from mtv_perception.errors import DatasetError, ImageError
+from mtv_perception.geometry.boxes import clip_boxes
+from mtv_perception.media.decode import image_header, is_whole
+
+# Annotators' boxes stick out of the image by a pixel of rounding, which is no fault.
+TOLERANCE_PX = 1.5
+# CIPA DC-008 (EXIF 2.32), section 4.6.4: orientations 5 to 8 swap rows and columns.
+_FIRST_TRANSPOSED = 5
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image file.
+
+    Attributes:
+        size_hw: height and width that its boxes refer to; None where nothing tells.
+        as_stored: these are of the stored pixels, not of those that EXIF data turns.
+        orientation: of EXIF, 1 where the image is not turned.
+        is_unsure: the sizes do not tell whether boxes refer to the stored or the turned pixels.
+        faults: what is wrong.
+    """
+
+    size_hw: tuple[int, int] | None
+    as_stored: bool = False
+    orientation: int = 1
+    is_unsure: bool = False
+    faults: tuple[str, ...] = ()
+
+
+def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = None) -> ImageFacts:
+    """What an image file is, and what is wrong with it.
+
+    Boxes refer to the pixels whose size the annotations state: the stored ones or, as viewers show
+    them, those that EXIF data turns. Where both have one size, or none is stated, it is the latter.
+
+    Args:
+        path: the image file.
+        where: its name in the faults.
+        claimed_hw: size that the annotations state, pixels.
+    """
+    if not is_file(path):
+        return ImageFacts(claimed_hw, faults=(f"{where}: no such image file",))
+    try:
+        header = image_header(path)
+    except ImageError:
+        return ImageFacts(claimed_hw, faults=(f"{where}: not an image, or of an unknown format",))
+    faults = [] if is_whole(path) else [f"{where}: truncated, the end of the image is missing"]
+    stored, orientation = header.size_hw, header.orientation
+    upright = stored[::-1] if orientation >= _FIRST_TRANSPOSED else stored
+    as_stored = claimed_hw == stored != upright
+    is_unsure = orientation > 1 and (claimed_hw is None or upright == stored)
+    if claimed_hw not in (None, upright, stored):
+        turned = f" (EXIF orientation {orientation})" if orientation > 1 else ""
+        faults.append(
+            f"{where}: expected {_size(claimed_hw)} as annotated, "
+            f"got an image of {_size(upright)}{turned}"
+        )
+    size_hw = stored if as_stored else upright
+    return ImageFacts(size_hw, as_stored, orientation, is_unsure, tuple(faults))
+
+
+def box_faults(boxes_xyxy: np.ndarray, size_hw: tuple[int, int], where: str) -> list[str]:
+    """A fault for each box of `(N, 4)`, pixels, that has no area or lies outside by more than rounding."""
+    faults = []
+    limit = np.array([size_hw[1], size_hw[0]] * 2, boxes_xyxy.dtype)
+    for box, inside in zip(boxes_xyxy, clip_boxes(boxes_xyxy, size_hw), strict=True):
+        text = f"{where}: box {[round(float(value), 2) for value in box]}"
+        if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+            faults.append(f"{text} has no area")
+        elif (
+            (box < -TOLERANCE_PX).any()
+            or (box > limit + TOLERANCE_PX).any()
+            or (inside[2:] <= inside[:2]).any()
+        ):
+            faults.append(f"{text} lies outside the image of {_size(size_hw)}")
+    return faults
+
+
+def check_mask(
+    path: Path, size_hw: tuple[int, int] | None, where: str
+) -> tuple[np.ndarray, list[str]]:
+    """The values that occur in a mask file, and its faults.
+
+    Args:
+        path: the mask file.
+        size_hw: of its image, pixels; None where unknown.
+        where: its name in the faults.
+
+    Returns:
+        `(K,)` ascending values, and the faults.
+    """
+    nothing = np.empty(0, np.int64)
+    if not is_file(path):
+        return nothing, [f"{where}: no such mask file"]
+    if not is_whole(path):
+        return nothing, [f"{where}: truncated, the end of the mask is missing"]
+    try:
+        mask = read_mask(path)
+    except DatasetError as error:
+        return nothing, [f"{where}: {str(error).removeprefix(f'{path}: ')}"]
+    faults = []
+    if size_hw is not None and mask.shape != size_hw:
+        faults.append(
+            f"{where}: expected a mask of {_size(size_hw)} as its image, got {_size(mask.shape)}"
+        )
+    return np.flatnonzero(np.bincount(mask.ravel(), minlength=256)), faults
+
+
+def _size(size_hw: tuple[int, ...]) -> str:
+    return f"{size_hw[1]}x{size_hw[0]} pixels"

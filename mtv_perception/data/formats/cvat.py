@@ -1,0 +1,185 @@
+"""CVAT's own XML for images: `annotations.xml` and `images/`.
+
+A box is a box; a turned box, a polygon, an ellipse and a mask are a box and an outline. Polylines,
+points and tags are no objects and are left out. Subsets are splits.
+
+Source: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
+from mtv_perception.data.formats.files import has_suffix, is_file, read_xml
+from mtv_perception.data.formats.shapes import (
+    ShapeError,
+    as_points,
+    box_around,
+    box_of_mask,
+    circle,
+    corners,
+    polygon,
+    rotated,
+    runs_of,
+)
+from mtv_perception.errors import DatasetError
+
+INDEX_NAME = "annotations.xml"
+_NO_OBJECTS = frozenset({"polyline", "points", "tag", "skeleton", "cuboid"})
+Shape = tuple[np.ndarray, object]
+"""A box `(4,)` in pixels and its COCO outline, or None."""
+
+
+class CvatFormat:
+    """`CVAT for images`; see the module."""
+
+    layout = "annotations.xml and images/ (CVAT for images)"
+
+    def find(self, root: Path) -> tuple[Split, ...]:
+        """See Format; the XML file alone is a data set too."""
+        path = root if is_file(root) else root / INDEX_NAME
+        if not is_file(path) or not has_suffix(path, (".xml",)):
+            return ()
+        try:
+            document = read_xml(path)
+        except DatasetError:
+            return (Split("", (path,)),) if path.name == INDEX_NAME else ()
+        if document.tag != "annotations":
+            return ()
+        subsets = dict.fromkeys(image.get("subset") or "" for image in document.iterfind("image"))
+        return tuple(Split(name, (path,)) for name in subsets) or (Split("", (path,)),)
+
+    def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
+        """See Format."""
+        (path,) = split.sources
+        document = read_xml(path)
+        if document.find("track") is not None:
+            raise DatasetError(
+                f"{path}: expected images, found tracks of a video; export 'CVAT for images 1.1'."
+            )
+        entries, faults, left_out = [], [], 0
+        for image in document.iterfind("image"):
+            if (image.get("subset") or "") != split.name:
+                continue
+            entry, wrong, dropped = _entry(path, image)
+            entries.append(entry)
+            faults += wrong
+            left_out += dropped
+        named = (label.findtext("name") for label in document.iterfind("meta//label"))
+        listed = {name.strip() for name in named if name and name.strip()}
+        used = {name for entry in entries for name in entry.names}
+        note = f"{left_out} polylines, points, cuboids or tags are no objects and are left out"
+        return Contents(
+            tuple(entries),
+            tuple(sorted(listed | used)),
+            None,
+            tuple(faults),
+            (note,) * bool(left_out),
+        )
+
+
+def _entry(path: Path, image: ElementTree.Element) -> tuple[Entry, list[str], int]:
+    """One image, what is wrong with its shapes, and how many are no objects."""
+    name = image.get("name") or ""
+    width, height = image.get("width") or "", image.get("height") or ""
+    size_hw = (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
+    names, boxes, outlines, faults, left_out = [], [], [], [], 0
+    for number, item in enumerate(image):
+        if item.tag in _NO_OBJECTS:
+            left_out += 1
+            continue
+        try:
+            box, outline = _read_shape(item, size_hw)
+        except (ShapeError, ValueError) as error:
+            faults.append(f"{path.name}: image {name!r}, {item.tag} {number}: {error}")
+            continue
+        names.append((item.get("label") or "").strip())
+        boxes.append(box)
+        outlines.append(outline)
+    entry = Entry(
+        image_path=_image_path(path.parent, name, image.get("subset") or ""),
+        names=tuple(names),
+        boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4),
+        segmentations=tuple(outlines) if any(outlines) else None,
+        size_hw=size_hw,
+    )
+    return entry, faults, left_out
+
+
+def _image_path(folder: Path, name: str, subset: str) -> Path:
+    relative = PurePosixPath(name.replace("\\", "/"))
+    if relative.is_absolute() or ".." in relative.parts:
+        relative = PurePosixPath(relative.name)
+    places = (folder / "images" / subset, folder / "images", folder / subset, folder)
+    found = (place / relative for place in places if is_file(place / relative))
+    return next(found, folder / "images" / relative)
+
+
+def _read_shape(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
+    if item.tag not in _KINDS:
+        raise ShapeError(f"expected a shape of {', '.join(_KINDS)}")
+    if not (item.get("label") or "").strip():
+        raise ShapeError("expected a label, found none")
+    return _KINDS[item.tag](item, size_hw)
+
+
+def _number(item: ElementTree.Element, key: str) -> float:
+    try:
+        return float(item.get(key, ""))
+    except ValueError as error:
+        raise ShapeError(f"expected a number {key!r}, got {item.get(key)!r}") from error
+
+
+def _box(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
+    box = corners(*(_number(item, key) for key in ("xtl", "ytl", "xbr", "ybr")))
+    degrees = _number(item, "rotation") if item.get("rotation") else 0.0
+    if not degrees:
+        return box_around(box), None
+    turned = rotated(box, degrees)
+    return box_around(turned), [polygon(turned)]
+
+
+def _polygon(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
+    text = item.get("points") or ""
+    try:
+        pairs = [[float(x) for x in pair.split(",")] for pair in text.split(";") if pair.strip()]
+    except ValueError as error:
+        raise ShapeError(f"expected points 'x,y;x,y', got {text[:60]!r}") from error
+    points = as_points(pairs, 3)
+    return box_around(points), [polygon(points)]
+
+
+def _ellipse(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
+    centre = (_number(item, "cx"), _number(item, "cy"))
+    points = circle(centre, (_number(item, "rx"), _number(item, "ry")))
+    if item.get("rotation"):
+        points = rotated(points, _number(item, "rotation"))
+    return box_around(points), [polygon(points)]
+
+
+def _mask(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
+    """Run lengths row by row inside a box, the first of them of pixels outside the object."""
+    if size_hw is None:
+        raise ShapeError("expected width and height of the image beside a mask")
+    left, top, width, height = (
+        int(_number(item, key)) for key in ("left", "top", "width", "height")
+    )
+    counts = [int(count) for count in (item.get("rle") or "").replace(",", " ").split()]
+    if min(counts, default=-1) < 0 or min(width, height) < 1 or sum(counts) != width * height:
+        raise ShapeError(f"expected run lengths of {width}x{height} pixels, got {sum(counts)}")
+    values = np.arange(len(counts)) % 2 == 1
+    mask = np.repeat(values, counts).reshape(height, width)
+    return box_of_mask(mask, (left, top)), runs_of(mask, (left, top), size_hw)
+
+
+_KINDS: dict[str, Callable[[ElementTree.Element, tuple[int, int] | None], Shape]] = {
+    "box": _box,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "mask": _mask,
+}

@@ -1,0 +1,263 @@
+"""Files of a data set: hidden ones left out, names of any case, text in any declared encoding."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from mtv_perception.errors import DatasetError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+# Byte-order marks; the UTF-32 marks first, because one begins like UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_XML_DECLARATION = re.compile(r"^\s*<\?xml.*?\?>", re.DOTALL)
+_CACHED_FILES = 4
+_LONGEST_SHOWN = 240  # characters; a name in a file may be of any length
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, not an error, for names that no file can have."""
+    return os.path.isfile(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False, not an error, for names that no folder can have."""
+    return os.path.isdir(path)
+
+
+def children(folder: Path) -> list[Path]:
+    """What is in a folder, by name; without hidden files such as `._a.jpg` and `.DS_Store`."""
+    if not is_folder(folder):
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder."""
+    return [path for path in children(folder) if path.is_dir() and path.name != "__MACOSX"]
+
+
+def files(folder: Path, *suffixes: str) -> list[Path]:
+    """The files in a folder that have one of the suffixes, in any case; all files without any."""
+    return [p for p in children(folder) if p.is_file() and has_suffix(p, suffixes or ("",))]
+
+
+def has_suffix(path: Path, suffixes: Iterable[str]) -> bool:
+    """Whether a file's name ends in one of the suffixes, in any case."""
+    return path.name.lower().endswith(tuple(suffixes))
+
+
+def images_in(folder: Path, recursive: bool = False) -> list[Path]:
+    """The image files in a folder, and below it if `recursive`."""
+    found = files(folder, *IMAGE_SUFFIXES)
+    if recursive:
+        for inner in folders(folder):
+            found += images_in(inner, True)
+    return found
+
+
+def child(folder: Path, *names: str) -> Path | None:
+    """The first entry of a folder with one of the names, in any case."""
+    by_name = {path.name.lower(): path for path in children(folder)}
+    return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
+
+
+def by_stem(paths: Iterable[Path], root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Files by name without suffix, and a fault for each name that two files share."""
+    found: dict[str, Path] = {}
+    faults = []
+    for path in paths:
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            faults.append(f"{shown(path, root)}: {other.name} has the same name without suffix")
+    return found, faults
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as error texts name it: below `root` where it lies there."""
+    text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN // 2]}..."
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file in UTF-8, or in what its byte-order mark says.
+
+    Raises:
+        DatasetError: not readable, or in another encoding.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: expected a text file, could not read it: {error}") from error
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    return _decoded(path, content, encoding)
+
+
+def _decoded(path: Path, content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise DatasetError(
+            f"{path}: expected text in {encoding.upper()}, found byte 0x{byte:02x} in line {line}; "
+            f"convert it: iconv -f LATIN1 -t UTF-8 (or from GB18030, as it was written)."
+        ) from error
+    except LookupError as error:
+        raise DatasetError(f"{path}: expected a known text encoding, got {encoding!r}.") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; DatasetError names the file when it can't be read."""
+    found = os.stat(path) if is_file(path) else None
+    return _read_json(path, found and found.st_mtime_ns, found and found.st_size)
+
+
+@lru_cache(maxsize=_CACHED_FILES)
+def _read_json(path: Path, changed: int | None, size: int | None) -> Any:
+    """As read_json; the layout is detected in the same files that are read afterwards."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise DatasetError(f"{path}: expected JSON, could not read it: {reason}") from error
+
+
+def json_or_none(path: Path) -> Any:
+    """The content of a JSON file, or None where it can't be read: for the detection of a layout."""
+    try:
+        return read_json(path)
+    except DatasetError:
+        return None
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """The root of an XML file in any encoding that it declares and Python knows.
+
+    Raises:
+        DatasetError: not readable, of an unknown encoding, or not well-formed.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{path}: expected an XML annotation, could not read it: {error}"
+        ) from error
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    declared = _XML_ENCODING.match(content)
+    encoding = marked or (declared[1].decode("ascii") if declared else "utf-8")
+    text = _XML_DECLARATION.sub("", _decoded(path, content, encoding), count=1)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise DatasetError(f"{path}: expected an annotation, found a document type declaration.")
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{path}: expected an XML annotation, could not read it: {error}"
+        ) from error
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Class names, one a line; the position of a line is the class number.
+
+    Raises:
+        DatasetError: a blank line among them, which would shift the numbers, or a name twice.
+    """
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if "" in lines:
+        raise DatasetError(
+            f"{path}: expected a class name in every line, line {lines.index('') + 1} is blank; "
+            "remove it if it is no class, or give the class a name."
+        )
+    check_names(path, dict(enumerate(lines)))
+    return tuple(lines)
+
+
+def check_names(path: Path, names: Mapping[int, str]) -> None:
+    """Raise DatasetError where two class numbers have one name."""
+    numbers: dict[str, int] = {}
+    for number, name in names.items():
+        if name in numbers:
+            raise DatasetError(
+                f"{path}: expected different class names, {name!r} is class {numbers[name]} "
+                f"and class {number}."
+            )
+        numbers[name] = number
+
+
+class MaskFolder:
+    """The mask files that belong to images: `masks/a/x.png` or `masks/x.png` to `images/a/x.jpg`.
+
+    Args:
+        folder: where the masks are; it need not exist.
+        images: every image of the split, as paths relative to the folder of images.
+    """
+
+    def __init__(self, folder: Path, images: Iterable[Path]) -> None:
+        self._folder = folder
+        self._masks = _files_below(folder, (".png",))
+        self._owners: dict[str, list[Path]] = {}
+        for image in images:
+            self._owners.setdefault(image.stem, []).append(image)
+        self._used: set[str] = set()
+
+    def of(self, image: Path) -> tuple[Path | None, list[str]]:
+        """The mask of an image, if there is one, and what is ambiguous."""
+        mirrored = image.with_suffix("").as_posix()
+        owners = self._owners.get(image.stem, [])
+        for key in (mirrored, image.stem):
+            if key not in self._masks:
+                continue
+            self._used.add(key)
+            if key != mirrored and len(owners) > 1:
+                where = f"{self._folder.name}/{mirrored}.png"
+                return None, [
+                    f"{self._folder.name}/{key}.png: fits {len(owners)} images: "
+                    f"{', '.join(o.as_posix() for o in owners[:3])}; store the masks as {where}"
+                ]
+            return self._masks[key], []
+        return None, []
+
+    def left_over(self) -> list[str]:
+        """A sentence about the masks that belong to no image, after `of` for every image."""
+        lost = sorted(set(self._masks) - self._used)
+        if not lost:
+            return []
+        return [
+            f"{self._folder.name}/: {len(lost)} masks belong to no image, such as {lost[0]}.png"
+        ]
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether there are masks and none belongs to an image."""
+        return bool(self._masks) and not self._used
+
+
+def _files_below(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """Files by path relative to a folder, without suffix."""
+    found = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in files(folder, *suffixes)
+    }
+    for inner in folders(folder):
+        found |= {
+            f"{inner.name}/{key}": path for key, path in _files_below(inner, suffixes).items()
+        }
+    return found

@@ -1,0 +1,128 @@
+"""What a folder of no known layout lacks: what was found in it, and what to rename or export."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mtv_perception.data.formats.base import Split
+from mtv_perception.data.formats.files import (
+    IMAGE_SUFFIXES,
+    children,
+    files,
+    folders,
+    has_suffix,
+    is_file,
+    is_folder,
+    json_or_none,
+)
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
+_NAMES = (
+    "images", "labels", "masks", "Annotations", "JPEGImages", "annotations", "annotations.json",
+    "annotations.xml", "_annotations.coco.json", "result.json", "data.yaml", "classes.txt",
+    "obj.names", "meta.json", "samples.json", "ann", "img",
+)  # fmt: skip
+_CLOSE = 0.6  # difflib's own default
+_MOST_SHOWN = 12
+_CLASS_FILES = ("names.txt", "class.txt", "label.txt", "categories.txt", "class_names.txt")
+
+Finder = Callable[[Path], Mapping[str, tuple[Split, ...]]]
+"""The formats that fit a folder, with the splits they find."""
+
+
+def hint(root: Path, find: Finder) -> list[str]:
+    """Sentences that help with a path of no known layout; the most certain first."""
+    if is_file(root):
+        return _about_file(root)
+    return [*_about_inner(root, find), *_about_parts(root), *_about_names(root), _inventory(root)]
+
+
+def _about_file(path: Path) -> list[str]:
+    if has_suffix(path, _ARCHIVES):
+        return ["It is an archive: unpack it and give the folder."]
+    if has_suffix(path, (".json",)):
+        return [_about_json(path.name, json_or_none(path))]
+    if has_suffix(path, IMAGE_SUFFIXES):
+        return ["It is an image: give the folder of the data set."]
+    return [f"A file {path.name!r} is no data set: give the folder it is in."]
+
+
+def _about_json(name: str, content: Any) -> str:
+    first = content[0] if isinstance(content, list) and content else content
+    if isinstance(first, dict) and "data" in first and {"annotations", "completions"} & set(first):
+        return f"{name} is Label Studio's own JSON: export the project as COCO or YOLO with images."
+    if isinstance(content, dict) and "_via_img_metadata" in content:
+        return f"{name} is a project of VIA: export it as COCO."
+    if isinstance(content, dict) and {"images", "annotations"} & set(content):
+        lacking = [key for key in ("images", "annotations", "categories") if key not in content]
+        return f"{name} looks like COCO, but lacks {', '.join(lacking) or 'lists under its keys'}."
+    kind = "nothing that is JSON" if content is None else type(content).__name__
+    return f"{name} holds {kind}, expected COCO annotations or a list of samples."
+
+
+def _about_inner(root: Path, find: Finder) -> list[str]:
+    """Data sets one or two folders further down."""
+    for level in (folders(root), [inner for outer in folders(root) for inner in folders(outer)]):
+        fits = {folder: found for folder in level[:_MOST_SHOWN] if (found := find(folder))}
+        if fits:
+            places = ", ".join(f"{f} ({next(iter(found))})" for f, found in fits.items())
+            return [f"The data set lies further down; give this path: {places}"]
+    return []
+
+
+def _about_parts(root: Path) -> list[str]:
+    """Layouts of which one part is missing."""
+    images, labels = is_folder(root / "images"), is_folder(root / "labels")
+    deeper = any(is_folder(f / "images") and is_folder(f / "labels") for f in folders(root))
+    if (images and labels) or deeper:
+        near = [path.name for path in files(root, ".txt") if path.name.lower() in _CLASS_FILES]
+        rename = f"rename {near[0]} to classes.txt" if near else "add classes.txt, a name a line"
+        return [f"Images and labels of YOLO are there, the class names are missing: {rename}."]
+    others = [f for f in folders(root) if f.name not in ("images", "labels")]
+    picture = next((f for f in others if files(f, *IMAGE_SUFFIXES)), None)
+    if labels and picture is not None and not images:
+        return [f"Labels of YOLO are in labels/, images in {picture.name}/: rename it to images/."]
+    lists = next((f for f in others if _has_label_lines(f)), None)
+    if images and lists is not None:
+        return [f"Labels of YOLO are in {lists.name}/: rename it to labels/."]
+    masks = next((f for f in others if files(f, ".png")), None)
+    if images and masks is not None:
+        return [f"If the PNGs in {masks.name}/ are masks, rename it to masks/."]
+    tables = files(root, ".csv", ".tfrecord")
+    if tables:
+        return [f"{tables[0].name} is not read: export the data set as COCO or YOLO."]
+    return [_about_json(path.name, json_or_none(path)) for path in files(root, ".json")[:1]]
+
+
+def _has_label_lines(folder: Path) -> bool:
+    first = next(iter(files(folder, ".txt")), None)
+    if first is None:
+        return False
+    words = first.read_bytes()[:200].split()
+    return len(words) >= 5 and words[0].isdigit()
+
+
+def _about_names(root: Path) -> list[str]:
+    """Files and folders that are called nearly as a layout asks."""
+    found = []
+    for path in children(root):
+        near = (
+            [] if path.name in _NAMES else get_close_matches(path.name.lower(), _NAMES, 1, _CLOSE)
+        )
+        if near and Path(near[0]).suffix == path.suffix.lower():
+            found.append(f"Perhaps {path.name} should be called {near[0]}.")
+    return found
+
+
+def _inventory(root: Path) -> str:
+    """What is in a folder, in one sentence."""
+    inner = [f"{f.name}/" for f in folders(root)]
+    kinds = Counter(path.suffix.lower() or path.name for path in files(root))
+    counted = [f"{count} {kind}" for kind, count in sorted(kinds.items())]
+    names = [*inner, *counted]
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return f"Found: {', '.join(names[:_MOST_SHOWN]) or 'nothing'}{more}."

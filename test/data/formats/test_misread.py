@@ -1,0 +1,518 @@
+"""Labels that could be taken for other ones: read right, or named; never read wrong in silence."""
+
+import json
+import logging
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import DatasetConfig, open_dataset, read_dataset
+from mtv_perception.data.sample import sample_image, sample_mask
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE
+
+IMAGE = {"id": 1, "file_name": "a.png", "width": 60, "height": 40}
+PERSON = {"id": 1, "name": "person"}
+BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 30], "iscrowd": 0}
+
+
+def read(root, **options):
+    return read_dataset(root, ReadOptions(WAREHOUSE, **options))
+
+
+def faults_of(root, **options):
+    with pytest.raises(DatasetError) as caught:
+        read(root, **options)
+    return str(caught.value)
+
+
+@pytest.fixture
+def coco(tmp_path, write_image):
+    """Write COCO annotations of one image; keywords replace or add values of the single items."""
+
+    def write(image=None, annotation=None, category=None, encoding="utf-8", **lists):
+        write_image(tmp_path / "images" / "a.png")
+        index = {
+            "images": [{**IMAGE, **(image or {})}],
+            "annotations": [{**BOX, **(annotation or {})}],
+            "categories": [{**PERSON, **(category or {})}],
+            **lists,
+        }
+        (tmp_path / "annotations.json").write_bytes(json.dumps(index).encode(encoding))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_json_with_a_byte_order_mark(coco, encoding):
+    assert len(read(coco(encoding=encoding)).samples[0].class_ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "crowd"),
+    [
+        (0, False),
+        (1, True),
+        ("0", False),
+        ("1", True),
+        (False, False),
+        (True, True),
+        (1.0, True),
+        ("true", True),
+        ("False", False),
+        (None, False),
+    ],
+)
+def test_iscrowd_of_another_type(coco, value, crowd):
+    assert read(coco(annotation={"iscrowd": value})).samples[0].crowd.tolist() == [crowd]
+
+
+@pytest.mark.parametrize("value", ["no", 2, -1, [], {}, "", float("nan")])
+def test_iscrowd_that_says_nothing(coco, value):
+    assert "valid iscrowd" in faults_of(coco(annotation={"iscrowd": value}))
+
+
+@pytest.mark.parametrize("key", ["width", "height"])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 0, -60, 59.5, "60", None, True, 1e400]
+)
+def test_a_size_that_is_none(coco, key, value):
+    text = faults_of(coco(image={key: value}))
+    assert f"images[0] (id 1): expected a valid {key}" in text
+
+
+@pytest.mark.parametrize("value", [1, 1.0])
+def test_ids_as_floats(coco, value):
+    root = coco(annotation={"category_id": value, "image_id": value})
+    assert read(root).samples[0].class_ids.tolist() == [2]
+
+
+@pytest.mark.parametrize("value", [1.5, float("nan"), float("inf"), None, True, [1]])
+def test_ids_that_are_none_are_shown(coco, value):
+    text = faults_of(coco(annotation={"category_id": value}))
+    assert "annotations[0] (id 1): expected a valid category_id, got" in text
+
+
+@pytest.mark.parametrize("name", [-9223372036854775808, None, "", "  ", 3, ["person"]])
+def test_category_names_that_are_none(coco, name):
+    assert "valid name" in faults_of(coco(category={"name": name}))
+
+
+@pytest.mark.parametrize(
+    "bbox",
+    [
+        [5, 5, -4, 10],
+        [5, 5, 0, 10],
+        [70, 5, 5, 5],
+        [-20, 5, 10, 10],
+        [5, 5, 90, 10],
+        [float("nan"), 5, 5, 5],
+        [5, 5, 5],
+        ["5", 5, 5, 5],
+        [5, 5, 10**400, 5],
+        [True, 5, 5, 5],
+    ],
+)
+def test_boxes_that_are_none_or_outside(coco, bbox):
+    text = faults_of(coco(annotation={"bbox": bbox}))
+    assert "expected bbox" in text or "no area" in text or "lies outside" in text
+
+
+def test_a_file_listed_twice(coco):
+    images = [IMAGE, {**IMAGE, "id": 2}]
+    assert "images/a.png: listed 2 times" in faults_of(coco(images=images))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".png", "../../../etc/hostname", "/etc/hostname"])
+@pytest.mark.parametrize("end", ["", "/", "/./"])
+def test_names_of_no_file(coco, name, end):
+    text = faults_of(coco(image={"file_name": name + end}))
+    assert "no such image file" in text and len(text) < 1000
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png", "", 7, None])
+def test_names_that_are_no_text(coco, name):
+    assert "valid file_name" in faults_of(coco(image={"file_name": name}))
+
+
+@pytest.mark.parametrize("name", ["..\\..\\upload\\a.png", "/data/upload/7/a.png", "C:\\x\\a.png"])
+def test_paths_of_another_machine_are_found_by_name(coco, name):
+    assert read(coco(image={"file_name": name})).samples[0].image_path.name == "a.png"
+
+
+def test_a_deeply_nested_file(coco):
+    root = coco()
+    (root / "annotations.json").write_text("[" * 100_000)
+    assert "annotations.json" in faults_of(root)
+
+
+def test_one_name_in_two_folders(coco, write_image):
+    root = coco()
+    write_image(root / "a.png", (40, 60))
+    assert "stands in more than one folder" in faults_of(root)
+
+
+def test_masks_by_name_across_folders(coco, write_image, write_mask):
+    images = [{**IMAGE, "file_name": "x/a.png"}, {**IMAGE, "id": 2, "file_name": "y/a.png"}]
+    root = coco(images=images)
+    for folder in ("x", "y"):
+        write_image(root / "images" / folder / "a.png")
+    write_mask(root / "masks" / "a.png", 1)
+    assert "masks/a.png: fits 2 images" in faults_of(root)
+    (root / "masks" / "a.png").unlink()
+    write_mask(root / "masks" / "x" / "a.png", 1)
+    write_mask(root / "masks" / "y" / "a.png", 3)
+    assert [int(sample_mask(sample).max()) for sample in read(root).samples] == [1, 3]
+
+
+def test_masks_that_belong_to_no_image(coco, write_mask, caplog):
+    root = coco()
+    write_mask(root / "masks" / "a_mask.png", 1)
+    assert "masks belong to no image, such as a_mask.png" in faults_of(root)
+    write_mask(root / "masks" / "a.png", 1)
+    with caplog.at_level(logging.WARNING):
+        open_dataset(DatasetConfig(root), WAREHOUSE)
+    assert "a_mask.png" in caplog.text
+
+
+def write_bits(path, values, bits, palette=None):
+    """A PNG of few bits a pixel, written by hand: Pillow writes grey with 1 or 8 bits only."""
+    import zlib
+
+    height, width = values.shape
+    rows = []
+    for row in values:
+        padded = np.pad(row, (0, -width % (8 // bits))).reshape(-1, 8 // bits)
+        shifts = np.arange(8 // bits)[::-1] * bits
+        rows.append(b"\0" + (padded << shifts).sum(1).astype(np.uint8).tobytes())
+
+    def chunk(kind, content):
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    colour = 0 if palette is None else 3
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))]
+    parts += [] if palette is None else [chunk(b"PLTE", bytes(palette))]
+    parts += [chunk(b"IDAT", zlib.compress(b"".join(rows))), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize("palette", [None, [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255]])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_masks_of_few_bits(tmp_path, write_image, bits, palette):
+    write_image(tmp_path / "images" / "a.png", (40, 61))
+    (tmp_path / "masks").mkdir()
+    values = np.arange(40 * 61).reshape(40, 61) % min(4, 2**bits)
+    write_bits(tmp_path / "masks" / "a.png", values, bits, palette and palette[: 3 * 2**bits])
+    (sample,) = read(tmp_path).samples
+    np.testing.assert_array_equal(sample_mask(sample), values)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.dstack([np.full((40, 60), 2, np.uint8)] * 3), np.full((40, 60), 2, np.uint16)],
+    ids=["grey as RGB", "16 bits"],
+)
+def test_masks_of_more_bits_or_channels(tmp_path, write_image, write_mask, mask):
+    write_image(tmp_path / "images" / "a.png")
+    write_mask(tmp_path / "masks" / "a.png", mask)
+    assert (sample_mask(read(tmp_path).samples[0]) == 2).all()
+
+
+def test_masks_of_0_and_255(tmp_path, write_image, write_mask):
+    write_image(tmp_path / "images" / "a.png")
+    mask = np.zeros((40, 60), np.uint8)
+    mask[:, :30] = 255
+    write_mask(tmp_path / "masks" / "a.png", mask)
+    assert "no values but 0 and 255" in faults_of(tmp_path)
+    assert "mask_255: expected one of ignore, background" in faults_of(tmp_path, mask_255="rial")
+    (sample,) = read(tmp_path, mask_255="rail").samples
+    assert (sample_mask(sample)[:, :30] == 1).all() and sample.mask_classes == (1,)
+    assert read(tmp_path, mask_255="ignore").samples[0].mask_classes == ()
+
+
+def turn_by_exif(path, orientation):
+    """Put an EXIF orientation into a JPEG file."""
+    content = path.read_bytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 274, 3, 1, orientation, 0) + b"\0" * 4
+    exif = b"Exif\0\0" + tiff
+    path.write_bytes(
+        content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
+    )
+
+
+@pytest.fixture
+def turned(tmp_path, write_image):
+    """A COCO set of one JPEG that is white in the upper left quarter as stored, with an orientation."""
+
+    def write(orientation, annotated, stored=(40, 60)):
+        image = np.zeros((*stored, 3), np.uint8)
+        image[: stored[0] // 2, : stored[1] // 2] = 255
+        turn_by_exif(write_image(tmp_path / "images" / "a.jpg", image), orientation)
+        height, width = annotated
+        index = {
+            "images": [{"id": 1, "file_name": "a.jpg", "width": width, "height": height}],
+            "annotations": [{**BOX, "bbox": [1, 1, 10, 10]}],
+            "categories": [PERSON],
+        }
+        (tmp_path / "annotations.json").write_text(json.dumps(index))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_annotated_size_tells_what_boxes_refer_to(turned, orientation):
+    swaps = orientation >= 5
+    root = turned(orientation, (40, 60))
+    (sample,) = read(root).samples
+    image = sample_image(sample)
+    assert image.shape[:2] == sample.size_hw == (40, 60)
+    assert sample.as_stored == swaps
+    if sample.as_stored:
+        assert image[5, 5].min() > 200 and image[35, 55].max() < 50
+    notes = " ".join(read(root).notes)
+    assert ("without the turn" in notes) == swaps
+    assert ("sizes can't tell" in notes) == (1 < orientation < 5)
+    if swaps:
+        (sample,) = read(turned(orientation, (60, 40))).samples
+        assert sample_image(sample).shape[:2] == sample.size_hw == (60, 40)
+        assert not sample.as_stored
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_square_image_can_not_tell(turned, orientation):
+    notes = read(turned(orientation, (50, 50), stored=(50, 50))).notes
+    assert any("sizes can't tell" in note for note in notes) == (orientation > 1)
+
+
+def test_a_size_that_fits_neither_way_names_the_turn(turned):
+    assert "got an image of 40x60 pixels (EXIF orientation 6)" in faults_of(turned(6, (41, 60)))
+
+
+@pytest.fixture
+def yolo(tmp_path, write_image):
+    """Write a YOLO set of one image."""
+
+    def write(lines="0 .5 .5 .4 .4", names="data.yaml", content="names: [person]"):
+        write_image(tmp_path / "images" / "a.jpg")
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / "a.txt").write_text(lines)
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / names).write_bytes(data)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".TXT", ".Txt", ".txt"])
+@pytest.mark.parametrize("image", [".JPG", ".jpeg", ".PNG"])
+def test_suffixes_of_any_case(yolo, write_image, suffix, image):
+    root = yolo()
+    (root / "labels" / "a.txt").rename(root / "labels" / f"a{suffix}")
+    if image != ".jpeg":
+        (root / "images" / "a.jpg").unlink()
+        written = write_image(root / "images" / f"b{image.lower()}")
+        written.rename(root / "images" / f"a{image}")
+    assert read(root).samples[0].class_ids.tolist() == [2]
+
+
+def test_two_label_files_of_one_image(yolo):
+    root = yolo()
+    (root / "labels" / "a.TXT").write_text("")
+    assert "has the same name without suffix" in faults_of(root)
+
+
+@pytest.mark.parametrize("names", ["classes.txt", "obj.names"])
+def test_a_blank_line_in_a_list_of_names_shifts_no_number(yolo, names):
+    text = faults_of(yolo("1 .5 .5 .4 .4", names, "rail\n\nperson\n"))
+    assert names in text and "line 2 is blank" in text
+    (root,) = {yolo("1 .5 .5 .4 .4", names, "rail\nperson\n\n\n")}
+    assert read(root).samples[0].class_ids.tolist() == [2]
+
+
+def test_a_name_that_stands_twice(yolo):
+    assert "'person' is class 0 and class 1" in faults_of(yolo(content="names: [person, person]"))
+
+
+@pytest.mark.parametrize(
+    ("content", "byte"),
+    [("Stra\xdfe\nperson\n".encode("latin-1"), "0xdf"), ("人\nperson\n".encode("gb2312"), "0xc8")],
+)
+@pytest.mark.parametrize("names", ["classes.txt", "data.yaml"])
+def test_text_of_another_encoding_names_the_file(yolo, content, byte, names):
+    content = content if names == "classes.txt" else b"names:\n- " + content.replace(b"\n", b"\n- ")
+    text = faults_of(yolo(names=names, content=content.rstrip(b"- ")))
+    assert names in text and byte in text and "UTF-8" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "yes", "on", "off", "n", "y", "No", "ON", "null0", "1e", "012"]
+)
+def test_words_of_yaml_1_1_are_class_names(yolo, name):
+    root = yolo(content=f"names: [{name}, person]\n", lines="0 .5 .5 .4 .4\n1 .5 .5 .4 .4")
+    assert read(root, rename={name: "rail"}).samples[0].class_ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["true", "False", "~", "[a]"])
+def test_names_that_yaml_reads_as_no_text(yolo, name):
+    assert "data.yaml" in faults_of(yolo(content=f"names: [{name}, person]\n"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "names: !!bool x",
+        "names: !!timestamp x",
+        "names: !!int ''",
+        "names: !!float ''",
+        "names: [a]\nnames: [b]",
+        "names: {0: a, 0: b}",
+        "names: " + "[" * 5000,
+        "names: !!python/x 1",
+    ],
+)
+def test_yaml_that_is_broken_names_the_file(yolo, content):
+    assert "data.yaml" in faults_of(yolo(content=content))
+
+
+def test_a_detection_with_its_score_is_no_label(yolo):
+    assert "detection with its score" in faults_of(yolo("0 .5 .5 .4 .4 .9"))
+
+
+def test_images_without_label_file_are_counted(yolo, write_image):
+    root = yolo()
+    write_image(root / "images" / "b.jpg")
+    assert "1 of 2 images have no label file" in " ".join(read(root).notes)
+
+
+def test_a_split_without_labels_is_not_read_as_empty(tmp_path, write_image):
+    for split in ("train", "val"):
+        write_image(tmp_path / "images" / split / f"{split}.jpg")
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    (tmp_path / "labels" / "train" / "train.txt").write_text("0 .5 .5 .4 .4")
+    (tmp_path / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [person]")
+    assert "labels/val/: no such folder of label files" in faults_of(tmp_path)
+    assert len(read(tmp_path, split="train")) == 1
+
+
+def voc_xml(filename, encoding="utf-8", name="person"):
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><annotation><filename>{filename}</filename>'
+        f"<object><name>{name}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
+        "<ymax>9</ymax></bndbox></object></annotation>"
+    )
+    return text.encode(encoding)
+
+
+@pytest.fixture
+def voc(tmp_path, write_image):
+    def write(files, images=("a.jpg",)):
+        for image in images:
+            write_image(tmp_path / "JPEGImages" / image)
+        (tmp_path / "Annotations").mkdir()
+        for name, content in files.items():
+            (tmp_path / "Annotations" / name).write_bytes(content)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "encoding", ["gb2312", "gbk", "gb18030", "big5", "latin-1", "cp1252", "utf-16"]
+)
+def test_xml_of_a_declared_encoding(voc, encoding):
+    name = "ä" if encoding in ("latin-1", "cp1252") else "人"
+    root = voc({"a.xml": voc_xml("a.jpg", encoding, name)})
+    assert read(root, rename={name: "person"}).samples[0].class_ids.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        voc_xml("a.jpg").replace(b"utf-8", b"klingon"),
+        voc_xml("\xdf").replace(b"\xc3\x9f", b"\xdf"),
+        b"<annotation>",
+        b"",
+        b"\0\1",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><annotation/>",
+    ],
+)
+def test_xml_that_can_not_be_read_names_the_file(voc, content):
+    assert "Annotations/a.xml" in faults_of(voc({"a.xml": content}))
+
+
+def test_a_stale_filename_does_not_move_labels(voc):
+    files = {"a.xml": voc_xml("a.jpg"), "b.xml": voc_xml("a.jpg")}
+    dataset = read(voc(files, ("a.jpg", "b.jpg")))
+    assert sorted(sample.image_path.name for sample in dataset.samples) == ["a.jpg", "b.jpg"]
+    assert any("state another image" in note and "b.xml" in note for note in dataset.notes)
+
+
+def test_a_stale_filename_alone_is_found_twice(voc):
+    files = {"a.xml": voc_xml("a.jpg"), "b.xml": voc_xml("a.jpg")}
+    assert "JPEGImages/a.jpg: listed 2 times" in faults_of(voc(files))
+
+
+@pytest.mark.parametrize("suffix", [".XML", ".Xml"])
+def test_xml_of_any_case(voc, suffix):
+    assert len(read(voc({f"a{suffix}": voc_xml("a.jpg")}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "advice"),
+    [
+        (("images/a.jpg", "labels/a.txt"), "add classes.txt"),
+        (("images/a.jpg", "labels/a.txt", "names.txt"), "rename names.txt to classes.txt"),
+        (("imgs/a.jpg", "labels/a.txt", "classes.txt"), "images in imgs/: rename it to images/"),
+        (("images/a.jpg", "label/a.txt", "classes.txt"), "in label/: rename it to labels/"),
+        (("images/a.jpg", "mask/a.png"), "rename it to masks/"),
+        (("images/a.jpg", "annotation.json"), "annotation.json"),
+        (("_annotations.csv", "a.jpg"), "export the data set as COCO or YOLO"),
+        (("a.jpg", "b.jpg"), "Found: 2 .jpg"),
+        ((), "Found: nothing"),
+    ],
+)
+def test_a_near_miss_says_what_to_rename(tmp_path, write_image, made, advice):
+    for name in made:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix in (".jpg", ".png"):
+            write_image(path)
+        else:
+            path.write_text("0 .5 .5 .4 .4\n" if path.suffix == ".txt" else "{}")
+    assert advice in faults_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("a.zip", b"PK", "unpack it"),
+        ("p.json", b'[{"data": {}, "annotations": []}]', "Label Studio's own JSON"),
+        ("v.json", b'{"_via_img_metadata": {}}', "expected COCO annotations"),
+        ("a.jpg", b"\xff\xd8\xff", "give the folder"),
+    ],
+)
+def test_a_file_that_is_no_data_set(tmp_path, name, content, advice):
+    (tmp_path / name).write_bytes(content)
+    assert advice in faults_of(tmp_path / name)
+
+
+def test_a_split_that_is_not_there_names_those_that_are(tmp_path, write_image):
+    for split in ("train", "valid"):
+        write_image(tmp_path / split / "images" / f"{split}.jpg")
+        (tmp_path / split / "labels").mkdir(parents=True)
+    (tmp_path / "data.yaml").write_text("names: [person]\n")
+    assert "found train, valid" in faults_of(tmp_path, split="test")
+
+
+def test_orientation_of_the_real_decoder_is_ours(turned):
+    """What the header says and what OpenCV does agree for every orientation."""
+    for orientation in range(1, 9):
+        root = turned(orientation, (60, 40) if orientation >= 5 else (40, 60))
+        image = cv2.imread(str(root / "images" / "a.jpg"), cv2.IMREAD_COLOR)
+        assert image.shape[:2] == read(root).samples[0].size_hw
