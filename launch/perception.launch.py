@@ -1,12 +1,17 @@
 """Starts the perception node: ros2 launch mtv_perception perception.launch.py image_topic:=/camera/image_raw
 
-With zones:=/etc/mtv-perception/zones.yaml the zones node too.
+With zones:=/etc/mtv-perception/zones.yaml the zones node too, with rviz:=true also rviz2. Several
+cameras: cameras:=front=/front/image_raw,rear=/rear/image_raw
 """
 
+import re
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.logging import get_logger
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -24,91 +29,150 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "536870912",
 }
 # These override params_file, but only where they are given.
-OVERRIDES = {"model": str, "autostart": bool, "use_sim_time": bool}
+OVERRIDES = {"model": str, "transport": str, "autostart": bool, "use_sim_time": bool}
+SWITCH = ["true", "false", "True", "False"]
+SHARE = FindPackageShare("mtv_perception")
+# Arguments of a single camera, which say nothing about one of several.
+SINGLE = {"image_topic": "image", "compressed_topic": "", "camera_info_topic": "camera_info"}
 
 
 def arguments() -> list[DeclareLaunchArgument]:
-    default_file = PathJoinSubstitution(
-        [FindPackageShare("mtv_perception"), "config", "perception.yaml"]
+    def declare(name: str, default: Any, text: str, choices: list[str] | None = None) -> None:
+        found.append(
+            DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+        )
+
+    found: list[DeclareLaunchArgument] = []
+    parameters = PathJoinSubstitution([SHARE, "config", "perception.yaml"])
+    layout = PathJoinSubstitution([SHARE, "config", "perception.rviz"])
+    levels = ["debug", "info", "warn", "error", "fatal"]
+    over = "overrides params_file where given"
+    declare("params_file", parameters, "YAML file of parameters")
+    declare("namespace", "", "of the nodes and their topics")
+    declare("image_topic", SINGLE["image_topic"], "topic of the camera's images")
+    declare("compressed_topic", "", "with transport:=compressed; default: image_topic/compressed")
+    declare("camera_info_topic", SINGLE["camera_info_topic"], "topic of the camera's calibration")
+    declare(
+        "cameras",
+        "",
+        "several cameras: NAME=IMAGE_TOPIC,NAME=IMAGE_TOPIC ..., or names only; each calibration "
+        "is camera_info beside its images",
     )
-    return [
-        DeclareLaunchArgument(
-            "params_file", default_value=default_file, description="YAML file of parameters"
-        ),
-        DeclareLaunchArgument(
-            "namespace", default_value="", description="of the node and its topics"
-        ),
-        DeclareLaunchArgument(
-            "image_topic", default_value="image", description="with transport:=raw"
-        ),
-        DeclareLaunchArgument(
-            "compressed_topic",
-            default_value=[LaunchConfiguration("image_topic"), "/compressed"],
-            description="with transport:=compressed",
-        ),
-        DeclareLaunchArgument(
-            "camera_info_topic", default_value="camera_info", description="of the camera"
-        ),
-        DeclareLaunchArgument(
-            "model", default_value="", description="folder or name; overrides params_file"
-        ),
-        DeclareLaunchArgument(
-            "autostart", default_value="", description="true or false; overrides params_file"
-        ),
-        DeclareLaunchArgument("use_sim_time", default_value="", description="true or false"),
-        DeclareLaunchArgument(
-            "log_level", default_value="info", description="debug, info, warn, error or fatal"
-        ),
-        DeclareLaunchArgument(
-            "zones",
-            default_value="",
-            description="zones file for the zones node; empty: no zones node",
-        ),
-        DeclareLaunchArgument(
-            "respawn",
-            default_value="false",
-            description="start a node again when it ends unexpectedly",
-        ),
-        DeclareLaunchArgument(
-            "respawn_delay", default_value="2.0", description="seconds before it is started again"
-        ),
-    ]
+    declare("transport", "", f"raw or compressed; {over}", ["", "raw", "compressed"])
+    declare("model", "", f"folder or name; {over}")
+    declare("autostart", "", f"without a lifecycle manager; {over}", ["", *SWITCH])
+    declare("use_sim_time", "", "follow /clock", ["", *SWITCH])
+    declare("log_level", "info", "of the nodes' loggers", levels)
+    declare("zones", "", "zones file for the zones node; empty: no zones node")
+    declare("rviz", "false", "show the results in rviz2", SWITCH)
+    declare("rviz_config", layout, "layout that rviz2 opens")
+    declare("respawn", "false", "start a node again when it ends unexpectedly", SWITCH)
+    declare("respawn_delay", "2.0", "seconds before it is started again")
+    return found
+
+
+def text_of(context: LaunchContext, name: str) -> str:
+    return LaunchConfiguration(name).perform(context)
+
+
+def seconds_of(context: LaunchContext, name: str) -> float:
+    text = text_of(context, name)
+    try:
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise RuntimeError(f"{name}: expected seconds from 0 on, got '{text}'.")
+
+
+def compressed_of(image_topic: str) -> str:
+    return image_topic if image_topic.endswith("/compressed") else f"{image_topic}/compressed"
+
+
+def cameras_of(context: LaunchContext) -> dict[str, str]:
+    """Image topic by camera name; no topic where only the name was given."""
+    given = text_of(context, "cameras")
+    if not given:
+        return {}
+    pairs = [item.strip().partition("=")[::2] for item in given.split(",")]
+    found = dict(pairs)
+    if len(found) < len(pairs) or not all(map(re.compile(r"[A-Za-z]\w*").fullmatch, found)):
+        raise RuntimeError(
+            "cameras: expected NAME=IMAGE_TOPIC,NAME=IMAGE_TOPIC with different names of letters, "
+            f"digits and '_', got '{given}'."
+        )
+    single = [name for name, default in SINGLE.items() if text_of(context, name) != default]
+    if single:
+        raise RuntimeError(
+            f"{single[0]}: expected no such argument beside cameras:={given}; "
+            "write the topics there: NAME=IMAGE_TOPIC."
+        )
+    return found
+
+
+def remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """From the nodes' input topics to the cameras'."""
+    cameras = cameras_of(context)
+    if not cameras:
+        image = text_of(context, "image_topic")
+        return [
+            ("image", image),
+            ("image/compressed", text_of(context, "compressed_topic") or compressed_of(image)),
+            ("camera_info", text_of(context, "camera_info_topic")),
+        ]
+    found = []
+    for name, topic in cameras.items():
+        if topic:
+            folder = topic.removesuffix("/compressed").rpartition("/")[0]
+            found += [
+                (f"{name}/image", topic.removesuffix("/compressed")),
+                (f"{name}/image/compressed", compressed_of(topic)),
+                (f"{name}/camera_info", f"{folder}/camera_info"),
+            ]
+    return found
 
 
 def shared(context: LaunchContext) -> dict[str, Any]:
-    """What both nodes are started with."""
+    """What all nodes are started with."""
     return {
-        "package": "mtv_perception",
         "namespace": LaunchConfiguration("namespace"),
-        "ros_arguments": ["--log-level", LaunchConfiguration("log_level")],
-        "respawn": LaunchConfiguration("respawn"),
-        "respawn_delay": float(LaunchConfiguration("respawn_delay").perform(context)),
+        "remappings": remappings(context),
         "output": "screen",
     }
 
 
-def given(context: LaunchContext, kinds: dict[str, type]) -> list[dict[str, ParameterValue]]:
+def supervised(context: LaunchContext) -> dict[str, Any]:
+    """What this package's nodes are started with."""
+    return {
+        **shared(context),
+        "package": "mtv_perception",
+        "ros_arguments": ["--log-level", LaunchConfiguration("log_level")],
+        "respawn": LaunchConfiguration("respawn"),
+        "respawn_delay": seconds_of(context, "respawn_delay"),
+    }
+
+
+def given(context: LaunchContext, kinds: dict[str, type]) -> list[dict[str, Any]]:
     """The parameters of those launch arguments that are not empty."""
-    values = {name: LaunchConfiguration(name) for name in kinds}
-    found = {
-        name: ParameterValue(value, value_type=kinds[name])
-        for name, value in values.items()
-        if value.perform(context)
+    found: dict[str, Any] = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if text_of(context, name)
     }
     return [found] if found else []
 
 
 def perception_node(context: LaunchContext) -> LifecycleNode:
+    cameras = list(cameras_of(context))
     return LifecycleNode(
         executable="perception_node",
         name="perception",
-        parameters=[LaunchConfiguration("params_file"), *given(context, OVERRIDES)],
-        remappings=[
-            ("image", LaunchConfiguration("image_topic")),
-            ("image/compressed", LaunchConfiguration("compressed_topic")),
-            ("camera_info", LaunchConfiguration("camera_info_topic")),
+        parameters=[
+            LaunchConfiguration("params_file"),
+            *given(context, OVERRIDES),
+            *([{"cameras": cameras}] if cameras else []),
         ],
-        **shared(context),
+        **supervised(context),
     )
 
 
@@ -118,14 +182,40 @@ def zones_node(context: LaunchContext) -> Node:
         executable="zones_node",
         name="zones",
         parameters=[{"zones_file": file}, *given(context, {"use_sim_time": bool})],
-        remappings=[("camera_info", LaunchConfiguration("camera_info_topic"))],
+        **supervised(context),
+    )
+
+
+def rviz_node(context: LaunchContext) -> Node:
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", LaunchConfiguration("rviz_config")],
+        parameters=given(context, {"use_sim_time": bool}),
         **shared(context),
     )
 
 
+def check(context: LaunchContext) -> None:
+    """Refuse a file that is not there, which launch would leave out, and tell misspelt arguments."""
+    for name in ("params_file", "zones"):
+        file = text_of(context, name)
+        if file and not Path(file).is_file():
+            raise RuntimeError(f"{name}: expected a file, found none at '{file}'.")
+    known = [argument.name for argument in arguments()]
+    for name in set(context.launch_configurations) - set(known):
+        if near := get_close_matches(name, known, 1, 0.8):
+            get_logger("launch").warning(f"'{name}' is no argument here; perhaps '{near[0]}'?")
+
+
 def nodes(context: LaunchContext) -> list[Node]:
-    wants_zones = bool(LaunchConfiguration("zones").perform(context))
-    return [perception_node(context), *([zones_node(context)] if wants_zones else [])]
+    check(context)
+    found: list[Node] = [perception_node(context)]
+    if text_of(context, "zones"):
+        found.append(zones_node(context))
+    if text_of(context, "rviz").lower() == "true":
+        found.append(rviz_node(context))
+    return found
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mtv_perception.errors import ConfigError
+from mtv_perception.ros.signals import ignore
 from mtv_perception.ros.startup import prepare
 
 USAGE = 2
@@ -66,22 +66,16 @@ def run(program: str, arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 after a stop on request, 1 where the node failed, 2 where it could not start.
     """
-    stopping: list[int] = []
-    # Before ROS is loaded, which takes a moment: a signal that comes meanwhile ends the process cleanly too.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stopping.append(received))
     try:
-        return _run(program, sys.argv[1:] if arguments is None else list(arguments), stopping)
+        return _run(program, sys.argv[1:] if arguments is None else list(arguments))
     except ConfigError as error:
         print(f"{program}: {error}", file=sys.stderr)  # noqa: T201 (ROS's log is not there yet)
         return USAGE
     finally:
-        # The interpreter restores the default handlers while it shuts down; a second Ctrl-C would kill it then.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        ignore()
 
 
-def _run(program: str, arguments: list[str], stopping: list[int]) -> int:
+def _run(program: str, arguments: list[str]) -> int:
     line, files = prepare(arguments, os.environ)
     if line.wants_help:
         print(usage(program))  # noqa: T201
@@ -90,7 +84,7 @@ def _run(program: str, arguments: list[str], stopping: list[int]) -> int:
     ready = _load(PROGRAMS[program].ready) if PROGRAMS[program].ready else None
     from mtv_perception.ros.spin import spin
 
-    return spin(node, arguments, ready, stopping, files)
+    return spin(node, arguments, ready, files)
 
 
 def _load(reference: str) -> Any:

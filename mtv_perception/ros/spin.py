@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from mtv_perception.errors import ConfigError, MtvError
 from mtv_perception.ros.parameters import unused_overrides
 from mtv_perception.ros.params_file import ParamsFile, unmatched
+from mtv_perception.ros.signals import watch
 from mtv_perception.ros.startup import explain
 
 # Seconds for leaving the graph; after them the process ends with status 1, saying where it was.
@@ -29,7 +29,6 @@ def spin(
     make_node: Callable[[], Node],
     args: Sequence[str] | None = None,
     ready: Callable[[Any], None] | None = None,
-    stopping: list[int] | None = None,
     params_files: Sequence[ParamsFile] = (),
 ) -> int:
     """Run a node until it is told to stop.
@@ -41,7 +40,6 @@ def spin(
         make_node: builds the node once rclpy is up.
         args: command line without the program's name, ROS arguments included.
         ready: called with the node before spinning.
-        stopping: gets the signals that arrived; by default handlers are installed that fill it.
         params_files: those of the command line, to warn about settings that no node of them uses.
 
     Returns:
@@ -51,7 +49,7 @@ def spin(
     Raises:
         ConfigError: ROS can't start with these arguments or in this environment.
     """
-    stopping = _watch_signals() if stopping is None else stopping
+    stopping = watch()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
@@ -74,13 +72,6 @@ def spin(
         node.get_logger().warning(warning)
     _spin(node, stopping, ready)
     return int(getattr(node, "exit_status", getattr(node, "failed", False)))
-
-
-def _watch_signals() -> list[int]:
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stopping.append(received))
-    return stopping
 
 
 def _spin(node: Node, stopping: list[int], ready: Callable[[Any], None] | None) -> None:

@@ -34,6 +34,8 @@ def entities(launch, path, **arguments):
     """Everything a launch file would do, without starting a process."""
     from launch.actions import ExecuteProcess
 
+    # The package itself need not be installed where launch is.
+    arguments.setdefault("params_file", str(SOURCE_ROOT / "config" / "perception.yaml"))
     context = launch.LaunchContext()
     context.launch_configurations.update(arguments)
     found = []
@@ -98,9 +100,7 @@ def test_arguments_are_described_and_have_defaults(launch):
 
 def test_the_transport_is_set_before_the_node_starts(launch, monkeypatch):
     monkeypatch.delenv("FASTDDS_BUILTIN_TRANSPORTS", raising=False)
-    context, found = entities(
-        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml"
-    )
+    context, found = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py")
     names = [type(entity).__name__ for entity in found]
     assert names.index("SetEnvironmentVariable") < names.index("LifecycleNode")
     assert context.environment["FASTDDS_BUILTIN_TRANSPORTS"] == FASTDDS_TRANSPORT
@@ -108,9 +108,7 @@ def test_the_transport_is_set_before_the_node_starts(launch, monkeypatch):
 
 def test_a_transport_that_is_set_already_stays(launch, monkeypatch):
     monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
-    context, _ = entities(
-        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml"
-    )
+    context, _ = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py")
     assert context.environment["FASTDDS_BUILTIN_TRANSPORTS"] == "UDPv4"
 
 
@@ -118,9 +116,7 @@ def test_a_transport_that_is_set_already_stays(launch, monkeypatch):
     "given", [{}, {"model": "m"}, {"autostart": "false", "use_sim_time": "true", "model": "m"}]
 )
 def test_arguments_that_are_given_override_the_file(launch, given):
-    _, found = entities(
-        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml", **given
-    )
+    _, found = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py", **given)
     assert type(found[-1]).__name__ == "LifecycleNode"
 
 
@@ -135,22 +131,21 @@ def started(found):
 
 @pytest.mark.parametrize("given", [{}, {"zones": ""}])
 def test_without_a_zones_file_there_is_no_zones_node(launch, given):
-    _, found = entities(
-        launch, SOURCE_ROOT / "launch" / "perception.launch.py", params_file="unused.yaml", **given
-    )
+    _, found = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py", **given)
     assert set(started(found)) == {"perception_node"}
 
 
-def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch):
+def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch, tmp_path):
     from launch_ros.utilities import evaluate_parameters
 
     path = SOURCE_ROOT / "launch" / "perception.launch.py"
-    given = {"zones": "/etc/zones.yaml", "namespace": "robot_7", "use_sim_time": "true"}
-    context, found = entities(launch, path, params_file="unused.yaml", **given)
+    (tmp_path / "zones.yaml").touch()
+    given = {"zones": str(tmp_path / "zones.yaml"), "namespace": "robot_7", "use_sim_time": "true"}
+    context, found = entities(launch, path, **given)
     node = started(found)["zones_node"]
     assert node._Node__node_namespace.perform(context) == "robot_7"
     assert evaluate_parameters(context, node._Node__parameters) == (
-        {"zones_file": "/etc/zones.yaml"},
+        {"zones_file": given["zones"]},
         {"use_sim_time": True},
     )
 
@@ -159,9 +154,10 @@ def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch):
     ("given", "respawn", "delay"),
     [({}, "false", 2.0), ({"respawn": "true", "respawn_delay": "0.5"}, "true", 0.5)],
 )
-def test_both_nodes_are_respawned_where_that_is_asked_for(launch, given, respawn, delay):
+def test_both_nodes_are_respawned_where_that_is_asked_for(launch, tmp_path, given, respawn, delay):
+    (tmp_path / "zones.yaml").touch()
     path = SOURCE_ROOT / "launch" / "perception.launch.py"
-    context, found = entities(launch, path, params_file="unused.yaml", zones="zones.yaml", **given)
+    context, found = entities(launch, path, zones=str(tmp_path / "zones.yaml"), **given)
     nodes = started(found)
     assert set(nodes) == {"perception_node", "zones_node"}
     for node in nodes.values():
@@ -170,12 +166,119 @@ def test_both_nodes_are_respawned_where_that_is_asked_for(launch, given, respawn
         assert node._ExecuteLocal__respawn_delay == delay
 
 
+PERCEPTION = SOURCE_ROOT / "launch" / "perception.launch.py"
+
+
+def parameters_given(context, node):
+    from launch_ros.utilities import evaluate_parameters
+
+    found = {}
+    for part in evaluate_parameters(context, node._Node__parameters):
+        found |= part if isinstance(part, dict) else {}
+    return found
+
+
+def remapped(context, node):
+    from launch.utilities import perform_substitutions as text
+
+    return {text(context, a): text(context, b) for a, b in node._Node__remappings}
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_the_transport_is_handed_on(launch, transport):
+    context, found = entities(launch, PERCEPTION, transport=transport, image_topic="/c/image")
+    node = started(found)["perception_node"]
+    assert parameters_given(context, node)["transport"] == transport
+    assert remapped(context, node)["image/compressed"] == "/c/image/compressed"
+
+
+@pytest.mark.parametrize(
+    ("cameras", "names", "topics"),
+    [
+        ("front", ["front"], {}),
+        (
+            "front=/a/image_raw, rear=/b/rgb/compressed",
+            ["front", "rear"],
+            {
+                "front/image": "/a/image_raw",
+                "front/image/compressed": "/a/image_raw/compressed",
+                "front/camera_info": "/a/camera_info",
+                "rear/image": "/b/rgb",
+                "rear/image/compressed": "/b/rgb/compressed",
+                "rear/camera_info": "/b/camera_info",
+            },
+        ),
+    ],
+)
+def test_several_cameras_are_named_and_remapped_for_both_nodes(
+    launch, tmp_path, cameras, names, topics
+):
+    zones = tmp_path / "zones.yaml"
+    zones.touch()
+    context, found = entities(launch, PERCEPTION, cameras=cameras, zones=str(zones))
+    nodes = started(found)
+    assert tuple(parameters_given(context, nodes["perception_node"])["cameras"]) == tuple(names)
+    assert remapped(context, nodes["perception_node"]) == topics
+    assert remapped(context, nodes["zones_node"]) == topics
+
+
+def test_rviz_follows_the_topics(launch):
+    context, found = entities(launch, PERCEPTION, rviz="true", image_topic="/c/image")
+    node = started(found)["rviz2"]
+    assert remapped(context, node)["image"] == "/c/image"
+    _, found = entities(launch, PERCEPTION)
+    assert set(started(found)) == {"perception_node"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"transport": "rawish"},
+        {"autostart": "maybe"},
+        {"use_sim_time": "2"},
+        {"log_level": "shout"},
+        {"rviz": "yes please"},
+        {"respawn": "often"},
+        {"respawn_delay": "soon"},
+        {"respawn_delay": "-1"},
+        {"respawn_delay": "nan"},
+        {"cameras": "a=/x,a=/y"},
+        {"cameras": "front cam=/x"},
+        {"cameras": "front=/x", "image_topic": "/y"},
+        {"cameras": "front=/x", "camera_info_topic": "/y"},
+        {"params_file": "/no/such/file.yaml"},
+        {"zones": "/no/such/file.yaml"},
+    ],
+    ids=str,
+)
+def test_an_argument_that_can_not_work_is_refused_by_name(launch, given):
+    with pytest.raises(RuntimeError, match=next(iter(given)) if len(given) == 1 else ".*"):
+        entities(launch, PERCEPTION, **given)
+
+
+def test_the_demo_lists_the_arguments_of_both_files(launch):
+    demo = load(SOURCE_ROOT / "launch" / "demo.launch.py").generate_launch_description()
+    both = {argument.name for argument in demo.get_launch_arguments()}
+    own = {a.name for a in load(PERCEPTION).generate_launch_description().get_launch_arguments()}
+    assert own < both and "source" in both
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_the_demo_publishes_what_the_node_listens_to(launch, transport):
+    context, found = entities(
+        launch, SOURCE_ROOT / "launch" / "demo.launch.py", source="a.mp4", transport=transport
+    )
+    camera = started(found)["image_replay_node"]
+    assert parameters_given(context, camera)["compressed"] is (transport == "compressed")
+    theirs = remapped(context, started(found)["perception_node"])
+    assert remapped(context, camera).items() <= theirs.items()
+
+
 def test_the_demo_starts_a_camera_and_the_perception_node(launch):
     _, found = entities(
         launch,
         SOURCE_ROOT / "launch" / "demo.launch.py",
         source="clip.mp4",
-        params_file="unused.yaml",
     )
     assert [
         type(entity).__name__ for entity in found if type(entity).__name__.endswith("Node")

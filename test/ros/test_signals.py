@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,33 @@ def test_a_signal_ends_a_node_with_status_zero_and_without_a_traceback(
     assert "Traceback" not in graph.log()
     if name == "recorder_node":
         assert (tmp_path / "bag" / "metadata.yaml").is_file()
+
+
+def catches(process, number):
+    """Whether a process has a handler for a signal."""
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    mask = next(line.split()[1] for line in lines if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("when", ["while loading", "while running"])
+@pytest.mark.parametrize("name", NODES)
+def test_two_signals_in_a_row_end_a_node_cleanly_at_any_time(
+    own_graph, model, tmp_path, name, when
+):
+    graph = own_graph
+    process = graph.start(name, **parameters_of(name, tmp_path, model))
+    graph.wait(lambda: catches(process, signal.SIGTERM), "its handlers")
+    if when == "while running":
+        nodes = graph.node.get_node_names_and_namespaces
+        graph.wait(lambda: (name.removesuffix("_node"), graph.namespace) in nodes(), name)
+    graph.process = None
+    for number in (signal.SIGINT, signal.SIGINT):
+        process.send_signal(number)
+        time.sleep(0.1)
+    graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode in ((0, 2) if name == "recorder_node" else (0,)), graph.log()
+    assert "Traceback" not in graph.log() and "KeyboardInterrupt" not in graph.log()
 
 
 def test_a_parameter_of_the_wrong_type_is_an_error_message(own_graph, tmp_path):
