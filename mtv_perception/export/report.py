@@ -12,13 +12,13 @@ import numpy as np
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.export.artefact import make_artefact
 from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import write_artefact
 from mtv_perception.runtime.perceiver import Model, Perceiver
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.validation import EVALUATION
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def export_precisions(
 
 
 def _scores(model: Model, dataset: Dataset, title: str) -> dict[str, Any]:
-    perceive = Perceiver(model, EVALUATION)
+    perceive = Perceiver(model, SCORING)
     return evaluate(perceive, dataset, with_boundaries=False, title=title).to_json()
 
 
