@@ -29,23 +29,11 @@ def test_no_folder_holds_too_many_files(tree):
     assert count <= measures.LONGEST_FOLDER, name
 
 
-def test_no_packages_import_each_other(tree):
-    assert measures.cycles(tree.package_imports()) == []
-
-
-def test_few_python_lines_are_long(tree):
-    assert measures.long_share(tree) < 0.5
-
-
 def test_functions_are_short(tree):
     lengths = [lines for lines, _ in tree.functions(but="synthetic")]
 
     assert lengths[int(0.9 * (len(lengths) - 1))] <= 18
     assert tree.functions(but="synthetic")[-1][0] <= 80
-
-
-def test_no_public_class_name_stands_twice(tree):
-    assert tree.class_names() == {}
 
 
 def test_a_cycle_is_found_through_several_nodes():
