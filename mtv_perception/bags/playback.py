@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtv_perception.types import NANOSECONDS
+NANOSECONDS = 1_000_000_000
 
 
 class PlaybackClock:

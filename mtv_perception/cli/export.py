@@ -1,10 +1,9 @@
-"""`mtv export`: a run's best weights as model folders, each proven to say what the network says."""
+"""`mtv export`: a run's best weights as model folders or an ONNX file, compared with the network."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,12 @@ from mtv_perception.cli.measuring import (
 )
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
-from mtv_perception.errors import ConfigError
 from mtv_perception.labels import LabelSet
+from mtv_perception.runtime.backends.config import LITERT, OPENVINO
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mtv_perception.export.report import PrecisionReport
     from mtv_perception.network.multitask import MultitaskNetwork
     from mtv_perception.training.config import TrainConfig
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 HELP = "turn a run's best weights into a model folder, with a parity report"
 
 PRECISIONS = ("float32", "float16", "int8")
-CONFIG_FILE = "config.yaml"
+MODEL_FOLDER, ONNX = "model", "onnx"
 LARGEST_DROP = 0.05
+# Comparing needs few images, and there are no ranges to measure.
+_ONNX_IMAGES = 8
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -44,8 +47,27 @@ _ERRORS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("source", type=Path, metavar="RUN", help="run folder, or one of its checkpoint files")
-    add("--out", type=Path, required=True, metavar="DIR", help="model folder to write")
+    add(
+        "source",
+        type=Path,
+        metavar="RUN",
+        help="run folder, one of its checkpoint files, or a model folder or bundled model",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="model folder (or file) to write")
+    add(
+        "--format",
+        dest="form",
+        default=MODEL_FOLDER,
+        choices=(MODEL_FOLDER, ONNX),
+        help="a model folder for robots, or an ONNX file in float32 (default: %(default)s)",
+    )
+    add(
+        "--backend",
+        nargs="+",
+        default=[LITERT],
+        choices=(LITERT, OPENVINO),
+        help="openvino (int8 alone) is added to the LiteRT model that DIR holds (default: litert)",
+    )
     add(
         "--precision",
         nargs="+",
@@ -93,7 +115,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, print the report; 1 if a precision was refused."""
     from mtv_perception.export.artefact import calibration_images
-    from mtv_perception.export.report import export_precisions
 
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
@@ -102,23 +123,67 @@ def run(args: argparse.Namespace) -> int:
     chosen = (
         [DatasetConfig(path=path) for path in args.calibrate] if args.calibrate else config.train
     )
+    if not chosen:
+        raise ValueError(f"{args.source}: expected images with --calibrate, for it names none.")
+    if args.form == ONNX:
+        count = min(args.images, _ONNX_IMAGES)
+        return _onnx(args.out, network, open_datasets(chosen, labels), count)
     dataset = _scored(args, config, labels)
     images = calibration_images(open_datasets(chosen, labels), network.config.size_hw, args.images)
-    describe: dict[str, Any] = {
-        "name": args.name or _folder(args.source).resolve().name,
-        "version": args.version,
-        "licence": args.licence,
-        "training_data": ", ".join(str(item.path) for item in config.train),
-    }
-    reports = export_precisions(
-        network, args.out, args.precision, images, describe, dataset, largest_drop=args.largest_drop
-    )
+    reports = _export(args, config, network, images, dataset)
     scored = None if dataset is None else dataset.name
     _show(reports, scored, Console())
     if args.json:
         found = {report.precision: report.to_json() for report in reports}
         write_json(args.json, {"images": len(images), "scored_on": scored, **found})
     return int(any(report.refused for report in reports))
+
+
+def _export(
+    args: argparse.Namespace,
+    config: TrainConfig,
+    network: MultitaskNetwork,
+    images: list[np.ndarray],
+    dataset: Dataset | None,
+) -> list[PrecisionReport]:
+    """For each engine asked for, LiteRT first: OpenVINO's files are added to its folder."""
+    from mtv_perception.export.report import export_precisions
+
+    reports: list[PrecisionReport] = []
+    if LITERT in args.backend:
+        describe: dict[str, Any] = {
+            "name": args.name or _folder(args.source).resolve().name,
+            "version": args.version,
+            "licence": args.licence,
+            "training_data": ", ".join(str(item.path) for item in config.train),
+        }
+        reports += export_precisions(
+            network,
+            args.out,
+            args.precision,
+            images,
+            describe,
+            dataset,
+            largest_drop=args.largest_drop,
+        )
+    if OPENVINO in args.backend and not any(report.refused for report in reports):
+        from mtv_perception.export.openvino import export_openvino
+
+        drop = args.largest_drop
+        reports.append(export_openvino(network, args.out, images, dataset, largest_drop=drop))
+    return reports
+
+
+def _onnx(file: Path, network: MultitaskNetwork, datasets: Sequence[Dataset], count: int) -> int:
+    """Write and compare an ONNX file; prints the errors."""
+    from mtv_perception.export.artefact import calibration_images
+    from mtv_perception.export.onnx_file import write_onnx
+
+    images = calibration_images(datasets, network.config.size_hw, count)
+    errors = write_onnx(network, file, images)
+    figures = ", ".join(f"{name} {error:.2g}" for name, error in errors.items())
+    print(f"{file}: ONNX, opset 17; largest relative errors in ONNX Runtime: {figures}")
+    return 0
 
 
 def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> Dataset | None:
@@ -142,21 +207,9 @@ def _folder(source: Path) -> Path:
 
 
 def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, MultitaskNetwork]:
-    """A run's configuration and its network with the averaged weights, perhaps at another input size."""
-    from mtv_perception.config import load
-    from mtv_perception.network.multitask import build_network
-    from mtv_perception.training.config import TrainConfig
-    from mtv_perception.training.state import load_averaged
+    from mtv_perception.export.source import load_network
 
-    path = _folder(source) / CONFIG_FILE
-    if not path.is_file():
-        raise ConfigError(
-            f"{source}: expected a run folder or a checkpoint in one, found no {path}."
-        )
-    config = load(TrainConfig, path)
-    network = build_network(replace(config.network, size_hw=size_hw or config.network.size_hw))
-    load_averaged(network, source)
-    return config, network
+    return load_network(source, size_hw)
 
 
 def _show(reports: Sequence[PrecisionReport], scored: str | None, console: Console) -> None:

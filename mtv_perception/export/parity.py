@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mtv_perception.errors import ArtefactError
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.runtime.outputs import Backend
 from mtv_perception.training.keras_model import OUTPUTS
 
 # Largest allowed error of each precision: root mean square of the difference over that of the
@@ -21,7 +22,8 @@ _LEAST_SPREAD = 0.5
 """Outputs that hardly vary (an untrained head) are judged against this spread instead of their own."""
 
 
-def _keras_outputs(network: MultitaskNetwork, image: np.ndarray) -> dict[str, np.ndarray]:
+def keras_outputs(network: MultitaskNetwork, image: np.ndarray) -> dict[str, np.ndarray]:
+    """The network's own raw outputs on an image `(H, W, 3)` uint8, without the batch axis."""
     outputs = network.model(image.astype(np.float32)[None] / 127.5 - 1.0, training=False)
     return {name: np.asarray(outputs[name][0]) for name in OUTPUTS}
 
@@ -65,7 +67,7 @@ def output_positions(
     """
     found = _Exported(content)(image)
     positions: dict[str, int] = {}
-    for name, expected in _keras_outputs(network, image).items():
+    for name, expected in keras_outputs(network, image).items():
         same = [
             i
             for i, array in enumerate(found)
@@ -90,8 +92,22 @@ def output_errors(
     worst = dict.fromkeys(OUTPUTS, 0.0)
     for image in images:
         found = exported(image)
-        for name, expected in _keras_outputs(network, image).items():
+        for name, expected in keras_outputs(network, image).items():
             worst[name] = max(worst[name], relative_error(found[positions[name]], expected))
+    return worst
+
+
+def backend_errors(
+    backend: Backend, network: MultitaskNetwork, images: Iterable[np.ndarray]
+) -> dict[str, float]:
+    """As output_errors, of a network that is opened as on the robot."""
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for image in images:
+        backend.input_view()[...] = image
+        raw = backend.run()
+        for name, expected in keras_outputs(network, image).items():
+            tensor = getattr(raw, name)
+            worst[name] = max(worst[name], relative_error(tensor.real(tensor.values), expected))
     return worst
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
-from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.export.artefact import make_artefact
 from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import write_artefact
+from mtv_perception.runtime.backends.config import LITERT
 from mtv_perception.runtime.perceiver import Model, Perceiver
 from mtv_perception.training.keras_model import KerasModel
+from mtv_perception.training.validation import EVALUATION
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class PrecisionReport:
     """One precision.
 
     Attributes:
-        precision: float32, float16 or int8.
+        precision: float32, float16 or int8, with the engine where that is not LiteRT.
         folder: of the artefact, written or not.
         refused: why nothing was written; empty if it was.
         megabytes: size of the model file.
@@ -76,7 +77,7 @@ def export_precisions(
         dataset: to score the network and each precision on; its figures also go into the artefact.
         largest_drop: AP and mIoU may be lower than the network's by so much.
     """
-    expected = None if dataset is None else _scores(KerasModel(network), dataset, "network")
+    expected = None if dataset is None else scores_of(KerasModel(network), dataset, "network")
     reports = []
     for precision in dict.fromkeys(precisions):
         target = folder if precision == precisions[0] else folder / precision
@@ -84,7 +85,7 @@ def export_precisions(
             artefact, errors = make_artefact(network, target, precision, calibration, describe)
             scores: dict[str, Any] = {}
             if dataset is not None and expected is not None:
-                scores = _scores(artefact, dataset, precision)
+                scores = scores_of(artefact, dataset, precision)
                 check_scores(scores, expected, largest_drop, precision)
         except ArtefactError as error:
             reports.append(PrecisionReport(precision, target, refused=str(error)))
@@ -95,8 +96,9 @@ def export_precisions(
     return reports
 
 
-def _scores(model: Model, dataset: Dataset, title: str) -> dict[str, Any]:
-    perceive = Perceiver(model, SCORING)
+def scores_of(model: Model, dataset: Dataset, title: str, backend: str = LITERT) -> dict[str, Any]:
+    """The scores of a model as `mtv evaluate` gives them, without boundaries."""
+    perceive = Perceiver(model, replace(EVALUATION, backend=backend))
     return evaluate(perceive, dataset, with_boundaries=False, title=title).to_json()
 
 

@@ -1,4 +1,7 @@
-"""The model artefact: a folder with `model.tflite` (raw heads) and `model.yaml` (everything needed to read them)."""
+"""The model artefact: a folder that holds a network and all that is needed to read its outputs.
+
+`model.tflite` has the raw heads, `model.yaml` describes them; `openvino/` may hold the same network.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec
 from mtv_perception.labels import LabelSet, labels_of
-from mtv_perception.runtime.interpreter import LiteRtBackend
+from mtv_perception.runtime.backends import EngineConfig, open_backend
+from mtv_perception.runtime.backends.config import OPENVINO_FILES, Network
 from mtv_perception.runtime.outputs import Backend
 from mtv_perception.yaml_text import format_yaml
 
@@ -34,6 +38,8 @@ class ModelSpec:
     Attributes:
         outputs: position of each raw output among the model's output tensors.
         thresholds: score threshold by class name.
+        sha256: of the LiteRT model.
+        files: SHA-256 of the files of other engines, by path in the folder.
     """
 
     name: str
@@ -54,6 +60,7 @@ class ModelSpec:
         0.5, "Overlap above which the weaker of two boxes of a class is dropped.", low=0, high=1
     )
     sha256: str = ""
+    files: dict[str, str] = field(default_factory=dict)
     training_data: str = ""
     licence: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +77,10 @@ class ModelSpec:
                 raise ValueError(
                     f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, got {name}: {value!r}."
                 )
+        if self.files and set(self.files) != set(OPENVINO_FILES):
+            raise ValueError(
+                f"Expected the files {', '.join(OPENVINO_FILES)} or none, got {sorted(self.files)}."
+            )
 
     @property
     def labels(self) -> LabelSet:
@@ -102,11 +113,13 @@ class Artefact:
         folder: where it was read.
         spec: its description.
         content: the verified bytes of the LiteRT model.
+        files: the verified bytes of other engines' files, by path in the folder.
     """
 
     folder: Path
     spec: ModelSpec
     content: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def labels(self) -> LabelSet:
@@ -123,8 +136,13 @@ class Artefact:
         """Short text that identifies the model."""
         return self.spec.model_id
 
-    def open(self, num_threads: int) -> Backend:
-        """A runnable network; ArtefactError when the file is no model or of other shapes than the description says."""
+    def open(self, config: EngineConfig) -> Backend:
+        """A runnable network.
+
+        Raises:
+            ArtefactError: a file is no model, or of other shapes than the description says.
+            ConfigError: an engine or device that is not there.
+        """
         expected = {
             "class_logits": (
                 self.spec.box_spec.count,
@@ -133,7 +151,14 @@ class Artefact:
             "box_offsets": (self.spec.box_spec.count, 4),
             "segmentation_logits": (*self.spec.segmentation_hw, len(self.labels)),
         }
-        return LiteRtBackend(self.content, self.size_hw, self.spec.outputs, expected, num_threads)
+        network = Network(
+            {MODEL_FILE: self.content, **self.files},
+            {MODEL_FILE: self.spec.sha256, **self.spec.files},
+            self.size_hw,
+            self.spec.outputs,
+            expected,
+        )
+        return open_backend(network, config)
 
 
 def load_artefact(folder: Path | str) -> Artefact:
@@ -158,14 +183,26 @@ def load_artefact(folder: Path | str) -> Artefact:
         spec = from_mapping(ModelSpec, values)
     except ConfigError as error:
         raise ArtefactError(f"{folder / SPEC_FILE}: {error}") from error
-    content = _read_model(folder / MODEL_FILE)
+    content = _read_verified(folder / MODEL_FILE, spec.sha256)
+    # A robot without OpenVINO may be given the other files alone.
+    present = all((folder / name).is_file() for name in spec.files)
+    files = {
+        name: _read_verified(folder / name, digest)
+        for name, digest in spec.files.items()
+        if present
+    }
+    return Artefact(folder, spec, content, files)
+
+
+def _read_verified(path: Path, expected: str) -> bytes:
+    content = _read_model(path)
     digest = hashlib.sha256(content).hexdigest()
-    if digest != spec.sha256:
+    if digest != expected:
         raise ArtefactError(
-            f"{folder / MODEL_FILE}: expected SHA-256 {spec.sha256 or 'in ' + SPEC_FILE}, got {digest}; "
+            f"{path}: expected SHA-256 {expected or 'in ' + SPEC_FILE}, got {digest}; "
             "the file is corrupt or belongs to another description."
         )
-    return Artefact(folder, spec, content)
+    return content
 
 
 def _read_model(path: Path) -> bytes:
@@ -183,27 +220,40 @@ def _read_model(path: Path) -> bytes:
         raise ArtefactError(f"{path}: can't be read: {error}") from error
 
 
-def write_artefact(folder: Path, spec: ModelSpec, content: bytes) -> Artefact:
-    """Write an artefact whose description carries the hash of `content`.
+def write_artefact(
+    folder: Path, spec: ModelSpec, content: bytes, files: Mapping[str, bytes] | None = None
+) -> Artefact:
+    """Write an artefact whose description carries the hashes of what it holds.
 
     A new folder appears whole or not at all. In one that exists each file is replaced at once, the
-    model first: whoever reads or loses power in between finds two files that do not belong
-    together, which their hash tells.
+    models first: whoever reads or loses power in between finds files that do not belong together,
+    which their hashes tell.
+
+    Args:
+        folder: to write.
+        spec: its description.
+        content: the LiteRT model.
+        files: the same network for other engines, by path in the folder.
     """
-    spec = replace(spec, sha256=hashlib.sha256(content).hexdigest())
-    files = {MODEL_FILE: content, SPEC_FILE: _spec_text(spec)}
+    files = dict(files or {})
+    spec = replace(
+        spec,
+        sha256=hashlib.sha256(content).hexdigest(),
+        files={name: hashlib.sha256(part).hexdigest() for name, part in files.items()},
+    )
+    written = {MODEL_FILE: content, **files, SPEC_FILE: _spec_text(spec)}
     if folder.exists():
-        _replace_files(folder, files)
-        return Artefact(folder, spec, content)
+        _replace_files(folder, written)
+        return Artefact(folder, spec, content, files)
     part = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
     try:
         part.mkdir(parents=True)
-        _replace_files(part, files)
+        _replace_files(part, written)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     _sync_folder(folder.parent)
-    return Artefact(folder, spec, content)
+    return Artefact(folder, spec, content, files)
 
 
 def write_thresholds(
@@ -224,8 +274,12 @@ def _spec_text(spec: ModelSpec) -> bytes:
 
 def _replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Replace files one after the other, each at once, after all of them have reached the disk."""
-    parts = {name: folder / f".{name}.{uuid4().hex}.part" for name in files}
+    parts = {
+        name: (folder / name).with_name(f".{Path(name).name}.{uuid4().hex}.part") for name in files
+    }
     try:
+        for part in parts.values():
+            part.parent.mkdir(exist_ok=True)
         for name, content in files.items():
             with parts[name].open("xb") as file:
                 file.write(content)
@@ -236,7 +290,8 @@ def _replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
-    _sync_folder(folder)
+    for touched in {part.parent for part in parts.values()} | {folder}:
+        _sync_folder(touched)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -56,7 +56,13 @@ class RawOutputs:
 
 
 class Backend(Protocol):
-    """A network that can be run: LiteRT on the robot, Keras while training."""
+    """A network that can be run: LiteRT or OpenVINO on the robot, Keras while training.
+
+    Attributes:
+        engine: its name, and why it was chosen where that was measured.
+    """
+
+    engine: str
 
     def input_view(self) -> np.ndarray:
         """The `(H, W, 3)` uint8 RGB input to be filled; hold no reference to it while running."""

@@ -14,6 +14,7 @@ from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, EngineConfig
 from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend
@@ -63,6 +64,20 @@ class PerceiverConfig:
         "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot.",
     )
     num_threads: int = setting(2, "CPU threads of the network.", low=1, high=64, read_only=True)
+    backend: str = setting(
+        LITERT,
+        "Engine of the network. auto: the fastest that is installed and in the model folder.",
+        choices=BACKENDS,
+        read_only=True,
+    )
+    device: str = setting(
+        CPU, "Device of backend openvino: CPU, GPU, NPU, or as OpenVINO names it.", read_only=True
+    )
+
+    @property
+    def engine(self) -> EngineConfig:
+        """How to open the network."""
+        return EngineConfig(self.num_threads, self.backend, self.device)
 
     def thresholds(self, spec: ModelSpec) -> np.ndarray:
         """The score threshold of each foreground class of a model, `(K,)` float64 inside 0..1."""
@@ -108,7 +123,7 @@ class Model(Protocol):
     def spec(self) -> ModelSpec:
         """What the network is."""
 
-    def open(self, num_threads: int) -> Backend:
+    def open(self, config: EngineConfig) -> Backend:
         """A runnable copy."""
 
 
@@ -132,7 +147,7 @@ class Perceiver:
         self.config = config
         # Opened before the default boxes are laid out: opening finds out whether their number is
         # the network's.
-        self._backend = model.open(config.num_threads)
+        self._backend = model.open(config.engine)
         self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
 
     @property
@@ -148,6 +163,11 @@ class Perceiver:
             config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
         )
         self._config = config
+
+    @property
+    def engine(self) -> str:
+        """The engine that runs the network, and why where that was measured."""
+        return self._backend.engine
 
     @property
     def lowest_threshold(self) -> float:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mtv_perception.network.multitask import MultitaskNetwork, normalise
 from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.outputs import Backend, RawOutputs, Tensor
 
 OUTPUTS = ("class_logits", "box_offsets", "segmentation_logits")
@@ -38,12 +39,14 @@ class KerasModel:
         self.spec = spec_of(network, name)
         self._network = network
 
-    def open(self, num_threads: int) -> Backend:
-        """A runnable view of the network; the number of threads is TensorFlow's own."""
+    def open(self, config: EngineConfig) -> Backend:
+        """A runnable view of the network; engine and threads are TensorFlow's own."""
         return _KerasBackend(self._network)
 
 
 class _KerasBackend:
+    engine = "keras"
+
     def __init__(self, network: MultitaskNetwork) -> None:
         self._input = np.zeros((*network.config.size_hw, 3), np.uint8)
         model = network.model

@@ -7,14 +7,15 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.multitask import build_network, normalise
-from mtv_perception.network.weights.litert import (
+from mtv_perception.network.litert_weights import (
     FoldedWeights,
     measure_norms,
     read_folded_weights,
     set_folded_weights,
 )
+from mtv_perception.network.multitask import build_network, normalise
 from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.initial import load_exported
 
@@ -101,7 +102,7 @@ def test_the_shipped_model_can_be_trained_on():
     coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
     image = cv2.resize(coarse, artefact.size_hw[::-1], interpolation=cv2.INTER_CUBIC)
     load_exported(network, find_model("warehouse"), image[None])
-    found, backend = outputs_of(network, [image]), artefact.open(num_threads=2)
+    found, backend = outputs_of(network, [image]), artefact.open(EngineConfig(num_threads=2))
     backend.input_view()[:] = image
     raw = backend.run()
     for name, value in found.items():

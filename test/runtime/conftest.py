@@ -21,12 +21,14 @@ TINY_SHAPES = {
 class FakeModel:
     """A model whose raw outputs are given; remembers the last input it ran on."""
 
+    engine = "fake"
+
     def __init__(self, spec, raw):
         self.spec, self.raw = spec, raw
         self.input = np.zeros((*spec.size_hw, 3), np.uint8)
         self.seen = None
 
-    def open(self, num_threads):
+    def open(self, config):
         return self
 
     def input_view(self):

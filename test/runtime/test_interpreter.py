@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtv_perception.runtime.interpreter import LiteRtBackend
+from mtv_perception.runtime.backends.litert import LiteRtBackend
 
 SHAPES = {"class_logits": (32, 3), "box_offsets": (32, 4), "segmentation_logits": (8, 16, 4)}
 

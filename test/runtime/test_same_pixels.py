@@ -62,7 +62,7 @@ class Rectangle:
         as_tensor = Tensor if dtype == np.float32 else quantised
         self.raw = RawOutputs(as_tensor(logits), as_tensor(offsets), as_tensor(pixels))
 
-    def open(self, num_threads):
+    def open(self, config):
         return self
 
     def input_view(self):

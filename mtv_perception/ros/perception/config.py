@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from mtv_perception.config import setting
+from mtv_perception.runtime.backends.config import AUTO, BACKENDS
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.tracking.tracker import TrackerConfig
 
@@ -117,17 +118,29 @@ class NodeConfig:
 
 
 @dataclass(frozen=True)
+class RobotPerceiverConfig(PerceiverConfig):
+    """As offline, but in the fastest engine: offline the same input gives the same numbers."""
+
+    backend: str = setting(
+        AUTO,
+        "Engine of the network. auto: the fastest that is installed and in the model folder.",
+        choices=BACKENDS,
+        read_only=True,
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of it."""
 
     node: NodeConfig
-    perceiver: PerceiverConfig
+    perceiver: RobotPerceiverConfig
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
 
 SECTIONS: dict[str, type] = {
     "node": NodeConfig,
-    "perceiver": PerceiverConfig,
+    "perceiver": RobotPerceiverConfig,
     "tracker": TrackerConfig,
 }
 FIELD_SECTION = {item.name: section for section, cls in SECTIONS.items() for item in fields(cls)}

@@ -67,6 +67,11 @@ class Engine:
         return self._perceiver.spec
 
     @property
+    def backend(self) -> str:
+        """The engine that runs the model in service, and why where that was measured."""
+        return self._perceiver.engine
+
+    @property
     def version(self) -> int:
         """The model's own version; rises with every reload."""
         return self._version

@@ -61,7 +61,8 @@ class PerceptionNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._pipeline.worker.start()
         self._state, self._failure = "inactive", ""
-        self.get_logger().info(f"model {self._pipeline.engine.spec.model_id} ready")
+        slot = self._pipeline.engine
+        self.get_logger().info(f"model {slot.spec.model_id} ready; engine: {slot.backend}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:

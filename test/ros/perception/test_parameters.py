@@ -13,11 +13,16 @@ from mtv_perception.config import from_mapping, rule_of, to_plain
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.parameters import NodeParameters, unused_overrides
-from mtv_perception.ros.perception.config import FIELD_SECTION, SECTIONS, NodeConfig, Settings
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.ros.perception.config import (
+    FIELD_SECTION,
+    SECTIONS,
+    NodeConfig,
+    RobotPerceiverConfig,
+    Settings,
+)
 
 CONFIG = SOURCE_ROOT / "config" / "perception.yaml"
-GUIDE = SOURCE_ROOT / "docs" / "ros.md"
+GUIDE = SOURCE_ROOT / "docs" / "reference" / "parameters.md"
 DEFAULTS = {name: value for cls in SECTIONS.values() for name, value in to_plain(cls()).items()}
 HINTS = {
     name: hint for cls in SECTIONS.values() for name, hint in typing.get_type_hints(cls).items()
@@ -90,7 +95,7 @@ def test_every_setting_is_a_parameter_with_description_default_and_range(make_no
 
 def test_defaults_are_read_back_as_the_dataclasses_defaults(make_node):
     _, declared = make_node()
-    assert declared.read() == Settings(NodeConfig(), PerceiverConfig())
+    assert declared.read() == Settings(NodeConfig(), RobotPerceiverConfig())
 
 
 def test_the_commented_file_holds_every_parameter_at_its_default():
@@ -101,7 +106,7 @@ def test_the_commented_file_holds_every_parameter_at_its_default():
 
 def test_ros_reads_the_commented_file_as_the_defaults(make_node):
     _, declared = make_node("--params-file", str(CONFIG))
-    assert declared.read() == Settings(NodeConfig(), PerceiverConfig())
+    assert declared.read() == Settings(NodeConfig(), RobotPerceiverConfig())
 
 
 def test_the_guide_has_the_table_of_parameters():

@@ -1,6 +1,8 @@
 """A listener in a ROS domain of its own; the nodes under test run as processes over real DDS."""
 
+import fcntl
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +25,20 @@ def model():
         return os.environ.get("MTV_TEST_MODEL") or str(find_model("warehouse"))
     except ArtefactError as error:
         pytest.skip(f"no model to run: {error}")
+
+
+@pytest.fixture(scope="session")
+def domain():
+    """A domain that no other test process of this machine uses."""
+    for number in range(1, 100):
+        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{number}").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            lock.close()
+    yield number
+    lock.close()
 
 
 class Stage:
@@ -101,9 +117,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(ros_domain, tmp_path):
+def stage(domain, tmp_path):
     pytest.importorskip("rclpy", reason="needs a ROS 2")
-    stage = Stage(ros_domain, tmp_path)
+    stage = Stage(domain, tmp_path)
     yield stage
     stage.close()
 

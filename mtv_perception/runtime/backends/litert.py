@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.errors import ArtefactError
+from mtv_perception.runtime.backends.config import LITERT
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
 
 _INPUT_TYPES = ("uint8", "int8")
@@ -43,6 +44,7 @@ class LiteRtBackend:
     ) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        self.engine = LITERT
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
             self._interpreter.allocate_tensors()

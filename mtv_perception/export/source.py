@@ -1,0 +1,83 @@
+"""The network to export: a run's best weights, a checkpoint's, or those of an exported model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mtv_perception.config import load
+from mtv_perception.errors import ArtefactError, ConfigError, WeightsError
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.litert_weights import read_folded_weights, set_folded_weights
+from mtv_perception.network.multitask import MultitaskNetwork, build_network
+from mtv_perception.runtime.artefact import Artefact, load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.training.config import TrainConfig
+from mtv_perception.training.keras_model import spec_of
+from mtv_perception.training.state import load_averaged
+
+CONFIG_FILE = "config.yaml"
+# An artefact does not say which preset it is of; the shapes of its weights do.
+_PRESETS = ("warehouse", "warehouse-small", "reference")
+_WIDTHS = (1.0, 0.75, 0.5, 0.35)
+
+
+def run_folder(source: Path) -> Path:
+    """The folder of a run, or of the run that a checkpoint belongs to."""
+    return source if source.is_dir() else source.parent
+
+
+def load_network(
+    source: Path, size_hw: tuple[int, int] | None
+) -> tuple[TrainConfig, MultitaskNetwork]:
+    """What a run, a checkpoint or a model folder holds: its configuration and its network.
+
+    Args:
+        source: one of them, or the name of a bundled model. A model's configuration names no data.
+        size_hw: network input, pixels; None for the size it was trained or exported at.
+
+    Raises:
+        ConfigError: none of them.
+        WeightsError: an exported model that is none of our presets, or in float16.
+    """
+    path = run_folder(source) / CONFIG_FILE
+    if path.is_file():
+        config = load(TrainConfig, path)
+        wanted = replace(config.network, size_hw=size_hw or config.network.size_hw)
+        network = build_network(wanted)
+        load_averaged(network, source)
+        return config, network
+    try:
+        artefact = load_artefact(find_model(str(source)))
+    except ArtefactError as error:
+        raise ConfigError(
+            f"{source}: expected a run folder or a checkpoint in one, found no {path}; "
+            f"nor is it a model folder: {error}"
+        ) from error
+    network = _of_artefact(artefact, size_hw or artefact.size_hw)
+    return TrainConfig(network=network.config), network
+
+
+def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwork:
+    """The network of an exported model in float32; int8 kernels stay rounded."""
+    weights, reasons = read_folded_weights(artefact.content), []
+    for preset in _PRESETS:
+        for width in _WIDTHS:
+            config = NetworkConfig(preset, artefact.spec.classes, size_hw, width=width)
+            try:
+                network = build_network(config)
+                set_folded_weights(network.model, weights)
+            except (WeightsError, ValueError) as error:
+                reasons.append(str(error))
+                continue
+            if size_hw != artefact.size_hw or _boxes(network) == artefact.spec.default_boxes:
+                return network
+    raise WeightsError(
+        f"{artefact.folder}: expected a float32 or int8 model of preset {', '.join(_PRESETS)}; "
+        f"{reasons[0] if reasons else 'its default boxes are of none of them'}"
+    )
+
+
+def _boxes(network: MultitaskNetwork) -> Any:
+    return spec_of(network).default_boxes

@@ -1,1 +1,0 @@
-"""Weights of others, and of our own exported files, read into our layers."""

@@ -1,1 +1,0 @@
-"""Losses of the three tasks and their weighting, on any backend of Keras."""
