@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT))
 
 project = "mtv_perception"
 author = "the mtv_perception authors"
-copyright = f"2026, {author}"  # noqa: A001  # the name that Sphinx reads
+copyright = f"2026, {author}"  # the name that Sphinx reads
 release = re.search(r"<version>(.+?)</version>", (ROOT / "package.xml").read_text())[1]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -1,4 +1,4 @@
-"""Where the package's files lie that are no modules: models, message definitions, configuration."""
+"""What the package finds around it: its files that are no modules, and the memory of a process."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def share_folders(package: str) -> list[Path]:
         for index, folder in enumerate(found)
         if folder.is_dir() and folder not in found[:index]
     ]
+
+
+def memory_mb(pid: int | str = "self", field: str = "VmRSS") -> float:
+    """Memory of a process, MiB; 0 where the system does not say (other than Linux).
+
+    Args:
+        pid: of the process, by default this one.
+        field: a line of /proc/PID/status: VmRSS is what is resident, VmHWM the most that ever was.
+    """
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    found = [line for line in lines if line.startswith(f"{field}:")]
+    return round(int(found[0].split()[1]) / 1024, 2) if found else 0.0

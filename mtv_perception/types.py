@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+NANOSECONDS = 1_000_000_000
+"""In a second."""
+
 
 def _empty(*shape: int, dtype: type = np.float32) -> np.ndarray:
     return np.empty(shape, dtype)

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.cli.evaluate import IOU_THRESHOLD, open_model
+from mtv_perception.cli.evaluate import open_model
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import IOU_THRESHOLD
 from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact

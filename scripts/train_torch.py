@@ -31,7 +31,8 @@ from mtv_perception.network.multitask import MultitaskNetwork, build_network, no
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
-from mtv_perception.training.multitask_loss import MultitaskLoss
+from mtv_perception.training.losses.multitask import MultitaskLoss
+from mtv_perception.training.losses.weighting import TaskWeighting
 from mtv_perception.training.provenance import note_initial, note_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, save_state
@@ -41,7 +42,6 @@ from mtv_perception.training.update import (
     freeze_norms,
     make_optimiser,
 )
-from mtv_perception.training.weighting import TaskWeighting
 
 _LOG_EVERY = 20
 Batch = dict[str, torch.Tensor]

@@ -2,7 +2,9 @@
 is a red box.
 """
 
+import fcntl
 import os
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -213,3 +215,19 @@ def model():
 @pytest.fixture
 def clip():
     return Path(__file__).resolve().parents[1] / "docs" / "media" / "people.mp4"
+
+
+@pytest.fixture(scope="session")
+def ros_domain():
+    """The number of a ROS domain that no other test process of this machine uses."""
+    for domain in range(1, 100):
+        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{domain}").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        yield domain
+        lock.close()
+        return
+    pytest.fail("Expected a free ROS domain in 1..99; other test processes hold all of them.")

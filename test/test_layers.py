@@ -248,12 +248,12 @@ def test_importing_what_runs_on_the_robot_does_not_import_tensorflow(name):
     [
         "inputs",
         "initial",
-        "multitask_loss",
+        "losses.multitask",
         "provenance",
         "schedule",
         "state",
         "update",
-        "weighting",
+        "losses.weighting",
     ],
 )
 def test_what_trains_on_any_backend_does_not_import_tensorflow(name):

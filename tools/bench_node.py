@@ -35,6 +35,7 @@ from mtv_perception.cli.bench import read_images
 from mtv_perception.cli.turns import percentiles
 from mtv_perception.demo import CLIP
 from mtv_perception.msg import PerceptionStatus
+from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import byte_array
 from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
@@ -119,12 +120,6 @@ class Cameras:
             self._send(camera)
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process, MiB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
 def cpu_seconds(pid: int) -> float:
     """Time a process has spent on CPUs."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -185,7 +180,7 @@ def measure(cameras: Cameras, pid: int, seconds: float) -> dict[str, Any]:
     return {
         "model": next(items[-1].model_id for items in kept.values() if items),
         "start_to_first_result_s": round(first - begun, 2),
-        "rss_mb": round(resident_mb(pid), 1),
+        "rss_mb": round(memory_mb(pid), 1),
         "cpu_cores": round(cores / spent, 2),
         "results_per_second": round(total / spent, 1),
         "cameras": {

@@ -31,7 +31,7 @@ from mtv_perception.bags.writer import BagWriter
 from mtv_perception.demo import CLIP
 from mtv_perception.media.frames import open_frames
 from mtv_perception.messages.typestore import builder
-from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 
@@ -107,17 +107,6 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process and its descendants, MiB."""
-    total = 0
-    for member in family(pid):
-        try:
-            total += int(Path(f"/proc/{member}/statm").read_text().split()[1])
-        except OSError:
-            continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def children_cpu_s() -> float:
     """CPU time of all child processes that have ended, seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -150,7 +139,7 @@ def replay(bags: list[Path], out: Path, *options: str) -> dict[str, object]:
         stdout=subprocess.DEVNULL,
     )
     while process.poll() is None:
-        samples.append(resident_mb(process.pid))
+        samples.append(sum(map(memory_mb, family(process.pid))))
         time.sleep(SAMPLE_S)
     seconds = time.monotonic() - begun
     if process.returncode:

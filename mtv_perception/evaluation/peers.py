@@ -10,18 +10,15 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.evaluation.settings import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import DEFAULT_VARIANCES
 from mtv_perception.labels import WAREHOUSE
-from mtv_perception.network.tf_detection import SIZE_HW, load_tf_detection
+from mtv_perception.network.weights.pretrained import pretrained_path
+from mtv_perception.network.weights.tf_detection import SIZE_HW, load_tf_detection
 from mtv_perception.runtime.boxes import detect, sigmoid_candidates
 from mtv_perception.runtime.outputs import Tensor
-from mtv_perception.training.initial import pretrained_path
 from mtv_perception.types import Detections, Result, Segmentation, Timing
-
-_LOWEST_SCORE = 0.01
-_IOU_THRESHOLD = 0.6
-_LIMIT = 100
 
 
 class PedestrianSsdlite:
@@ -49,7 +46,9 @@ class PedestrianSsdlite:
             squeezed[None].astype(np.float32) * np.float32(2 / 255) - 1, training=False
         )
         candidates = sigmoid_candidates(
-            Tensor(np.asarray(raw["class_logits"][0])), np.array([_LOWEST_SCORE]), 10 * _LIMIT
+            Tensor(np.asarray(raw["class_logits"][0])),
+            np.array([SCORE_THRESHOLD]),
+            10 * MAX_DETECTIONS,
         )
         offsets = Tensor(np.asarray(raw["box_offsets"][0]))
         found = detect(
@@ -57,9 +56,9 @@ class PedestrianSsdlite:
             offsets,
             self._default_cxcywh,
             DEFAULT_VARIANCES,
-            _IOU_THRESHOLD,
-            _LIMIT,
-            _LIMIT,
+            IOU_THRESHOLD,
+            MAX_DETECTIONS,
+            MAX_DETECTIONS,
         )
         scale = np.array([width / SIZE_HW[1], height / SIZE_HW[0]] * 2, np.float32)
         boxes = clip_boxes(found.boxes_xyxy * scale, (height, width))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import cv2
@@ -24,26 +21,12 @@ from mtv_perception.plots.scores import (
     plot_reliability,
     to_png,
 )
+from mtv_perception.visual.html import figure, picture, table, write_page
 
 WORST_IMAGES = 8
 _JPEG_QUALITY = 85
 
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 }
-th, td { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: right }
-th:first-child, td:first-child { text-align: left }
-img { max-width: 100% }
-figure { display: inline-block; margin: .5em; vertical-align: top }
-figcaption { color: #555 }
-</style></head><body>
-<h1>$title</h1>
-$body
-<details><summary>All numbers</summary><pre>$numbers</pre></details>
-</body></html>
-""")
+_STYLE = "figure { display: inline-block; margin: .5em; vertical-align: top }"
 
 
 def write_report(
@@ -77,27 +60,10 @@ def write_report(
     ]
     if robustness is not None:
         scores["robustness"] = robustness.to_json()
-    page = _PAGE.substitute(
-        title=html.escape(f"{model_id} on {evaluation.dataset}".removeprefix(" on ")),
-        body="\n".join(sections),
-        numbers=html.escape(json.dumps(scores, indent=1)),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else html.escape(str(value))
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    numbers = html.escape(json.dumps(scores, indent=1))
+    sections.append(f"<details><summary>All numbers</summary><pre>{numbers}</pre></details>")
+    title = f"{model_id} on {evaluation.dataset}".removeprefix(" on ")
+    write_page(path, title, sections, _STYLE)
 
 
 def _summary(scores: dict[str, Any]) -> str:
@@ -117,7 +83,7 @@ def _summary(scores: dict[str, Any]) -> str:
         ("latency p50/p95/p99, ms", latency),
         ("images", scores["images"]),
     ]
-    return "<h2>Summary</h2>" + _table(("score", "value"), rows)
+    return "<h2>Summary</h2>" + table(("score", "value"), rows)
 
 
 def _class_table(scores: dict[str, Any]) -> str:
@@ -135,11 +101,11 @@ def _class_table(scores: dict[str, Any]) -> str:
             )
         )
     header = ("class", "AP@[.50:.95]", "AP@.50", "AP@.70", "IoU", "boundary F")
-    return "<h2>Classes</h2>" + _table(header, rows)
+    return "<h2>Classes</h2>" + table(header, rows)
 
 
 def _coco_table(scores: dict[str, Any]) -> str:
-    return "<h2>COCO's twelve figures</h2>" + _table(("figure", "value"), scores["coco"].items())
+    return "<h2>COCO's twelve figures</h2>" + table(("figure", "value"), scores["coco"].items())
 
 
 def _legacy_table(scores: dict[str, Any]) -> str:
@@ -149,18 +115,11 @@ def _legacy_table(scores: dict[str, Any]) -> str:
         "<p>As older code for this task computed them, to compare with its published numbers alone: they are not the "
         "scores above.</p>"
     )
-    table = _table(
+    legacy_table = table(
         ("class", "legacy AP@.50", "legacy IoU"),
         [*rows, ("legacy accuracy", None, legacy["accuracy"])],
     )
-    return f"<h2>Legacy figures</h2>{text}{table}"
-
-
-def _figure(content: bytes, kind: str, caption: str) -> str:
-    data = base64.b64encode(content).decode("ascii")
-    text = html.escape(caption)
-    image = f'<img alt="{text}" src="data:image/{kind};base64,{data}">'
-    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+    return f"<h2>Legacy figures</h2>{text}{legacy_table}"
 
 
 def _plots(evaluation: Evaluation) -> str:
@@ -175,7 +134,7 @@ def _plots(evaluation: Evaluation) -> str:
             ("Confusion", plot_confusion(evaluation.masks.confusion, evaluation.labels.names))
         )
     return "<h2>Plots</h2>" + "".join(
-        _figure(to_png(figure), "png", caption) for caption, figure in figures
+        figure([picture(to_png(plot), "png", caption)], caption) for caption, plot in figures
     )
 
 
@@ -183,15 +142,13 @@ def _corruptions(robustness: Robustness) -> str:
     parts: dict[str, Degradation] = {"mAP": robustness.map, "mean IoU": robustness.miou}
     told = {name: part for name, part in parts.items() if not np.isnan(part.clean)}
     rows = [(name, part.clean, part.mpc, part.rpc) for name, part in told.items()]
-    figures = [
-        _figure(
-            to_png(plot_corruptions(part.corrupted, part.clean, f"{name} under corruption")),
-            "png",
-            name,
-        )
-        for name, part in told.items()
-    ]
-    return "<h2>Robustness</h2>" + _table(("score", "clean", "mPC", "rPC"), rows) + "".join(figures)
+    figures = [figure([_corruption_plot(name, part)], name) for name, part in told.items()]
+    return "<h2>Robustness</h2>" + table(("score", "clean", "mPC", "rPC"), rows) + "".join(figures)
+
+
+def _corruption_plot(name: str, part: Degradation) -> str:
+    plot = plot_corruptions(part.corrupted, part.clean, f"{name} under corruption")
+    return picture(to_png(plot), "png", name)
 
 
 def _worst(evaluation: Evaluation, perceive: Perceive, count: int) -> str:
@@ -205,7 +162,7 @@ def _worst(evaluation: Evaluation, perceive: Perceive, count: int) -> str:
         _, content = cv2.imencode(".jpg", pair, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         mask = "" if np.isnan(image.miou) else f", IoU {image.miou:.2f}"
         caption = f"{sample.image_path.name}: {image.missed} missed, {image.false_alarms} false alarms{mask}"
-        figures.append(_figure(content.tobytes(), "jpeg", caption))
+        figures.append(figure([picture(content.tobytes(), "jpeg", caption)], caption))
     text = (
         "<p>Left the truth, right the model, at the scores of best F1.</p>"
         if figures

@@ -14,7 +14,7 @@ from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
 from mtv_perception.network.multitask import MultitaskNetwork
-from mtv_perception.runtime.artefact import Artefact, ModelSpec, write_artefact
+from mtv_perception.runtime.artefact import Artefact, ModelSpec
 from mtv_perception.training.keras_model import spec_of
 
 PARITY_IMAGES = 8
@@ -65,15 +65,3 @@ def make_artefact(
     check_errors(errors, precision)
     spec: ModelSpec = replace(spec_of(network), outputs=positions, precision=precision, **describe)
     return Artefact(folder, spec, content), errors
-
-
-def export_artefact(
-    network: MultitaskNetwork,
-    folder: Path,
-    precision: str,
-    calibration: Sequence[np.ndarray],
-    describe: dict[str, Any],
-) -> tuple[Artefact, dict[str, float]]:
-    """As make_artefact, then write what was found to be right."""
-    artefact, errors = make_artefact(network, folder, precision, calibration, describe)
-    return write_artefact(folder, artefact.spec, artefact.content), errors

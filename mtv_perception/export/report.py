@@ -12,6 +12,7 @@ import numpy as np
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.export.artefact import make_artefact
 from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
@@ -19,7 +20,6 @@ from mtv_perception.runtime.artefact import write_artefact
 from mtv_perception.runtime.backends.config import LITERT
 from mtv_perception.runtime.perceiver import Model, Perceiver
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.validation import EVALUATION
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def export_precisions(
 
 def scores_of(model: Model, dataset: Dataset, title: str, backend: str = LITERT) -> dict[str, Any]:
     """The scores of a model as `mtv evaluate` gives them, without boundaries."""
-    perceive = Perceiver(model, replace(EVALUATION, backend=backend))
+    perceive = Perceiver(model, replace(SCORING, backend=backend))
     return evaluate(perceive, dataset, with_boundaries=False, title=title).to_json()
 
 

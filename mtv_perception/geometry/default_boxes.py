@@ -80,16 +80,6 @@ class DefaultBoxSpec:
         """Every default box, `(count, 4)` float32, corners, network-input pixels; not clipped to the image."""
         return cxcywh_to_xyxy(self.boxes_cxcywh())
 
-    def resized(
-        self, size_hw: tuple[int, int], grids_hw: Sequence[tuple[int, int]]
-    ) -> DefaultBoxSpec:
-        """The same box shapes in pixels on the grids that another input size gives."""
-        maps = (
-            DefaultBoxMap(g, m.shapes_wh, m.padding, m.step)
-            for g, m in zip(grids_hw, self.maps, strict=True)
-        )
-        return DefaultBoxSpec(size_hw, tuple(maps))
-
 
 def _centres(count: int, length: float, padding: float | None, step: float | None) -> np.ndarray:
     if step is not None:

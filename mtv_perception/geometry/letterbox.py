@@ -59,11 +59,6 @@ class Letterbox:
         """Network pixels for one source pixel, along x and y."""
         return self.inner_hw[1] / self.source_hw[1], self.inner_hw[0] / self.source_hw[0]
 
-    @property
-    def is_identity(self) -> bool:
-        """True when source and network pixels are the same."""
-        return self.source_hw == self.network_hw
-
     def write(self, image: np.ndarray, out: np.ndarray) -> None:
         """Scale `image` `(H, W, 3)` uint8 into its place in `out` (network size, uint8), padding around it."""
         top, left = self.offset_yx

@@ -61,12 +61,6 @@ def points_inside(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (odd & np.isfinite(points).all(1)) | (_outline_distances(polygon, points) <= _TOUCH)
 
 
-def distances_to_polygon(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """From points to the polygon, `(M, 2)` and `(N, 2)` to `(N,)`; 0 inside."""
-    points = np.asarray(points, np.float64).reshape(-1, 2)
-    return np.where(points_inside(polygon, points), 0.0, _outline_distances(polygon, points))
-
-
 def _outline_distances(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     starts = polygon[None]
     edges = np.roll(polygon, -1, 0)[None] - starts

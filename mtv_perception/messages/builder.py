@@ -14,9 +14,7 @@ import numpy as np
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.types import Detections, Timing
-
-NANOSECONDS = 1_000_000_000
+from mtv_perception.types import NANOSECONDS, Detections, Timing
 
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
 

@@ -61,20 +61,6 @@ def interpolated_precision(matches: Matches, recalls: np.ndarray = COCO_RECALLS)
     )
 
 
-def average_precision(matches: Matches) -> np.ndarray:
-    """AP at each IoU threshold, `(T,)` in 0..1; NaN where there was nothing to find."""
-    precision: np.ndarray = interpolated_precision(matches).mean(1)
-    return precision
-
-
-def final_recall(matches: Matches) -> np.ndarray:
-    """Recall with every detection kept, `(T,)`; its mean is COCO's AR; NaN where nothing was to find."""
-    if not matches.objects:
-        return np.full(len(matches.hits), np.nan)
-    recall: np.ndarray = matches.hits.sum(1) / matches.objects
-    return recall
-
-
 def precision_recall(matches: Matches, threshold_index: int = 0) -> PrecisionRecall:
     """The raw curve at one IoU threshold; equal scores fall together, ignored detections give no point."""
     counted = ~matches.ignored[threshold_index]

@@ -17,11 +17,11 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
-from mtv_perception.messages.builder import NANOSECONDS, MessageBuilder
+from mtv_perception.messages.builder import MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.tracking.tracker import NO_ID
-from mtv_perception.types import Detections
+from mtv_perception.types import NANOSECONDS, Detections
 
 
 def stamp_ns(header: Header) -> int:

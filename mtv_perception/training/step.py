@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from mtv_perception.network.multitask import MultitaskNetwork, normalise
-from mtv_perception.training.config import LossConfig, OptimiserConfig
-from mtv_perception.training.multitask_loss import Batch, MultitaskLoss
-from mtv_perception.training.replicas import replica_count, sum_over_replicas
+from mtv_perception.training.config import OptimiserConfig
+from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.losses.multitask import Batch, MultitaskLoss
+from mtv_perception.training.losses.replicas import replica_count, sum_over_replicas
+from mtv_perception.training.losses.weighting import TaskWeighting
 from mtv_perception.training.update import average_decay, make_optimiser
-from mtv_perception.training.weighting import TaskWeighting
 
 # float16 loses gradients below 6e-8; multiplied by this they survive (Micikevicius et al. 2018,
 # section 3.2).

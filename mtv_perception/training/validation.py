@@ -10,13 +10,11 @@ from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.visual.overlay import draw_overlay
-
-EVALUATION = PerceiverConfig(score_threshold=0.01, iou_threshold=0.6, max_per_class=100)
-"""AP integrates over all scores, so nearly nothing is cut off."""
 
 SHOWN = PerceiverConfig(score_threshold=0.3)
 
@@ -53,7 +51,7 @@ class Validation:
 
     def __call__(self, model: KerasModel) -> dict[str, Any]:
         """Figures of each set as `set/figure`, None where labels lack, and their means over the sets as `figure`."""
-        perceiver = Perceiver(model, EVALUATION)
+        perceiver = Perceiver(model, SCORING)
         figures: dict[str, list[float]] = {name: [] for name in FIGURES}
         named: dict[str, Any] = {}
         for title, dataset in zip(self._names, self._datasets, strict=True):

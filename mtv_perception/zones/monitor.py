@@ -10,11 +10,11 @@ import numpy as np
 
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics
 from mtv_perception.labels import LabelSet
+from mtv_perception.types import NANOSECONDS
 from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
 from mtv_perception.zones.presence import Presence, State, Verdict
 
-_NANOSECONDS = 1_000_000_000
 # The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
 _MASK_ROUNDING = 0.03
 
@@ -92,8 +92,8 @@ class CameraMonitor:
         since_ns: int = 0,
     ) -> None:
         self.admission = Admission()
-        self._deadline_ns = round(timing.deadline * _NANOSECONDS)
-        self._jump_ns = round(timing.time_jump * _NANOSECONDS)
+        self._deadline_ns = round(timing.deadline * NANOSECONDS)
+        self._jump_ns = round(timing.time_jump * NANOSECONDS)
         self._newest_ns: int | None = None
         mounting = camera.mounting()
         if camera.intrinsics:
@@ -176,7 +176,7 @@ def _make_zone(
     zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None, since_ns: int
 ) -> _Zone:
     class_ids = tuple(labels.id_of(name) for name in zone.classes)
-    leave_ns = round(zone.leave_seconds * _NANOSECONDS)
+    leave_ns = round(zone.leave_seconds * NANOSECONDS)
     presence = Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
     return _Zone(ZoneJudge(zone, class_ids, camera), presence)
 

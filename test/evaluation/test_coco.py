@@ -8,7 +8,7 @@ import pytest
 from mtv_perception.data.sample import Sample
 from mtv_perception.evaluation.coco import coco_scores
 from mtv_perception.evaluation.records import BoxRecord, class_images
-from mtv_perception.metrics.detection import average_precision, final_recall
+from mtv_perception.metrics.detection import interpolated_precision
 from mtv_perception.metrics.matching import AREA_RANGES, match_class
 from mtv_perception.types import Detections
 
@@ -31,6 +31,16 @@ def random_record(rng):
         Sample(Path("x.png"), (300, 300), boxes, class_ids, rng.random(count) < 0.2, None, known),
         detections,
     )
+
+
+def average_precision(matches):
+    return interpolated_precision(matches).mean(1)
+
+
+def final_recall(matches):
+    if not matches.objects:
+        return np.full(len(matches.hits), np.nan)
+    return matches.hits.sum(1) / matches.objects
 
 
 @pytest.mark.parametrize("seed", range(5))

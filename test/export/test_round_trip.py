@@ -7,13 +7,13 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.litert_weights import (
+from mtv_perception.network.multitask import build_network, normalise
+from mtv_perception.network.weights.litert import (
     FoldedWeights,
     measure_norms,
     read_folded_weights,
     set_folded_weights,
 )
-from mtv_perception.network.multitask import build_network, normalise
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.models import find_model

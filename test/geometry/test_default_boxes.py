@@ -134,23 +134,6 @@ def test_the_shape_of_ratio_3_is_three_times_as_wide_as_high_on_a_square_input()
     assert width * height == pytest.approx(240**2)
 
 
-@given(specs, st.tuples(st.integers(32, 900), st.integers(32, 900)))
-def test_resizing_is_idempotent_and_changes_no_shape(spec, size_hw):
-    new_grids = [(rows + 1, columns) for rows, columns in (item.grid_hw for item in spec.maps)]
-
-    once = spec.resized(size_hw, new_grids)
-
-    assert once.resized(size_hw, new_grids) == once
-    assert [item.shapes_wh for item in once.maps] == [item.shapes_wh for item in spec.maps]
-    assert [item.grid_hw for item in once.maps] == new_grids
-    assert once.resized(spec.size_hw, [item.grid_hw for item in spec.maps]) == spec
-
-
-def test_resizing_needs_a_grid_for_each_map(seeds):
-    with pytest.raises(ValueError):
-        seeds.resized((240, 320), [(15, 20)])
-
-
 def test_pyramid_boxes_keep_their_area_at_every_ratio():
     spec = pyramid_spec(
         (480, 640), ((60, 80), (30, 40)), (20, 40), (1, math.sqrt(2)), (0.4, 1.0, 2.0)

@@ -96,7 +96,6 @@ def test_equal_sizes_are_the_identity(size_hw):
     out = np.zeros_like(image)
     box.write(image, out)
 
-    assert box.is_identity
     assert box.scale_xy == (1, 1)
     assert np.array_equal(out, image)
     assert np.array_equal(box.boxes_to_source(np.array([[1.5, 2, 3, 4]])), [[1.5, 2, 3, 4]])

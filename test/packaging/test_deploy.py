@@ -70,7 +70,9 @@ def test_no_unit_waits_for_a_watchdog_that_nothing_serves(unit):
 @pytest.mark.parametrize("name", ["MemoryMax", "MemoryHigh", "CPUQuota"])
 def test_the_documented_limits_are_those_of_the_units(name):
     row = re.search(
-        rf"^\| {name} \| (\S+) \| (\S+) \|", (ROOT / "docs/how-to/deploy.md").read_text(), re.MULTILINE
+        rf"^\| {name} \| (\S+) \| (\S+) \|",
+        (ROOT / "docs/how-to/deploy.md").read_text(),
+        re.MULTILINE,
     )
 
     assert row.groups() == tuple(dict(settings(unit))[name] for unit in UNITS)

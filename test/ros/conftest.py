@@ -4,11 +4,9 @@ of their own.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -302,25 +300,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def ros():
+def ros(ros_domain):
     """An rclpy context in a domain that no other test process of this machine uses."""
     os.environ.update({key: os.environ.get(key, value) for key, value in TRANSPORT.items()})
-    for domain in range(1, 100):
-        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{domain}").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            lock.close()
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
+    rclpy.init(context=context, domain_id=ros_domain)
     # While a node lives, the context keeps its DDS participant. To make and end one for every test
     # is slow, and Fast DDS can hang in it.
     keeper = rclpy.create_node("keeper", context=context, namespace=f"/keeper_{os.getpid()}")
-    yield SimpleNamespace(context=context, domain=domain)
+    yield SimpleNamespace(context=context, domain=ros_domain)
     keeper.destroy_node()
     context.try_shutdown()
-    lock.close()
 
 
 @pytest.fixture(scope="module")

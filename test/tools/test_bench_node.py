@@ -45,5 +45,5 @@ def test_a_camera_that_got_nothing(bench_node):
 
 
 def test_memory_and_time_of_a_process(bench_node):
-    assert bench_node.resident_mb(os.getpid()) > 10
+    assert bench_node.memory_mb(os.getpid()) > 10
     assert bench_node.cpu_seconds(os.getpid()) > 0

@@ -13,7 +13,8 @@ from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.training.config import LossConfig, OptimiserConfig, TrainConfig
+from mtv_perception.training.config import OptimiserConfig, TrainConfig
+from mtv_perception.training.losses.config import LossConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "research").rglob("*.yaml"))

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.config import OptimiserConfig
+from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.losses.weighting import WEIGHTINGS
 from mtv_perception.training.trainer import Trainer
 from mtv_perception.training.validation import Validation
-from mtv_perception.training.weighting import WEIGHTINGS
 
 BACKBONES = {"mobilenetv2": 0.35, "shufflenetv2": 0.5}
 SIZE_HW = (

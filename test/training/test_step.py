@@ -15,9 +15,10 @@ from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
-from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.config import OptimiserConfig
 from mtv_perception.training.inputs import open_scenes, target_encoder
-from mtv_perception.training.multitask_loss import MultitaskLoss
+from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.losses.multitask import MultitaskLoss
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.update import freeze_layers, freeze_norms, make_optimiser
 

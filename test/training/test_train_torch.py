@@ -15,7 +15,8 @@ import yaml
 
 from mtv_perception.config import to_plain
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.training.config import LossConfig, OptimiserConfig
+from mtv_perception.training.config import OptimiserConfig
+from mtv_perception.training.losses.config import LossConfig
 from mtv_perception.training.state import BEST_FILE, read_group
 from mtv_perception.training.trainer import Trainer, load_run
 

@@ -12,14 +12,13 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
-from mtv_perception.messages.builder import NANOSECONDS
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.diagnostics import LatencyWindow
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.qos import RELIABILITY
 from mtv_perception.tracking.tracker import Tracker
-from mtv_perception.types import Detections
+from mtv_perception.types import NANOSECONDS, Detections
 
 _QUEUE_DEPTH = 10
 

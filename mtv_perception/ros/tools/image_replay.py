@@ -25,7 +25,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from mtv_perception.bags.playback import NANOSECONDS, PlaybackClock
+from mtv_perception.bags.playback import PlaybackClock
 from mtv_perception.bags.reader import lazy_bag_frames
 from mtv_perception.config import fixed, setting
 from mtv_perception.errors import ConfigError, ImageError, MtvError
@@ -33,6 +33,7 @@ from mtv_perception.media.frames import LazyFrame, is_bag, lazy_frames
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
+from mtv_perception.types import NANOSECONDS
 
 _ENCODE = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "mono8": cv2.COLOR_RGB2GRAY}
 _CLOCK_PERIOD_S = 0.01

@@ -14,10 +14,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from mtv_perception.geometry.camera import Intrinsics
 from mtv_perception.labels import UNLABELED_ID, LabelSet
-from mtv_perception.messages.builder import NANOSECONDS
 from mtv_perception.msg import ZoneState
 from mtv_perception.ros.conversions import byte_array
-from mtv_perception.types import Detections
+from mtv_perception.types import NANOSECONDS, Detections
 from mtv_perception.zones.config import FLOOR, CameraConfig
 from mtv_perception.zones.monitor import ZoneStatus
 

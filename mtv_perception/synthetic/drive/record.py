@@ -12,11 +12,11 @@ import numpy as np
 
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.geometry.camera import Intrinsics, Mounting
-from mtv_perception.messages.builder import NANOSECONDS
 from mtv_perception.messages.typestore import builder
 from mtv_perception.synthetic.drive.depth import stereo_depth
 from mtv_perception.synthetic.drive.route import Placement, Route
 from mtv_perception.synthetic.drive.studio import DriveFrame, DriveStudio, TrueObject
+from mtv_perception.types import NANOSECONDS
 
 CLASS_NAMES = ("background", "rail", "person", "forklift")
 MAP, BASE, OPTICAL = "map", "base_link", "camera_optical"

@@ -1,8 +1,6 @@
 """A listener in a ROS domain of its own; the nodes under test run as processes over real DDS."""
 
-import fcntl
 import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -25,20 +23,6 @@ def model():
         return os.environ.get("MTV_TEST_MODEL") or str(find_model("warehouse"))
     except ArtefactError as error:
         pytest.skip(f"no model to run: {error}")
-
-
-@pytest.fixture(scope="session")
-def domain():
-    """A domain that no other test process of this machine uses."""
-    for number in range(1, 100):
-        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{number}").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            lock.close()
-    yield number
-    lock.close()
 
 
 class Stage:
@@ -117,9 +101,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(domain, tmp_path):
+def stage(ros_domain, tmp_path):
     pytest.importorskip("rclpy", reason="needs a ROS 2")
-    stage = Stage(domain, tmp_path)
+    stage = Stage(ros_domain, tmp_path)
     yield stage
     stage.close()
 

@@ -4,10 +4,8 @@ projection.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -229,21 +227,13 @@ def meaning(state) -> str:
 
 
 @pytest.fixture(scope="session")
-def ros_zones():
+def ros_zones(ros_domain):
     """An rclpy context in a domain that no other test process of this machine uses."""
     os.environ.update({key: os.environ.get(key, value) for key, value in TRANSPORT.items()})
-    for domain in range(1, 100):
-        lock = (Path(tempfile.gettempdir()) / f"mtv_perception_test_domain_{domain}").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            lock.close()
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
-    yield SimpleNamespace(context=context, domain=domain)
+    rclpy.init(context=context, domain_id=ros_domain)
+    yield SimpleNamespace(context=context, domain=ros_domain)
     context.try_shutdown()
-    lock.close()
 
 
 @pytest.fixture

@@ -11,15 +11,14 @@ import pytest
 from mtv_perception.errors import WeightsError
 from mtv_perception.geometry.boxes import clip_boxes, pairwise_iou
 from mtv_perception.geometry.codec import DEFAULT_VARIANCES
-from mtv_perception.network.tf_detection import SIZE_HW, load_tf_detection, tf_default_boxes
-from mtv_perception.network.weights import read_frozen_graph
+from mtv_perception.network.weights.pretrained import pretrained_path, read_frozen_graph
+from mtv_perception.network.weights.tf_detection import SIZE_HW, load_tf_detection, tf_default_boxes
 from mtv_perception.runtime.boxes import detect, sigmoid_candidates
 from mtv_perception.runtime.outputs import Tensor
-from mtv_perception.training.initial import pretrained_path
 
 tf = pytest.importorskip("tensorflow")
 
-VIDEO = Path(__file__).resolve().parents[2] / "docs/media/people.mp4"
+VIDEO = Path(__file__).resolve().parents[3] / "docs/media/people.mp4"
 FRAMES = 5
 LEAST_SCORE = 0.3
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from mtv_perception.geometry import codec
 from mtv_perception.geometry.boxes import pairwise_iou
-from mtv_perception.training.alignment import alignment
-from mtv_perception.training.detection_losses import (
+from mtv_perception.training.losses.alignment import alignment
+from mtv_perception.training.losses.detection import (
     box_loss,
     encode_boxes,
     giou,

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from mtv_perception.geometry import codec
-from mtv_perception.training.detection_losses import (
+from mtv_perception.training.losses.detection import (
     BOX_LOSSES,
     box_loss,
     decode_boxes,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtv_perception.training.weighting import VARIANCE_PACE, WEIGHTINGS, TaskWeighting
+from mtv_perception.training.losses.weighting import VARIANCE_PACE, WEIGHTINGS, TaskWeighting
 
 TASKS = {"classes": 1.0, "boxes": 1.0, "segmentation": 1.0}
 

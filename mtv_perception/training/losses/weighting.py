@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import keras
 from keras import ops
 
-from mtv_perception.training.detection_losses import Tensor
+from mtv_perception.training.losses.detection import Tensor
 
 Losses = Mapping[str, Tensor]
 _TINY = 1e-4

@@ -24,7 +24,7 @@ from mtv_perception.geometry.default_boxes import (
 from mtv_perception.network.layers import conv_bn_relu6, separable
 from mtv_perception.network.mobilenetv2 import mobilenetv2_features
 from mtv_perception.network.ssdlite import ssdlite
-from mtv_perception.network.weights import (
+from mtv_perception.network.weights.pretrained import (
     LayerWeights,
     mobilenetv2_from_graph,
     read_frozen_graph,

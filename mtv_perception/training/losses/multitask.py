@@ -6,16 +6,16 @@ from keras import ops
 
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.network.multitask import MultitaskNetwork
-from mtv_perception.training.alignment import alignment
-from mtv_perception.training.config import LossConfig
-from mtv_perception.training.detection_losses import (
+from mtv_perception.training.losses.alignment import alignment
+from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.losses.detection import (
     CLASS_LOSSES,
     SIGMOID_LOSSES,
     Tensor,
     box_loss,
     quality_focal_loss,
 )
-from mtv_perception.training.segmentation_losses import SEGMENTATION_LOSSES
+from mtv_perception.training.losses.segmentation import SEGMENTATION_LOSSES
 
 Batch = dict[str, Tensor]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtv_perception.training.segmentation_losses import (
+from mtv_perception.training.losses.segmentation import (
     SEGMENTATION_LOSSES,
     cross_entropy,
     dice,

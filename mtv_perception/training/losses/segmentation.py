@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from keras import ops
 
-from mtv_perception.training.detection_losses import (
+from mtv_perception.training.losses.detection import (
     Tensor,
     known_matrix,
     one_hot,
     partial_cross_entropy,
 )
-from mtv_perception.training.replicas import replica_count, sum_over_replicas
+from mtv_perception.training.losses.replicas import replica_count, sum_over_replicas
 
 
 def cross_entropy(

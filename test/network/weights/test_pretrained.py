@@ -4,13 +4,14 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.mobilenetv2 import mobilenetv2, mobilenetv2_features
-from mtv_perception.network.tf_detection import load_tf_detection
-from mtv_perception.network.weights import (
+from mtv_perception.network.weights.pretrained import (
+    pretrained_path,
     read_backbone_weights,
     read_frozen_graph,
     set_layer_weights,
 )
-from mtv_perception.training.initial import load_backbone, pretrained_path
+from mtv_perception.network.weights.tf_detection import load_tf_detection
+from mtv_perception.training.initial import load_backbone
 
 SIZE, WIDTH = 32, 0.35
 

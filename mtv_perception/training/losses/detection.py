@@ -11,7 +11,7 @@ from typing import Any
 
 from keras import ops
 
-from mtv_perception.training.replicas import sum_over_replicas
+from mtv_perception.training.losses.replicas import sum_over_replicas
 
 Tensor = Any
 """A tensor of Keras' backend, or an array."""

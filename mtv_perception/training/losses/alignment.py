@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from mtv_perception.training.detection_losses import (
+from mtv_perception.training.losses.detection import (
     Tensor,
     decode_boxes,
     offsets_of_matched,

@@ -1,0 +1,22 @@
+"""The settings under which every figure of this project is measured."""
+
+from __future__ import annotations
+
+from mtv_perception.runtime.perceiver import PerceiverConfig
+
+SCORE_THRESHOLD = 0.01
+"""AP integrates over all scores, so nearly nothing is cut off."""
+
+IOU_THRESHOLD = 0.6
+"""Overlap allowed by non-maximum suppression, that of the detectors we are compared with."""
+
+MAX_DETECTIONS = 100
+"""In an image, and of one class: COCO counts no more."""
+
+SCORING = PerceiverConfig(
+    score_threshold=SCORE_THRESHOLD,
+    mask_threshold=0.0,
+    iou_threshold=IOU_THRESHOLD,
+    max_detections=MAX_DETECTIONS,
+    max_per_class=MAX_DETECTIONS,
+)

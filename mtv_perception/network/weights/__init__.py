@@ -1,0 +1,1 @@
+"""Weights of others, and of our own exported files, read into our layers."""

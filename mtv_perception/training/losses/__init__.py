@@ -1,0 +1,1 @@
+"""Losses of the three tasks and their weighting, on any backend of Keras."""
