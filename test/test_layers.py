@@ -14,7 +14,7 @@ PACKAGE = "mtv_perception"
 
 BASE = frozenset({"errors", "types", "config", "labels", "resources", "yaml_text"})
 FOUNDATIONS = BASE | {"geometry"}
-NUMERIC = FOUNDATIONS | {"metrics", "runtime", "tracking", "zones", "visual"}
+NUMERIC = FOUNDATIONS | {"metrics", "runtime", "tracking", "zones", "ranging", "visual"}
 BAGS = {"media", "messages", "bags"}
 RUNS = BAGS | {"replay", "compare"}
 TRAINING = NUMERIC | {"data", "network", "media", "plots"}
@@ -29,6 +29,7 @@ ROOMS = {
     "zones": FOUNDATIONS | {"tracking"},
     "visual": FOUNDATIONS,
     "synthetic": FOUNDATIONS | {"bags", "messages"},
+    "ranging": FOUNDATIONS,
     "media": FOUNDATIONS | {"bags"},
     "messages": FOUNDATIONS | {"runtime"},
     "bags": FOUNDATIONS | {"media", "messages"},
