@@ -198,18 +198,21 @@ build_messages() {
   run "$advice" "${environment[@]}" cmake --build "$build" --target install --parallel "$(nproc)"
 }
 
-# Whether the ROS 2 has a vision_msgs that we did not generate ourselves.
-system_vision_msgs_found() {
-  [ "$ros" = system ] && [ ! -e "$venv/share/vision_msgs" ] && "$venv/bin/python" -c 'import vision_msgs.msg' 2>/dev/null
+# system_has PACKAGE: whether the ROS 2 has a message package that we did not generate ourselves.
+system_has() {
+  [ "$ros" = system ] && [ ! -e "$venv/share/$1" ] && "$venv/bin/python" -c "import $1.msg" 2>/dev/null
 }
 
 install_messages() {
   say "3/4 generating the messages (about half a minute) ..."
-  if system_vision_msgs_found; then
-    say "    vision_msgs: the one of the ROS 2 that is sourced"
-  else
-    build_messages "$root/third_party/vision_msgs" vision_msgs
-  fi
+  local package
+  for package in vision_msgs tf2_msgs; do
+    if system_has "$package"; then
+      say "    $package: the one of the ROS 2 that is sourced"
+    else
+      build_messages "$root/third_party/$package" "$package"
+    fi
+  done
   build_messages "$root" mtv_perception -DMTV_MESSAGES_ONLY=ON
 }
 
@@ -222,7 +225,7 @@ check() {
     "$venv/bin/python" -c '
 import pathlib, sys
 import ai_edge_litert.interpreter, cv2, numpy, rclpy, simplejpeg, yaml
-import mtv_perception, mtv_perception.msg, vision_msgs.msg
+import mtv_perception, mtv_perception.msg, tf2_msgs.msg, vision_msgs.msg
 from rclpy.serialization import serialize_message
 serialize_message(mtv_perception.msg.PerceptionStatus())
 serialize_message(vision_msgs.msg.Detection2DArray())
@@ -241,7 +244,7 @@ main() {
   choose_ros
   extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,synth,replay,dev,docs)}
   python_key=$(hash_of "$root $ros ${ROS_DISTRO:-} $extras" pyproject.toml setup.py requirements scripts/setup.sh)
-  message_key=$(hash_of "$python_key" msg third_party/vision_msgs cmake CMakeLists.txt package.xml)
+  message_key=$(hash_of "$python_key" msg third_party cmake CMakeLists.txt package.xml)
   if [ -x "$venv/bin/python" ] && up_to_date mtv-python-key "$python_key" && up_to_date mtv-message-key "$message_key"; then
     say "nothing to do, .venv is up to date."
     return

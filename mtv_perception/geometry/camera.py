@@ -1,10 +1,10 @@
 """Camera geometry: lens distortion both ways, and image points on the floor from a known mounting.
 
-Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer
-coordinates on pixel centres, half a pixel off; the conversion happens here and nowhere else.
+Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer coordinates on pixel
+centres, half a pixel off; the conversion happens here and nowhere else.
 
-Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera
-rays are in the optical frame: x right, y down, z forward.
+Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera rays are in the
+optical frame: x right, y down, z forward.
 """
 
 from __future__ import annotations
@@ -15,13 +15,21 @@ from functools import cached_property
 
 import numpy as np
 
-from mtv_perception.geometry.lens import LENSES
+from mtv_perception.geometry.lens import LENSES, fitted_lens
 
 _PIXEL_CENTRE = 0.5
-# A ray this close to the horizon (tangent of the angle below it) meets the floor too far away to
-# mean anything.
+# A ray this close to the horizon (tangent of the angle below it) meets the floor too far away.
 _HORIZON_SLOPE = 1e-4
+# Focal lengths in an image side: 177 degrees by a pinhole; a fisheye of 360 degrees has 2 pi.
+_WIDEST = 76.0
+# Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
+_LARGEST_SKEW = 0.05
+_GIMBAL_LOCK = 1e-9
 _OPTICAL_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+
+def _by(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[1]}x{size_hw[0]}"
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,12 @@ class Intrinsics:
         size_hw: of the calibrated image, pixels.
         focal_xy: focal lengths, pixels.
         centre_xy: principal point in CameraInfo's coordinates (pixel centres at integers), pixels.
-        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names
-            them.
+        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names them.
         distortion: its coefficients in CameraInfo's order; empty for none.
+        skew: of the camera matrix, pixels a unit of y/z.
+
+    Raises:
+        ValueError: numbers that no camera has.
     """
 
     size_hw: tuple[int, int]
@@ -42,37 +53,48 @@ class Intrinsics:
     centre_xy: tuple[float, float]
     lens: str = "plumb_bob"
     distortion: tuple[float, ...] = ()
+    skew: float = 0.0
 
     def __post_init__(self) -> None:
-        numbers = (*self.focal_xy, *self.centre_xy, *self.distortion)
+        numbers = (*self.focal_xy, *self.centre_xy, *self.distortion, self.skew)
         if min(self.size_hw) < 1 or not all(map(math.isfinite, numbers)) or min(self.focal_xy) <= 0:
             raise ValueError(
                 f"Expected an image size, positive focal lengths and finite numbers, got {self.size_hw!r}, "
                 f"{self.focal_xy!r}, {self.centre_xy!r}, {self.distortion!r}."
             )
-        if self.lens not in LENSES:
-            raise ValueError(f"Expected a lens of {', '.join(LENSES)}, got {self.lens!r}.")
-        most = LENSES[self.lens].coefficients
-        if len(self.distortion) > most:
+        for side, focal in zip(reversed(self.size_hw), self.focal_xy, strict=True):
+            if focal < side / _WIDEST:
+                raise ValueError(
+                    f"Expected a focal length in pixels, got {focal:g} of an image side of {side} pixels."
+                )
+        if not all(
+            0 <= c <= s for c, s in zip(self.centre_xy, reversed(self.size_hw), strict=True)
+        ):
             raise ValueError(
-                f"Expected at most {most} coefficients of a {self.lens} lens, got {len(self.distortion)}."
+                f"Expected the principal point inside the {_by(self.size_hw)} image, got {self.centre_xy!r}."
             )
+        if abs(self.skew) > _LARGEST_SKEW * self.focal_xy[0]:
+            raise ValueError(
+                f"Expected a camera matrix with little skew, got {self.skew:g} beside a focal length "
+                f"of {self.focal_xy[0]:g}."
+            )
+        lens, distortion = fitted_lens(self.lens, self.distortion)
+        object.__setattr__(self, "lens", lens)
+        object.__setattr__(self, "distortion", distortion)
 
     @classmethod
     def from_matrix(
         cls, size_hw: tuple[int, int], matrix: np.ndarray, lens: str, distortion: tuple[float, ...]
     ) -> Intrinsics:
-        """From a `(3, 3)` camera matrix without skew; ValueError for an uncalibrated (zero) one."""
+        """From a `(3, 3)` camera matrix; ValueError for an uncalibrated (zero) one."""
         k = np.asarray(matrix, np.float64).reshape(3, 3)
-        if k[0, 1] or k[1, 0] or k[2, 0] or k[2, 1]:
-            raise ValueError(f"Expected a camera matrix without skew, got {k.tolist()}.")
-        return cls(
-            size_hw,
-            (float(k[0, 0]), float(k[1, 1])),
-            (float(k[0, 2]), float(k[1, 2])),
-            lens,
-            distortion,
-        )
+        focal, centre = (float(k[0, 0]), float(k[1, 1])), (float(k[0, 2]), float(k[1, 2]))
+        found = cls(size_hw, focal, centre, lens, distortion, float(k[0, 1]))
+        if not np.array_equal(k[[1, 2, 2, 2], [0, 0, 1, 2]], (0, 0, 0, 1)):
+            raise ValueError(
+                f"Expected a camera matrix [fx s cx; 0 fy cy; 0 0 1], got {k.tolist()}."
+            )
+        return found
 
     @cached_property
     def _coefficients(self) -> np.ndarray:
@@ -95,6 +117,7 @@ class Intrinsics:
         """
         points = np.asarray(pixels_xy, np.float64).reshape(-1, 2)
         bent = (points - _PIXEL_CENTRE - self.centre_xy) / self.focal_xy
+        bent[:, 0] -= self.skew / self.focal_xy[0] * bent[:, 1]
         straight = LENSES[self.lens].undistort(bent, self._coefficients)
         with np.errstate(invalid="ignore"):
             straight[~(np.hypot(*straight.T) <= self._largest_radius)] = np.nan
@@ -106,6 +129,7 @@ class Intrinsics:
         with np.errstate(invalid="ignore", over="ignore"):
             bent = LENSES[self.lens].distort(straight, self._coefficients)
             bent[~(np.hypot(*straight.T) <= self._largest_radius)] = np.nan
+        bent = bent + self.skew / self.focal_xy[0] * bent[:, 1:] * (1.0, 0.0)
         return bent * self.focal_xy + self.centre_xy + _PIXEL_CENTRE
 
 
@@ -115,8 +139,8 @@ class Mounting:
 
     Attributes:
         position_xyz: of the camera, floor frame, m.
-        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the
-            fixed axes, degrees; a positive pitch looks down, a positive yaw left.
+        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the fixed axes,
+            degrees; a positive pitch looks down, a positive yaw left.
     """
 
     position_xyz: tuple[float, float, float]
@@ -130,6 +154,19 @@ class Mounting:
             raise ValueError(
                 f"Expected a finite pose above the floor, got {self.position_xyz!r}, {self.rpy_deg!r}."
             )
+
+    @classmethod
+    def from_rotation(
+        cls, position_xyz: tuple[float, float, float], rotation: np.ndarray
+    ) -> Mounting:
+        """From a `(3, 3)` matrix that turns optical-frame vectors into the floor frame; the inverse of `rotation`."""
+        body = np.asarray(rotation, np.float64).reshape(3, 3) @ _OPTICAL_IN_BODY.T
+        pitch = math.atan2(-body[2, 0], math.hypot(body[0, 0], body[1, 0]))
+        if abs(math.cos(pitch)) > _GIMBAL_LOCK:
+            roll, yaw = math.atan2(body[2, 1], body[2, 2]), math.atan2(body[1, 0], body[0, 0])
+        else:  # Roll and yaw turn about the same axis: all of it is called yaw.
+            roll, yaw = 0.0, math.atan2(-body[0, 1], body[1, 1])
+        return cls(position_xyz, (math.degrees(roll), math.degrees(pitch), math.degrees(yaw)))
 
     @cached_property
     def rotation(self) -> np.ndarray:
@@ -171,8 +208,8 @@ class FloorCamera:
             pixels_xy: `(N, 2)`, pixels.
 
         Returns:
-            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where
-            the lens model has no inverse.
+            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where the lens model
+            has no inverse.
         """
         directions = self._directions(pixels_xy)
         slope = -directions[:, 2] / np.hypot(*directions[:, :2].T)

@@ -8,7 +8,8 @@ sensor_msgs/CameraInfo.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,3 +132,35 @@ LENSES = {
     ),
 }
 """By the name CameraInfo gives them."""
+
+
+def fitted_lens(name: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
+    """The lens and the coefficients that a CameraInfo means.
+
+    Drivers pad coefficients with zeros, and some publish the eight of a rational lens as `plumb_bob`.
+
+    Args:
+        name: distortion model as CameraInfo names it; empty means plumb_bob.
+        coefficients: its D, possibly empty.
+
+    Returns:
+        The name in LENSES, and at most as many coefficients as that lens has.
+
+    Raises:
+        ValueError: an unknown model, a coefficient that is no finite number, or too many that are not zero.
+    """
+    name = name or "plumb_bob"
+    if name not in LENSES:
+        raise ValueError(f"Expected a lens of {', '.join(LENSES)}, got {name!r}.")
+    if not all(map(math.isfinite, coefficients)):
+        raise ValueError(f"Expected finite distortion coefficients, got {list(coefficients)}.")
+    used = max((index + 1 for index, value in enumerate(coefficients) if value), default=0)
+    if name == "plumb_bob" and used > LENSES[name].coefficients:
+        name = "rational_polynomial"
+    most = LENSES[name].coefficients
+    if used > most:
+        raise ValueError(
+            f"Expected at most {most} coefficients of a {name} lens that are not zero, "
+            f"got {used}: {list(coefficients)}."
+        )
+    return name, tuple(map(float, coefficients[:most]))

@@ -6,7 +6,15 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtv_perception.errors import ConfigError
@@ -59,3 +67,19 @@ def overridable(
         if "QoS override" not in str(error):
             raise
         raise ConfigError(f"qos_overrides of {topic}: {error}") from error
+
+
+def watched(depth: int, longest: float) -> QoSProfile:
+    """A reliable topic whose subscribers can have the middleware watch it.
+
+    Args:
+        depth: of the queue.
+        longest: seconds; the node publishes at least this often, and is no longer alive after as long without.
+    """
+    limit = Duration(seconds=longest)
+    return QoSProfile(
+        depth=depth,
+        deadline=limit,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=limit,
+    )

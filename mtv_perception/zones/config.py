@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.config import setting
+from mtv_perception.config import from_mapping, read_yaml, setting
+from mtv_perception.errors import ConfigError
 from mtv_perception.geometry.camera import Intrinsics, Mounting
 from mtv_perception.geometry.lens import LENSES
 from mtv_perception.geometry.polygons import check_polygon
 
 FLOOR, IMAGE = "floor", "image"
 FOOT, BOX, MASK = "foot", "box", "mask"
+FILE, TF = "file", "tf"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class IntrinsicsConfig:
         return Intrinsics.from_matrix(self.size_hw, np.array(self.k), self.distortion_model, self.d)
 
 
+DEFAULT_MIN_SCORE = 0.3
+"""Of zones that name none; near the thresholds of the bundled models."""
 MOST_CORNERS = 100
 MOST_POINTS = 100_000
 """Of a floor zone filled with points (a square of 30 m at the default spacing): more would delay who reads them."""
@@ -54,7 +59,13 @@ class ZoneConfig:
         FLOOR, "Whether the polygon lies on the floor or in the image.", choices=(FLOOR, IMAGE)
     )
     classes: tuple[str, ...] = setting(("person",), "Classes that occupy the zone.")
-    min_score: float = setting(0.3, "Detections below this score do not count.", low=0.0, high=1.0)
+    min_score: float | None = setting(
+        None,
+        "Detections below this score do not count; unknown where perception lets less through. "
+        "Left out: 0.3, or the model's own threshold of the class where that is higher.",
+        low=0.0,
+        high=1.0,
+    )
     tests: tuple[str, ...] = setting(
         (FOOT,),
         "Which tests find an object inside; one suffices. foot: the lower edge of its box; box: any part of its box "
@@ -130,9 +141,19 @@ class ZoneConfig:
         return np.array(self.polygon, np.float64)
 
     @property
+    def lowest_score(self) -> float:
+        """The score from which on a detection counts."""
+        return DEFAULT_MIN_SCORE if self.min_score is None else self.min_score
+
+    @property
     def wants_mask(self) -> bool:
         """Whether the zone is watched by the mask test."""
         return MASK in self.tests
+
+    @property
+    def wants_boxes(self) -> bool:
+        """Whether the zone is watched by a test of boxes."""
+        return FOOT in self.tests or BOX in self.tests
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,12 @@ class CameraConfig:
     floor_frame: str = setting(
         "base_link", "Frame of the floor zones: x forward, y left, floor at z = 0."
     )
+    pose_from: str = setting(
+        FILE,
+        "Where the camera's pose comes from: position and rpy_deg in this file, or TF, "
+        "from floor_frame to the frame in the image's header.",
+        choices=(FILE, TF),
+    )
     position: tuple[float, float, float] | None = setting(
         None, "Of the camera in the floor frame, m."
     )
@@ -152,26 +179,52 @@ class CameraConfig:
     intrinsics: IntrinsicsConfig | None = setting(  # noqa: RUF009
         None, "Calibration; without it camera_info is subscribed."
     )
+    image_hw: tuple[int, int] | None = setting(
+        None,
+        "Height and width of the image in whose pixels the image zones are drawn; "
+        "by default that of the first result. Results of another size make these zones unknown.",
+        low=1,
+    )
     zones: tuple[ZoneConfig, ...] = setting((), "What this camera watches.")
 
     def __post_init__(self) -> None:
         if not self.zones:
             raise ValueError(f"Expected at least one zone of camera {self.name!r}.")
-        if self.position is None and any(zone.space == FLOOR for zone in self.zones):
+        if self.position is None and self.has_floor_zones and self.pose_from == FILE:
             raise ValueError(
-                f"Expected the position of camera {self.name!r}, which has floor zones."
+                f"Expected the position of camera {self.name!r}, which has floor zones, or pose_from: tf."
             )
         if self.position is not None:
             self.mounting()
+        if self.image_hw and self.intrinsics and self.image_hw != self.intrinsics.size_hw:
+            raise ValueError(
+                f"Expected image_hw and intrinsics of one size, got {list(self.image_hw)} and "
+                f"{list(self.intrinsics.size_hw)}."
+            )
+        for zone in self.zones:
+            if zone.space == IMAGE and self.image_hw and not _meets_image(zone, self.image_hw):
+                raise ValueError(
+                    f"Expected zone {zone.name!r} inside the image of {list(self.image_hw)}."
+                )
+
+    @property
+    def has_floor_zones(self) -> bool:
+        """Whether any zone lies on the floor, and calibration and pose are needed."""
+        return any(zone.space == FLOOR for zone in self.zones)
 
     def mounting(self) -> Mounting | None:
-        """Where the camera sits; None when it was not said (image zones only)."""
+        """Where the camera sits by this file; None where it is not said."""
         return None if self.position is None else Mounting(self.position, self.rpy_deg)
 
     @property
     def wants_mask(self) -> bool:
         """Whether any zone is watched by the mask test."""
         return any(zone.wants_mask for zone in self.zones)
+
+
+def _meets_image(zone: ZoneConfig, image_hw: tuple[int, int]) -> bool:
+    low, high = zone.corners.min(0), zone.corners.max(0)
+    return bool((high > 0).all() and low[0] < image_hw[1] and low[1] < image_hw[0])
 
 
 @dataclass(frozen=True)
@@ -194,9 +247,16 @@ class ZonesConfig:
         low=0.0,
         high=3600.0,
     )
+    ahead: float = setting(
+        0.0,
+        "How far (s) a result may be stamped ahead of this node's clock; further ahead it is not used. "
+        "Above 0 only where the camera's clock is known to differ, or /clock is slow.",
+        low=0.0,
+        high=0.5,
+    )
     repeat: float = setting(
         0.1,
-        "Period (s) at which unknown states are repeated, and deadlines watched.",
+        "Period (s) at which states are published without news, and deadlines watched.",
         low=0.01,
         high=1.0,
     )
@@ -231,3 +291,24 @@ class ZonesConfig:
                     )
         if len(self.cameras) > 1 and "" in {camera.name for camera in self.cameras}:
             raise ValueError("Expected a name for each of several cameras, got an empty one.")
+
+
+def load_zones(path: Path, base_frame: str = "") -> ZonesConfig:
+    """Read a zones file.
+
+    Args:
+        path: of the YAML file.
+        base_frame: where given, floor frame of every camera; their poses then come from TF.
+
+    Raises:
+        ConfigError: it can't be read, or a value is wrong.
+    """
+    values = read_yaml(path)
+    if base_frame and isinstance(values, dict) and isinstance(values.get("cameras"), list):
+        changes = {"floor_frame": base_frame, "pose_from": TF}
+        cameras = [{**c, **changes} if isinstance(c, dict) else c for c in values["cameras"]]
+        values = {**values, "cameras": cameras}
+    try:
+        return from_mapping(ZonesConfig, {} if values is None else values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -21,6 +21,7 @@ from mtv_perception.types import Detections
 from mtv_perception.zones.config import BOX, FLOOR, FOOT, ZoneConfig
 from mtv_perception.zones.footprints import Contacts, contacts_of, foot_pixels, footprints_of
 from mtv_perception.zones.presence import Verdict
+from mtv_perception.zones.source import Source, View
 
 # Spacing of the floor points whose visibility is looked at, as a share of the zone's extent.
 _VISIBILITY_GRID = 0.05
@@ -39,11 +40,15 @@ class Observation:
     Attributes:
         stamp_ns: of the image.
         detections: objects, source pixels.
+        source: model and image behind it.
+        view: where the camera looked.
         mask: `(H, W)` uint8 class ids (255 unlabelled), or None when it did not come.
     """
 
     stamp_ns: int
     detections: Detections
+    source: Source
+    view: View = View()  # noqa: RUF009
     mask: np.ndarray | None = None
 
 
@@ -54,15 +59,20 @@ class Evidence:
     Attributes:
         verdict: occupied, clear, or unsure; None when the result lacks what the zone's tests need.
         objects: how many detections are inside.
-        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is
-            none.
+        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is none.
         points_xy: `(N, 2)` occupied floor points inside the zone, m.
+        why: where the verdict is unsure or None, the reason.
     """
 
     verdict: Verdict | None
     objects: int = 0
     nearest_m: float = math.nan
     points_xy: np.ndarray = field(default_factory=_no_points)
+    why: str = ""
+
+
+def _unsure(why: str) -> Evidence:
+    return Evidence(Verdict.UNSURE, why=why)
 
 
 class ZoneJudge:
@@ -72,17 +82,23 @@ class ZoneJudge:
         zone: the zone.
         class_ids: ids of its classes.
         camera: of the zone, needed for floor zones.
+        image_hw: height and width of the source image, pixels; by default the calibration's, or the mask's.
 
     Attributes:
         visible: share of a floor zone that lies in the image; 1 for image zones.
     """
 
     def __init__(
-        self, zone: ZoneConfig, class_ids: tuple[int, ...], camera: FloorCamera | None
+        self,
+        zone: ZoneConfig,
+        class_ids: tuple[int, ...],
+        camera: FloorCamera | None,
+        image_hw: tuple[int, int] | None = None,
     ) -> None:
         if zone.space == FLOOR and camera is None:
             raise ValueError(f"Expected a camera for floor zone {zone.name!r}, got None.")
         self.zone, self._class_ids, self._camera = zone, class_ids, camera
+        self._image_hw = image_hw or (camera.intrinsics.size_hw if camera else None)
         self._pixels: np.ndarray | None = None
         self._pixels_hw = (0, 0)
         self.visible = 1.0
@@ -97,14 +113,22 @@ class ZoneJudge:
         found = _BY_SPACE[self.zone.space](self, self._of_interest(seen.detections))
         if self.zone.wants_mask and seen.mask is not None:
             found = self._with_mask(found, seen.mask)
-        if found.verdict is Verdict.CLEAR and self.visible < self.zone.min_visible:
-            return Evidence(Verdict.UNSURE)
-        if found.verdict is Verdict.CLEAR and self.zone.wants_mask and seen.mask is None:
-            return Evidence(None)
+        return self._doubt(found, seen) if found.verdict is Verdict.CLEAR else found
+
+    def _doubt(self, found: Evidence, seen: Observation) -> Evidence:
+        """What is left of a clear verdict after everything that could have hidden an object."""
+        if not self.visible >= self.zone.min_visible:
+            return _unsure(
+                f"{self.visible:.0%} of the zone lies in the image; min_visible asks for {self.zone.min_visible:.0%}"
+            )
+        if seen.source.truncated:
+            return _unsure("perception reached its limit of detections: objects may be missing")
+        if self.zone.wants_mask and seen.mask is None:
+            return Evidence(None, why="no mask of this image came in time")
         return found
 
     def _of_interest(self, found: Detections) -> np.ndarray:
-        keep = np.isin(found.class_ids, self._class_ids) & (found.scores >= self.zone.min_score)
+        keep = np.isin(found.class_ids, self._class_ids) & (found.scores >= self.zone.lowest_score)
         return found.boxes_xyxy[keep].astype(np.float64)
 
     def judge_floor(self, boxes_xyxy: np.ndarray) -> Evidence:
@@ -122,9 +146,11 @@ class ZoneJudge:
             return Evidence(
                 Verdict.OCCUPIED, len(inside), float(camera.distances(points).min()), points
             )
-        return Evidence(
-            Verdict.UNSURE if lost and self.zone.unplaced == "unknown" else Verdict.CLEAR
-        )
+        if lost and self.zone.unplaced == "unknown":
+            return _unsure(
+                "an object in the zone's direction has no place on the floor (legs hidden?)"
+            )
+        return Evidence(Verdict.CLEAR)
 
     def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a region of the image."""
@@ -147,8 +173,14 @@ class ZoneJudge:
             found = self._with_contacts(found, mask)
         elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
             found = Evidence(Verdict.OCCUPIED, max(1, found.objects))
-        hidden = not len(values) or (values == UNLABELED_ID).mean() > self.zone.max_unlabelled
-        return Evidence(Verdict.UNSURE) if hidden and found.verdict is Verdict.CLEAR else found
+        if found.verdict is not Verdict.CLEAR:
+            return found
+        if not len(values):
+            return _unsure("the mask shows no pixel of the zone")
+        unlabelled = float((values == UNLABELED_ID).mean())
+        if unlabelled > self.zone.max_unlabelled:
+            return _unsure(f"{unlabelled:.0%} of the zone's pixels are unlabelled (max_unlabelled)")
+        return found
 
     def _with_contacts(self, found: Evidence, mask: np.ndarray) -> Evidence:
         assert self._camera is not None
@@ -169,7 +201,7 @@ class ZoneJudge:
             if self.zone.space == FLOOR and self._camera:
                 self._pixels = _floor_pixels(self._camera, self.zone.corners, mask_hw)
             else:
-                size_hw = self._camera.intrinsics.size_hw if self._camera else mask_hw
+                size_hw = self._image_hw or mask_hw
                 scale = np.array([mask_hw[1] / size_hw[1], mask_hw[0] / size_hw[0]])
                 self._pixels = rasterise(self.zone.corners * scale, mask_hw)[
                     ::_PIXEL_STEP, ::_PIXEL_STEP

@@ -2,71 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from mtv_perception.geometry.camera import FloorCamera, Intrinsics
-from mtv_perception.labels import LabelSet
 from mtv_perception.types import NANOSECONDS
-from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
+from mtv_perception.zones.config import FLOOR, CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
 from mtv_perception.zones.presence import Presence, State, Verdict
+from mtv_perception.zones.source import Source, View, why_unusable
+from mtv_perception.zones.status import Admission, ZoneStatus
 
 # The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
 _MASK_ROUNDING = 0.03
-
-
-@dataclass(frozen=True)
-class ZoneStatus:
-    """One zone at one moment; the fields of ZoneState.msg.
-
-    Attributes:
-        name: of the zone.
-        valid: False when unknown; to be treated as occupied.
-        occupied: meaningful while valid.
-        since_ns: when valid and occupied took these values.
-        stamp_ns: of the image behind the state; of the judgement while not valid.
-        objects: inside, 0 while not valid.
-        nearest_m: from the camera, m; NaN when not known.
-        points_xy: `(N, 2)` occupied floor points, m.
-    """
-
-    name: str
-    valid: bool
-    occupied: bool
-    since_ns: int
-    stamp_ns: int
-    objects: int = 0
-    nearest_m: float = math.nan
-    points_xy: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
-
-
-@dataclass
-class Admission:
-    """What became of the results: received = used + late + early + out_of_order.
-
-    Attributes:
-        used: judged.
-        late: older than the deadline when they came.
-        early: stamped in the future.
-        out_of_order: not newer than one that was judged.
-    """
-
-    used: int = 0
-    late: int = 0
-    early: int = 0
-    out_of_order: int = 0
+NO_RESULT = "no result yet"
 
 
 @dataclass
 class _Zone:
-    judge: ZoneJudge
+    config: ZoneConfig
     presence: Presence
+    judge: ZoneJudge | None = None
+    basis: tuple[object, ...] = ()
     seen_ns: int | None = None
     last_hit: Evidence = field(default_factory=lambda: Evidence(None))
+    reason: str = NO_RESULT
+    lacking: str = ""
+
+    def forget(self, now_ns: int, reason: str) -> None:
+        """Know nothing, and say why."""
+        self.presence.forget(now_ns)
+        self.seen_ns, self.reason = None, reason
 
 
 class CameraMonitor:
@@ -75,38 +40,21 @@ class CameraMonitor:
     Args:
         camera: what is watched.
         timing: deadline and time jump.
-        labels: names of the class ids.
-        intrinsics: calibration; the configured one wins. May be None for image zones only.
         since_ns: the time from which on the zones are unknown.
 
-    Raises:
-        ValueError: a zone's class is unknown, or floor zones have no calibration.
+    Attributes:
+        admission: what became of the results.
+        refusal: why the last result that was not used was not.
     """
 
-    def __init__(
-        self,
-        camera: CameraConfig,
-        timing: ZonesConfig,
-        labels: LabelSet,
-        intrinsics: Intrinsics | None,
-        since_ns: int = 0,
-    ) -> None:
-        self.admission = Admission()
+    def __init__(self, camera: CameraConfig, timing: ZonesConfig, since_ns: int = 0) -> None:
+        self.admission, self.refusal = Admission(), ""
+        self._image_hw, self._deadline = camera.image_hw, timing.deadline
         self._deadline_ns = round(timing.deadline * NANOSECONDS)
+        self._ahead_ns = round(timing.ahead * NANOSECONDS)
         self._jump_ns = round(timing.time_jump * NANOSECONDS)
         self._newest_ns: int | None = None
-        mounting = camera.mounting()
-        if camera.intrinsics:
-            intrinsics = camera.intrinsics.intrinsics()
-        self.floor = FloorCamera(intrinsics, mounting) if intrinsics and mounting else None
-        self._zones = [_make_zone(zone, labels, self.floor, since_ns) for zone in camera.zones]
-
-    @property
-    def blind_zones(self) -> list[str]:
-        """Zones that can never be free, because too little of them lies in the image."""
-        return [
-            z.judge.zone.name for z in self._zones if z.judge.visible < z.judge.zone.min_visible
-        ]
+        self._zones = [_new_zone(zone, since_ns) for zone in camera.zones]
 
     def observe(self, seen: Observation, now_ns: int) -> bool:
         """Take a result into account.
@@ -121,81 +69,115 @@ class CameraMonitor:
         Raises:
             ValueError: the mask is of another shape than the image.
         """
-        self._check_mask(seen.mask)
+        _check_mask(seen)
         self._notice_jump(seen.stamp_ns, now_ns)
+        age = (now_ns - seen.stamp_ns) / NANOSECONDS
         if now_ns - seen.stamp_ns > self._deadline_ns:
             self.admission.late += 1
-        elif seen.stamp_ns - now_ns > self._deadline_ns:
+            self.refusal = f"late: {age:.2f} s old"
+        elif seen.stamp_ns - now_ns > self._ahead_ns:
             self.admission.early += 1
+            self.refusal = f"stamped {-age:.3f} s in the future"
         elif self._newest_ns is not None and seen.stamp_ns <= self._newest_ns:
             self.admission.out_of_order += 1
+            self.refusal = "not newer than the one before"
         else:
             self.admission.used += 1
             self._newest_ns = seen.stamp_ns
+            self._pin_image_size(seen.source)
             for zone in self._zones:
-                _judge(zone, seen)
+                self._judge(zone, seen)
             return True
         return False
 
-    def states(self, now_ns: int) -> tuple[ZoneStatus, ...]:
-        """What holds now, zone by zone in the order of the configuration."""
-        for zone in self._zones:
-            fresh = (
-                zone.seen_ns is not None
-                and -self._jump_ns <= now_ns - zone.seen_ns <= self._deadline_ns
-            )
-            if not fresh and zone.presence.state is not State.UNKNOWN:
-                zone.presence.forget(now_ns)
-        return tuple(_status(zone, now_ns) for zone in self._zones)
+    def states(self, now_ns: int, why: str = "") -> tuple[ZoneStatus, ...]:
+        """What holds now, zone by zone in the order of the configuration.
 
-    def forget(self, now_ns: int) -> None:
+        Args:
+            now_ns: the time on the clock of the stamps.
+            why: what is known about results that stay away; part of the reason of zones without a fresh one.
+        """
+        for zone in self._zones:
+            if zone.seen_ns is not None and not self._is_fresh(zone.seen_ns, now_ns):
+                lacking = f": {zone.lacking}" if zone.lacking else ""
+                zone.forget(now_ns, f"no result younger than {self._deadline:g} s{lacking}")
+        return tuple(_status(zone, now_ns, why) for zone in self._zones)
+
+    def forget(self, now_ns: int, reason: str, floor_only: bool = False) -> None:
         """Know nothing any more, as after a jump of the clock."""
-        self._newest_ns = None
+        if not floor_only:
+            self._newest_ns = None
         for zone in self._zones:
-            zone.presence.forget(now_ns)
-            zone.seen_ns = None
+            if zone.config.space == FLOOR or not floor_only:
+                zone.forget(now_ns, reason)
 
-    def _check_mask(self, mask: np.ndarray | None) -> None:
-        if mask is None or self.floor is None:
-            return
-        height, width = self.floor.intrinsics.size_hw
-        if (
-            not min(mask.shape)
-            or abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > _MASK_ROUNDING
-        ):
-            raise ValueError(f"Expected a mask of a {height}x{width} image, got {mask.shape}.")
+    def _is_fresh(self, stamp_ns: int, now_ns: int) -> bool:
+        return -self._ahead_ns <= now_ns - stamp_ns <= self._deadline_ns
 
     def _notice_jump(self, stamp_ns: int, now_ns: int) -> None:
         """A new timeline begins when the clock itself has gone back behind what was seen."""
         newest = self._newest_ns
         if newest is not None and newest - max(now_ns, stamp_ns) > self._jump_ns:
-            self.forget(now_ns)
+            self.forget(now_ns, "the clock went back")
+
+    def _pin_image_size(self, source: Source) -> None:
+        """Image zones stay with the size of the first image where the file names none."""
+        if self._image_hw is None and min(source.size_hw) > 0:
+            self._image_hw = source.size_hw
+
+    def _judge(self, zone: _Zone, seen: Observation) -> None:
+        reason = why_unusable(zone.config, self._image_hw, seen.source, seen.view)
+        if reason:
+            zone.forget(seen.stamp_ns, reason)
+            zone.basis = ()
+            return
+        _prepare(zone, seen)
+        assert zone.judge is not None
+        evidence = zone.judge.judge(seen)
+        zone.reason = evidence.why or "seen too briefly to be called free"
+        zone.lacking = evidence.why if evidence.verdict is None else ""
+        if evidence.verdict is None:
+            return  # Nothing learnt: the last verdict stands until the deadline.
+        zone.seen_ns = max(seen.stamp_ns, zone.seen_ns or seen.stamp_ns)
+        if evidence.verdict is Verdict.OCCUPIED:
+            zone.last_hit = evidence
+        zone.presence.update(evidence.verdict, seen.stamp_ns)
 
 
-def _make_zone(
-    zone: ZoneConfig, labels: LabelSet, camera: FloorCamera | None, since_ns: int
-) -> _Zone:
-    class_ids = tuple(labels.id_of(name) for name in zone.classes)
+def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
     leave_ns = round(zone.leave_seconds * NANOSECONDS)
-    presence = Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
-    return _Zone(ZoneJudge(zone, class_ids, camera), presence)
+    return _Zone(
+        zone, Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
+    )
 
 
-def _judge(zone: _Zone, seen: Observation) -> None:
-    evidence = zone.judge.judge(seen)
-    if evidence.verdict is None:
-        return  # Nothing learnt: the last verdict stands until the deadline.
-    if zone.seen_ns is None or seen.stamp_ns > zone.seen_ns:
-        zone.seen_ns = seen.stamp_ns
-    if evidence.verdict is Verdict.OCCUPIED:
-        zone.last_hit = evidence
-    zone.presence.update(evidence.verdict, seen.stamp_ns)
+def _prepare(zone: _Zone, seen: Observation) -> None:
+    """A new judge, and nothing of what the old one saw, where model, image size, calibration or pose changed."""
+    source, view = seen.source, seen.view if zone.config.space == FLOOR else View()
+    basis = (source.model, source.labels, source.size_hw, view.intrinsics, view.mounting)
+    if basis == zone.basis:
+        return
+    if zone.basis:
+        zone.forget(seen.stamp_ns, "model, image size, calibration or pose has changed")
+    class_ids = tuple(source.labels.id_of(name) for name in zone.config.classes)
+    zone.judge = ZoneJudge(zone.config, class_ids, view.floor_camera(), source.size_hw)
+    zone.basis = basis
 
 
-def _status(zone: _Zone, now_ns: int) -> ZoneStatus:
-    state, name, since = zone.presence.state, zone.judge.zone.name, zone.presence.since_ns
+def _check_mask(seen: Observation) -> None:
+    height, width = seen.source.size_hw
+    if seen.mask is None or not height or not width:
+        return
+    rows, columns = seen.mask.shape
+    if not min(rows, columns) or abs(rows * width / (columns * height) - 1) > _MASK_ROUNDING:
+        raise ValueError(f"Expected a mask of a {height}x{width} image, got {seen.mask.shape}.")
+
+
+def _status(zone: _Zone, now_ns: int, why: str) -> ZoneStatus:
+    state, name, since = zone.presence.state, zone.config.name, zone.presence.since_ns
     if state is State.UNKNOWN or zone.seen_ns is None:
-        return ZoneStatus(name, False, False, since, now_ns)
+        reason = f"{zone.reason}: {why}" if why and zone.seen_ns is None else zone.reason
+        return ZoneStatus(name, False, False, since, now_ns, reason=reason)
     status = ZoneStatus(name, True, state is State.OCCUPIED, since, zone.seen_ns)
     if state is State.FREE:
         return status
@@ -209,7 +191,7 @@ def replay(
     """The states after each of a recording's results.
 
     Args:
-        monitor: fresh.
+        monitor: new.
         results: time of arrival (nanoseconds) and result, in order of arrival.
 
     Returns:

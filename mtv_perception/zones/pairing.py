@@ -1,64 +1,109 @@
-"""Brings the detections and the mask of one image together, without waiting long for either."""
+"""Brings the messages about one image together, without waiting long for any of them."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
 
-D = TypeVar("D")
-M = TypeVar("M")
-
-_MASKS_KEPT = 4
+_KEPT = 8
+DETECTIONS, STATUS, MASK = "detections", "status", "mask"
 
 
-class Pairing(Generic[D, M]):
-    """Pairs by stamp. Detections leave in order, each once: with their mask, or without when it does not come.
+@dataclass
+class Parts:
+    """What has come about one image.
+
+    Attributes:
+        key: of the image: its stamp, and who published the messages.
+        detections: the message, or None.
+        status: the message, or None.
+        mask: the message, or None.
+        came: monotonic time at which the detections came, s.
+    """
+
+    key: Hashable
+    detections: Any = None
+    status: Any = None
+    mask: Any = None
+    came: float = 0.0
+
+
+class Pairing:
+    """Detections leave in the order of their images, each once, with the status of the same image.
+
+    Detections without a status do not leave. A mask is waited for a little.
 
     Args:
-        wants_mask: False lets detections pass at once.
+        wants_mask: False lets detections pass without one.
         wait: how long detections wait for their mask, seconds.
+
+    Attributes:
+        wants_status: False lets detections pass without a status.
+        without_mask: results that left without their mask.
+        without_status: detections that were dropped for want of a status.
     """
 
     def __init__(self, wants_mask: bool, wait: float) -> None:
+        self.wants_status = True
+        self.without_mask = self.without_status = 0
         self._wants_mask, self._wait = wants_mask, wait
-        self._waiting: tuple[int, D, float] | None = None
-        self._masks: dict[int, M] = {}
-        self.without_mask = 0
+        self._parts: dict[Hashable, Parts] = {}
 
-    def add_detections(
-        self, stamp_ns: int, detections: D, now: float
-    ) -> list[tuple[int, D, M | None]]:
-        """What is complete once the detections of a stamp have come, at monotonic time `now` (s)."""
-        if not self._wants_mask:
-            return [(stamp_ns, detections, None)]
-        done = self._give_up()
-        self._waiting = (stamp_ns, detections, now)
-        return done + self._complete()
+    def add(self, key: Hashable, kind: str, message: Any, now: float) -> list[Parts]:
+        """What is complete once a message has come.
 
-    def add_mask(self, stamp_ns: int, mask: M) -> list[tuple[int, D, M | None]]:
-        """What is complete once the mask of a stamp has come."""
-        self._masks[stamp_ns] = mask
-        while len(self._masks) > _MASKS_KEPT:
-            del self._masks[next(iter(self._masks))]
-        return self._complete()
+        Args:
+            key: of its image.
+            kind: DETECTIONS, STATUS or MASK.
+            message: which is kept as it is.
+            now: monotonic time, s.
+        """
+        parts = self._parts.setdefault(key, Parts(key))
+        setattr(parts, kind, message)
+        if kind == DETECTIONS:
+            parts.came = now
+        # Newer detections do not wait behind older ones whose mask is still to come.
+        hurry = kind == DETECTIONS
+        done = self._take(
+            lambda item: (
+                self._is_complete(item) or (hurry and item is not parts and self._is_usable(item))
+            )
+        )
+        while len(self._parts) > _KEPT:
+            self._drop(next(iter(self._parts)))
+        return done
 
-    def overdue(self, now: float) -> list[tuple[int, D, M | None]]:
-        """What has waited long enough."""
-        if self._waiting and now - self._waiting[2] >= self._wait:
-            return self._give_up()
-        return []
+    def overdue(self, now: float) -> list[Parts]:
+        """What has waited long enough for its mask."""
+        return self._take(lambda item: self._is_usable(item) and now - item.came >= self._wait)
 
-    def _complete(self) -> list[tuple[int, D, M | None]]:
-        if self._waiting is None or self._waiting[0] not in self._masks:
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._parts.clear()
+
+    def _is_usable(self, parts: Parts) -> bool:
+        return parts.detections is not None and (parts.status is not None or not self.wants_status)
+
+    def _is_complete(self, parts: Parts) -> bool:
+        return self._is_usable(parts) and (parts.mask is not None or not self._wants_mask)
+
+    def _take(self, leaves: Callable[[Parts], bool]) -> list[Parts]:
+        """Those that leave, in order; older ones that can't be used are dropped with them."""
+        chosen = [key for key, parts in self._parts.items() if leaves(parts)]
+        if not chosen:
             return []
-        stamp, detections, _ = self._waiting
-        self._waiting = None
-        mask = self._masks.pop(stamp)
-        return [(stamp, detections, mask)]
+        last, done = chosen[-1], []
+        for key in list(self._parts):
+            parts = self._drop(key, count=key not in chosen)
+            if key in chosen:
+                self.without_mask += self._wants_mask and parts.mask is None
+                done.append(parts)
+            if key == last:
+                break
+        return done
 
-    def _give_up(self) -> list[tuple[int, D, M | None]]:
-        if self._waiting is None:
-            return []
-        stamp, detections, _ = self._waiting
-        self._waiting = None
-        self.without_mask += 1
-        return [(stamp, detections, None)]
+    def _drop(self, key: Hashable, count: bool = True) -> Parts:
+        parts = self._parts.pop(key)
+        self.without_status += count and parts.detections is not None and not self._is_usable(parts)
+        return parts

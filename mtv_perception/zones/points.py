@@ -8,7 +8,7 @@ import numpy as np
 
 from mtv_perception.geometry.polygons import grid_inside
 from mtv_perception.zones.config import FLOOR, CameraConfig, ZonesConfig
-from mtv_perception.zones.monitor import ZoneStatus
+from mtv_perception.zones.status import ZoneStatus
 
 # collision_monitor ignores fewer points than its min_points (default 4) in a polygon.
 _AROUND = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) / 4

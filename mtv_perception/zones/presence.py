@@ -60,7 +60,7 @@ class Presence:
         return self.state
 
     def forget(self, now_ns: int) -> None:
-        """There is no fresh result: unknown, and everything has to be seen anew."""
+        """There is no fresh result: unknown, and everything has to be seen again."""
         self._hits = self._clears = 0
         self._last_hit_ns = None
         self._take(State.UNKNOWN, now_ns)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
+from mtv_perception.geometry.lens import fitted_lens
 
 MATRIX = np.array([[521.0, 0, 318.3], [0, 524.0, 242.1], [0, 0, 1]])
 LENSES = {
@@ -158,7 +159,16 @@ def test_what_half_a_pixel_is_worth(record_property):
         ({"focal_xy": (0.0, 0.0)}, "positive focal"),
         ({"centre_xy": (float("nan"), 0.0)}, "finite"),
         ({"lens": "fisheye"}, "plumb_bob, rational_polynomial, equidistant"),
-        ({"distortion": (0.0,) * 6}, "at most 5"),
+        ({"distortion": (0.1,) * 9}, "at most 8"),
+        ({"distortion": (0.1,) * 5, "lens": "equidistant"}, "at most 4"),
+        ({"distortion": (0.1,) * 14, "lens": "rational_polynomial"}, "at most 8"),
+        ({"distortion": (0.0, float("nan"))}, "finite"),
+        ({"focal_xy": (-500.0, 500.0)}, "positive focal"),
+        ({"focal_xy": (500.0, float("nan"))}, "finite"),
+        ({"focal_xy": (0.8, 1.1), "centre_xy": (0.5, 0.5)}, "focal length in pixels"),
+        ({"centre_xy": (-20.0, 240.0)}, "principal point"),
+        ({"centre_xy": (320.0, 700.0)}, "principal point"),
+        ({"skew": 60.0}, "little skew"),
         ({"size_hw": (0, 640)}, "image size"),
     ],
 )
@@ -176,5 +186,79 @@ def test_wrong_calibrations(changes, text):
 def test_wrong_poses_and_matrices():
     with pytest.raises(ValueError, match="above the floor"):
         Mounting((0.0, 0.0, 0.0))
-    with pytest.raises(ValueError, match="without skew"):
-        Intrinsics.from_matrix((480, 640), np.triu(np.ones((3, 3))), "plumb_bob", ())
+    with pytest.raises(ValueError, match="little skew"):
+        Intrinsics.from_matrix((480, 640), with_entry(0, 1, 100.0), "plumb_bob", ())
+    for row, column in ((1, 0), (2, 0), (2, 1), (2, 2)):
+        with pytest.raises(ValueError, match="fx s cx"):
+            Intrinsics.from_matrix((480, 640), with_entry(row, column, 0.5), "plumb_bob", ())
+
+
+def with_entry(row, column, value):
+    changed = MATRIX.copy()
+    changed[row, column] = value
+    return changed
+
+
+NEAR = (-0.2, 0.05, 0.001, -0.0005)
+RATIONAL = LENSES["rational"][1]
+FISHEYE = LENSES["equidistant"][1]
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "lens", "used"),
+    [
+        ("plumb_bob", (), "plumb_bob", ()),
+        ("", (), "plumb_bob", ()),
+        ("plumb_bob", NEAR, "plumb_bob", NEAR),
+        ("plumb_bob", (*NEAR, 0.01), "plumb_bob", (*NEAR, 0.01)),
+        ("plumb_bob", (*NEAR, 0.01, 0.0, 0.0, 0.0), "plumb_bob", (*NEAR, 0.01)),
+        ("plumb_bob", RATIONAL, "rational_polynomial", RATIONAL),
+        ("plumb_bob", (0.0,) * 14, "plumb_bob", (0.0,) * 5),
+        ("rational_polynomial", (), "rational_polynomial", ()),
+        ("rational_polynomial", RATIONAL + (0.0,) * 4, "rational_polynomial", RATIONAL),
+        ("rational_polynomial", RATIONAL + (0.0,) * 6, "rational_polynomial", RATIONAL),
+        ("rational_polynomial", RATIONAL[:5], "rational_polynomial", RATIONAL[:5]),
+        ("equidistant", (), "equidistant", ()),
+        ("equidistant", (*FISHEYE, 0.0), "equidistant", FISHEYE),
+        ("equidistant", (*FISHEYE, 0.0, 0.0, 0.0, 0.0), "equidistant", FISHEYE),
+    ],
+)
+def test_padded_and_short_coefficients_are_what_they_mean(model, given, lens, used):
+    assert fitted_lens(model, given) == (lens, used)
+    plain = Intrinsics.from_matrix((480, 640), MATRIX, lens, used)
+    np.testing.assert_array_equal(
+        Intrinsics.from_matrix((480, 640), MATRIX, model, given).pixels([[0.1, 0.2]]),
+        plain.pixels([[0.1, 0.2]]),
+    )
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_little_skew_is_part_of_the_camera(lens):
+    model, coefficients = LENSES[lens]
+    skewed = Intrinsics.from_matrix((480, 640), with_entry(0, 1, 3.0), model, coefficients)
+    straight = Intrinsics.from_matrix((480, 640), MATRIX, model, coefficients)
+    pixels = np.random.default_rng(0).uniform([40, 40], [600, 440], (100, 2))
+    rays = skewed.rays(pixels)
+    moved = skewed.pixels(rays) - straight.pixels(rays)
+    bent_y = (straight.pixels(rays)[:, 1] - 0.5 - MATRIX[1, 2]) / MATRIX[1, 1]
+
+    np.testing.assert_allclose(skewed.pixels(rays), pixels, atol=1e-6)
+    np.testing.assert_allclose(moved, np.column_stack([3.0 * bent_y, np.zeros(100)]), atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_pose_from_a_rotation_is_the_pose_again(seed):
+    random = np.random.default_rng(seed)
+    pose = Mounting((1.0, 2.0, 0.5), tuple(random.uniform([-180, -90, -180], [180, 90, 180])))
+    again = Mounting.from_rotation(pose.position_xyz, pose.rotation)
+
+    np.testing.assert_allclose(again.rotation, pose.rotation, atol=1e-9)
+
+
+@pytest.mark.parametrize("pitch", [90.0, -90.0])
+def test_a_camera_that_looks_straight_down_or_up_has_a_pose(pitch):
+    pose = Mounting((0.0, 0.0, 1.0), (20.0, pitch, 50.0))
+
+    np.testing.assert_allclose(
+        Mounting.from_rotation(pose.position_xyz, pose.rotation).rotation, pose.rotation, atol=1e-7
+    )

@@ -3,16 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections
 from mtv_perception.zones.config import ZoneConfig
 from mtv_perception.zones.judge import Observation, ZoneJudge
 from mtv_perception.zones.presence import Verdict
+from mtv_perception.zones.source import Source
 
 FLOOR = ZoneConfig("floor", ((1.5, -0.6), (4.0, -0.6), (4.0, 0.6), (1.5, 0.6)))
 IMAGE = ZoneConfig(
     "image", ((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), space="image"
 )
 PERSON = 2
+SOURCE = Source(WAREHOUSE, (480, 640))
 
 
 def seen(*boxes, score=0.9, class_id=PERSON, mask=None):
@@ -21,7 +24,7 @@ def seen(*boxes, score=0.9, class_id=PERSON, mask=None):
     found = Detections(
         corners, np.full(count, score, np.float32), np.full(count, class_id, np.int32)
     )
-    return Observation(1, found, mask)
+    return Observation(1, found, SOURCE, mask=mask)
 
 
 def judge(zone, camera, observation):

@@ -4,12 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.geometry.camera import Intrinsics, Mounting
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.types import Detections
 from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
 from mtv_perception.zones.monitor import CameraMonitor, replay
 from mtv_perception.zones.points import obstacle_points
+from mtv_perception.zones.source import Source, View
 
 MS = 1_000_000
 ZONE = ZoneConfig(
@@ -19,26 +21,36 @@ CAMERA = CameraConfig(position=(0.3, 0.0, 1.2), rpy_deg=(0.0, 20.0, 0.0), zones=
 TIMING = ZonesConfig(cameras=(CAMERA,), deadline=0.3)
 
 
+LENS = Intrinsics(
+    (480, 640), (525.0, 523.0), (318.2, 241.7), "plumb_bob", (-0.21, 0.06, 6e-4, -4e-4, -5e-3)
+)
+VIEW = View(LENS, Mounting((0.3, 0.0, 1.2), (0.0, 20.0, 0.0)))
+SOURCE = Source(WAREHOUSE, (480, 640), model=("warehouse", 1))
+
+
 @pytest.fixture
-def monitor(floor_camera):
-    return CameraMonitor(CAMERA, TIMING, WAREHOUSE, floor_camera.intrinsics)
+def monitor():
+    return CameraMonitor(CAMERA, TIMING)
 
 
-def result(stamp, *boxes):
+def result(stamp, *boxes, **changes):
     corners = np.array(boxes, np.float32).reshape(-1, 4)
-    return Observation(
-        stamp,
-        Detections(corners, np.ones(len(boxes), np.float32), np.full(len(boxes), 2, np.int32)),
-    )
+    found = Detections(corners, np.ones(len(boxes), np.float32), np.full(len(boxes), 2, np.int32))
+    return replace(Observation(stamp, found, SOURCE, VIEW), **changes)
 
 
 def word(status):
     return "unknown" if not status.valid else "occupied" if status.occupied else "free"
 
 
-def see(monitor, at_ms, *boxes, delay_ms=20):
-    monitor.observe(result(at_ms * MS, *boxes), (at_ms + delay_ms) * MS)
+def see(monitor, at_ms, *boxes, delay_ms=20, **changes):
+    monitor.observe(result(at_ms * MS, *boxes, **changes), (at_ms + delay_ms) * MS)
     return word(monitor.states((at_ms + delay_ms) * MS)[0])
+
+
+def reason(monitor, at_ms=None):
+    newest = monitor.admission.used and monitor._newest_ns
+    return monitor.states(newest if at_ms is None else at_ms * MS)[0].reason
 
 
 def test_unknown_before_the_first_result(monitor):
@@ -102,10 +114,11 @@ def test_masks_of_another_shape_are_refused(monitor):
     assert monitor.observe(replace(result(100 * MS), mask=np.zeros((240, 320), np.uint8)), 100 * MS)
 
 
-def test_unknown_classes_are_refused(floor_camera):
-    camera = replace(CAMERA, zones=(replace(ZONE, classes=("cat",)),))
-    with pytest.raises(ValueError, match="cat"):
-        CameraMonitor(camera, TIMING, WAREHOUSE, floor_camera.intrinsics)
+def test_a_class_that_the_model_does_not_know_is_unknown_with_the_reason():
+    monitor = CameraMonitor(replace(CAMERA, zones=(replace(ZONE, classes=("cat",)),)), TIMING)
+
+    assert {see(monitor, at) for at in range(100, 600, 100)} == {"unknown"}
+    assert "cat" in reason(monitor)
 
 
 def test_points_of_a_zone(monitor, box_of):
@@ -131,9 +144,7 @@ def test_points_of_a_zone(monitor, box_of):
 
 
 def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
-    """Random visits, latencies, lost and disordered results; the truth at the stamp is never
-    contradicted by free.
-    """
+    """Random visits, latencies, lost and disordered results; the truth at the stamp is never contradicted by free."""
     random, truth, arrivals = np.random.default_rng(0), {}, []
     inside, stamp = False, 0
     for _ in range(1000):
@@ -154,3 +165,210 @@ def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
 
     assert {said for said, _ in words} == {"free", "occupied", "unknown"}
     assert not [at for said, at in words if said == "free" and truth[at]]
+
+
+IMAGE_ZONE = ZoneConfig(
+    "door", ((10, 10), (90, 10), (90, 90)), space="image", leave_results=2, leave_seconds=0.0
+)
+
+
+def unfit(**changes):
+    return {"source": replace(SOURCE, **changes)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "changes", "text"),
+    [
+        ({}, unfit(size_hw=(960, 1280)), "640x480"),
+        ({}, unfit(size_hw=(360, 640)), "640x480"),
+        ({}, unfit(size_hw=(640, 480)), "640x480"),
+        ({}, unfit(size_hw=(0, 0)), "size of the image"),
+        ({}, {"view": View(None, VIEW.mounting, "no camera_info yet")}, "no camera_info yet"),
+        ({}, {"view": View(LENS, None, "no transform")}, "no transform"),
+        ({}, unfit(fault="frozen"), "frozen"),
+        ({}, unfit(thresholds=(1.0, 0.1, 0.5, 0.1)), "below a score of 0.500"),
+        ({}, unfit(thresholds=(1.0, 0.1, 1.0, 0.1)), "below a score of 1.000"),
+        ({}, unfit(thresholds=(1.0, 0.1, 0.31, 0.1), tuned=(1.0, 0.1, 0.29, 0.1)), "needs 0.300"),
+        ({}, unfit(thresholds=(1.0, 0.1, 0.51, 0.1), tuned=(1.0, 0.1, 0.5, 0.1)), "needs 0.500"),
+        (
+            {"min_score": 0.1},
+            unfit(thresholds=(1.0, 0.1, 0.29, 0.1), tuned=(1.0, 0.1, 0.29, 0.1)),
+            "0.100",
+        ),
+        ({}, unfit(thresholds=(1.0, 0.1)), "person"),
+        ({}, unfit(thresholds=(1.0, 0.1, math.nan, 0.1)), "person"),
+        ({"classes": ("rail", "person")}, unfit(thresholds=(1.0, 0.1, 0.5, 0.1)), "drops person"),
+        ({}, unfit(suppressed=frozenset({"person"})), "suppress_absent"),
+        ({}, unfit(box_classes=frozenset({"forklift"})), "not trained for boxes of person"),
+        (
+            {"tests": ("foot", "mask")},
+            unfit(mask_classes=frozenset()),
+            "not trained for masks of person",
+        ),
+        ({"tests": ("mask",)}, unfit(mask_classes=None), "mask"),
+        ({}, unfit(truncated=True), "limit of detections"),
+        ({}, unfit(labels=LabelSet(("background", "pallet"))), "person"),
+        ({"polygon": ((-3.0, -1.0), (-1.0, -1.0), (-1.0, 1.0))}, {}, "0% of the zone"),
+    ],
+)
+def test_what_does_not_fit_is_unknown_with_the_reason(zone, changes, text):
+    monitor = CameraMonitor(replace(CAMERA, zones=(replace(ZONE, **zone),)), TIMING)
+    if "mask" in zone.get("tests", ()):
+        changes = {**changes, "mask": np.zeros((480, 640), np.uint8)}
+
+    assert {see(monitor, at, **changes) for at in range(100, 900, 100)} == {"unknown"}
+    assert text in reason(monitor)
+
+
+@pytest.mark.parametrize(
+    ("zone", "changes"),
+    [
+        ({}, unfit(thresholds=(1.0, 1.0, 0.3, 1.0), tuned=(1.0, 1.0, 0.3, 1.0))),
+        ({}, unfit(thresholds=(1.0, 1.0, 0.5, 1.0), tuned=(1.0, 1.0, 0.5, 1.0))),
+        ({"min_score": 0.5}, unfit(thresholds=(1.0, 1.0, 0.5, 1.0))),
+        ({}, unfit(suppressed=frozenset({"forklift"}))),
+        ({}, unfit(box_classes=frozenset({"person"}), mask_classes=frozenset())),
+    ],
+)
+def test_what_fits_is_free(zone, changes):
+    monitor = CameraMonitor(replace(CAMERA, zones=(replace(ZONE, **zone),)), TIMING)
+
+    assert [see(monitor, at, **changes) for at in (100, 200)] == ["unknown", "free"]
+    assert monitor.states(220 * MS)[0].reason == ""
+
+
+def test_an_unfit_result_takes_free_back_at_once(monitor):
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+    assert see(monitor, 300, **unfit(size_hw=(960, 1280))) == "unknown"
+    assert [see(monitor, at) for at in (400, 500)] == ["unknown", "free"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        unfit(model=("warehouse", 2)),
+        unfit(labels=LabelSet(("background", "person", "rail", "forklift"))),
+        {"view": replace(VIEW, mounting=Mounting((0.3, 0.0, 1.21), (0.0, 20.0, 0.0)))},
+        {"view": replace(VIEW, intrinsics=replace(LENS, focal_xy=(500.0, 500.0)))},
+    ],
+)
+def test_nothing_is_kept_across_a_change_of_model_calibration_or_pose(monitor, changes):
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+    assert [see(monitor, at, **changes) for at in (300, 400)] == ["unknown", "free"]
+
+
+def test_the_order_of_classes_is_that_of_the_result():
+    """The same box under permuted ids, changing from result to result."""
+    random, monitor = np.random.default_rng(1), CameraMonitor(CAMERA, TIMING)
+    person_box = np.array([[300, 60, 360, 300]], np.float32)
+    for turn in range(200):
+        names = random.permutation(["rail", "person", "forklift"]).tolist()
+        labels, inside = LabelSet(("background", *names)), bool(random.random() < 0.5)
+        found = Detections(
+            person_box,
+            np.ones(1, np.float32),
+            np.array([labels.id_of("person" if inside else "rail")], np.int32),
+        )
+        seen = Observation((turn + 1) * 100 * MS, found, replace(SOURCE, labels=labels), VIEW)
+        monitor.observe(seen, seen.stamp_ns)
+        said = word(monitor.states(seen.stamp_ns)[0])
+        assert said == "occupied" if inside else said in ("unknown", "free", "occupied")
+        assert not (inside and said == "free")
+
+
+def test_an_image_zone_needs_neither_calibration_nor_pose():
+    camera = replace(CAMERA, zones=(ZONE, IMAGE_ZONE))
+    monitor = CameraMonitor(camera, TIMING)
+    for at in (100, 200):
+        see(monitor, at, view=View(None, None, "no camera_info yet"))
+    floor, door = monitor.states(220 * MS)
+
+    assert (word(floor), floor.reason) == ("unknown", "no camera_info yet")
+    assert word(door) == "free"
+
+
+def test_a_new_calibration_leaves_image_zones_alone():
+    monitor = CameraMonitor(replace(CAMERA, zones=(ZONE, IMAGE_ZONE)), TIMING)
+    for at in (100, 200):
+        see(monitor, at)
+    see(monitor, 300, view=replace(VIEW, mounting=Mounting((0.3, 0.0, 1.21), (0.0, 20.0, 0.0))))
+
+    assert [word(status) for status in monitor.states(320 * MS)] == ["unknown", "free"]
+
+
+@pytest.mark.parametrize("image_hw", [None, (480, 640)])
+def test_image_zones_hold_for_the_size_they_were_drawn_in(image_hw):
+    camera = replace(CAMERA, image_hw=image_hw, zones=(IMAGE_ZONE,))
+    monitor = CameraMonitor(camera, TIMING)
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+    assert see(monitor, 300, **unfit(size_hw=(960, 1280))) == "unknown"
+    assert "640x480" in reason(monitor)
+
+
+def test_image_zones_of_a_file_for_another_size_are_unknown():
+    monitor = CameraMonitor(replace(CAMERA, image_hw=(960, 1280), zones=(IMAGE_ZONE,)), TIMING)
+
+    assert {see(monitor, at) for at in (100, 200, 300)} == {"unknown"}
+
+
+def test_an_image_zone_beyond_the_image_is_unknown():
+    zone = replace(IMAGE_ZONE, polygon=((600, 10), (700, 10), (700, 90)))
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+
+    assert {see(monitor, at) for at in (100, 200, 300)} == {"unknown"}
+    assert "beyond the 640x480 image" in reason(monitor)
+
+
+@pytest.mark.parametrize(("ahead", "used"), [(0.0, False), (0.05, True)])
+def test_results_of_the_future_are_not_used(ahead, used):
+    monitor = CameraMonitor(CAMERA, replace(TIMING, ahead=ahead))
+
+    assert monitor.observe(result(1040 * MS), 1000 * MS) is used
+    assert monitor.admission.early == (not used)
+    assert not monitor.observe(result(1100 * MS), 1000 * MS)
+
+
+def test_a_stamp_of_now_is_no_future(monitor):
+    assert monitor.observe(result(1000 * MS), 1000 * MS)
+
+
+def test_a_clock_a_little_back_is_not_fresh(monitor):
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+    assert word(monitor.states(199 * MS)[0]) == "unknown"
+
+
+def test_the_reason_of_a_missing_mask_stays():
+    zone = replace(ZONE, tests=("foot", "mask"))
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+    source = unfit(mask_classes=frozenset({"person"}))
+    for at in (100, 200):
+        see(monitor, at, mask=np.zeros((480, 640), np.uint8), **source)
+    assert word(monitor.states(220 * MS)[0]) == "free"
+    for at in (300, 400, 500, 600):
+        see(monitor, at, **source)
+    status = monitor.states(620 * MS)[0]
+
+    assert word(status) == "unknown"
+    assert "no mask" in status.reason
+
+
+def test_forgetting_the_floor_leaves_image_zones_alone():
+    monitor = CameraMonitor(replace(CAMERA, zones=(ZONE, IMAGE_ZONE)), TIMING)
+    for at in (100, 200):
+        see(monitor, at)
+    monitor.forget(210 * MS, "no transform", floor_only=True)
+
+    assert [word(status) for status in monitor.states(220 * MS)] == ["unknown", "free"]
+    assert monitor.states(220 * MS)[0].reason == "no transform"
+    monitor.forget(230 * MS, "gone")
+    assert [word(status) for status in monitor.states(240 * MS)] == ["unknown", "unknown"]
+
+
+def test_why_results_stay_away_is_part_of_the_reason(monitor):
+    assert monitor.states(0, "no detections")[0].reason == "no result yet: no detections"
+    for at in (100, 200):
+        see(monitor, at)
+    assert monitor.states(220 * MS, "no status")[0].reason == ""
+    assert (
+        monitor.states(900 * MS, "no status")[0].reason == "no result younger than 0.3 s: no status"
+    )

@@ -1,47 +1,88 @@
-from mtv_perception.zones.pairing import Pairing
+import pytest
+
+from mtv_perception.zones.pairing import DETECTIONS, MASK, STATUS, Pairing
 
 
-def test_without_masks_detections_pass_at_once():
-    assert Pairing(False, 0.1).add_detections(1, "d", 0.0) == [(1, "d", None)]
+def left(parts):
+    return [(item.key, item.detections, item.status, item.mask) for item in parts]
 
 
-def test_the_mask_of_the_same_stamp_completes():
-    pairs = Pairing(True, 0.1)
+def pair(wants_mask=True, wants_status=True):
+    made = Pairing(wants_mask, 0.1)
+    made.wants_status = wants_status
+    return made
 
-    assert pairs.add_detections(1, "d", 0.0) == []
-    assert pairs.add_mask(2, "other") == []
-    assert pairs.add_mask(1, "m") == [(1, "d", "m")]
+
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+)
+def test_what_belongs_to_one_image_leaves_together_in_any_order(order):
+    pairs, sent = pair(), [(DETECTIONS, "d"), (STATUS, "s"), (MASK, "m")]
+    done = [left(pairs.add(1, *sent[index], 0.0)) for index in order]
+
+    assert done == [[], [], [(1, "d", "s", "m")]]
     assert pairs.overdue(9.0) == []
 
 
-def test_a_mask_may_come_first():
-    pairs = Pairing(True, 0.1)
-    pairs.add_mask(1, "m")
+def test_without_masks_and_status_detections_pass_at_once():
+    assert left(pair(False, False).add(1, DETECTIONS, "d", 0.0)) == [(1, "d", None, None)]
 
-    assert pairs.add_detections(1, "d", 0.0) == [(1, "d", "m")]
+
+def test_detections_without_a_status_never_leave():
+    pairs = pair(False)
+    assert pairs.add(1, DETECTIONS, "d", 0.0) == []
+    assert pairs.overdue(9.0) == []
+    pairs.add(2, DETECTIONS, "e", 0.1)
+
+    assert left(pairs.add(2, STATUS, "s", 0.1)) == [(2, "e", "s", None)]
+    assert pairs.without_status == 1
+    assert pairs.add(1, STATUS, "late", 0.1) == []
+
+
+def test_messages_of_another_image_or_publisher_do_not_complete():
+    pairs = pair()
+    pairs.add(("a", 1), DETECTIONS, "d", 0.0)
+
+    assert pairs.add(("b", 1), STATUS, "s", 0.0) == []
+    assert pairs.add(("a", 2), STATUS, "s", 0.0) == []
+    assert pairs.add(("b", 1), MASK, "m", 0.0) == []
 
 
 def test_a_mask_that_does_not_come_is_waited_for_a_little():
-    pairs = Pairing(True, 0.1)
-    pairs.add_detections(1, "d", 5.0)
+    pairs = pair()
+    pairs.add(1, DETECTIONS, "d", 5.0)
+    pairs.add(1, STATUS, "s", 5.0)
 
     assert pairs.overdue(5.05) == []
-    assert pairs.overdue(5.2) == [(1, "d", None)]
-    assert pairs.add_mask(1, "late") == []
+    assert left(pairs.overdue(5.2)) == [(1, "d", "s", None)]
+    assert pairs.add(1, MASK, "late", 5.3) == []
     assert pairs.without_mask == 1
 
 
 def test_newer_detections_do_not_wait_for_older_ones():
-    pairs = Pairing(True, 0.1)
-    pairs.add_mask(2, "m")
-    pairs.add_detections(1, "a", 0.0)
+    pairs = pair()
+    pairs.add(1, DETECTIONS, "a", 0.0)
+    pairs.add(1, STATUS, "s", 0.0)
+    pairs.add(2, MASK, "m", 0.01)
 
-    assert pairs.add_detections(2, "b", 0.01) == [(1, "a", None), (2, "b", "m")]
+    assert left(pairs.add(2, DETECTIONS, "b", 0.01)) == [(1, "a", "s", None)]
+    assert left(pairs.add(2, STATUS, "t", 0.01)) == [(2, "b", "t", "m")]
+    assert (pairs.without_mask, pairs.without_status) == (1, 0)
 
 
-def test_masks_without_detections_do_not_pile_up():
-    pairs = Pairing(True, 0.1)
+@pytest.mark.parametrize("kind", [DETECTIONS, STATUS, MASK])
+def test_what_is_never_completed_does_not_pile_up(kind):
+    pairs = pair()
     for stamp in range(1000):
-        pairs.add_mask(stamp, "m")
+        pairs.add(stamp, kind, "x", 0.0)
 
-    assert len(pairs._masks) < 10
+    assert len(pairs._parts) < 10
+    assert pairs.without_status == (1000 - len(pairs._parts) if kind == DETECTIONS else 0)
+
+
+def test_what_waits_can_be_forgotten():
+    pairs = pair(False)
+    pairs.add(1, DETECTIONS, "d", 0.0)
+    pairs.clear()
+
+    assert pairs.add(1, STATUS, "s", 0.0) == []

@@ -7,20 +7,23 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from rclpy.duration import Duration
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesis
 from visualization_msgs.msg import Marker, MarkerArray
 
-from mtv_perception.geometry.camera import Intrinsics
-from mtv_perception.labels import UNLABELED_ID, LabelSet
-from mtv_perception.msg import ZoneState
+from mtv_perception.labels import LabelSet
+from mtv_perception.msg import PerceptionStatus, ZoneState
 from mtv_perception.ros.conversions import byte_array
 from mtv_perception.types import NANOSECONDS, Detections
 from mtv_perception.zones.config import FLOOR, CameraConfig
-from mtv_perception.zones.monitor import ZoneStatus
+from mtv_perception.zones.source import Source
+from mtv_perception.zones.status import ZoneStatus
 
 _MOST_DETECTIONS = 1000
+# Boxes are clipped to the image; a little for rounding, pixels.
+_BEYOND = 1.0
 _MOST_MASK_BYTES = 64_000_000
 
 Rgb = tuple[float, float, float]
@@ -34,21 +37,83 @@ _COLOURS: dict[tuple[bool, bool], Rgb] = {
 _WORDS = {(True, True): "occupied", (True, False): "free", (False, False): "unknown"}
 
 
-def labels_from(message: LabelInfo) -> LabelSet:
-    """The names by class id; ids that the message skips get a name of their own."""
-    names = {int(item.class_id): str(item.class_name) for item in message.class_map}
-    if not names or max(names) >= UNLABELED_ID:
-        raise ValueError(f"Expected class ids below {UNLABELED_ID}, got {sorted(names)}.")
-    return LabelSet(
-        tuple(names.get(index, f"class {index}") for index in range(max(max(names), 1) + 1))
+def source_from(status: PerceptionStatus, publisher: bytes) -> Source:
+    """What perception says about one of its results.
+
+    Args:
+        status: with the stamp of the result.
+        publisher: identifies who sent it.
+
+    Raises:
+        ValueError: class names that make no sense, or lists of other lengths.
+    """
+    names = tuple(map(str, status.classes))
+    labels = LabelSet(names)
+    thresholds, tuned = tuple(status.score_thresholds), tuple(status.model_thresholds)
+    for what, values in (("score_thresholds", thresholds), ("model_thresholds", tuned)):
+        if len(values) != len(names):
+            raise ValueError(
+                f"Expected {len(names)} {what} in the status, one a class, got {len(values)}."
+            )
+    return Source(
+        labels,
+        (int(status.source_height), int(status.source_width)),
+        model=(publisher, status.model_hash, int(status.epoch)),
+        thresholds=thresholds,
+        tuned=tuned,
+        box_classes=frozenset(status.box_classes),
+        mask_classes=frozenset(status.mask_classes),
+        suppressed=frozenset(status.suppressed_classes),
+        truncated=bool(status.truncated),
+        fault=_shown(status.image_health, status.image_health_detail),
     )
 
 
-def detections_from(message: Detection2DArray, labels: LabelSet) -> Detections:
-    """The best hypothesis of every detection, its class given by id or by name.
+def _shown(health: str, detail: str) -> str:
+    return f"{health} ({detail})" if health and detail else health
+
+
+def source_of_another_detector(
+    message: Detection2DArray, camera: CameraConfig, publisher: bytes
+) -> Source:
+    """What is known of a detector without a status: the names in its results.
+
+    Args:
+        message: detections whose class ids are names.
+        camera: whose `image_hw` is the size of the image.
+        publisher: identifies who sent it.
 
     Raises:
-        ValueError: too many, a class nobody knows, or a box that is none.
+        ValueError: class ids that are numbers, or no `image_hw`.
+    """
+    if camera.image_hw is None:
+        raise ValueError(
+            "Expected perception's status beside its detections. For another detector set image_hw "
+            "in the zones file."
+        )
+    found = {best_of(item).class_id for item in message.detections}
+    if any(name.isdecimal() for name in found):
+        raise ValueError(
+            f"Expected class names of a detector without a status, got {sorted(found)}."
+        )
+    wanted = {name for zone in camera.zones for name in zone.classes}
+    names = sorted((wanted | found) - {"background"})
+    return Source(LabelSet(("background", *names)), camera.image_hw, model=(publisher,))
+
+
+def best_of(item: Detection2D) -> ObjectHypothesis:
+    """The hypothesis of a detection with the best score; ValueError where there is none."""
+    if not item.results:
+        raise ValueError("Expected a class for every detection, got one without.")
+    hypotheses = [result.hypothesis for result in item.results]
+    return max(hypotheses, key=lambda guess: float(guess.score))
+
+
+def detections_from(message: Detection2DArray, source: Source) -> Detections:
+    """The best hypothesis of every detection, its class given by name or by id.
+
+    Raises:
+        ValueError: too many, a class nobody knows, or a box that is none in this image.
     """
     if len(message.detections) > _MOST_DETECTIONS:
         raise ValueError(
@@ -56,31 +121,36 @@ def detections_from(message: Detection2DArray, labels: LabelSet) -> Detections:
         )
     boxes, scores, class_ids = [], [], []
     for item in message.detections:
-        if not item.results:
-            raise ValueError("Expected a class for every detection, got one without.")
-        best = max((result.hypothesis for result in item.results), key=lambda guess: guess.score)
-        centre, half_x, half_y = (
-            item.bbox.center.position,
-            item.bbox.size_x / 2,
-            item.bbox.size_y / 2,
-        )
+        best, centre = best_of(item), item.bbox.center.position
+        half_x, half_y = item.bbox.size_x / 2, item.bbox.size_y / 2
         boxes.append([centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y])
         scores.append(best.score)
-        class_ids.append(_class_id(best.class_id, labels))
-    corners = np.array(boxes, np.float32).reshape(-1, 4)
-    if (
-        not np.isfinite(corners).all()
-        or not np.isfinite(scores).all()
-        or (corners[:, 2:] < corners[:, :2]).any()
-    ):
-        raise ValueError(f"Expected finite boxes and scores, got {boxes}, {scores}.")
-    return Detections(corners, np.array(scores, np.float32), np.array(class_ids, np.int32))
+        class_ids.append(_class_id(best.class_id, source.labels))
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
+    _check_boxes(corners, np.array(scores, np.float64), source.size_hw)
+    return Detections(
+        corners.astype(np.float32), np.array(scores, np.float32), np.array(class_ids, np.int32)
+    )
+
+
+def _check_boxes(corners: np.ndarray, scores: np.ndarray, size_hw: tuple[int, int]) -> None:
+    if not (np.isfinite(corners).all() and np.isfinite(scores).all()):
+        raise ValueError(
+            f"Expected finite boxes and scores, got {corners.tolist()}, {scores.tolist()}."
+        )
+    if (corners[:, 2:] < corners[:, :2]).any():
+        raise ValueError(f"Expected boxes of a size of 0 or more, got {corners.tolist()}.")
+    limits = np.array([size_hw[1], size_hw[0]] * 2)
+    if min(size_hw) > 0 and ((corners < -_BEYOND) | (corners > limits + _BEYOND)).any():
+        raise ValueError(
+            f"Expected boxes inside the {size_hw[1]}x{size_hw[0]} image, got {corners.tolist()}."
+        )
 
 
 def _class_id(text: str, labels: LabelSet) -> int:
-    if not text.isdecimal():
+    if text in labels.names or not text.isdecimal():
         return labels.id_of(text)
-    if int(text) >= len(labels):
+    if int(text) >= len(labels) or any(name.isdecimal() for name in labels.names):
         raise ValueError(f"Expected a class id below {len(labels)}, got {text!r}.")
     return int(text)
 
@@ -103,22 +173,6 @@ def mask_from(message: Image) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8, step * height).reshape(height, step)[:, :width]
 
 
-def intrinsics_from(message: CameraInfo) -> Intrinsics:
-    """The calibration of full images; ValueError for an uncalibrated camera, and for a part of the sensor."""
-    cropped = (
-        message.roi.x_offset
-        or message.roi.y_offset
-        or max(message.binning_x, message.binning_y) > 1
-    )
-    if cropped:
-        raise ValueError(
-            "Expected a CameraInfo of the full image, got one with a region of interest or binning."
-        )
-    lens = message.distortion_model or "plumb_bob"
-    size_hw = (int(message.height), int(message.width))
-    return Intrinsics.from_matrix(size_hw, np.array(message.k), lens, tuple(map(float, message.d)))
-
-
 def stamped(stamp_ns: int, frame_id: str) -> Header:
     """A header of a time in nanoseconds."""
     header = Header(frame_id=frame_id)
@@ -135,6 +189,7 @@ def zone_state(status: ZoneStatus, frame_id: str) -> ZoneState:
         occupied=status.occupied,
         objects=status.objects,
         nearest_distance=status.nearest_m,
+        reason=status.reason,
     )
     message.since.sec, message.since.nanosec = divmod(status.since_ns, NANOSECONDS)
     return message
@@ -155,20 +210,36 @@ def point_cloud(points_xyz: np.ndarray, header: Header) -> PointCloud2:
 
 
 def zone_markers(
-    cameras: Sequence[CameraConfig], states: Mapping[str, ZoneStatus], stamp_ns: int
+    cameras: Sequence[CameraConfig],
+    states: Mapping[str, ZoneStatus],
+    stamp_ns: int,
+    lifetime: float,
 ) -> MarkerArray:
-    """Outline and name of every floor zone, for rviz: green free, orange occupied, yellow unknown."""
+    """Outline and name of every floor zone, for rviz: green free, orange occupied, yellow unknown.
+
+    Args:
+        cameras: with their zones.
+        states: by the name of the zone.
+        stamp_ns: of the markers.
+        lifetime: seconds after which a display drops them; a node that has died shows nothing.
+    """
     markers: list[Marker] = []
     for camera in cameras:
         header = stamped(stamp_ns, camera.floor_frame)
         for zone in camera.zones:
             if zone.space == FLOOR:
-                markers += _markers(header, len(markers), zone.corners, states[zone.name])
+                markers += _markers(header, len(markers), zone.corners, states[zone.name], lifetime)
     return MarkerArray(markers=markers)
 
 
+def without_old_markers(array: MarkerArray, frame_id: str) -> MarkerArray:
+    """The same, preceded by the removal of everything a display still shows of an earlier node."""
+    wipe = Marker(header=stamped(0, frame_id), ns="zones", action=Marker.DELETEALL)
+    return MarkerArray(markers=[wipe, *array.markers])
+
+
 def _markers(
-    header: Header, first_id: int, corners: np.ndarray, status: ZoneStatus
+    header: Header, first_id: int, corners: np.ndarray, status: ZoneStatus, lifetime: float
 ) -> list[Marker]:
     key = (status.valid, status.valid and status.occupied)
     red, green, blue = _COLOURS[key]
@@ -176,14 +247,14 @@ def _markers(
         "header": header,
         "ns": "zones",
         "frame_locked": True,
+        "lifetime": Duration(seconds=lifetime).to_msg(),
         "color": ColorRGBA(r=red, g=green, b=blue, a=1.0),
     }
     outline = Marker(id=first_id, type=Marker.LINE_STRIP, **look)
     outline.scale.x = 0.05
     outline.points = [Point(x=x, y=y) for x, y in np.vstack([corners, corners[:1]]).tolist()]
-    title = Marker(
-        id=first_id + 1, type=Marker.TEXT_VIEW_FACING, text=f"{status.name}: {_WORDS[key]}", **look
-    )
+    text = f"{status.name}\n{_WORDS[key]}"
+    title = Marker(id=first_id + 1, type=Marker.TEXT_VIEW_FACING, text=text, **look)
     title.scale.z = 0.25
     title.pose.position.x, title.pose.position.y = map(float, corners.mean(0))
     title.pose.position.z = 0.3

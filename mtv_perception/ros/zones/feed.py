@@ -1,37 +1,51 @@
-"""One camera of the zones node: its subscriptions, and its monitor once calibration and class names are known."""
+"""One camera of the zones node: what comes from it, and what holds for its zones."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.errors import MtvError
 from mtv_perception.geometry.camera import Intrinsics
-from mtv_perception.labels import LabelSet
+from mtv_perception.msg import PerceptionStatus
+from mtv_perception.ros.calibration import intrinsics_from
+from mtv_perception.ros.clock import ClockWatch
 from mtv_perception.ros.conversions import stamp_ns
-from mtv_perception.ros.qos import LATCHED, newest_only
+from mtv_perception.ros.qos import newest_only, overridable
+from mtv_perception.ros.silence import what_is_heard
+from mtv_perception.ros.transforms import TransformReader, publisher_gid
 from mtv_perception.ros.zones.conversions import (
     detections_from,
-    intrinsics_from,
-    labels_from,
     mask_from,
     point_cloud,
+    source_from,
+    source_of_another_detector,
     stamped,
 )
-from mtv_perception.types import Detections
-from mtv_perception.zones.config import FLOOR, CameraConfig, ZonesConfig
+from mtv_perception.ros.zones.pose import CameraPose
+from mtv_perception.types import NANOSECONDS
+from mtv_perception.zones.config import CameraConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
-from mtv_perception.zones.monitor import Admission, CameraMonitor, ZoneStatus
-from mtv_perception.zones.pairing import Pairing
+from mtv_perception.zones.monitor import CameraMonitor
+from mtv_perception.zones.pairing import DETECTIONS, MASK, STATUS, Pairing, Parts
 from mtv_perception.zones.points import obstacle_points
+from mtv_perception.zones.source import View
+from mtv_perception.zones.status import Admission, ZoneStatus
 
-_NOTHING_YET = "no result yet"
+_CALIBRATION = "camera_info"
+# Bytes of a publisher's id that name its process (the prefix of a DDS GUID).
+_PROCESS_BYTES = 12
+# A topic that was silent for this long is reported, s.
+_SILENCE = 2.0
+_QUEUE = QoSProfile(depth=5)
 
 
 class ZoneFeed:
@@ -42,6 +56,7 @@ class ZoneFeed:
         camera: what is watched.
         config: timing.
         changed: called with the feed and the image's header after a result was judged.
+        transforms: where poses come from TF.
     """
 
     def __init__(
@@ -50,141 +65,172 @@ class ZoneFeed:
         camera: CameraConfig,
         config: ZonesConfig,
         changed: Callable[[ZoneFeed, Header], None],
+        transforms: TransformReader | None,
     ) -> None:
-        self.camera, self.frame_id, self.refused, self.fault = camera, "", 0, _NOTHING_YET
+        self.camera, self.frame_id, self.refused, self.fault = camera, "", 0, ""
         self._node, self._config, self._changed = node, config, changed
-        self._labels: LabelSet | None = None
-        self._intrinsics: Intrinsics | None = None
-        self._monitor: CameraMonitor | None = None
-        self._since_ns = node.get_clock().now().nanoseconds
-        self._used_at = self._clock_moved_at = time.monotonic()
-        self._clock_ns = self._since_ns
-        self._pairs: Pairing[tuple[Header, Detections], Any] = Pairing(
-            camera.wants_mask, config.mask_wait
-        )
+        self._clock = ClockWatch(node)
+        self._monitor = CameraMonitor(camera, config, self._clock.now_ns())
+        self._pairs = Pairing(camera.wants_mask, config.mask_wait)
+        self._pose = CameraPose(camera, transforms, round(config.deadline * NANOSECONDS))
+        self._calibration, self._no_calibration = self._configured_calibration()
+        self._used_at, self._is_perception = time.monotonic(), False
+        self._heard: dict[str, float] = {}
+        self._listening: dict[str, tuple[str, type, QoSProfile]] = {}
+        self._subscriptions: list[Any] = []
         prefix = f"{camera.name}/" if camera.name else ""
-        self._points = node.create_publisher(PointCloud2, f"~/{prefix}points", 5)
-
-        def listen(kind: type, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
-            node.create_subscription(kind, prefix + topic, self._guarded(callback), qos)
-
-        listen(LabelInfo, "label_info", self._on_labels, LATCHED)
-        listen(Detection2DArray, "detections", self._on_detections, 5)
+        self._points = overridable(node.create_publisher, PointCloud2, f"~/{prefix}points", 5)
+        self._listen(DETECTIONS, Detection2DArray, f"{prefix}detections", _QUEUE)
+        self._listen(STATUS, PerceptionStatus, f"perception/{prefix}status", _QUEUE)
         if camera.wants_mask:
-            listen(Image, "segmentation/mask", self._on_mask, newest_only("best_effort"))
-        needs_calibration = (
-            any(zone.space == FLOOR for zone in camera.zones) and camera.intrinsics is None
-        )
-        if needs_calibration:
-            listen(CameraInfo, "camera_info", self._on_camera_info, newest_only("best_effort"))
-        self._needs_calibration = needs_calibration
+            self._listen(MASK, Image, f"{prefix}segmentation/mask", newest_only("best_effort"))
+        if camera.has_floor_zones and camera.intrinsics is None:
+            self._listen(
+                _CALIBRATION, CameraInfo, f"{prefix}camera_info", newest_only("best_effort")
+            )
 
     @property
     def admission(self) -> Admission:
         """What became of the results."""
-        return self._monitor.admission if self._monitor else Admission()
+        return self._monitor.admission
 
     @property
     def without_mask(self) -> int:
         """Results whose mask did not come in time."""
         return self._pairs.without_mask
 
+    @property
+    def without_status(self) -> int:
+        """Detections that were not used because no status of the same image came."""
+        return self._pairs.without_status
+
     def states(self, now_ns: int) -> tuple[ZoneStatus, ...]:
-        """What holds now; unknown while calibration or class names are missing, or the ROS clock stands still."""
-        if self._monitor is None:
-            return tuple(
-                ZoneStatus(z.name, False, False, self._since_ns, now_ns) for z in self.camera.zones
-            )
-        if now_ns != self._clock_ns:
-            self._clock_ns, self._clock_moved_at = now_ns, time.monotonic()
+        """What holds now; unknown while anything needed is missing or the ROS clock stands still."""
         # A simulation may be slower than real time, and results with it, but its clock goes on.
         sim_time = self._node.get_parameter("use_sim_time").value
-        alive_at = self._clock_moved_at if sim_time else self._used_at
-        if time.monotonic() - alive_at > self._config.deadline + self._config.repeat:
-            self._monitor.forget(now_ns)
-        return self._monitor.states(now_ns)
+        limit = self._config.deadline + self._config.repeat
+        if sim_time and self._clock.stands_since() > limit:
+            self._monitor.forget(now_ns, "the ROS clock (/clock) stands still")
+        elif not sim_time and self.admission.used and time.monotonic() - self._used_at > limit:
+            self._monitor.forget(now_ns, f"no result younger than {self._config.deadline:g} s")
+        if self.camera.has_floor_zones and (lost := self._pose.why_lost(self.frame_id, now_ns)):
+            self._monitor.forget(now_ns, lost, floor_only=True)
+        return self._monitor.states(now_ns, self._why_not_fresh())
 
     def release_overdue(self) -> None:
         """Judge detections whose mask did not come."""
-        self._judge_all(self._pairs.overdue(time.monotonic()))
+        for parts in self._pairs.overdue(time.monotonic()):
+            self._guarded(partial(self._judge, parts))
 
     def publish_points(self, states: tuple[ZoneStatus, ...], stamp: int) -> None:
         """Publish occupied and unknown places as a cloud."""
         points = obstacle_points(self.camera, states, self._config)
         self._points.publish(point_cloud(points, stamped(stamp, self.camera.floor_frame)))
 
-    def _guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def silent_topics(self) -> list[str]:
+        """One sentence about each topic on which nothing comes."""
+        limit = max(_SILENCE, self._config.deadline)
+        quiet = [kind for kind in self._listening if self._silence(kind) > limit]
+        needless = {_CALIBRATION} if self._calibration else set()
+        needless |= set() if self._pairs.wants_status else {STATUS}
+        return [
+            what_is_heard(self._node, *self._listening[kind])
+            for kind in quiet
+            if kind not in needless
+        ]
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_publisher(self._points)
+
+    def _configured_calibration(self) -> tuple[Intrinsics | None, str]:
+        if self.camera.intrinsics:
+            return self.camera.intrinsics.intrinsics(), ""
+        return None, "no camera_info yet"
+
+    def _listen(self, kind: str, message_class: type, topic: str, qos: QoSProfile) -> None:
+        self._listening[kind] = (topic, message_class, qos)
+        self._heard[kind] = time.monotonic()
+
+        def receive(message: Any, info: Any) -> None:
+            self._heard[kind] = time.monotonic()
+            self._guarded(partial(self._take, kind, message, publisher_gid(info)))
+
+        self._subscriptions.append(
+            overridable(self._node.create_subscription, message_class, topic, receive, qos)
+        )
+
+    def _silence(self, kind: str) -> float:
+        return time.monotonic() - self._heard[kind]
+
+    def _why_not_fresh(self) -> str:
+        """What is known about results that stay away."""
+        if self.fault:
+            return self.fault
+        for kind in (DETECTIONS, STATUS):
+            if self._silence(kind) > self._config.deadline and kind in self._listening:
+                topic = self._node.resolve_topic_name(self._listening[kind][0])
+                return f"nothing on {topic}"
+        return ""
+
+    def _guarded(self, act: Callable[[], None]) -> None:
         """A message that can't be used is counted and logged, and never ends the node."""
-
-        def call(message: Any) -> None:
-            try:
-                callback(message)
-            except Exception as error:  # Whatever it is: without a result the zones become unknown.
-                expected = isinstance(error, (ValueError, MtvError))
-                self.refused += 1
-                self.fault = str(error) if expected else f"{type(error).__name__}: {error}"
-                self._node.get_logger().error(
-                    f"message refused: {self.fault}", throttle_duration_sec=5.0
-                )
-
-        return call
-
-    def _on_labels(self, message: LabelInfo) -> None:
         try:
-            labels = labels_from(message)
-        except (ValueError, MtvError):
-            self._labels = None  # What holds now is not known, so the zones aren't either.
-            self._build()
-            raise
-        if labels != self._labels:
-            self._labels = labels
-            self._build()
+            act()
+        except Exception as error:  # Whatever it is: without a result the zones become unknown.
+            expected = isinstance(error, (ValueError, MtvError))
+            self.refused += 1
+            self.fault = _shortened(str(error) if expected else f"{type(error).__name__}: {error}")
+            self._node.get_logger().error(
+                f"message refused: {self.fault}", throttle_duration_sec=5.0
+            )
+
+    def _take(self, kind: str, message: Any, publisher: bytes) -> None:
+        if kind == _CALIBRATION:
+            self._on_camera_info(message)
+            return
+        key = (publisher[:_PROCESS_BYTES], stamp_ns(message.header))
+        if kind == STATUS:
+            self._is_perception = True
+        elif kind == DETECTIONS:
+            self._pairs.wants_status = self._needs_status()
+        for parts in self._pairs.add(key, kind, message, time.monotonic()):
+            self._judge(parts)
+
+    def _needs_status(self) -> bool:
+        """Whether results come from a perception node: then each is used with its status only."""
+        if self.camera.image_hw is None or self._is_perception:
+            return True
+        topic = self._node.resolve_topic_name(self._listening[STATUS][0])
+        return bool(self._node.count_publishers(topic))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            intrinsics = intrinsics_from(message)
-        except (ValueError, MtvError):
-            self._intrinsics = None  # As above.
-            self._build()
+            self._calibration, self._no_calibration = intrinsics_from(message), ""
+        except ValueError as error:
+            self._calibration, self._no_calibration = None, _shortened(str(error))
             raise
-        if intrinsics != self._intrinsics:
-            self._intrinsics = intrinsics
-            self._build()
 
-    def _build(self) -> None:
-        """A monitor for new class names or a new calibration; what it knew is unknown again."""
-        if self._monitor:
-            self._monitor, self._since_ns = None, self._node.get_clock().now().nanoseconds
-        if self._labels is None or (self._needs_calibration and self._intrinsics is None):
-            return
-        self._monitor = CameraMonitor(
-            self.camera, self._config, self._labels, self._intrinsics, self._since_ns
-        )
-        for name in self._monitor.blind_zones:
-            self._node.get_logger().error(
-                f"zone '{name}' lies outside of the image in part, so it is never free; see min_visible"
-            )
+    def _judge(self, parts: Parts) -> None:
+        message, (publisher, stamp) = parts.detections, cast(tuple[bytes, int], parts.key)
+        if parts.status is not None:
+            source = source_from(parts.status, publisher)
+        else:
+            source = source_of_another_detector(message, self.camera, publisher)
+        found = detections_from(message, source)
+        mask = None if parts.mask is None else mask_from(parts.mask)
+        mounting, no_pose = self._pose.at(message.header.frame_id, stamp)
+        view = View(self._calibration, mounting, self._no_calibration or no_pose)
+        seen = Observation(stamp, found, source, view, mask)
+        if self._monitor.observe(seen, self._clock.now_ns()):
+            self._used_at, self.frame_id = time.monotonic(), message.header.frame_id
+            self.fault = ""
+            self._changed(self, message.header)
+        else:
+            self.fault = f"the last result was {self._monitor.refusal}"
 
-    def _on_detections(self, message: Detection2DArray) -> None:
-        if self._labels is None or self._monitor is None:
-            if self.fault in ("", _NOTHING_YET):  # What was wrong with a message says more.
-                self.fault = (
-                    "no label_info yet" if self._labels is None else "no usable calibration yet"
-                )
-            return
-        found = detections_from(message, self._labels)
-        self._judge_all(
-            self._pairs.add_detections(
-                stamp_ns(message.header), (message.header, found), time.monotonic()
-            )
-        )
 
-    def _on_mask(self, message: Image) -> None:
-        self._judge_all(self._pairs.add_mask(stamp_ns(message.header), mask_from(message)))
-
-    def _judge_all(self, ready: list[tuple[int, tuple[Header, Detections], Any]]) -> None:
-        for stamp, (header, found), mask in ready:
-            now_ns = self._node.get_clock().now().nanoseconds
-            if self._monitor and self._monitor.observe(Observation(stamp, found, mask), now_ns):
-                self._used_at, self.frame_id, self.fault = time.monotonic(), header.frame_id, ""
-                self._changed(self, header)
+def _shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -20,17 +20,19 @@ try:
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from rclpy.executors import SingleThreadedExecutor
+    from rclpy.parameter import Parameter
     from rclpy.qos import QoSProfile
     from sensor_msgs.msg import CameraInfo, Image, PointCloud2
     from std_msgs.msg import Header
-    from vision_msgs.msg import Detection2DArray, LabelInfo
+    from vision_msgs.msg import Detection2DArray
     from visualization_msgs.msg import MarkerArray
 
     from mtv_perception.labels import WAREHOUSE
-    from mtv_perception.msg import ZoneStateArray
-    from mtv_perception.ros.conversions import detection_array, image_message, label_info, stamp_ns
+    from mtv_perception.msg import PerceptionStatus, ZoneStateArray
+    from mtv_perception.ros.conversions import detection_array, image_message, stamp_ns
     from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
-    from mtv_perception.ros.qos import LATCHED, newest_only
+    from mtv_perception.ros.qos import newest_only
+    from mtv_perception.ros.zones.node import ZonesNode
     from mtv_perception.types import Detections
 except ImportError:  # The test modules skip themselves and say why.
     rclpy = None
@@ -76,6 +78,70 @@ def zones_file(folder: Path, **changes) -> Path:
     return path
 
 
+def status_message(header, labels=None, size_hw=(480, 640), **changes):
+    """What a healthy perception says about one result."""
+    names = list((labels or WAREHOUSE).names)
+    values = {
+        "header": header,
+        "source_height": size_hw[0],
+        "source_width": size_hw[1],
+        "model_hash": "0123abcd",
+        "classes": names,
+        "score_thresholds": [1.0] + [0.3] * (len(names) - 1),
+        "model_thresholds": [1.0] + [0.3] * (len(names) - 1),
+        "box_classes": names[1:],
+        "mask_classes": names[1:],
+        "epoch": 1,
+    }
+    return PerceptionStatus(**values | changes)
+
+
+class Hosted:
+    """A zones node inside of the test's process, with a DDS participant and a thread of its own."""
+
+    def __init__(self, domain: int, namespace: str, parameters: dict) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = ZonesNode(
+            context=self._context, namespace=namespace, parameter_overrides=overrides
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._stopping = self._held = False
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while not self._stopping:
+            if self._held:
+                time.sleep(0.01)
+            else:
+                self._executor.spin_once(timeout_sec=0.1)
+
+    def hold(self, held: bool = True) -> None:
+        """Let no callback run, as in a process that hangs, or let them run again."""
+        self._held = held
+
+    def poll(self):
+        """None while it runs, as a process'."""
+        return None if self._thread.is_alive() else 1
+
+    def set(self, **values):
+        """Set parameters as a service call does; the results."""
+        changes = [Parameter(name, value=value) for name, value in values.items()]
+        return self.node.set_parameters(changes)
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopping = True
+        self._thread.join(5)
+        self._executor.shutdown()
+        self.node.close()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+
 class Stage:
     """A zones node in its own process, a scripted perception, and everything the node says with
     time of arrival.
@@ -83,9 +149,10 @@ class Stage:
 
     def __init__(self, context, domain: int, folder: Path) -> None:
         self.namespace = f"/zones_test_{os.getpid()}_{next(_serial)}"
-        self.domain, self.folder, self.process = domain, folder, None
+        self.domain, self.folder, self.process, self._log = domain, folder, None, None
         self.node = rclpy.create_node("stage", namespace=self.namespace, context=context)
         self.zones, self.clouds, self.diagnostics, self.markers = [], [], [], []
+        self._others = []
         self.changed = threading.Condition()
         deep = QoSProfile(depth=1000)
         listen = self.node.create_subscription
@@ -94,7 +161,7 @@ class Stage:
         listen(MarkerArray, "zones/markers", self._keeper(self.markers), deep)
         listen(DiagnosticArray, "/diagnostics", self._keeper(self.diagnostics), deep)
         publish = self.node.create_publisher
-        self._labels = publish(LabelInfo, "label_info", LATCHED)
+        self.status = publish(PerceptionStatus, "perception/status", 5)
         self._info = publish(CameraInfo, "camera_info", newest_only("reliable"))
         self._mask = publish(Image, "segmentation/mask", newest_only("best_effort"))
         self.detections = publish(Detection2DArray, "detections", 5)
@@ -120,12 +187,17 @@ class Stage:
         """The ROS time, nanoseconds."""
         return self.node.get_clock().now().nanoseconds
 
-    def start(self, file: Path | str):
+    def host(self, file: Path | str, **parameters):
+        """Start the node under test inside of this process."""
+        self.process = Hosted(self.domain, self.namespace, {"zones_file": str(file), **parameters})
+        return self.process
+
+    def start(self, file: Path | str, **parameters):
         """Start the node under test."""
         self._log = self.folder / f"zones_{next(_serial)}.log"
         self.process = start_node(
             "zones_node",
-            {"zones_file": str(file)},
+            {"zones_file": str(file), **parameters},
             remap={"__ns": self.namespace},
             environment={"ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder)},
             output=self._log.open("w", encoding="utf-8"),
@@ -134,7 +206,7 @@ class Stage:
 
     def log(self) -> str:
         """What the node has printed."""
-        return self._log.read_text(encoding="utf-8")
+        return self._log.read_text(encoding="utf-8") if self._log else ""
 
     def wait(self, condition, what: str, meanwhile=None):
         """What `condition()` returns once it is true; `meanwhile` is called ten times a second."""
@@ -149,18 +221,34 @@ class Stage:
         return found
 
     def introduce(self, binning: int = 0) -> None:
-        """Send class names and calibration once the node listens; one with binning can't be
-        used.
-        """
+        """Send a calibration once the node listens; one with binning can't be used."""
         self.wait(self.detections.get_subscription_count, "a subscription of detections")
+        self.wait(self.status.get_subscription_count, "a subscription of the status")
         self.wait(lambda: self.zones, "a first message")
-        self._labels.publish(label_info(WAREHOUSE, 0.3, Header()))
-        info = CameraInfo(
-            height=480, width=640, distortion_model="plumb_bob", d=DISTORTION.tolist()
-        )
-        info.binning_x = info.binning_y = binning
-        info.k = K.reshape(-1)
-        self._info.publish(info)
+        self.calibrate(binning_x=binning, binning_y=binning)
+
+    def calibrate(self, **changes) -> None:
+        """Send a calibration, changed in some fields, once the node listens."""
+        self.wait(self._info.get_subscription_count, "a subscription of camera_info")
+        values = {"height": 480, "width": 640, "distortion_model": "plumb_bob"}
+        values |= {"d": DISTORTION.tolist(), "k": K.reshape(-1)}
+        self._info.publish(CameraInfo(**values | changes))
+
+    def publish_elsewhere(self, kind, topic: str, qos=5):
+        """A publisher in a participant of its own, where a topic may have another type."""
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=self.domain)
+        node = rclpy.create_node("other", namespace=self.namespace, context=context)
+        publisher = node.create_publisher(kind, topic, qos)
+        self._others.append((node, context, publisher))
+        return publisher
+
+    def leave(self, publisher) -> None:
+        """End the participant of a publisher that was made elsewhere."""
+        item = next(item for item in self._others if item[2] is publisher)
+        self._others.remove(item)
+        item[0].destroy_node()
+        item[1].try_shutdown()
 
     def header(self, stamp: int) -> Header:
         """Of a camera image."""
@@ -168,15 +256,18 @@ class Stage:
         header.stamp.sec, header.stamp.nanosec = divmod(stamp, 1_000_000_000)
         return header
 
-    def see(self, people=(), stamp: int | None = None, class_id: int = PERSON) -> int:
-        """Publish detections of people at floor points as of now; the stamp."""
+    def see(self, people=(), stamp=None, class_id=PERSON, as_="name", labels=None, **status) -> int:
+        """Publish detections of people at floor points as of now, and their status; the stamp."""
         stamp = self.now() if stamp is None else stamp
+        labels, header = labels or WAREHOUSE, self.header(stamp)
         boxes = np.array([person_box(*person) for person in people], np.float32).reshape(-1, 4)
         count = len(boxes)
         found = Detections(
             boxes, np.full(count, 0.9, np.float32), np.full(count, class_id, np.int32)
         )
-        self.detections.publish(detection_array(found, WAREHOUSE, self.header(stamp)))
+        self.detections.publish(detection_array(found, labels, header, as_))
+        if status.pop("publish_status", True):
+            self.status.publish(status_message(header, labels, **status))
         return stamp
 
     def see_mask(self, mask: np.ndarray, stamp: int) -> None:
@@ -206,12 +297,16 @@ class Stage:
 
     def close(self) -> None:
         """End process and client."""
-        if self.process:
+        if isinstance(self.process, Hosted):
+            self.process.stop()
+        elif self.process:
             stop_node(self.process)
         self._stopping = True
         self._thread.join(5)
         self._executor.shutdown()
         self.node.destroy_node()
+        for _, _, publisher in list(self._others):
+            self.leave(publisher)
 
 
 def detection_of_class(class_id: str, header):
@@ -255,4 +350,5 @@ def tools():
         person_box=person_box,
         detection_of_class=detection_of_class,
         stop=STOP,
+        status_message=status_message,
     )

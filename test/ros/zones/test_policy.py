@@ -21,6 +21,8 @@ OPTIONAL = {
     "/segmentation/camera_info",
     "/clock",
     "/image_annotations",
+    "/tf",
+    "/tf_static",
 }
 
 

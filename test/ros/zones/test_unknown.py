@@ -7,6 +7,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import LivelinessPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+from mtv_perception.msg import ZoneStateArray
+
 INSIDE = (3.0, 0.0)
 STALE_SLACK_NS = 2_000_000_000  # for a busy machine; what it took is reported
 
@@ -40,15 +47,14 @@ def test_a_calibration_that_no_longer_holds_makes_the_zone_unknown(stage, tools,
     stage.start(tools.zones_file(tmp_path))
     stage.introduce()
     stage.make("free")
-    refused = stage.now()
     stage.introduce(binning=2)
-    stage.make("unknown")
+    stage.wait(
+        lambda: stage.is_now("unknown") and "binning" in stage.last().reason, "unknown", stage.see
+    )
     began, end = stage.now(), time.monotonic() + 1.0
     stage.wait(lambda: time.monotonic() > end, "time", stage.see)
     assert {tools.meaning(state) for _, state in stage.states(began)} == {"unknown"}
-    assert all(
-        refused <= tools.stamp_ns_of(state.since) <= began for _, state in stage.states(began)
-    )
+    assert all(tools.stamp_ns_of(state.since) <= began for _, state in stage.states(began))
 
     stage.introduce()
     stage.make("free")
@@ -127,7 +133,9 @@ def test_messages_that_make_no_sense_are_refused_and_the_node_lives(stage, tools
     def rubbish():
         stage.see([(np.nan, 0.0)])
         stage.see_mask(floor[:70, :160], stage.see())
-        stage.detections.publish(tools.detection_of_class("99", stage.header(stage.now())))
+        header = stage.header(stage.now())
+        stage.detections.publish(tools.detection_of_class("99", header))
+        stage.status.publish(tools.status_message(header))
 
     end = time.monotonic() + 1.0
     began = stage.now()
@@ -181,12 +189,110 @@ def test_a_wrong_file_is_one_clear_error(stage, tools, tmp_path, changes, text):
     assert "Traceback" not in stage.log()
 
 
-def test_markers_show_the_zone(stage, tools, tmp_path):
-    stage.start(tools.zones_file(tmp_path))
+def test_markers_show_the_zone_and_do_not_outlive_the_node(stage, tools, tmp_path):
+    stage.host(tools.zones_file(tmp_path, deadline=0.5, repeat=0.1))
     stage.introduce()
-    stage.make("occupied", [INSIDE])
-    outline, title = stage.wait(lambda: stage.markers, "markers")[-1][1].markers[:2]
 
+    def shown(word):
+        with stage.changed:
+            arrays = [message.markers for _, message in stage.markers]
+        return [item for item in arrays if item and item[-1].text == f"stop\n{word}"]
+
+    stage.wait(lambda: shown("occupied"), "a marker", lambda: stage.see([INSIDE]))
+    outline, title = shown("occupied")[-1][-2:]
     assert outline.header.frame_id == "base_link"
     assert len(outline.points) == 5
-    assert title.text.startswith("stop: ")
+    for marker in (outline, title):
+        lifetime = marker.lifetime.sec + marker.lifetime.nanosec / 1e9
+        assert lifetime == pytest.approx(0.6)
+    # Whoever begins to listen drops what an earlier node, perhaps with more zones, has left.
+    first = stage.markers[0][1].markers[0]
+    assert (first.action, first.ns) == (first.DELETEALL, "zones")
+    wiped = [array for _, array in stage.markers if array.markers[0].action == first.DELETEALL]
+    assert len(wiped) == 1
+
+
+def test_states_are_published_at_a_fixed_period_with_a_sequence_number(stage, tools, tmp_path):
+    stage.host(tools.zones_file(tmp_path, deadline=20.0, repeat=0.05))
+    stage.introduce()
+    stage.make("free")
+    began = stage.now()  # No result comes from here on, and the last one stays fresh.
+    stage.wait(lambda: len(stage.states(began)) >= 5, "repetitions")
+
+    assert {tools.meaning(state) for _, state in stage.states(began)} == {"free"}
+    numbers = [message.sequence for _, message in stage.zones]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_results_of_the_future_are_not_used(stage, tools, tmp_path):
+    stage.host(tools.zones_file(tmp_path, deadline=0.5))
+    stage.introduce()
+    stage.make("free")
+    began, end = stage.now(), time.monotonic() + 1.5
+
+    def see():
+        stage.see([INSIDE], stamp=stage.now() + 300_000_000)
+
+    stage.wait(lambda: time.monotonic() > end, "time", see)
+    assert not [z for _, z in stage.states(began) if z.valid and tools.stamp_ns(z.header) > began]
+    assert stage.is_now("unknown")
+    assert "in the future" in stage.last().reason
+
+
+def test_the_middleware_can_watch_the_zones(stage, tools, tmp_path):
+    """A consumer that asks for deadline and liveliness is served, and told when the node hangs."""
+    lost = []
+    stage.host(tools.zones_file(tmp_path, deadline=0.5))
+    stage.introduce()
+    watch = SubscriptionEventCallbacks(
+        deadline=lambda _: None,
+        liveliness=lambda event: lost.append(event.alive_count == 0),
+    )
+    qos = QoSProfile(
+        depth=5,
+        deadline=Duration(seconds=0.5),
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=Duration(seconds=0.5),
+    )
+    received = []
+    stage.node.create_subscription(
+        ZoneStateArray, "zones/zones", received.append, qos, event_callbacks=watch
+    )
+    stage.wait(lambda: received, "a message under these qualities of service")
+    stage.process.hold()  # It is alive, but its callbacks do not run.
+    stage.wait(lambda: lost and lost[-1], "the loss of liveliness")
+    stage.process.hold(False)
+    stage.wait(lambda: not lost[-1], "liveliness again")
+
+
+def test_a_wrong_zones_file_is_refused_at_run_time_and_the_old_one_stays(stage, tools, tmp_path):
+    good = tools.zones_file(tmp_path)
+    stage.host(good)
+    stage.introduce()
+    stage.make("free")
+    for file, text in (
+        (tools.zones_file(tmp_path, deadlin=1.0), "deadlin"),
+        (tmp_path / "nowhere.yaml", "nowhere.yaml"),
+        ("", "zones_file"),
+    ):
+        (answer,) = stage.process.set(zones_file=str(file))
+        assert not answer.successful and text in answer.reason
+    assert stage.process.node.get_parameter("zones_file").value == str(good)
+    stage.make("free")
+
+    (answer,) = stage.process.set(zones_file=str(tools.zones_file(tmp_path, zone={"name": "new"})))
+    assert answer.successful
+    stage.wait(lambda: stage.last().name == "new", "the new zone")
+    stage.calibrate()
+    stage.make("free")
+
+
+def test_what_is_missing_is_logged_with_what_is_seen(stage, tools, tmp_path):
+    stage.node.destroy_publisher(stage._info)
+    stage.publish_elsewhere(Image, "camera_info")
+    stage.start(tools.zones_file(tmp_path))
+
+    stage.wait(lambda: "camera_info" in stage.log(), "a word about camera_info")
+    assert "sensor_msgs/msg/Image" in stage.log()
+    assert "sensor_msgs/msg/CameraInfo" in stage.log()
+    assert "detections" in stage.log()

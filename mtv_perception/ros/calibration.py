@@ -1,0 +1,33 @@
+"""Calibrations as CameraInfo states them: read, and compared with the image that they should describe."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from mtv_perception.geometry.calibration import why_unfit
+from mtv_perception.geometry.camera import Intrinsics
+
+
+def intrinsics_from(message: CameraInfo) -> Intrinsics:
+    """The calibration in a message.
+
+    Raises:
+        ValueError: it is no calibration of a full image; the text says why.
+    """
+    size_hw = (int(message.height), int(message.width))
+    if reason := why_info_unfit(message, size_hw):
+        raise ValueError(reason)
+    matrix, distortion = np.array(message.k), tuple(map(float, message.d))
+    return Intrinsics.from_matrix(size_hw, matrix, message.distortion_model, distortion)
+
+
+def why_info_unfit(message: CameraInfo, image_hw: tuple[int, int]) -> str:
+    """Why a message does not describe an image of `image_hw` (height, width); empty where it does."""
+    roi = message.roi
+    return why_unfit(
+        (int(message.height), int(message.width)),
+        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        (int(message.binning_x), int(message.binning_y)),
+        image_hw,
+    )

@@ -1,0 +1,168 @@
+"""What is known about one result beside its objects: the model behind it, the image, and where the camera stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
+from mtv_perception.labels import LabelSet
+from mtv_perception.zones.config import DEFAULT_MIN_SCORE, FLOOR, ZoneConfig
+
+# Thresholds travel as float32.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who made a result, from what, and what it can't contain.
+
+    Attributes:
+        labels: the names behind the class ids of this result.
+        size_hw: height and width of the source image, pixels.
+        model: identifies publisher, model and activation; results of different ones are never mixed.
+        thresholds: by class id, the lowest score that the result can contain; None where that is not known.
+        tuned: by class id, the model's own thresholds; None where they are not known.
+        box_classes: names that the model was trained to find as boxes; None where that is not known.
+        mask_classes: names that it was trained to fill in the mask; None where that is not known.
+        suppressed: names whose detections are dropped where the mask shows none.
+        truncated: a limit on the number of detections was reached.
+        fault: what is wrong with the image (frozen, dark, covered, ...); empty for a good one.
+    """
+
+    labels: LabelSet
+    size_hw: tuple[int, int]
+    model: tuple[object, ...] = ()
+    thresholds: tuple[float, ...] | None = None
+    tuned: tuple[float, ...] | None = None
+    box_classes: frozenset[str] | None = None
+    mask_classes: frozenset[str] | None = None
+    suppressed: frozenset[str] = frozenset()
+    truncated: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a camera looks.
+
+    Attributes:
+        intrinsics: its calibration; None where there is none that can be used.
+        mounting: its pose; None where it is not known.
+        why_not: the reason for a None.
+    """
+
+    intrinsics: Intrinsics | None = None
+    mounting: Mounting | None = None
+    why_not: str = ""
+
+    def floor_camera(self) -> FloorCamera | None:
+        """The camera above the floor, where all of it is known."""
+        return (
+            FloorCamera(self.intrinsics, self.mounting)
+            if self.intrinsics and self.mounting
+            else None
+        )
+
+
+def why_unusable(
+    zone: ZoneConfig, image_hw: tuple[int, int] | None, source: Source, view: View
+) -> str:
+    """Why a zone can't be judged by a result at all; an empty text where it can.
+
+    Args:
+        zone: the zone.
+        image_hw: height and width of the image that image zones are drawn in, pixels; None accepts each.
+        source: model and image behind the result.
+        view: where the camera looks.
+    """
+    if source.fault:
+        return f"the camera's image is {source.fault}"
+    if min(source.size_hw) < 1:
+        return "perception does not tell the size of the image"
+    return (
+        _why_not_classes(zone.classes, source)
+        or _why_not_trained(zone, source)
+        or _why_not_scores(zone, source)
+        or (
+            _why_not_floor(source, view)
+            if zone.space == FLOOR
+            else _why_not_image(zone, image_hw, source)
+        )
+    )
+
+
+def _why_not_classes(classes: Sequence[str], source: Source) -> str:
+    missing = [name for name in classes if name not in source.labels.foreground]
+    if missing:
+        return f"the model knows no {_listed(missing)}, only {_listed(source.labels.foreground)}"
+    return ""
+
+
+def _why_not_trained(zone: ZoneConfig, source: Source) -> str:
+    for wanted, trained, what in (
+        (zone.wants_boxes, source.box_classes, "boxes"),
+        (zone.wants_mask, source.mask_classes, "masks"),
+    ):
+        missing = [name for name in zone.classes if trained is not None and name not in trained]
+        if wanted and missing:
+            return f"the model was not trained for {what} of {_listed(missing)}"
+    if zone.wants_mask and source.mask_classes is None:
+        return "it is not known which classes the mask shows: perception publishes no status"
+    return ""
+
+
+def _why_not_scores(zone: ZoneConfig, source: Source) -> str:
+    if not zone.wants_boxes:
+        return ""
+    hidden = [name for name in zone.classes if name in source.suppressed]
+    if hidden:
+        return f"perception's suppress_absent drops detections of {_listed(hidden)}"
+    for name in zone.classes if source.thresholds is not None else ():
+        least, limit = _score(source.thresholds, name, source), _limit(zone, name, source)
+        if not least <= limit + _ROUNDING:
+            return (
+                f"perception drops {name} below a score of {least:.3f}, the zone needs {limit:.3f}; "
+                "lower perception's threshold or set min_score"
+            )
+    return ""
+
+
+def _limit(zone: ZoneConfig, name: str, source: Source) -> float:
+    """The score down to which the zone has to see a class."""
+    if zone.min_score is not None:
+        return zone.min_score
+    own = _score(source.tuned, name, source) if source.tuned is not None else 0.0
+    return max(DEFAULT_MIN_SCORE, own if math.isfinite(own) else 0.0)
+
+
+def _score(scores: tuple[float, ...] | None, name: str, source: Source) -> float:
+    index = source.labels.id_of(name)
+    return scores[index] if scores is not None and index < len(scores) else math.nan
+
+
+def _why_not_floor(source: Source, view: View) -> str:
+    if view.floor_camera() is None:
+        return view.why_not or "calibration or pose of the camera is not known"
+    assert view.intrinsics is not None
+    if view.intrinsics.size_hw != source.size_hw:
+        return f"the calibration is of a {_by(view.intrinsics.size_hw)} image, the image is {_by(source.size_hw)}"
+    return ""
+
+
+def _why_not_image(zone: ZoneConfig, image_hw: tuple[int, int] | None, source: Source) -> str:
+    if image_hw and image_hw != source.size_hw:
+        return f"the zone is drawn for a {_by(image_hw)} image, the image is {_by(source.size_hw)}"
+    low, high = zone.corners.min(0), zone.corners.max(0)
+    if (low < 0).any() or high[0] > source.size_hw[1] or high[1] > source.size_hw[0]:
+        return f"the zone reaches beyond the {_by(source.size_hw)} image"
+    return ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "class"
+
+
+def _by(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[1]}x{size_hw[0]}"
