@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def start_node(
     parameters: Mapping[str, Any],
     *,
     remap: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     output: Any = None,
 ) -> subprocess.Popen[str]:
@@ -50,6 +51,7 @@ def start_node(
         name: of the executable.
         parameters: of its node.
         remap: topic names.
+        more: further ROS arguments, such as --params-file.
         environment: added to TRANSPORT and this process' own.
         output: where its text goes; a pipe by default.
     """
@@ -58,6 +60,7 @@ def start_node(
         command += ["-p", f"{key}:={_text(value)}"]
     for source, target in (remap or {}).items():
         command += ["-r", f"{source}:={target}"]
+    command += more
     variables = {**TRANSPORT, **os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
     return subprocess.Popen(
         command,

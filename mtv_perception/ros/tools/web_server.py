@@ -2,114 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
-import math
+import socket
+import sys
 import threading
-import time
-from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import cv2
-import numpy as np
-
+from mtv_perception.ros.tools.view_state import ViewState
 from mtv_perception.ros.tools.web_page import PAGE
 
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
 _BOUNDARY = "frame"
-_POINTS = 240
 _SEND_TIMEOUT_S = 10.0
-# A picture older than this is not shown as the present one.
-_RECENT_S = 1.0
-_MOST_STREAMS = 8
+# Streams (see view_state.py), and what pages ask for meanwhile.
+_MOST_CONNECTIONS = 32
+# A browser sends its request at once; this leaves time for a slow network.
+_HEAD_LIMIT_S = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 # The page may load nothing but what is in it or served beside it.
 _POLICY = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
-_COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
-
-
-class ViewState:
-    """What the page shows; written by the node, read by the server's threads."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._jpeg, self._serial, self._shown_at = b"", 0, -math.inf
-        self._status: dict[str, Any] = {"model_id": "", **dict.fromkeys(_COUNTERS, 0)}
-        self._total: deque[float] = deque(maxlen=_POINTS)
-        self._network: deque[float] = deque(maxlen=_POINTS)
-        self._updated_at: float | None = None
-        self._watchers = 0
-        self.closed = False
-
-    @property
-    def watched(self) -> bool:
-        """Whether someone looks at the pictures."""
-        return self._watchers > 0
-
-    def show(self, image_rgb: np.ndarray) -> None:
-        """Take a new picture, `(H, W, 3)` uint8."""
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
-        with self._changed:
-            self._jpeg, self._serial = coded.tobytes(), self._serial + 1
-            self._shown_at = time.monotonic()
-            self._changed.notify_all()
-
-    def report(
-        self, model_id: str, counters: dict[str, int], total_ms: float, network_ms: float
-    ) -> None:
-        """Take a frame's figures."""
-        with self._changed:
-            self._status = {"model_id": model_id, **counters}
-            self._total.append(total_ms)
-            self._network.append(network_ms)
-            self._updated_at = time.monotonic()
-
-    def snapshot(self) -> dict[str, Any]:
-        """Everything but the picture, for JSON."""
-        with self._changed:
-            total, network = list(self._total), list(self._network)
-            age = None if self._updated_at is None else time.monotonic() - self._updated_at
-            latency = {
-                f"p{q}": float(np.percentile(total, q)) if total else None for q in (50, 95, 99)
-            }
-            return {
-                **self._status,
-                "age_s": age,
-                "latency_ms": latency,
-                "series": {"total": total, "network": network},
-            }
-
-    def newer(self, serial: int, timeout_s: float) -> tuple[int, bytes]:
-        """The first picture after `serial`, waiting for it; an empty one when none came or the server ends."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._serial > serial or self.closed, timeout_s)
-            return (self._serial, self._jpeg) if self._serial > serial else (serial, b"")
-
-    def begin(self) -> int:
-        """The serial after which a new watcher begins: the newest picture is shown to it only if that is recent."""
-        with self._changed:
-            recent = time.monotonic() - self._shown_at < _RECENT_S
-            return self._serial - 1 if recent else self._serial
-
-    def enter(self) -> bool:
-        """A watcher comes; False when there are too many."""
-        with self._changed:
-            if self._watchers >= _MOST_STREAMS:
-                return False
-            self._watchers += 1
-            return True
-
-    def leave(self) -> None:
-        """A watcher goes."""
-        with self._changed:
-            self._watchers -= 1
-
-    def close(self) -> None:
-        """Release whoever waits."""
-        with self._changed:
-            self.closed = True
-            self._changed.notify_all()
 
 
 class WebServer:
@@ -120,12 +36,18 @@ class WebServer:
         host: address to listen on; pictures of a workplace belong on the loopback unless someone
             decides otherwise.
         port: 0 for any free one.
+        names: further names by which browsers may call this machine.
     """
 
-    def __init__(self, state: ViewState, host: str = "127.0.0.1", port: int = 8080) -> None:
+    def __init__(
+        self,
+        state: ViewState,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        names: Iterable[str] = (),
+    ) -> None:
         self._state = state
-        self._server = ThreadingHTTPServer((host, port), _handler(state, host in _LOOPBACK))
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), _handler(state, _Names(host, frozenset(names))))
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="web-view", daemon=True
         )
@@ -144,17 +66,97 @@ class WebServer:
         self._thread.join(5.0)
 
 
-def _handler(state: ViewState, local_only: bool) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    """One thread a connection, and not more of them than a few."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no error of ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Which Host headers are answered.
+
+    A page from elsewhere may name this address as its own (DNS rebinding); the Host gives it away,
+    because it is a name and neither an address nor this machine's own name.
+
+    Attributes:
+        listening: the address that is listened on.
+        further: names that are accepted too.
+    """
+
+    listening: str
+    further: frozenset[str]
+
+    def accepts(self, header: str) -> bool:
+        """Whether a request with this Host header is answered."""
+        name = _name(header).lower().rstrip(".")
+        if name in _LOOPBACK or name in {item.lower() for item in self.further}:
+            return True
+        own = socket.gethostname().lower()
+        if self.listening in _LOOPBACK:
+            return False
+        return _is_address(name) or name in (own, f"{own.partition('.')[0]}.local")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _handler(state: ViewState, names: _Names) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SEND_TIMEOUT_S
         server_version = "mtv_perception"
         sys_version = ""
 
+        def setup(self) -> None:
+            super().setup()
+            # `timeout` is one for each read: without this a client could send a byte at a time.
+            self._too_late = threading.Timer(_HEAD_LIMIT_S, self._cut)
+            self._too_late.daemon = True
+            self._too_late.start()
+
+        def _cut(self) -> None:
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        def parse_request(self) -> bool:
+            try:
+                return super().parse_request()
+            finally:
+                self._too_late.cancel()
+
+        def finish(self) -> None:
+            self._too_late.cancel()
+            super().finish()
+
         def do_GET(self) -> None:
-            # A page from elsewhere may name this address as its own (DNS rebinding); its Host gives
-            # it away.
-            if local_only and _name(self.headers.get("Host", "")) not in _LOOPBACK:
-                self.send_error(HTTPStatus.FORBIDDEN, "served to localhost only")
+            if not names.accepts(self.headers.get("Host", "")):
+                self.send_error(HTTPStatus.FORBIDDEN, "not served under this name")
                 return
             answers = {
                 "/": lambda: self._send(PAGE.encode(), "text/html; charset=utf-8"),

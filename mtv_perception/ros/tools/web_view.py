@@ -14,9 +14,11 @@ from mtv_perception.config import fixed
 from mtv_perception.errors import ConfigError, ImageError
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import image_to_rgb
+from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
-from mtv_perception.ros.tools.web_server import ViewState, WebServer
+from mtv_perception.ros.tools.view_state import ViewState
+from mtv_perception.ros.tools.web_server import WebServer
 
 _CHECK_PERIOD_S = 0.2
 _COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
@@ -27,6 +29,9 @@ class WebViewConfig:
     """What a user may set on the web view, at start."""
 
     host: str = fixed("127.0.0.1", "Address to listen on; 0.0.0.0 shows the page to the network.")
+    names: tuple[str, ...] = fixed(
+        (), "Further names by which browsers may call this machine, beside its own and addresses."
+    )
     port: int = fixed(8080, "Port to listen on; 0 for any free one.", low=0, high=65535)
     reliability: str = fixed(
         "best_effort", "Quality of service of the overlay.", choices=tuple(RELIABILITY)
@@ -45,7 +50,7 @@ class WebViewNode(Node):
         config = NodeParameters(self, WebViewConfig).read()
         self._state = ViewState()
         try:
-            self._server = WebServer(self._state, config.host, config.port)
+            self._server = WebServer(self._state, config.host, config.port, config.names)
         except (OSError, OverflowError) as error:
             raise ConfigError(
                 f"Expected a free address, got {config.host}:{config.port}: {error}"
@@ -81,10 +86,12 @@ class WebViewNode(Node):
         try:
             self._state.show(image_to_rgb(message))
         except ImageError as error:
-            self.get_logger().warning(f"overlay refused: {error}", throttle_duration_sec=5.0)
+            self.get_logger().warning(
+                f"overlay refused: {shorten(str(error))}", throttle_duration_sec=5.0
+            )
 
     def _report(self, status: PerceptionStatus) -> None:
         total, network = float(status.stamp_to_publish_ms), float(status.network_ms)
         if math.isfinite(total) and math.isfinite(network):
             counters = {name: int(getattr(status, name)) for name in _COUNTERS}
-            self._state.report(status.model_id, counters, total, network)
+            self._state.report(shorten(status.model_id), counters, total, network)

@@ -1,6 +1,8 @@
 import http.client
 import json
 import shutil
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -11,8 +13,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="mtv_perception.ros needs a ROS 2")
 
-from mtv_perception.ros.tools import web_server
-from mtv_perception.ros.tools.web_server import ViewState, WebServer
+from mtv_perception.ros.tools import view_state, web_server
+from mtv_perception.ros.tools.view_state import ViewState
+from mtv_perception.ros.tools.web_server import WebServer
 
 DEADLINE = 60.0
 
@@ -104,6 +107,84 @@ def test_other_names_for_this_machine_are_refused(served):
     assert ask(served[1], "/status.json", host=f"localhost:{served[1].port}").status == 200
 
 
+@pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0", "192.168.1.7"])
+@pytest.mark.parametrize(
+    ("header", "anywhere"),
+    [
+        ("evil.example:8080", False),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("", False),
+        ("192.168.1.7:8080", True),
+        ("[fe80::1]:8080", True),
+        (f"{socket.gethostname()}:80", True),
+        ("robot7.fleet:8080", True),
+        ("ROBOT7.fleet.", True),
+        ("localhost:8080", True),
+        ("127.0.0.1", True),
+    ],
+)
+def test_only_addresses_and_this_machines_names_are_answered(listening, header, anywhere):
+    names = web_server._Names(listening, frozenset({"Robot7.fleet"}))
+    local = ("localhost:8080", "127.0.0.1", "robot7.fleet:8080", "ROBOT7.fleet.")
+    expected = anywhere if listening != "127.0.0.1" else header in local
+    assert names.accepts(header) == expected
+
+
+def test_the_names_are_checked_on_an_address_of_the_network_too():
+    server = WebServer(ViewState(), "0.0.0.0", 0, ["robot7"])
+    try:
+        assert ask(server, "/status.json", host="evil.example").status == 403
+        assert ask(server, "/status.json", host="robot7").status == 200
+        assert ask(server, "/status.json").status == 200
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: l"])
+def test_a_client_that_never_ends_its_request_is_cut_off(served, monkeypatch, sent):
+    monkeypatch.setattr(web_server, "_HEAD_LIMIT_S", 0.2)
+    with socket.create_connection(("127.0.0.1", served[1].port), timeout=DEADLINE) as client:
+        client.sendall(sent)
+        assert client.recv(1) == b""
+    assert ask(served[1], "/").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/frame.jpg", "/stream.mjpg"])
+def test_a_client_that_leaves_early_leaves_no_traceback(fed, capfd, path):
+    for _ in range(10):
+        client = socket.create_connection(("127.0.0.1", fed[1].port), timeout=DEADLINE)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        # Closed with a reset, as by a browser that is killed.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    end = time.monotonic() + DEADLINE
+    while fed[0].watched and time.monotonic() < end:
+        time.sleep(0.05)
+    assert ask(fed[1], "/").status == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_more_clients_than_a_few_are_refused_and_places_are_given_back(served):
+    clients = [
+        socket.create_connection(("127.0.0.1", served[1].port), timeout=DEADLINE)
+        for _ in range(web_server._MOST_CONNECTIONS + 1)
+    ]
+    assert clients[-1].recv(1) == b""
+    for client in clients:
+        client.close()
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        try:
+            assert ask(served[1], "/").status == 200
+            break
+        except (ConnectionError, http.client.HTTPException):
+            time.sleep(0.05)
+    else:
+        pytest.fail("no place was given back")
+
+
 def test_without_a_picture_the_frame_says_so(served):
     assert ask(served[1], "/frame.jpg").status == 503
 
@@ -113,7 +194,7 @@ def test_an_old_picture_is_not_shown_as_the_present_one(served, monkeypatch):
     state.show(np.zeros((24, 32, 3), np.uint8))
     assert ask(server, "/frame.jpg").status == 200
 
-    monkeypatch.setattr(web_server, "_RECENT_S", 0.0)
+    monkeypatch.setattr(view_state, "_RECENT_S", 0.0)
     assert ask(server, "/frame.jpg").status == 503
 
 

@@ -71,4 +71,4 @@ def test_an_address_in_use_is_said(stage):
     port = int(re.search(r":(\d+)/", stage.log("web_view_node"))[1])
     second = stage.start("web_view_node", remap={"__node": "second"}, port=port)
     stage.wait(lambda: second.poll() is not None, "the end of the second node")
-    assert second.returncode == 1
+    assert second.returncode == 2

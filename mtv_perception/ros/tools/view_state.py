@@ -1,0 +1,102 @@
+"""What the web page shows, between the node that writes it and the server's threads. No ROS."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import cv2
+import numpy as np
+
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
+_POINTS = 240
+# A picture older than this is not shown as the present one.
+_RECENT_S = 1.0
+_MOST_STREAMS = 8
+_COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
+
+
+class ViewState:
+    """What the page shows; written by the node, read by the server's threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jpeg, self._serial, self._shown_at = b"", 0, -math.inf
+        self._status: dict[str, Any] = {"model_id": "", **dict.fromkeys(_COUNTERS, 0)}
+        self._total: deque[float] = deque(maxlen=_POINTS)
+        self._network: deque[float] = deque(maxlen=_POINTS)
+        self._updated_at: float | None = None
+        self._watchers = 0
+        self.closed = False
+
+    @property
+    def watched(self) -> bool:
+        """Whether someone looks at the pictures."""
+        return self._watchers > 0
+
+    def show(self, image_rgb: np.ndarray) -> None:
+        """Take a new picture, `(H, W, 3)` uint8."""
+        _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        with self._changed:
+            self._jpeg, self._serial = coded.tobytes(), self._serial + 1
+            self._shown_at = time.monotonic()
+            self._changed.notify_all()
+
+    def report(
+        self, model_id: str, counters: dict[str, int], total_ms: float, network_ms: float
+    ) -> None:
+        """Take a frame's figures."""
+        with self._changed:
+            self._status = {"model_id": model_id, **counters}
+            self._total.append(total_ms)
+            self._network.append(network_ms)
+            self._updated_at = time.monotonic()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything but the picture, for JSON."""
+        with self._changed:
+            total, network = list(self._total), list(self._network)
+            age = None if self._updated_at is None else time.monotonic() - self._updated_at
+            latency = {
+                f"p{q}": float(np.percentile(total, q)) if total else None for q in (50, 95, 99)
+            }
+            return {
+                **self._status,
+                "age_s": age,
+                "latency_ms": latency,
+                "series": {"total": total, "network": network},
+            }
+
+    def newer(self, serial: int, timeout_s: float) -> tuple[int, bytes]:
+        """The first picture after `serial`, waiting for it; an empty one when none came or the server ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._serial > serial or self.closed, timeout_s)
+            return (self._serial, self._jpeg) if self._serial > serial else (serial, b"")
+
+    def begin(self) -> int:
+        """The serial after which a new watcher begins: the newest picture is shown to it only if that is recent."""
+        with self._changed:
+            recent = time.monotonic() - self._shown_at < _RECENT_S
+            return self._serial - 1 if recent else self._serial
+
+    def enter(self) -> bool:
+        """A watcher comes; False when there are too many."""
+        with self._changed:
+            if self._watchers >= _MOST_STREAMS:
+                return False
+            self._watchers += 1
+            return True
+
+    def leave(self) -> None:
+        """A watcher goes."""
+        with self._changed:
+            self._watchers -= 1
+
+    def close(self) -> None:
+        """Release whoever waits."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
