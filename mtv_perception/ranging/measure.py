@@ -78,12 +78,15 @@ class Ranger:
         camera: calibrated and at a known place above the floor.
         labels: names of the class ids.
         config: noise and limits.
+
+    Attributes:
+        labels: the names.
     """
 
     def __init__(
         self, camera: FloorCamera, labels: LabelSet, config: RangingConfig = _DEFAULTS
     ) -> None:
-        self._camera, self._config = camera, config
+        self._camera, self._config, self.labels = camera, config, labels
         self._shapes = {k: SHAPES[name] for k, name in enumerate(labels.names) if name in SHAPES}
 
     def measure(

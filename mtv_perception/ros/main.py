@@ -41,6 +41,10 @@ PROGRAMS = {
     "zones_node": Program(
         "mtv_perception.ros.zones.node:ZonesNode", "Says which zones are occupied, free or unknown."
     ),
+    "ranging_node": Program(
+        "mtv_perception.ros.ranging.node:RangingNode",
+        "Puts detections into metres, and maps the floor.",
+    ),
     "recorder_node": Program(
         "mtv_perception.ros.tools.recorder:RecorderNode",
         "Records the perception node's topics into a bag.",

@@ -1,0 +1,111 @@
+"""Brings detections, mask and depth of one moment together; detections never wait long for the others."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known of one image.
+
+    Attributes:
+        stamp_ns: of the image.
+        detections: as they were given.
+        mask: of the same stamp, or None.
+        depth: of the nearest stamp within the tolerance, or None.
+    """
+
+    stamp_ns: int
+    detections: Any
+    mask: Any = None
+    depth: Any = None
+
+
+class Assembler:
+    """Pairs by stamp: the mask exactly, depth approximately. Detections leave in order, each once.
+
+    Args:
+        wants_mask: wait for masks.
+        wants_depth: wait for depth.
+        wait_s: longest wait of detections for the others, seconds.
+        tolerance_ns: how far depth may lie from the image in time.
+
+    Attributes:
+        without_mask: detections that left without their mask, though masks are wanted.
+        without_depth: the same for depth.
+    """
+
+    def __init__(
+        self, wants_mask: bool, wants_depth: bool, wait_s: float, tolerance_ns: int
+    ) -> None:
+        self._wants_mask, self._wants_depth = wants_mask, wants_depth
+        self._wait_s, self._tolerance_ns = wait_s, tolerance_ns
+        self._waiting: OrderedDict[int, tuple[Any, float]] = OrderedDict()
+        self._masks: OrderedDict[int, Any] = OrderedDict()
+        self._depths: OrderedDict[int, Any] = OrderedDict()
+        self.without_mask = self.without_depth = 0
+
+    def add_detections(self, stamp_ns: int, detections: Any, now: float) -> list[Moment]:
+        """What is complete once the detections of a stamp came, at monotonic time `now` (s)."""
+        self._waiting[stamp_ns] = (detections, now)
+        return self.release(now)
+
+    def add_mask(self, stamp_ns: int, mask: Any, now: float) -> list[Moment]:
+        """What is complete once a mask came."""
+        _keep(self._masks, stamp_ns, mask)
+        return self.release(now)
+
+    def add_depth(self, stamp_ns: int, depth: Any, now: float) -> list[Moment]:
+        """What is complete once a depth image came."""
+        _keep(self._depths, stamp_ns, depth)
+        return self.release(now)
+
+    def release(self, now: float) -> list[Moment]:
+        """What is complete, or has waited long enough; whatever came before it goes first."""
+        ready = [
+            stamp
+            for stamp, (_, since) in self._waiting.items()
+            if now - since >= self._wait_s or self._complete(stamp)
+        ]
+        if not ready:
+            return []
+        moments = []
+        for stamp in list(self._waiting):
+            moments.append(self._moment(stamp))
+            if stamp == ready[-1]:
+                break
+        return moments
+
+    def _complete(self, stamp_ns: int) -> bool:
+        masked = not self._wants_mask or stamp_ns in self._masks
+        return masked and (not self._wants_depth or self._depth_is_best(stamp_ns))
+
+    def _depth_is_best(self, stamp_ns: int) -> bool:
+        """Whether no better depth can come: one of the same stamp or a later one is here already."""
+        newest = max(self._depths, default=-1)
+        return newest >= stamp_ns and self._nearest(stamp_ns) is not None
+
+    def _nearest(self, stamp_ns: int) -> int | None:
+        nearest = min(self._depths, key=lambda s: abs(s - stamp_ns), default=None)
+        if nearest is None or abs(nearest - stamp_ns) > self._tolerance_ns:
+            return None
+        return nearest
+
+    def _moment(self, stamp_ns: int) -> Moment:
+        detections, _ = self._waiting.pop(stamp_ns)
+        mask, nearest = self._masks.pop(stamp_ns, None), self._nearest(stamp_ns)
+        depth = None if nearest is None else self._depths[nearest]
+        self.without_mask += self._wants_mask and mask is None
+        self.without_depth += self._wants_depth and depth is None
+        return Moment(stamp_ns, detections, mask, depth)
+
+
+def _keep(store: OrderedDict[int, Any], stamp_ns: int, value: Any) -> None:
+    store[stamp_ns] = value
+    while len(store) > _KEPT:
+        store.popitem(last=False)

@@ -1,0 +1,1 @@
+"""The ranging node: detections in metres and the floor map."""

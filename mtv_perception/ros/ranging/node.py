@@ -1,0 +1,224 @@
+"""The ranging node: detections, mask and depth in; detections in metres and a floor map out.
+
+It is a process of its own beside the perception node, so that it delays nothing: 2D results are on the wire first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from nav_msgs.msg import OccupancyGrid  # type: ignore[import-untyped,unused-ignore]
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
+
+from mtv_perception.errors import MtvError
+from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
+from mtv_perception.labels import LabelSet
+from mtv_perception.ranging.assembly import Assembler, Moment
+from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
+from mtv_perception.ranging.measure import Ranger
+from mtv_perception.ros.calibration import intrinsics_from
+from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.diagnostics import diagnostic_array, make_status
+from mtv_perception.ros.parameters import NodeParameters
+from mtv_perception.ros.qos import LATCHED, newest_only, overridable
+from mtv_perception.ros.ranging.conversions import (
+    cell_points,
+    depth_from,
+    detection_3d_array,
+    labels_from,
+    occupancy_grid,
+)
+from mtv_perception.ros.ranging.settings import Settings
+from mtv_perception.ros.transforms import TransformReader
+from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
+from mtv_perception.zones.source import Source
+
+_NANOSECONDS = 1_000_000_000
+_DIAGNOSTICS_PERIOD = 1.0
+_NOTHING_YET = "no detections yet"
+
+
+class RangingNode(Node):
+    """Measures every result of one camera.
+
+    Publishes `detections_3d` for every result, and `floor` and `obstacles` while someone subscribes.
+    Where the camera's pose, calibration or class names are not known it publishes nothing, and
+    diagnostics say why.
+
+    Args:
+        kwargs: of rclpy's Node.
+
+    Raises:
+        ConfigError: a parameter is wrong.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("ranging", **kwargs)
+        self._settings = NodeParameters(self, Settings).read()
+        link = self._settings.link
+        self._assembler = Assembler(
+            link.mask, link.depth, link.wait, round(link.depth_tolerance * _NANOSECONDS)
+        )
+        self._labels: LabelSet | None = None
+        self._intrinsics: Intrinsics | None = None
+        self._camera: FloorCamera | None = None
+        self._counts: Counter[str] = Counter()
+        self._refusal, self._missing = _NOTHING_YET, Counter[str]()
+        self._transforms = None if link.camera_position else TransformReader(self)
+        self._solid = overridable(self.create_publisher, Detection3DArray, "detections_3d", 5)
+        self._floor = overridable(self.create_publisher, OccupancyGrid, "floor", 1)
+        self._obstacles = overridable(self.create_publisher, PointCloud2, "obstacles", 1)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
+        self._listen()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(max(link.wait / 2, 0.01), self._tick, clock=steady)
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
+        source = "depth and floor" if link.depth else "floor"
+        self.get_logger().info(f"measuring by {source} in {link.base_frame}")
+
+    def _listen(self) -> None:
+        link, best_effort = self._settings.link, newest_only("best_effort")
+
+        def listen(kind: type, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
+            overridable(self.create_subscription, kind, topic, self._guarded(callback), qos)
+
+        listen(LabelInfo, "label_info", self._on_labels, LATCHED)
+        listen(CameraInfo, "camera_info", self._on_camera_info, best_effort)
+        listen(Detection2DArray, "detections", self._on_detections, 5)
+        if link.mask:
+            listen(Image, "segmentation/mask", self._on_mask, best_effort)
+        if link.depth:
+            listen(Image, "depth/image", self._on_depth, best_effort)
+
+    def _guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A message that can't be used is counted and logged, and never ends the node."""
+
+        def call(message: Any) -> None:
+            try:
+                callback(message)
+            except Exception as error:  # Whatever it is: one message less.
+                expected = isinstance(error, (ValueError, MtvError))
+                text = str(error) if expected else f"{type(error).__name__}: {error}"
+                self._counts["refused"] += 1
+                self._refusal = text
+                self.get_logger().error(f"message refused: {text}", throttle_duration_sec=5.0)
+
+        return call
+
+    def _on_labels(self, message: LabelInfo) -> None:
+        self._labels = None
+        self._labels = labels_from(message)
+        self._camera = None
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        intrinsics = self._intrinsics
+        self._intrinsics = None
+        self._intrinsics = intrinsics_from(message)
+        if self._intrinsics != intrinsics:
+            self._camera = None
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        stamp = stamp_ns(message.header)
+        self._publish_all(self._assembler.add_detections(stamp, message, time.monotonic()))
+
+    def _on_mask(self, message: Image) -> None:
+        stamp = stamp_ns(message.header)
+        self._publish_all(self._assembler.add_mask(stamp, message, time.monotonic()))
+
+    def _on_depth(self, message: Image) -> None:
+        depth, size_hw = depth_from(message), self._intrinsics and self._intrinsics.size_hw
+        if size_hw and depth.shape != size_hw:
+            raise ValueError(
+                f"Expected depth registered with the camera image, {size_hw[1]}x{size_hw[0]}, "
+                f"got {depth.shape[1]}x{depth.shape[0]}."
+            )
+        stamp = stamp_ns(message.header)
+        self._publish_all(self._assembler.add_depth(stamp, depth, time.monotonic()))
+
+    def _tick(self) -> None:
+        self._guarded(lambda _: self._publish_all(self._assembler.release(time.monotonic())))(None)
+
+    def _publish_all(self, moments: list[Moment]) -> None:
+        for moment in moments:
+            self._publish(moment)
+
+    def _publish(self, moment: Moment) -> None:
+        """Measure one result and publish it."""
+        camera = self._ready(moment.detections.header)
+        if camera is None:
+            self._counts["skipped"] += 1
+            return
+        source = Source(self._ranger.labels, camera.intrinsics.size_hw)
+        found = detections_from(moment.detections, source)
+        mask = None if moment.mask is None else mask_from(moment.mask)
+        measured = self._ranger.measure(found, mask, moment.depth)
+        base = self._settings.link.base_frame
+        self._solid.publish(detection_3d_array(measured.objects, moment.detections, base))
+        self._counts["results"] += 1
+        self._counts.update(f"by_{item.method}" for item in measured.objects)
+        self._missing.update(measured.reasons)
+        self._refusal = ""
+        self._draw(mask, measured.objects, moment.detections.header)
+
+    def _draw(self, mask: Any, objects: tuple[Any, ...], source: Header) -> None:
+        """The floor map and the obstacle cloud, while someone subscribes."""
+        wants_grid = self._floor.get_subscription_count()
+        wants_cloud = self._obstacles.get_subscription_count()
+        if not wants_grid and not wants_cloud:
+            return
+        header = Header(stamp=source.stamp, frame_id=self._settings.link.base_frame)
+        grid = self._mapper.draw(mask, objects)
+        if wants_grid:
+            self._floor.publish(occupancy_grid(grid, self._settings.floor, header))
+        if wants_cloud:
+            height = self._settings.link.obstacle_height
+            points = cell_points(grid, self._settings.floor, OCCUPIED, height)
+            self._obstacles.publish(point_cloud(points, header))
+
+    def _ready(self, header: Header) -> FloorCamera | None:
+        """The camera, where its pose, calibration and class names are known; a new pose takes effect here."""
+        if self._labels is None or self._intrinsics is None:
+            self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
+            return None
+        try:
+            mounting = self._mounting(header)
+        except ValueError as error:
+            self._refusal = str(error)
+            return None
+        if self._camera is None or self._camera.mounting != mounting:
+            self._camera = FloorCamera(self._intrinsics, mounting)
+            self._ranger = Ranger(self._camera, self._labels, self._settings.ranging)
+            self._mapper = FloorMapper(self._camera, self._labels, self._settings.floor)
+        return self._camera
+
+    def _mounting(self, header: Header) -> Mounting:
+        link = self._settings.link
+        if self._transforms is None:
+            (x, y, z), (roll, pitch, yaw) = link.camera_position, link.camera_rpy_deg
+            return Mounting((x, y, z), (roll, pitch, yaw))
+        longest = round(link.tf_age * _NANOSECONDS)
+        place = self._transforms.lookup(link.base_frame, header.frame_id, stamp_ns(header), longest)
+        x, y, z = place.translation.tolist()
+        return Mounting.from_rotation((x, y, z), place.rotation)
+
+    def _diagnose(self) -> None:
+        counts, missing = self._counts, self._missing
+        values = {name: str(counts[name]) for name in ("results", "skipped", "refused")}
+        values |= {"by_depth": str(counts["by_depth"]), "by_floor": str(counts["by_floor"])}
+        values["not_measurable"] = str(missing.total())
+        values |= {f"not_measurable: {reason}": str(n) for reason, n in sorted(missing.items())}
+        values["without_mask"] = str(self._assembler.without_mask)
+        values["without_depth"] = str(self._assembler.without_depth)
+        level = DiagnosticStatus.WARN if self._refusal else DiagnosticStatus.OK
+        name = self.get_fully_qualified_name()
+        status = make_status(name, "", level, self._refusal or "measuring", values)
+        self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), [status]))

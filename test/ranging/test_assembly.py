@@ -1,0 +1,75 @@
+"""Detections leave in order, each once, with what belongs to them, and never wait long."""
+
+import pytest
+
+from mtv_perception.ranging.assembly import Assembler
+
+MS = 1_000_000
+
+
+def flat(moments):
+    return [(m.stamp_ns // MS, m.detections, m.mask, m.depth) for m in moments]
+
+
+@pytest.mark.parametrize("order", [("mask", "depth"), ("depth", "mask")])
+def test_a_complete_moment_leaves_at_once_whatever_comes_first(order):
+    both = Assembler(True, True, 1.0, 20 * MS)
+    assert both.add_detections(100 * MS, "boxes", 0.0) == []
+    found = []
+    for kind in order:
+        found += getattr(both, f"add_{kind}")(100 * MS, kind, 0.1)
+
+    assert flat(found) == [(100, "boxes", "mask", "depth")]
+
+
+@pytest.mark.parametrize(
+    "offset, expected", [(0, "near"), (20, "near"), (-20, "near"), (21, None), (-21, None)]
+)
+def test_depth_may_differ_by_the_tolerance_and_no_more(offset, expected):
+    pairing = Assembler(False, True, 1.0, 20 * MS)
+    pairing.add_depth((100 + offset) * MS, "near", 0.0)
+    pairing.add_depth(300 * MS, "later", 0.0)
+    found = [*pairing.add_detections(100 * MS, "boxes", 0.0), *pairing.release(1.0)]
+
+    assert flat(found) == [(100, "boxes", None, expected)]
+    assert pairing.without_depth == (expected is None)
+
+
+def test_the_nearest_of_several_depths_is_taken():
+    pairing = Assembler(False, True, 1.0, 50 * MS)
+    for stamp in (60, 95, 140):
+        pairing.add_depth(stamp * MS, stamp, 0.0)
+
+    assert flat(pairing.add_detections(100 * MS, "boxes", 0.0)) == [(100, "boxes", None, 95)]
+
+
+def test_an_earlier_depth_waits_for_a_better_one_until_the_time_is_up():
+    pairing = Assembler(False, True, 1.0, 50 * MS)
+    pairing.add_depth(60 * MS, "earlier", 0.0)
+    assert pairing.add_detections(100 * MS, "boxes", 0.0) == []
+    assert flat(pairing.add_depth(101 * MS, "better", 0.5)) == [(100, "boxes", None, "better")]
+
+
+def test_detections_leave_alone_after_the_wait_and_are_counted():
+    pairing = Assembler(True, True, 0.1, 0)
+    assert pairing.add_detections(100 * MS, "boxes", 0.0) == []
+    assert pairing.release(0.05) == []
+    assert flat(pairing.release(0.11)) == [(100, "boxes", None, None)]
+    assert (pairing.without_mask, pairing.without_depth) == (1, 1)
+
+
+def test_order_is_kept_when_a_later_one_is_complete_first():
+    pairing = Assembler(True, False, 1.0, 0)
+    pairing.add_detections(100 * MS, "first", 0.0)
+    pairing.add_detections(200 * MS, "second", 0.0)
+
+    assert flat(pairing.add_mask(200 * MS, "mask", 0.1)) == [
+        (100, "first", None, None),
+        (200, "second", "mask", None),
+    ]
+
+
+def test_nothing_wanted_means_no_waiting():
+    assert flat(Assembler(False, False, 1.0, 0).add_detections(MS, "boxes", 0.0)) == [
+        (1, "boxes", None, None)
+    ]

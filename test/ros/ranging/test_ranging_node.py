@@ -1,0 +1,245 @@
+"""The ranging node over real DDS, in this process: what goes in, what comes out, and what is said when nothing can."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("tf2_msgs.msg")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import TransformStamped  # noqa: E402
+from nav_msgs.msg import OccupancyGrid  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo  # noqa: E402
+
+from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting  # noqa: E402
+from mtv_perception.labels import labels_of  # noqa: E402
+from mtv_perception.ros.conversions import (  # noqa: E402
+    byte_array,
+    detection_array,
+    image_message,
+    label_info,
+    stamp_ns,
+)
+from mtv_perception.ros.qos import LATCHED  # noqa: E402
+from mtv_perception.ros.ranging.node import RangingNode  # noqa: E402
+from mtv_perception.types import Detections  # noqa: E402
+
+LABELS = labels_of(["background", "rail", "person", "forklift"])
+VIEW = FloorCamera(
+    Intrinsics((240, 320), (260.0, 260.0), (159.5, 119.5)),
+    Mounting((0.2, 0.0, 1.2), (0.0, 12.0, 0.0)),
+)
+PLACE = (4.0, 0.5)
+PERSON = 2
+DEADLINE = 60.0
+HALF_SQRT = 0.5
+
+
+class World:
+    """The node under test, and one that plays camera and perception."""
+
+    def __init__(self, **parameters):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=os.getpid() % 100 + 1)
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = RangingNode(context=self.context, parameter_overrides=overrides, namespace="/r")
+        self.tester = rclpy.create_node("tester", context=self.context, namespace="/r")
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.executor.add_node(self.tester)
+        self.heard, self.publishers, self.stamp = {}, {}, 1_000_000_000
+        for kind, topic in (
+            (Detection3DArray, "detections_3d"),
+            (OccupancyGrid, "floor"),
+            (PointCloud2, "obstacles"),
+            (DiagnosticArray, "/diagnostics"),
+        ):
+            self.heard[topic] = []
+            self.tester.create_subscription(kind, topic, self.heard[topic].append, 10)
+        self.send(LabelInfo, "label_info", label_info(LABELS, 0.3, Header()), LATCHED)
+
+    def send(self, kind, topic, message, qos=10):
+        if topic not in self.publishers:
+            self.publishers[topic] = self.tester.create_publisher(kind, topic, qos)
+        self.publishers[topic].publish(message)
+
+    def header(self, offset_ms=0):
+        seconds, rest = divmod(self.stamp + offset_ms * 1_000_000, 10**9)
+        header = Header(frame_id="optical")
+        header.stamp.sec, header.stamp.nanosec = seconds, rest
+        return header
+
+    def see(self, *, mask=True, depth=None, offset_ms=0, encoding="16UC1"):
+        """One frame with a person at PLACE: calibration, detections, mask, depth."""
+        self.stamp += 100_000_000
+        box, pixels, distance = person()
+        intrinsics = VIEW.intrinsics
+        k = [intrinsics.focal_xy[0], 0.0, intrinsics.centre_xy[0], 0.0, intrinsics.focal_xy[1]]
+        info = CameraInfo(header=self.header(), height=240, width=320, distortion_model="plumb_bob")
+        info.k, info.d = [*k, intrinsics.centre_xy[1], 0.0, 0.0, 1.0], [0.0] * 5
+        self.send(CameraInfo, "camera_info", info)
+        found = Detections(box[None], np.array([0.9], np.float32), np.array([PERSON], np.int32))
+        message = detection_array(found, LABELS, self.header(), "name", np.array([7]))
+        if depth:
+            metres = np.full((240, 320), 9.0)
+            metres[pixels == PERSON] = distance
+            self.send(Image, "depth/image", depth_message(metres, encoding, self.header(offset_ms)))
+        if mask:
+            self.send(Image, "segmentation/mask", image_message(pixels, "mono8", self.header()))
+        self.send(Detection2DArray, "detections", message)
+
+    def mount(self, height=1.2):
+        """The camera's place, as a robot's description publishes it."""
+        item = TransformStamped(child_frame_id="optical")
+        item.header.frame_id = "base_link"
+        move, turn = item.transform.translation, item.transform.rotation
+        move.x, move.z = 0.2, height
+        turn.x, turn.y, turn.z, turn.w = quaternion(VIEW.mounting.rotation)
+        self.send(TFMessage, "/tf_static", TFMessage(transforms=[item]), LATCHED)
+
+    def until(self, ready, act=None):
+        """Spin until something is true; `act` is done again and again meanwhile."""
+        deadline, acted = time.monotonic() + DEADLINE, 0.0
+        while time.monotonic() < deadline:
+            if act and time.monotonic() - acted > 0.3:
+                acted = time.monotonic()
+                act()
+            self.executor.spin_once(timeout_sec=0.02)
+            found = ready()
+            if found:
+                return found
+        raise AssertionError("It did not happen.")
+
+    def reason(self):
+        return [s.message for m in self.heard["/diagnostics"] for s in m.status][-1:]
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.tester.destroy_node()
+        self.context.shutdown()
+
+
+def quaternion(rotation):
+    w = np.sqrt(max(1 + np.trace(rotation), 0)) / 2
+    x, y, z = (rotation[2, 1], rotation[0, 2], rotation[1, 0]) - np.array(
+        [rotation[1, 2], rotation[2, 0], rotation[0, 1]]
+    )
+    return [float(v) for v in (x / 4 / w, y / 4 / w, z / 4 / w, w)]
+
+
+def person():
+    """Box, mask and depth of a person at PLACE."""
+    points = [[PLACE[0], PLACE[1] + s * 0.25, z] for s in (-1, 1) for z in (0.0, 1.75)]
+    pixels = VIEW.points_to_pixels(np.array(points))
+    box = np.array([*pixels.min(0), *pixels.max(0)], np.float32)
+    x0, y0, x1, y1 = np.rint(box).astype(int)
+    mask = np.zeros((240, 320), np.uint8)
+    mask[y0:y1, x0:x1] = PERSON
+    middle = np.array([[*PLACE, 0.9]]) - VIEW.mounting.position_xyz
+    return box, mask, float((middle @ VIEW.mounting.rotation)[0, 2])
+
+
+def depth_message(metres, encoding, header):
+    dtype, scale = ("<u2", 1000) if encoding == "16UC1" else ("<f4", 1)
+    data = (metres * scale).astype(dtype)
+    message = Image(header=header, height=240, width=320, encoding=encoding)
+    message.step, message.data = 320 * data.itemsize, byte_array(data.view(np.uint8))
+    return message
+
+
+@pytest.fixture
+def world(request):
+    made = World(**getattr(request, "param", {}))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("world", [{"depth": True, "wait": 1.0}], indirect=True)
+@pytest.mark.parametrize("encoding, offset_ms", [("16UC1", 0), ("32FC1", -20)])
+def test_depth_gives_the_place_with_the_detection_s_stamp_id_and_class(world, encoding, offset_ms):
+    world.mount()
+    found = world.until(
+        lambda: world.heard["detections_3d"],
+        lambda: world.see(depth=True, encoding=encoding, offset_ms=offset_ms),
+    )[-1]
+    (item,) = found.detections
+    (result,) = item.results
+    at = result.pose.pose.position
+
+    assert found.header.frame_id == item.header.frame_id == "base_link"
+    assert stamp_ns(found.header) % 100_000_000 == 0
+    assert (item.id, result.hypothesis.class_id) == ("7", "person")
+    assert result.hypothesis.score == pytest.approx(0.9)
+    assert (at.x, at.y) == pytest.approx(PLACE, abs=0.1)
+    assert item.bbox.size.z == pytest.approx(1.75, abs=0.3)
+    assert 0 < result.pose.covariance[0] < 0.1
+
+
+def test_without_a_transform_nothing_is_said_but_why_and_it_begins_when_it_comes(world):
+    world.until(lambda: any("optical" in text for text in world.reason()), world.see)
+    assert world.heard["detections_3d"] == []
+
+    world.mount()
+    found = world.until(lambda: world.heard["detections_3d"], world.see)
+
+    assert found[0].detections[0].results[0].pose.pose.position.x == pytest.approx(
+        PLACE[0], abs=0.4
+    )
+
+
+@pytest.mark.parametrize(
+    "world",
+    [{"camera_position": [0.2, 0.0, 1.2], "camera_rpy_deg": [0.0, 12.0, 0.0], "wait": 0.05}],
+    indirect=True,
+)
+def test_a_given_mounting_needs_no_transform_and_a_missing_mask_does_not_stop_it(world):
+    found = world.until(lambda: world.heard["detections_3d"], lambda: world.see(mask=False))[-1]
+
+    assert found.detections[0].results[0].pose.pose.position.y == pytest.approx(PLACE[1], abs=0.3)
+
+
+def test_the_floor_and_the_obstacles_show_the_person(world):
+    world.mount()
+    grid = world.until(lambda: world.heard["floor"], world.see)[-1]
+    cloud = world.until(lambda: world.heard["obstacles"], world.see)[-1]
+    info = grid.info
+    cells = np.array(grid.data, np.int8).reshape(info.height, info.width)
+    column = int((PLACE[0] + 0.2 - info.origin.position.x) / info.resolution)
+    row = int((PLACE[1] - info.origin.position.y) / info.resolution)
+
+    assert grid.header.frame_id == cloud.header.frame_id == "base_link"
+    assert cells[row, column] == 100
+    assert {-1, 0, 100} <= set(np.unique(cells).tolist())
+    points = np.frombuffer(bytes(cloud.data), "<f4").reshape(-1, 3)
+    assert np.hypot(points[:, 0] - PLACE[0] - 0.2, points[:, 1] - PLACE[1]).min() < 0.2
+
+
+@pytest.mark.parametrize("world", [{"depth": True, "wait": 0.05}], indirect=True)
+def test_depth_of_a_wrong_kind_is_refused_by_name_and_the_floor_still_measures(world):
+    def wrong():
+        world.see()
+        message = image_message(np.zeros((240, 320), np.uint8), "mono8", world.header())
+        world.send(Image, "depth/image", message)
+
+    world.mount()
+    found = world.until(lambda: world.heard["detections_3d"], wrong)
+
+    assert found[-1].detections[0].results[0].pose.pose.position.x == pytest.approx(
+        PLACE[0], abs=0.4
+    )
+    values = {
+        v.key: v.value
+        for m in world.until(lambda: world.heard["/diagnostics"], wrong)
+        for s in m.status
+        for v in s.values
+    }
+    assert "refused" in values
