@@ -83,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--reference-keras",
         action="store_true",
-        help="the seeds' network run their way, measured in turns with ours",
+        help="the reference network, run as its authors ran it, measured in turns with ours",
     )
     add(
         "--streams",

@@ -1,4 +1,4 @@
-"""Other networks on the same machine, to be timed in turns with ours: any ONNX file, and the seeds' system in Keras."""
+"""Other networks on the same machine, to be timed in turns with ours: any ONNX file, and the reference system in Keras."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _input_maker(
 
 
 def open_reference() -> Peer:
-    """The seeds' system, `network.reference_system`; on all cores, as TensorFlow does."""
+    """The reference system, `network.reference_system`; on all cores, as TensorFlow does."""
     try:
         from mtv_perception.network.reference_system import ReferenceSystem
     except ImportError as error:

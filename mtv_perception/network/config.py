@@ -35,7 +35,7 @@ class NetworkConfig:
     residual: bool = setting(False, "ShuffleNetV2: residual connections in the units of stride 1.")
     legacy_heads: bool = setting(
         False,
-        "reference: batch norm and ReLU6 after the last head convolution, as the seeds had it.",
+        "reference: batch norm and ReLU6 after the last convolution of each head.",
     )
 
     @property

@@ -1,7 +1,7 @@
-"""The seeds' layout, to compare with: MobileNetV2, four SSDLite maps, DeepLabV3+ with a dense decoder.
+"""The reference layout, to compare with: MobileNetV2, four SSDLite maps, DeepLabV3+ with a dense decoder.
 
 Exactly 4,047,408 parameters at 4 classes and 6 boxes a point. With `legacy_heads` the last
-convolution of each head is followed by batch norm and ReLU6, as the seeds had it, which confines
+convolution of each head is followed by batch norm and ReLU6, as in the original, which confines
 logits and offsets to 0..6; without, each head ends in the bare convolution with a bias in place of
 the batch norm.
 """

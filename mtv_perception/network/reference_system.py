@@ -1,4 +1,4 @@
-"""The seeds' way from an image to results, to be timed: `predict` on every frame, boxes and suppression as layers.
+"""The reference system from image to results, to be timed: `predict` on every frame, boxes and suppression as layers.
 
 The weights are random, so hardly a box reaches suppression; with trained ones it takes longer.
 """
@@ -16,7 +16,7 @@ from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.layers import upsample
 from mtv_perception.network.multitask import build_network
 
-# The seeds' own, but for the score: theirs is tuned on their test set.
+# The original's settings, except the score threshold, which was tuned on its test set.
 _BOXES_PER_CLASS = 4
 _IOU_THRESHOLD = 0.025
 _SCORE_THRESHOLD = 0.5
@@ -82,7 +82,7 @@ class ReferenceSystem:
         self._model = keras.Model(network.model.input, [*found, pixels])
 
     def __call__(self, image_rgb: np.ndarray) -> list[np.ndarray]:
-        """One frame as the seeds run it."""
+        """One frame, run as the original runs it."""
         result: list[np.ndarray] = self._model.predict(
             image_rgb[None] / np.float32(127.5) - 1, verbose=0
         )

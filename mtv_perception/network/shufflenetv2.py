@@ -3,7 +3,7 @@
 Source: Ma et al. 2018, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
 figure 3 and table 5. Two options: an extra depthwise convolution before the first pointwise one of
 each unit, with batch norm and no activation, for a larger receptive field in detection (section 4,
-"ShuffleNet v2*"; the seeds have it in the same place), and residual connections (section 3,
+"ShuffleNet v2*"), and residual connections (section 3,
 "ShuffleNet v2 with residual").
 """
 

@@ -21,7 +21,7 @@ SEEDS_PADDINGS = (0.025, 0.05, 0.075, 0.1)
 
 
 @pytest.fixture(scope="module")
-def seeds():
+def reference():
     return ssd_spec((480, 640), SEEDS_GRIDS, linear_scales(0.15, 0.95, 4), paddings=SEEDS_PADDINGS)
 
 
@@ -80,15 +80,15 @@ def test_a_specification_survives_the_artefact_file(spec):
     assert from_mapping(DefaultBoxSpec, to_plain(spec)) == spec
 
 
-def test_the_seeds_configuration_has_9600_boxes(seeds):
-    per_map = [math.prod(item.grid_hw) * item.boxes_per_point for item in seeds.maps]
+def test_the_reference_configuration_has_9600_boxes(reference):
+    per_map = [math.prod(item.grid_hw) * item.boxes_per_point for item in reference.maps]
 
     assert per_map == [7200, 1800, 480, 120]
-    assert seeds.count == len(seeds.boxes_cxcywh()) == 9600
+    assert reference.count == len(reference.boxes_cxcywh()) == 9600
 
 
-def test_the_seeds_padding_is_kept_from_the_borders(seeds):
-    first = seeds.boxes_cxcywh()[:7200]
+def test_the_reference_padding_is_kept_from_the_borders(reference):
+    first = reference.boxes_cxcywh()[:7200]
 
     assert first[:, 0].min() == pytest.approx(0.025 * 640)
     assert first[:, 0].max() == pytest.approx(0.975 * 640)
@@ -96,9 +96,9 @@ def test_the_seeds_padding_is_kept_from_the_borders(seeds):
     assert first[:, 1].max() == pytest.approx(0.975 * 480)
 
 
-def test_ssd_shapes_follow_the_paper(seeds):
+def test_ssd_shapes_follow_the_paper(reference):
     scales = (0.15, 0.15 + 0.8 / 3, 0.15 + 1.6 / 3, 0.95)
-    for item, scale, following in zip(seeds.maps, scales, (*scales[1:], 1.0), strict=True):
+    for item, scale, following in zip(reference.maps, scales, (*scales[1:], 1.0), strict=True):
         ratios = (1, 2, 3, 1 / 2, 1 / 3)
         expected = [(scale * 640 * math.sqrt(r), scale * 480 / math.sqrt(r)) for r in ratios]
         extra = math.sqrt(scale * following)

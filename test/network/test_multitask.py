@@ -27,7 +27,7 @@ LAYOUTS = {
     },
     "reference, five classes": {**REFERENCE, "names": SIX},
     "reference, stride 8": {**REFERENCE, "output_stride": 8, "width": 0.5},
-    "reference as the seeds had it": {**REFERENCE, "legacy_heads": True},
+    "reference with legacy heads": {**REFERENCE, "legacy_heads": True},
 }
 FULL_SIZE = {
     "full warehouse": {"preset": "warehouse"},
@@ -79,7 +79,7 @@ def test_gradients_reach_every_trainable_weight(build, images, layout):
     assert dead == []
 
 
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if "seeds" not in name])
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if "legacy" not in name])
 def test_heads_can_say_any_sign(build, images, layout):
     network = build(**LAYOUTS[layout])
     before = network.model.get_weights()
@@ -97,8 +97,8 @@ def test_heads_can_say_any_sign(build, images, layout):
         assert (values > 0).mean() > 0.1, name
 
 
-def test_the_seeds_heads_are_confined_to_0_and_6(build, images):
-    outputs = build(**LAYOUTS["reference as the seeds had it"]).model(images, training=False)
+def test_legacy_heads_are_confined_to_0_and_6(build, images):
+    outputs = build(**LAYOUTS["reference with legacy heads"]).model(images, training=False)
 
     for name in ("class_logits", "box_offsets"):
         values = np.asarray(outputs[name])

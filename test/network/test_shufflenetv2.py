@@ -115,7 +115,7 @@ def test_an_extra_depthwise_convolution_costs_its_parameters_and_a_residual_none
 
 @pytest.mark.parametrize("unit", [0, 1])
 def test_the_extra_depthwise_convolution_comes_before_the_first_pointwise_one(unit):
-    """Ma et al. 2018, section 4, and the seeds' builder."""
+    """Ma et al. 2018, section 4."""
     model = build(width=0.5, extra_depthwise=True)
 
     expand = model.get_layer(f"stage2_unit{unit}_expand")
@@ -124,7 +124,7 @@ def test_the_extra_depthwise_convolution_comes_before_the_first_pointwise_one(un
 
 
 def test_features_are_not_all_zero():
-    """The seeds' variant cut every activation at 0."""
+    """A known variant cuts every activation at 0."""
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).uniform(-1, 1, (1, 64, 96, 3)).astype(np.float32)
 
