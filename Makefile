@@ -6,8 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# The first model there is, unless MODEL=... says which.
-MODEL ?= $(patsubst %/,%,$(dir $(firstword $(sort $(wildcard models/*/model.yaml)))))
+MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
 
 .PHONY: help setup demo test bench lint format docs colcon clean distclean
@@ -24,8 +23,7 @@ demo: setup ## run the demonstration (ARGS="..." is handed on)
 test: setup ## run the tests (ARGS="..." is handed to pytest)
 	@scripts/test.sh $(ARGS)
 
-bench: setup ## measure the latency of MODEL=models/...
-	@if [ -z "$(MODEL)" ]; then echo "There is no model in models/. Name one: make bench MODEL=path/to/model" >&2; exit 1; fi
+bench: setup ## measure the latency of MODEL=... (warehouse)
 	@$(IN_VENV) .venv/bin/mtv bench --model "$(MODEL)" $(ARGS)
 
 lint: setup ## ruff and mypy

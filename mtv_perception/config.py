@@ -7,7 +7,7 @@ import reprlib
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -196,13 +196,41 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
 
 
-def load(cls: type[T], path: Path) -> T:
-    """Read dataclass `cls` from a YAML file."""
+def load(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
+    """Read dataclass `cls` from a YAML file.
+
+    Args:
+        cls: the dataclass.
+        path: the file.
+        overrides: `key=value` or `outer.inner=value`, which replace the file's; values are YAML, and
+            a number in the key is an index into a list.
+
+    Raises:
+        ConfigError: an unreadable file, an unknown key, or a value out of bounds.
+    """
     values = read_yaml(path)
+    values = {} if values is None else values
+    for text in overrides:
+        _override(values, text)
     try:
-        return from_mapping(cls, {} if values is None else values)
+        return from_mapping(cls, values)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        also = f" with {' '.join(overrides)}" if overrides else ""
+        raise ConfigError(f"{path}{also}: {error}") from error
+
+
+def _override(values: Any, text: str) -> None:
+    """Set one value inside nested dicts and lists; a section that is missing is made."""
+    key, is_given, value = text.partition("=")
+    *outer, last = key.split(".")
+    if not is_given or not all((*outer, last)):
+        raise ConfigError(f"expected KEY=VALUE, such as steps=500, got {text!r}.")
+    try:
+        for name in outer:
+            values = values[int(name)] if isinstance(values, list) else values.setdefault(name, {})
+        values[int(last) if isinstance(values, list) else last] = parse_yaml(value)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ConfigError(f"{text}: expected a setting of the file, found none.") from error
 
 
 def to_plain(value: Any) -> Any:

@@ -409,3 +409,37 @@ def test_a_file_of_another_encoding_names_file_and_line(tmp_path, encoding):
 def test_written_text_stays_text(text):
     assert parse_yaml(format_yaml({"word": text})) == {"word": text}
     assert yaml.safe_load(format_yaml({"word": text})) == {"word": text}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["count=7"], Outer("a", count=7)),
+        (["name=b", "rates=[1, 2]"], Outer("b", rates=(1.0, 2.0))),
+        (["inner.share=.25"], Outer("a", inner=Inner(share=0.25))),
+        (["rates.0=5", "rates.1=6"], Outer("a", rates=(5.0, 6.0))),
+    ],
+)
+def test_settings_on_the_command_line_replace_those_of_the_file(tmp_path, overrides, expected):
+    path = tmp_path / "a.yaml"
+    path.write_text("name: a\nrates: [3, 4]\n" if "rates" in str(overrides) else "name: a\n")
+    assert load(Outer, path, overrides) == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("count", "expected KEY=VALUE"),
+        ("=3", "expected KEY=VALUE"),
+        ("a..b=3", "expected KEY=VALUE"),
+        ("name.x=3", "name.x=3: expected a setting of the file"),
+        ("rates.9=3", "rates.9=3: expected a setting of the file"),
+        ("rates.x=3", "rates.x=3: expected a setting of the file"),
+        ("cuont=3", "unknown key 'cuont'"),
+    ],
+)
+def test_a_wrong_setting_on_the_command_line_is_explained(tmp_path, override, message):
+    path = tmp_path / "a.yaml"
+    path.write_text("name: a\nrates: [3, 4]\n")
+    with pytest.raises(ConfigError, match=message):
+        load(Outer, path, [override])

@@ -48,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--model",
-        required=True,
-        metavar="DIR",
-        help="model folder, or the name of one that comes with the package",
+        default="warehouse",
+        metavar="M",
+        help="model folder, or the name of one that comes along (default: %(default)s)",
     )
     add(
         "--threads",

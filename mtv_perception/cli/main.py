@@ -10,11 +10,13 @@ import re
 import sys
 from collections.abc import Sequence
 
+import mtv_perception
 from mtv_perception.errors import MtvError
 
 COMMANDS = {
     "predict": "images, folders or videos to overlays, masks and JSON lines",
     "train": "train a network from a configuration file",
+    "average": "the mean of the weights of several runs, as a run to export",
     "evaluate": "COCO AP, IoU, confusion and latency of a model on labelled images",
     "tune": "choose thresholds on validation images from one pass of the network",
     "export": "turn a run's best weights into a model folder, with a parity report",
@@ -25,13 +27,35 @@ COMMANDS = {
     "compare": "what changed between two replayed runs",
     "view": "a run in the Rerun viewer: image, boxes, mask, plots",
     "summary": "parameters, multiply-adds and output shapes of a network",
+    "data": "make a data set better: upright (tighter boxes), pseudo-masks (masks from teachers)",
+    "card": "the pictures of a model card",
     "doctor": "what this machine has and lacks, with the fix for each",
+}
+
+# What each extra of pyproject.toml installs, by the name it is imported with.
+EXTRAS = {
+    "train": (
+        *("tensorflow", "keras", "pycocotools", "matplotlib", "tqdm", "rich", "scipy"),
+        *("tensorboard", "skimage", "numba"),
+    ),
+    "synth": ("moderngl", "tqdm"),
+    "replay": ("rosbags", "mcap", "tqdm", "rich", "zstandard", "mcap_ros2"),
+    "view": ("rerun",),
+    "fleet": ("ray",),
+}
+# The extra to name first, where several hold what is missing; else it is train.
+EXTRA_OF = {
+    **dict.fromkeys(("predict", "replay", "compare", "bench"), "replay"),
+    "view": "view",
+    "synth": "synth",
 }
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
     """The parser, with the options of `command` alone filled in."""
-    parser = argparse.ArgumentParser(prog="mtv", description=__import__("mtv_perception").__doc__)
+    parser = argparse.ArgumentParser(prog="mtv", description=mtv_perception.__doc__)
+    version = f"mtv_perception {mtv_perception.__version__}"
+    parser.add_argument("--version", action="version", version=version)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more about what is done")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
@@ -60,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = importlib.import_module(f"mtv_perception.cli.{args.command}").run(args)
     except (MtvError, ValueError) as error:
         return _told(str(error), 2)
+    except ImportError as error:
+        return _told(_missing(error, command or ""), 2)
     except (FloatingPointError, OSError) as error:
         return _told(str(error), 1)
     except KeyboardInterrupt:
@@ -70,6 +96,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _told(_first_cause(str(getattr(error, "message", error))), 1)
     return status
+
+
+def _missing(error: ImportError, command: str) -> str:
+    """What to install, for an optional package that is not there; any other import error is raised."""
+    package = (error.name or "").partition(".")[0]
+    extras = [name for name, packages in EXTRAS.items() if package in packages]
+    if not extras or not isinstance(error, ModuleNotFoundError):
+        raise error
+    extra = EXTRA_OF.get(command, "train")
+    extra = extra if extra in extras else extras[0]
+    return (
+        f"`mtv {command}` needs the Python package {package!r}, which is not installed. "
+        f"Install it with: pip install 'mtv_perception[{extra}]'"
+    )
 
 
 def _told(text: str, status: int) -> int:

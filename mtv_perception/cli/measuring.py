@@ -47,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         type=Path,
-        required=True,
-        metavar="DIR",
-        help="model folder, or the name of one that comes along",
+        default=Path("warehouse"),
+        metavar="M",
+        help="model folder, or the name of one that comes along (default: %(default)s)",
     )
     add(
         "--data",

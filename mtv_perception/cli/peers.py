@@ -1,4 +1,4 @@
-"""Other networks on the same machine, to be timed in turns with ours: any ONNX file, and the reference system in Keras."""
+"""Other networks on the same machine, timed in turns with ours: an ONNX file, the reference system."""
 
 from __future__ import annotations
 

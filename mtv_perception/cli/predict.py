@@ -29,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="folder for overlays/, masks/ and results.jsonl"
     )
     parser.add_argument(
+        "--score-threshold",
         "--score",
+        dest="score_threshold",
+        metavar="S",
         type=float,
         default=-1.0,
         help="lowest score (default: the model's own, by class)",
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
     from mtv_perception.runtime.models import find_model
 
-    config = PerceiverConfig(score_threshold=args.score, num_threads=args.threads)
+    config = PerceiverConfig(score_threshold=args.score_threshold, num_threads=args.threads)
     perceiver = Perceiver(load_artefact(find_model(args.model)), config)
     for folder in ("overlays", "masks"):
         (args.out / folder).mkdir(parents=True, exist_ok=True)

@@ -72,6 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--score-threshold",
+        "--score",
+        dest="score_threshold",
         type=float,
         default=-1.0,
         metavar="S",

@@ -22,7 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input"
     )
     parser.add_argument(
-        "--legacy-heads", action="store_true", help="reference: batch norm and ReLU6 after the last convolution of each head"
+        "--legacy-heads",
+        action="store_true",
+        help="reference: batch norm and ReLU6 after the last convolution of each head",
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
 

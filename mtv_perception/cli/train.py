@@ -1,34 +1,63 @@
-"""`mtv train CONFIG.yaml`: a training run in its folder."""
+"""`mtv train CONFIG.yaml [KEY=VALUE ...]`: a training run in its folder."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtv_perception.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mtv_perception.training.config import TrainConfig
 
 HELP = "train a network from a configuration file"
+BACKENDS = ("tensorflow", "torch")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="YAML file, see config/train/")
-    parser.add_argument(
-        "--run", type=Path, help="run folder (default: runs/NAME of the configuration)"
+    add = parser.add_argument
+    add("config", type=Path, help="YAML file, see config/train/")
+    add(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="settings that replace those of the file: steps=500 losses.weighting=log",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from the folder's last checkpoint"
+    add("--run", type=Path, help="run folder (default: runs/NAME of the configuration)")
+    add("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    add(
+        "--backend",
+        choices=BACKENDS,
+        default="tensorflow",
+        help="torch trains where PyTorch reaches an accelerator and TensorFlow does not; it neither "
+        "validates nor resumes (default: %(default)s)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print where the best checkpoint is."""
     from mtv_perception.config import load
-    from mtv_perception.data.formats.open import open_datasets
     from mtv_perception.training.config import TrainConfig
 
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
-    config = load(TrainConfig, args.config)
-    # Before TensorFlow is loaded, and the faults of all of them at once.
+    if args.backend == "torch":
+        # Keras reads it when it is imported, which reading the configuration already does.
+        os.environ["KERAS_BACKEND"] = "torch"
+    config = load(TrainConfig, args.config, args.overrides)
+    folder = args.run or Path("runs") / args.config.stem
+    train = {"tensorflow": _on_tensorflow, "torch": _on_torch}[args.backend]
+    return train(args, config, folder)
+
+
+def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) -> int:
+    from mtv_perception.data.formats.open import open_datasets
+
+    # Before TensorFlow is loaded, and the errors of all of them at once.
     datasets = open_datasets([*config.train, *config.validation], config.network.labels)
     counts = [len(dataset.samples) for dataset in datasets]
     trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
@@ -37,8 +66,22 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.training.trainer import Trainer
     from mtv_perception.training.validation import Validation
 
-    folder = args.run or Path("runs") / args.config.stem
     validate = Validation(config) if config.validation else None
     best = Trainer(config, folder, validate, resume=args.resume).train()
     print(f"best checkpoint: {folder}, step {best.get('step')}, score {best.get('score', 0):.4f}")
+    return 0
+
+
+def _on_torch(args: argparse.Namespace, config: TrainConfig, folder: Path) -> int:
+    if args.resume:
+        raise ConfigError(
+            "--resume: expected --backend tensorflow; the torch backend can't resume."
+        )
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError("--backend torch: expected PyTorch; install it: pip install torch")
+
+    from mtv_perception.training.torch_backend import train
+
+    train(config, folder, config.workers)
+    print(f"last checkpoint: {folder}, step {config.steps}; it was not validated")
     return 0

@@ -30,7 +30,7 @@ CROP_SIDE = 256
 MARGINS = (0.125, 0.25)
 """Room around the box in its crop, of the longer side: each teacher looks twice."""
 
-# Chosen on images with true masks, for about 95% of right labels; `scripts/pseudo_masks.py
+# Chosen on images with true masks, for about 95% of right labels; `mtv data pseudo-masks
 # --measure` repeats it.
 _SURE, _DENIED = 0.9, 0.05
 _MIN_TIGHTNESS, _MIN_SHARE = 0.7, 0.1

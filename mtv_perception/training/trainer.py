@@ -31,6 +31,7 @@ from mtv_perception.training.state import BEST_FILE, load_averaged, restore_stat
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
 from mtv_perception.training.update import freeze_layers, freeze_norms
+from mtv_perception.training.validation import figures_table
 from mtv_perception.yaml_text import format_yaml
 
 _LOG = logging.getLogger(__name__)
@@ -219,14 +220,10 @@ class Trainer:
         draw = getattr(self._validate, "examples", None)
         if draw is not None:
             self._log.images(self._done, "examples", draw(model))
-        shown = {name: round(value, 4) for name, value in plain.items()}
-        _LOG.info(
-            "step %d: score %.4f, best %.4f, %s",
-            self._done,
-            score,
-            self._best.get("score", 0.0),
-            shown,
-        )
+        best = max(score, self._best.get("score", score))
+        _LOG.info("step %d: score %.4f, best %.4f", self._done, score, best)
+        if figures:
+            _LOG.info("%s", figures_table(figures))
         if score >= self._best.get("score", float("-inf")):
             self._best = {"score": score, "step": self._done, **plain}
             save_state(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from mtv_perception.visual.overlay import draw_overlay
 SHOWN = PerceiverConfig(score_threshold=0.3)
 
 FIGURES = ("map", "map50", "map75", "miou")
+CLASS_FIGURES = ("ap", "ap50")
+"""Of each class with boxes; each class has an IoU, too."""
 
 
 class Validation:
@@ -38,10 +41,12 @@ class Validation:
         self._names = [
             n if names.count(n) == 1 else f"{n}-{names[:i].count(n)}" for i, n in enumerate(names)
         ]
-        ious = [f"iou/{name}" for name in config.network.labels.names]
+        labels = config.network.labels
+        by_class = [f"iou/{name}" for name in labels.names]
+        by_class += [f"{kind}/{name}" for kind in CLASS_FIGURES for name in labels.foreground]
         known = [
             *FIGURES,
-            *(f"{title}/{name}" for title in self._names for name in (*FIGURES, *ious)),
+            *(f"{title}/{name}" for title in self._names for name in (*FIGURES, *by_class)),
         ]
         unknown = [name for name in config.monitor if name not in known]
         if unknown:
@@ -60,6 +65,11 @@ class Validation:
                 named[f"{title}/{name}"] = result[name]
                 figures[name] += [] if result[name] is None else [result[name]]
             named |= {f"{title}/iou/{name}": value for name, value in result["iou"].items()}
+            named |= {
+                f"{title}/{kind}/{name}": scores.get(kind)
+                for name, scores in result["per_class"].items()
+                for kind in CLASS_FIGURES
+            }
         return named | {
             name: float(np.mean(values)) if values else None for name, values in figures.items()
         }
@@ -74,3 +84,32 @@ class Validation:
             image = warp_scene(scene, fit_matrix(scene.size_hw, size_hw), size_hw).image
             pictures.append(draw_overlay(image, perceiver(image), model.spec.labels))
         return np.stack(pictures)
+
+
+def figures_table(figures: Mapping[str, Any]) -> str:
+    """A validation's figures as text: for each set a row a class, and the means over the classes.
+
+    Args:
+        figures: as a Validation gives them.
+    """
+    sets = dict.fromkeys(name.partition("/")[0] for name in figures if name.count("/") == 2)
+    rows = [("set", "class", "AP", "AP@.50", "IoU")]
+    for title in sets:
+        classes = [name.rpartition("/")[2] for name in figures if name.startswith(f"{title}/iou/")]
+        for name in classes:
+            keys = (f"{title}/{kind}/{name}" for kind in (*CLASS_FIGURES, "iou"))
+            rows.append((title, name, *(_digits(figures.get(key)) for key in keys)))
+        keys = (f"{title}/{kind}" for kind in ("map", "map50", "miou"))
+        rows.append((title, "mean", *(_digits(figures.get(key)) for key in keys)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+import mtv_perception
 from mtv_perception.cli import main as module
 from mtv_perception.errors import DatasetError
+from mtv_perception.resources import SOURCE_ROOT
 
 
 class UnknownError(Exception):
@@ -68,3 +70,51 @@ def test_errors_of_the_program_keep_their_traceback(failing):
 )
 def test_other_errors_of_tensorflow_are_told_by_their_first_line(text, line):
     assert module._first_cause(text) == line
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as end:
+        module.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"mtv_perception {mtv_perception.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("tensorflow", "train", "train"),
+        ("rich", "evaluate", "train"),
+        ("rich", "replay", "replay"),
+        ("tqdm", "predict", "replay"),
+        ("tqdm", "synth", "synth"),
+        ("keras.layers", "export", "train"),
+        ("rosbags.highlevel", "evaluate", "replay"),
+        ("rerun", "view", "view"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(package, command, extra):
+    error = ModuleNotFoundError(f"No module named {package!r}", name=package)
+    text = module._missing(error, command)
+    assert f"`mtv {command}` needs the Python package {package.partition('.')[0]!r}" in text
+    assert f"pip install 'mtv_perception[{extra}]'" in text
+
+
+def test_a_missing_module_of_our_own_keeps_its_traceback(failing):
+    error = ModuleNotFoundError("No module named 'mtv_perception.x'", name="mtv_perception.x")
+    with pytest.raises(ModuleNotFoundError):
+        failing(error)
+
+
+def test_every_extra_that_is_named_exists_and_installs_something_named_alike():
+    text = (SOURCE_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert [name for name in module.EXTRAS if f"\n{name} = [" not in text] == []
+    assert set(module.EXTRA_OF.values()) <= set(module.EXTRAS)
+    assert set(module.EXTRA_OF) <= set(module.COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(module.COMMANDS))
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        module.main([command, "--help"])
+    assert end.value.code == 0
+    assert f"usage: mtv {command}" in capsys.readouterr().out

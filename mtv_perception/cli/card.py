@@ -1,14 +1,10 @@
-#!/usr/bin/env python3
-"""Draws the pictures of a model card: what the model sees, what it gets most wrong,
-precision-recall curves.
-
-    scripts/model_card.py models/warehouse --data SYNTHETIC --out docs/images/warehouse
-    scripts/model_card.py models/warehouse --data SYNTHETIC --curves REAL --box-classes
-    person,forklift --out ...
+"""`mtv card`: the pictures of a model card: what the model sees, where it errs, its curves.
 
 Two of the pictures show images, of the clip and of `--data`, whose licence must permit that.
 `--curves` takes any labelled images, and shows none of them.
 """
+
+from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
@@ -28,6 +24,7 @@ from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.models import find_model
 
+HELP = "draw the pictures of a model card"
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 
 
@@ -47,13 +44,15 @@ def dataset_images(dataset: Dataset, count: int) -> Iterator[np.ndarray]:
     return (sample_image(sample) for sample in samples[::step][:count])
 
 
-def main() -> int:
-    """Draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add = parser.add_argument
-    add("model", help="model folder, or the name of one that comes along")
+    add(
+        "--model",
+        default="warehouse",
+        metavar="M",
+        help="model folder, or the name of one that comes along (default: %(default)s)",
+    )
     add(
         "--data",
         type=Path,
@@ -79,7 +78,10 @@ def main() -> int:
     add("--take", default="all", metavar="fold:K/N", help="part of --curves (default: %(default)s)")
     add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     add("--out", type=Path, required=True, help="folder for seen.jpg, worst.jpg and curves.png")
-    args = parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw."""
     perceive, labels, model_id = open_model(
         argparse.Namespace(model=args.model, iou=IOU_THRESHOLD, threads=args.threads)
     )
@@ -98,10 +100,7 @@ def main() -> int:
         judged = open_dataset(DatasetConfig(args.curves, box_classes=boxed, take=args.take), labels)
         evaluation = evaluate(perceive, judged, with_boundaries=False)
     write_curves(args.out / "curves.png", evaluation)
-    for path in sorted(args.out.iterdir()):
+    for name in ("seen.jpg", "worst.jpg", "curves.png"):
+        path = args.out / name
         print(f"{model_id}: {path} {path.stat().st_size / 1000:.0f} kB")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,5 +1,4 @@
-"""The training script for PyTorch makes the same step of it as `mtv train`, and a run folder that
-can be exported.
+"""PyTorch makes the same steps as TensorFlow, and a run folder that can be exported.
 
 PyTorch is no dependency, so MTV_TORCH_PYTHON may name an interpreter that has it (and no
 TensorFlow).
@@ -20,7 +19,6 @@ from mtv_perception.training.losses.config import LossConfig
 from mtv_perception.training.state import BEST_FILE, read_group
 from mtv_perception.training.trainer import Trainer, load_run
 
-SCRIPT = SOURCE_ROOT / "scripts/train_torch.py"
 PYTHON = os.environ.get("MTV_TORCH_PYTHON", sys.executable)
 STEPS = 3
 
@@ -36,7 +34,7 @@ def run_script():
 
     def run(*arguments):
         return subprocess.run(
-            [PYTHON, str(SCRIPT), *map(str, arguments)],
+            [PYTHON, str(SOURCE_ROOT / "scripts" / "mtv"), "train", *map(str, arguments)],
             capture_output=True,
             text=True,
             env=environment,
@@ -60,9 +58,11 @@ def config(tiny_config, tiny_run):
 
 def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_graphs):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(to_plain(config)))
-    done = run_script(tmp_path / "config.yaml", "--run", tmp_path / "torch", "--workers", 0)
+    done = run_script(
+        tmp_path / "config.yaml", "--run", tmp_path / "torch", "--backend", "torch", "workers=1"
+    )
     assert done.returncode == 0, done.stderr
-    assert f"step {STEPS}/{STEPS}" in done.stdout and "images/s" in done.stdout
+    assert f"step {STEPS}/{STEPS}" in done.stderr and "images/s" in done.stderr
 
     Trainer(config, tmp_path / "tensorflow").train()
     start, one, two = (
@@ -81,7 +81,9 @@ def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_
     assert load_run(tmp_path / "torch")[0].steps == STEPS
     assert "torch" in yaml.safe_load((tmp_path / "torch" / "run.yaml").read_text())
 
-    again = run_script(tmp_path / "config.yaml", "--run", tmp_path / "torch", "--workers", 0)
+    again = run_script(
+        tmp_path / "config.yaml", "--run", tmp_path / "torch", "--backend", "torch", "workers=1"
+    )
     assert (
         again.returncode == 2 and "expected a new folder, got one with checkpoints" in again.stderr
     )
@@ -90,7 +92,9 @@ def test_it_goes_the_way_of_mtv_train(tmp_path, config, run_script, unoptimised_
 def test_it_says_what_it_can_not_begin_with(tmp_path, config, run_script):
     values = to_plain(config) | {"initial": str(tmp_path / "nothing.npz")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
-    done = run_script(tmp_path / "config.yaml", "--run", tmp_path / "run", "--workers", 0)
+    done = run_script(
+        tmp_path / "config.yaml", "--run", tmp_path / "run", "--backend", "torch", "workers=1"
+    )
     assert (
         done.returncode == 2 and "nothing.npz: expected a run folder, a checkpoint" in done.stderr
     )

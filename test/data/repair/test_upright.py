@@ -1,26 +1,16 @@
-"""scripts/upright_boxes.py on drawn pictures that were turned by known angles, their corners
-filled.
-"""
+"""Boxes of drawn pictures that were turned by known angles, their corners filled."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "upright_boxes.py"
+from mtv_perception.cli.main import main
+from mtv_perception.data.repair import upright
+
 SIDE = 416
 CENTRE, AXES = (150, 190), (40, 90)  # of the one object, an ellipse
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("upright_boxes", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def draw(dark_top=False):
@@ -56,14 +46,14 @@ def jpeg(image):
 
 @pytest.mark.parametrize("degrees", [-4.6, -3, -1.5, 1, 2, 5])
 @pytest.mark.parametrize("fill", [0, 45])
-def test_the_angle_is_read_from_the_corners(script, degrees, fill):
-    found, sides = script.angle_of(jpeg(turn(draw(), degrees, fill)[0]))
+def test_the_angle_is_read_from_the_corners(degrees, fill):
+    found, sides = upright.angle_of(jpeg(turn(draw(), degrees, fill)[0]))
     assert found == pytest.approx(degrees, abs=0.3) and sides >= 3
 
 
 @pytest.mark.parametrize("degrees", [-4, 3])
-def test_a_side_as_dark_as_the_fill_says_nothing(script, degrees):
-    found, sides = script.angle_of(jpeg(turn(draw(dark_top=True), degrees)[0]))
+def test_a_side_as_dark_as_the_fill_says_nothing(degrees):
+    found, sides = upright.angle_of(jpeg(turn(draw(dark_top=True), degrees)[0]))
     assert found == pytest.approx(degrees, abs=0.3) and sides < 4
 
 
@@ -82,34 +72,34 @@ def one_wedge():
     [draw(), draw(dark_top=True), framed(12), one_wedge(), np.zeros((SIDE, SIDE, 3), np.uint8)],
     ids=["plain", "dark top", "frame", "one wedge", "black"],
 )
-def test_dark_borders_alone_are_no_turn(script, image):
-    assert script.angle_of(jpeg(image))[0] == pytest.approx(0, abs=0.3)
+def test_dark_borders_alone_are_no_turn(image):
+    assert upright.angle_of(jpeg(image))[0] == pytest.approx(0, abs=0.3)
 
 
 @pytest.mark.parametrize("degrees", [-5, -2, 1, 4])
-def test_an_ellipse_gets_its_own_box(script, degrees):
+def test_an_ellipse_gets_its_own_box(degrees):
     _, true, hull = turn(draw(), degrees)
     assert hull[2] > true[2] + 1
-    assert script.tighten(hull, (SIDE, SIDE), degrees) == pytest.approx(true, abs=1)
+    assert upright.tighten(hull, (SIDE, SIDE), degrees) == pytest.approx(true, abs=1)
 
 
 @pytest.mark.parametrize("sides", [(10, 200), (200, 10), (50, 50), (0, 30)])
-def test_sides_shrink_within_bounds(script, sides):
+def test_sides_shrink_within_bounds(sides):
     sides = np.array(sides, float)
-    tight = script.tight_sides(sides, 5)
+    tight = upright.tight_sides(sides, 5)
     assert (0.75 * sides <= tight).all() and (tight <= sides).all()
-    assert script.tight_sides(sides, 0) == pytest.approx(sides)
+    assert upright.tight_sides(sides, 0) == pytest.approx(sides)
 
 
-def test_a_side_on_the_border_stays(script):
-    x, y, width, height = script.tighten([0.5, 100, 80, 200], (SIDE, SIDE), 4)
+def test_a_side_on_the_border_stays():
+    x, y, width, height = upright.tighten([0.5, 100, 80, 200], (SIDE, SIDE), 4)
     assert x == 0.5 and y > 100 and y + height < 300
-    full = script.tighten([100, 0, 80, 200], (SIDE, SIDE), 4)
+    full = upright.tighten([100, 0, 80, 200], (SIDE, SIDE), 4)
     assert width - 80 == pytest.approx((full[2] - 80) / 2, abs=0.02)
-    assert script.tighten([0, 0, SIDE, SIDE], (SIDE, SIDE), 4) == [0, 0, SIDE, SIDE]
+    assert upright.tighten([0, 0, SIDE, SIDE], (SIDE, SIDE), 4) == [0, 0, SIDE, SIDE]
 
 
-def test_a_folder_is_written(script, tmp_path, monkeypatch, capsys):
+def test_a_folder_is_written(tmp_path, capsys):
     source, out = tmp_path / "in", tmp_path / "out"
     for folder in ("images", "masks"):
         (source / folder).mkdir(parents=True)
@@ -129,8 +119,7 @@ def test_a_folder_is_written(script, tmp_path, monkeypatch, capsys):
         "categories": [{"id": 2, "name": "person"}],
     }
     (source / "annotations.json").write_text(json.dumps(index))
-    monkeypatch.setattr("sys.argv", ["upright_boxes.py", str(source), "--out", str(out)])
-    assert script.main() == 0
+    assert main(["data", "upright", str(source), "--out", str(out)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["images"] == {"+3": 1, "unknown": 1} and report["boxes"] == 1
     assert (
@@ -144,4 +133,4 @@ def test_a_folder_is_written(script, tmp_path, monkeypatch, capsys):
         source / "masks" / "turned.png"
     ).read_bytes()
     with pytest.raises(SystemExit):
-        script.main()
+        upright.main()

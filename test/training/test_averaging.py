@@ -1,44 +1,26 @@
-"""The script that averages the weights of runs."""
+"""`mtv average` on small runs."""
 
-import importlib.util
 import shutil
 
 import numpy as np
 import pytest
 
+from mtv_perception.cli.main import main
 from mtv_perception.network.multitask import build_network
-from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.training.state import BEST_FILE, load_averaged, read_group, save_state
 from mtv_perception.training.trainer import Trainer
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(
-        "average_weights", SOURCE_ROOT / "scripts/average_weights.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def average(*arguments):
+    return main(["average", *map(str, arguments)])
 
 
-@pytest.fixture
-def run_script(script, monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["average_weights.py", *map(str, arguments)])
-        return script.main()
-
-    return run
-
-
-def test_it_writes_the_weighted_mean_of_runs_and_their_start(
-    tmp_path, tiny_run, tiny_config, run_script
-):
+def test_it_writes_the_weighted_mean_of_runs_and_their_start(tmp_path, tiny_run, tiny_config):
     second = shutil.copytree(tiny_run, tmp_path / "second")
     one = read_group(tiny_run / BEST_FILE, "average")
     save_state(second / BEST_FILE, {"average": [array + 1 for array in one]}, 0)
     out = tmp_path / "mean"
-    assert run_script(tiny_run, second, "--shares", 0.2, 0.3, "--start", 0.5, "--out", out) == 0
+    assert average(tiny_run, second, "--shares", 0.2, 0.3, "--start", 0.5, "--out", out) == 0
 
     start = Trainer(tiny_config(validate_every=3), tmp_path / "start").network.model.get_weights()
     network = build_network(tiny_config().network)
@@ -51,15 +33,13 @@ def test_it_writes_the_weighted_mean_of_runs_and_their_start(
 @pytest.mark.parametrize(
     "arguments", [("--shares", 0.5), ("--shares", 0.5, 0.5), ("--shares", 1.5, "--start", -0.5)]
 )
-def test_shares_that_do_not_add_up_are_refused(tmp_path, tiny_run, run_script, capsys, arguments):
-    with pytest.raises(SystemExit):
-        run_script(tiny_run, *arguments, "--out", tmp_path / "mean")
+def test_shares_that_do_not_add_up_are_refused(tmp_path, tiny_run, capsys, arguments):
+    assert average(tiny_run, *arguments, "--out", tmp_path / "mean") == 2
     assert "expected 1 shares that with --start add up to 1" in capsys.readouterr().err
 
 
-def test_runs_of_two_networks_are_refused(tmp_path, tiny_run, run_script, capsys):
+def test_runs_of_two_networks_are_refused(tmp_path, tiny_run, capsys):
     other = shutil.copytree(tiny_run, tmp_path / "other")
     save_state(other / BEST_FILE, {"average": [np.zeros(3)]}, 0)
-    with pytest.raises(SystemExit):
-        run_script(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "mean")
+    assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 2
     assert "Expected runs of one network" in capsys.readouterr().err

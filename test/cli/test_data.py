@@ -1,15 +1,15 @@
-"""scripts/pseudo_masks.py on two drawn images, with a teacher that knows people by their red."""
+"""`mtv data pseudo-masks` on two drawn images, with a teacher that knows people by their red."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.cli.main import main
 from mtv_perception.data.formats.base import ReadOptions
 from mtv_perception.data.formats.open import read_dataset
+from mtv_perception.data.repair import teachers
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.labels import WAREHOUSE
 
@@ -18,26 +18,19 @@ def read_coco(root, labels, **options):
     return read_dataset(root, ReadOptions(labels, **options), "coco")
 
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "pseudo_masks.py"
 PERSON = WAREHOUSE.id_of("person")
 
 
 @pytest.fixture
 def run(monkeypatch):
-    spec = importlib.util.spec_from_file_location("pseudo_masks", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     monkeypatch.setattr(
-        module,
+        teachers,
         "LiteRtTeacher",
         lambda path, threads: lambda crop: (crop[..., 0] - crop[..., 1]).clip(0, 1),
     )
 
     def call(*options):
-        monkeypatch.setattr(
-            "sys.argv", ["pseudo_masks.py", *map(str, options), "--teacher", "any.tflite"]
-        )
-        return module.main()
+        return main(["data", "pseudo-masks", *map(str, options), "--teacher", "any.tflite"])
 
     return call
 
@@ -77,3 +70,13 @@ def test_measuring_leaves_large_boxes_out(run, boxes, tmp_path, capsys):
     capsys.readouterr()
     run(tmp_path / "out", "--measure", "--max-side", 50)
     assert json.loads(capsys.readouterr().out)["person"]["images"] == 0
+
+
+def test_an_unknown_class_is_refused_by_name(run, boxes, tmp_path, capsys):
+    assert run(boxes, "--out", tmp_path / "out", "--classes", "persn") == 2
+    assert "--classes: expected classes of" in capsys.readouterr().err
+
+
+def test_a_folder_without_an_index_is_one_sentence(tmp_path, capsys):
+    assert main(["data", "upright", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "expected annotations.json" in capsys.readouterr().err

@@ -1,27 +1,29 @@
-#!/usr/bin/env python3
 """Tightens the boxes of images that were rotated by a few degrees before they were published.
-
-    scripts/upright_boxes.py $MTV_DATA/forklift_person/train --out upright/forklift_person
 
 Such augmentation turns the picture, fills the corners with one dark colour and takes as box the
 upright hull of the turned box. That is larger than the object: at 3 degrees a person twice as tall
 as wide gets a box 10% too wide, and a network learns to draw it so. The angle is read from the
-filled wedges; where there are none, or they don't agree, the boxes stay. Writes a COCO folder: new
-`annotations.json`, links to the images, a copy of the masks.
+filled wedges; where there are none, or they don't agree, the boxes stay.
 """
 
-import argparse
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from mtv_perception.data.formats.open import expand
+from mtv_perception.errors import DatasetError
+
+Angle = tuple[float, int]
+"""Degrees, clockwise, and how many sides of the picture say so; `(0, 0)` where not known."""
 
 _CORNER_PX = 2
 # Brightness that was changed after the turn makes the fill grey, but equally in all corners, but
@@ -39,8 +41,7 @@ _BORDER_PX = 1.0
 
 
 def fill_depths(image: np.ndarray, tolerance: float) -> list[np.ndarray] | None:
-    """How deep the fill reaches into the picture, in pixels, from the top, right, bottom and left
-    side.
+    """How deep the fill reaches into the picture, pixels, from top, right, bottom and left.
 
     Each side is walked clockwise. None where the four corners aren't of one dark colour.
     """
@@ -77,17 +78,14 @@ def line_of(depths: np.ndarray) -> tuple[float, int]:
 
 
 def is_filled(depths: np.ndarray, degrees: float) -> bool:
-    """Whether a side has the wedge that a turn leaves, or at least nothing that speaks against
-    it.
-    """
+    """Whether a side has the wedge that a turn leaves, or at least nothing against it."""
     x = np.arange(len(depths)) + 0.5 - len(depths) / 2
     wedge = x * np.tan(np.radians(degrees))
     return bool((depths < wedge - _SLACK_PX).mean() <= _MAX_STRAY)
 
 
-def angle_of(image: np.ndarray) -> tuple[float, int]:
-    """By how many degrees, clockwise, a picture was turned, and how many sides say so; `(0, 0)`
-    where not known.
+def angle_of(image: np.ndarray) -> Angle:
+    """By how many degrees a picture was turned.
 
     A side says nothing where the picture is as dark as the fill; two that agree are enough, if none
     contradicts.
@@ -137,7 +135,7 @@ def tighten(bbox: list[float], size_wh: tuple[int, int], degrees: float) -> list
     return [round(float(value), 2) for value in (x0, y0, x1 - x0, y1 - y0)]
 
 
-def copy_folder(source: Path, out: Path, index: dict) -> None:
+def copy_folder(source: Path, out: Path, index: dict[str, Any]) -> None:
     """Write a COCO folder beside the source, with another index."""
     (out / "images").mkdir(parents=True)
     (out / "annotations.json").write_text(json.dumps(index), encoding="utf-8")
@@ -149,7 +147,7 @@ def copy_folder(source: Path, out: Path, index: dict) -> None:
         shutil.copytree(source / "masks", out / "masks")
 
 
-def shapes(index: dict) -> dict[str, float]:
+def shapes(index: dict[str, Any]) -> dict[str, float]:
     """The median of width over height of each class."""
     names = {category["id"]: category["name"] for category in index["categories"]}
     found: dict[str, list[float]] = {}
@@ -160,61 +158,96 @@ def shapes(index: dict) -> dict[str, float]:
     return {name: round(float(np.median(values)), 3) for name, values in found.items()}
 
 
-def main() -> int:
-    """Run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "data", type=Path, help="a COCO folder: annotations.json, images, perhaps masks"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
-    parser.add_argument("--angles", type=Path, help="writes each image's angle here, as JSON")
-    args = parser.parse_args()
-    source = expand(args.data)
-    if args.out.exists():
-        parser.error(f"{args.out}: expected a folder that does not exist yet.")
-    try:
-        index = json.loads((source / "annotations.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        parser.error(f"{source}: expected annotations.json, could not read it: {error}")
+@dataclass(frozen=True)
+class Uprighted:
+    """What became of a data set.
+
+    Attributes:
+        angles: of each image, by its file name.
+        kept_wh: share of width and height that each changed box keeps, `(N, 2)`.
+        before: median of width over height of each class.
+        after: the same, of the new boxes.
+    """
+
+    angles: dict[str, Angle]
+    kept_wh: np.ndarray
+    before: dict[str, float]
+    after: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: images by angle, boxes changed, shapes before and after."""
+        counts = Counter(
+            round(degrees) if sides else None for degrees, sides in self.angles.values()
+        )
+        known = sorted((degrees, count) for degrees, count in counts.items() if degrees is not None)
+        kept = np.median(self.kept_wh, axis=0) if len(self.kept_wh) else np.ones(2)
+        return {
+            "images": {**{f"{d:+d}": count for d, count in known}, "unknown": counts[None]},
+            "sides_that_agree": dict(
+                sorted(Counter(sides for _, sides in self.angles.values()).items())
+            ),
+            "boxes": len(self.kept_wh),
+            "median_width_height_kept": kept.round(3).tolist(),
+            "width_over_height_before": self.before,
+            "width_over_height_after": self.after,
+        }
+
+
+def upright_dataset(source: Path, out: Path, progress: Any = iter) -> Uprighted:
+    """Write a COCO folder with tighter boxes: new `annotations.json`, links to the images, the masks.
+
+    Args:
+        source: a COCO folder: annotations.json, images/, and masks/ if there.
+        out: a folder that does not exist yet.
+        progress: wraps the list of images, as tqdm does.
+
+    Raises:
+        DatasetError: `out` exists, or the source can't be read.
+    """
+    if out.exists():
+        raise DatasetError(f"{out}: expected a folder that does not exist yet.")
+    index = _read_index(source)
     before = shapes(index)
-    angles: dict[str, tuple[float, int]] = {}
-    for image in tqdm(index["images"]):
+    angles = _angles(source, progress(index["images"]))
+    kept = _tighten_all(index, angles)
+    copy_folder(source, out, index)
+    return Uprighted(angles, kept, before, shapes(index))
+
+
+def _read_index(source: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads(
+            (source / "annotations.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{source}: expected annotations.json, could not read it: {error}"
+        ) from error
+    return index
+
+
+def _angles(source: Path, images: Iterable[Mapping[str, Any]]) -> dict[str, Angle]:
+    found = {}
+    for image in images:
         pixels = cv2.imread(str(source / "images" / image["file_name"]))
         if pixels is None:
-            parser.error(f"{source}: could not read images/{image['file_name']}")
-        angles[image["file_name"]] = angle_of(pixels)
+            raise DatasetError(f"{source}: could not read images/{image['file_name']}")
+        found[image["file_name"]] = angle_of(pixels)
+    return found
+
+
+def _tighten_all(index: dict[str, Any], angles: Mapping[str, Angle]) -> np.ndarray:
+    """Change the index's boxes in place; what share of width and height each keeps."""
     images = {image["id"]: image for image in index["images"]}
-    shrinks = []
+    kept = []
     for annotation in index["annotations"]:
         image = images[annotation["image_id"]]
         degrees, _ = angles[image["file_name"]]
         if abs(degrees) < _MIN_DEGREES or min(annotation["bbox"][2:]) <= 0:
             continue
         bbox = tighten(annotation["bbox"], (image["width"], image["height"]), degrees)
-        shrinks.append(np.divide(bbox[2:], annotation["bbox"][2:]))
+        kept.append(np.divide(bbox[2:], annotation["bbox"][2:]))
         annotation["bbox"] = bbox
         if not annotation.get("segmentation"):
             annotation["area"] = round(bbox[2] * bbox[3], 2)
-    copy_folder(source, args.out, index)
-    if args.angles:
-        args.angles.write_text(json.dumps(angles, indent=1), encoding="utf-8")
-    counts = Counter(round(degrees) if sides else None for degrees, sides in angles.values())
-    known = sorted((degrees, count) for degrees, count in counts.items() if degrees is not None)
-    report = {
-        "images": {**{f"{degrees:+d}": count for degrees, count in known}, "unknown": counts[None]},
-        "sides_that_agree": dict(sorted(Counter(sides for _, sides in angles.values()).items())),
-        "boxes": len(shrinks),
-        "median_width_height_kept": np.median(shrinks, axis=0).round(3).tolist()
-        if shrinks
-        else [1.0, 1.0],
-        "width_over_height_before": before,
-        "width_over_height_after": shapes(index),
-    }
-    print(json.dumps(report, indent=2))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return np.array(kept).reshape(-1, 2)

@@ -1,18 +1,17 @@
-"""scripts/model_card.py on a handful of drawn images, with a network that sees red rectangles."""
+"""`mtv card` on a handful of drawn images, with a network that sees red rectangles."""
 
-import importlib.util
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.cli import card
+from mtv_perception.cli.main import main
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections, Result, Segmentation
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "model_card.py"
 BOX_XYWH = [10, 5, 20, 40]
 
 
@@ -27,9 +26,7 @@ def perceive(image):
 
 @pytest.fixture
 def model_card(monkeypatch):
-    spec = importlib.util.spec_from_file_location("model_card", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = card
     monkeypatch.setattr(module, "open_model", lambda options: (perceive, WAREHOUSE, "fake-v1"))
     monkeypatch.setattr(module, "find_model", lambda name: name)
     monkeypatch.setattr(module, "load_artefact", lambda folder: SimpleNamespace())
@@ -55,10 +52,11 @@ def data(tmp_path):
 
 
 @pytest.mark.parametrize("more", [[], ["--take", "fold:0/2", "--box-classes", "person,forklift"]])
-def test_three_small_pictures(model_card, data, tmp_path, monkeypatch, capsys, more):
+def test_three_small_pictures(model_card, data, tmp_path, capsys, more):
     out = tmp_path / "out"
     curves = ["--curves", str(data), *more] if more else []
     options = [
+        "--model",
         "any",
         "--data",
         str(data),
@@ -68,8 +66,7 @@ def test_three_small_pictures(model_card, data, tmp_path, monkeypatch, capsys, m
         str(out),
         *curves,
     ]
-    monkeypatch.setattr("sys.argv", ["model_card.py", *options])
-    assert model_card.main() == 0
+    assert main(["card", *options]) == 0
     assert {path.name for path in out.iterdir()} == {"seen.jpg", "worst.jpg", "curves.png"}
     for path in out.iterdir():
         assert path.stat().st_size < 150_000 and (cv2.imread(str(path)) != 255).any()

@@ -1,22 +1,20 @@
-#!/usr/bin/env python3
-"""Trains a configuration by Keras on PyTorch, where that reaches an accelerator and TensorFlow does
-not.
+"""Training by Keras on PyTorch, where that reaches an accelerator and TensorFlow does not.
 
-    scripts/train_torch.py research/stages/warehouse-stage8.yaml --run runs/warehouse-stage8
-
-Data, network, losses and updates are those of `mtv train`, and so is what the run folder holds to
-export. Made for runs of minutes: there is no validation and no going on; every checkpoint is kept
-(`step-N.npz`), the last one is `best.npz`. Wants torch and keras beside the package, and no
-TensorFlow.
+Data, network, losses and updates are those of the trainer, and so is what the run folder holds to
+export. Made for runs of minutes: there is no validation and no resuming; every checkpoint is kept
+(`step-N.npz`), the last one is `best.npz`. Needs torch and keras beside the package, and no
+TensorFlow. It must be imported before Keras.
 """
 
-import argparse
+from __future__ import annotations
+
+import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "torch"
+os.environ["KERAS_BACKEND"] = "torch"  # Keras reads it when it is imported
 
 import cv2
 import keras
@@ -24,9 +22,9 @@ import numpy as np
 import torch
 import yaml
 
-from mtv_perception.config import load, to_plain
+from mtv_perception.config import to_plain
 from mtv_perception.data.source import ExampleSource
-from mtv_perception.errors import ConfigError, MtvError
+from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
@@ -43,11 +41,12 @@ from mtv_perception.training.update import (
     make_optimiser,
 )
 
+_LOG = logging.getLogger(__name__)
 _LOG_EVERY = 20
 Batch = dict[str, torch.Tensor]
 
 
-class Examples(torch.utils.data.Dataset):
+class Examples(torch.utils.data.Dataset[dict[str, np.ndarray]]):
     """Examples by index, for a loader's worker processes."""
 
     def __init__(self, source: ExampleSource, count: int) -> None:
@@ -87,8 +86,9 @@ def batches(source: ExampleSource, config: TrainConfig, workers: int) -> Iterato
 
 
 class TorchStep:
-    """Everything that changes during training, and how one batch changes it (as `training.step` for
-    TensorFlow).
+    """Everything that changes during training, and how one batch changes it.
+
+    As `training.step` for TensorFlow.
     """
 
     def __init__(self, network: MultitaskNetwork, config: TrainConfig) -> None:
@@ -126,8 +126,9 @@ class TorchStep:
         }
 
     def _bounded(self, gradients: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Gradients clipped to the largest norm, and their norm before; in half precision an
-        overflow is no step.
+        """Gradients clipped to the largest norm, and their norm before.
+
+        In half precision an overflow is no step.
         """
         norm = torch.nn.utils.get_total_norm(gradients)
         if self._half:
@@ -151,6 +152,28 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.mixed_precision)
     torch.backends.cudnn.benchmark = True
+    step, source = _prepare(config, run)
+    pace = _Pace(config)
+    averages: dict[str, list[torch.Tensor]] = {}
+    for done, batch in enumerate(batches(source, config, workers), start=1):
+        pace.received()
+        rate = warmup_cosine(
+            done - 1, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
+        )
+        step.optimiser.learning_rate.assign(rate)
+        logged = step(batch)
+        is_kept = done % config.checkpoint_every == 0 or done == config.steps
+        if done % _LOG_EVERY == 0 or is_kept:
+            _LOG.info("step %d/%d: %s", done, config.steps, pace.describe(done, rate, logged))
+        if is_kept:
+            averages = {"average": [average.cpu() for average in step.average]}
+            save_state(run / f"step-{done}.npz", averages, done)
+        pace.wait()
+    save_state(run / BEST_FILE, averages, config.steps)
+
+
+def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
+    """The network with its first weights, the data, and the run folder with what it began with."""
     network, scenes = build_network(config.network), open_scenes(config)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(
@@ -163,55 +186,37 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
         note_initial(run, load_initial(network, config.initial, lambda: first_images(scenes)))
     freeze_norms(network.model, config.freeze_norms)
     freeze_layers(network.model, config.freeze)
-    step = TorchStep(network, config)
-    source = ExampleSource(scenes, target_encoder(network, config))
-    begin = ready = time.monotonic()
-    waited, told = 0.0, 0
-    for done, batch in enumerate(batches(source, config, workers), start=1):
-        waited += time.monotonic() - ready
-        rate = warmup_cosine(
-            done - 1, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
+    return TorchStep(network, config), ExampleSource(scenes, target_encoder(network, config))
+
+
+class _Pace:
+    """How fast a run is, and how much of the time it waits for data."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._batch_size = config.batch_size
+        self._begin = self._ready = time.monotonic()
+        self._waited, self._told = 0.0, 0
+
+    def wait(self) -> None:
+        """The step is done, the next batch is wanted."""
+        self._ready = time.monotonic()
+
+    def received(self) -> None:
+        """The next batch is there."""
+        self._waited += time.monotonic() - self._ready
+
+    def describe(self, done: int, rate: float, logged: dict[str, torch.Tensor]) -> str:
+        """One line about the steps since the last line; FloatingPointError for a loss that is none."""
+        values = {name: float(value) for name, value in logged.items()}
+        if not np.isfinite(list(values.values())).all():
+            raise FloatingPointError(
+                f"Expected a finite loss and gradient at step {done}, got {values}."
+            )
+        seconds = time.monotonic() - self._begin
+        speed = (done - self._told) * self._batch_size / seconds
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        text = (
+            f"{speed:.1f} images/s, {self._waited / seconds:.0%} waiting, rate {rate:.2e}, {shown}"
         )
-        step.optimiser.learning_rate.assign(rate)
-        logged = step(batch)
-        is_kept = done % config.checkpoint_every == 0 or done == config.steps
-        if done % _LOG_EVERY == 0 or is_kept:
-            values = {name: float(value) for name, value in logged.items()}
-            if not np.isfinite(list(values.values())).all():
-                raise FloatingPointError(
-                    f"Expected a finite loss and gradient at step {done}, got {values}."
-                )
-            seconds = time.monotonic() - begin
-            pace = f"{(done - told) * config.batch_size / seconds:.1f} images/s, {waited / seconds:.0%} waiting"
-            shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-            print(f"step {done}/{config.steps}: {pace}, rate {rate:.2e}, {shown}", flush=True)
-            begin, waited, told = time.monotonic(), 0.0, done
-        if is_kept:
-            averages = {"average": [average.cpu() for average in step.average]}
-            save_state(run / f"step-{done}.npz", averages, done)
-        ready = time.monotonic()
-    save_state(run / BEST_FILE, averages, config.steps)
-
-
-def main() -> int:
-    """Train, say what went wrong."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path, help="YAML file, see config/train/")
-    parser.add_argument("--run", type=Path, required=True, help="run folder to write")
-    parser.add_argument(
-        "--workers", type=int, help="processes that prepare images (default: the configuration's)"
-    )
-    args = parser.parse_args()
-    try:
-        config = load(TrainConfig, args.config)
-        train(config, args.run, config.workers if args.workers is None else args.workers)
-    except (MtvError, ValueError, FloatingPointError) as error:
-        parser.error(str(error))
-    print(f"{args.run}: {config.steps} steps")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        self._begin, self._waited, self._told = time.monotonic(), 0.0, done
+        return text

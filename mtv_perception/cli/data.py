@@ -1,0 +1,143 @@
+"""`mtv data upright` and `mtv data pseudo-masks`: data sets made better before training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtv_perception.cli.measuring import positive
+
+if TYPE_CHECKING:
+    from mtv_perception.data.repair.teachers import Tally
+    from mtv_perception.data.sample import Dataset
+    from mtv_perception.runtime import Perceiver
+
+HELP = "make a data set better: upright (tighter boxes), pseudo-masks (masks from teachers)"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the tasks and their options."""
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    summary = "tighten the boxes of images that were rotated before they were published"
+    _configure_upright(tasks.add_parser("upright", help=summary, description=summary))
+    summary = "give images with boxes masks from teachers, or measure the teachers on true masks"
+    _configure_pseudo_masks(tasks.add_parser("pseudo-masks", help=summary, description=summary))
+
+
+def _configure_upright(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("data", type=Path, help="a COCO folder: annotations.json, images/, and masks/ if there")
+    add("--out", type=Path, required=True, help="a folder that does not exist yet")
+    add("--angles", type=Path, metavar="FILE", help="write each image's angle here, as JSON")
+
+
+def _configure_pseudo_masks(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("data", type=Path, help="a COCO folder")
+    add(
+        "--teacher",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="a LiteRT network from a 256x256 crop to a person mask; repeatable",
+    )
+    add("--model", metavar="M", help="a model of ours, for forklifts; without it they stay unknown")
+    add("--classes", nargs="+", default=["person"], metavar="C", help="classes that get masks")
+    add("--take", default="all", metavar="PART", help="fold:K/N or not-fold:K/N (default: all)")
+    add(
+        "--max-side",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="with --measure, leave out images with larger boxes",
+    )
+    add("--threads", type=positive, default=1, metavar="N", help="CPU threads of a teacher")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--out", type=Path, help="the COCO folder to write")
+    task.add_argument("--measure", action="store_true", help="measure the teachers instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the task."""
+    return {"upright": _upright, "pseudo-masks": _pseudo_masks}[args.task](args)
+
+
+def _upright(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from mtv_perception.data.formats.open import expand
+    from mtv_perception.data.repair.upright import upright_dataset
+
+    done = upright_dataset(expand(args.data), args.out, tqdm)
+    if args.angles:
+        args.angles.write_text(json.dumps(done.angles, indent=1), encoding="utf-8")
+    print(json.dumps(done.to_json(), indent=2))
+    return 0
+
+
+def _pseudo_masks(args: argparse.Namespace) -> int:
+    from mtv_perception.data.formats.open import DatasetConfig, open_dataset
+    from mtv_perception.data.repair.teachers import LiteRtTeacher
+    from mtv_perception.labels import WAREHOUSE
+    from mtv_perception.runtime import Perceiver, load_artefact
+    from mtv_perception.runtime.models import find_model
+
+    unknown = [name for name in args.classes if name not in WAREHOUSE.foreground]
+    if unknown:
+        expected = ", ".join(WAREHOUSE.foreground)
+        raise ValueError(f"--classes: expected classes of {expected}, got {unknown[0]!r}.")
+    dataset = open_dataset(DatasetConfig(args.data, take=args.take), WAREHOUSE)
+    teachers = [LiteRtTeacher(path, args.threads) for path in args.teacher]
+    perceiver = Perceiver(load_artefact(find_model(args.model))) if args.model else None
+    task = _measure if args.measure else _label
+    print(json.dumps(task(args, dataset, teachers, perceiver), indent=2))
+    return 0
+
+
+def _label(
+    args: argparse.Namespace, dataset: Dataset, teachers: list, perceiver: Perceiver | None
+) -> dict[str, float]:
+    """Write the data set with its new masks; the share of the pixels each class has."""
+    from tqdm import tqdm
+
+    from mtv_perception.data.formats.open import expand
+    from mtv_perception.data.pseudo_masks import compose, write_dataset
+    from mtv_perception.data.repair.teachers import opinions_of
+    from mtv_perception.data.sample import sample_image
+
+    masks = []
+    for sample in tqdm(dataset.samples):
+        opinions = opinions_of(sample_image(sample), sample, teachers, perceiver)
+        masks.append(compose(opinions, dataset.labels, args.classes))
+    write_dataset(expand(args.data), args.out, dataset.samples, masks)
+    names = dataset.labels.names
+    shares = {name: np.mean([(m == v).mean() for m in masks]) for v, name in enumerate(names)}
+    shares["ignored"] = 1 - sum(shares.values())
+    return {name: round(float(share), 4) for name, share in shares.items()}
+
+
+def _measure(
+    args: argparse.Namespace, dataset: Dataset, teachers: list, perceiver: Perceiver | None
+) -> dict[str, dict[str, float]]:
+    """How right the teachers are on images with true masks, by class."""
+    from tqdm import tqdm
+
+    from mtv_perception.data.repair.teachers import Tally, opinions_of
+    from mtv_perception.data.sample import sample_image, sample_mask
+
+    names = ("forklift", "person") if perceiver is not None else ("person",)
+    tallies: dict[str, Tally] = {name: Tally() for name in names}
+    for sample in tqdm(dataset.samples):
+        truth = sample_mask(sample)
+        sides = sample.boxes_xyxy[:, 2:] - sample.boxes_xyxy[:, :2]
+        if truth is None or (args.max_side and sides.max(initial=0) > args.max_side):
+            continue
+        opinions = opinions_of(sample_image(sample), sample, teachers, perceiver)
+        for name, tally in tallies.items():
+            tally.add(opinions[name], truth, dataset.labels.id_of(name))
+    return {name: tally.figures() for name, tally in tallies.items()}

@@ -1,0 +1,1 @@
+"""Data sets made better before training: tighter boxes, masks from teachers."""
