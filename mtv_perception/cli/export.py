@@ -99,7 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="labelled images: AP and IoU of each precision side by side (default: the run's validation data)",
     )
-    add_data_options(parser)
+    add_data_options(parser, format_option="--data-format")
     add("--limit", type=positive, metavar="N", help="only the first N images are scored")
     add("--unscored", action="store_true", help="compare outputs alone, neither AP nor IoU")
     add(

@@ -70,11 +70,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the results here")
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how labelled data is read, and which part of it."""
+def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--format") -> None:
+    """Declare how labelled data is read, and which part of it.
+
+    Args:
+        parser: of the command.
+        format_option: of the data's layout, where the command's own `--format` means another thing.
+    """
     add = parser.add_argument
     add(
-        "--format",
+        format_option,
+        dest="format",
         default=AUTO,
         choices=(AUTO, *FORMATS),
         help="layout of the data (default: %(default)s)",

@@ -132,5 +132,5 @@ def test_a_folder_is_written(tmp_path, capsys):
     assert (out / "masks" / "turned.png").read_bytes() == (
         source / "masks" / "turned.png"
     ).read_bytes()
-    with pytest.raises(SystemExit):
-        upright.main()
+    assert main(["data", "upright", str(source), "--out", str(out)]) == 2
+    assert "expected a folder that does not exist yet" in capsys.readouterr().err
