@@ -32,7 +32,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from mtv_perception.cli.bench import read_images
-from mtv_perception.cli.turns import percentiles
+from mtv_perception.cli.bench.turns import percentiles
 from mtv_perception.demo import CLIP
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb

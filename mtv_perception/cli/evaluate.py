@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
 from mtv_perception.evaluation.records import Perceive
@@ -75,8 +76,9 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
 
         return open_peer(str(args.model)), WAREHOUSE, str(args.model)
     artefact = load_artefact(find_model(str(args.model)))
-    config = replace(SCORING, iou_threshold=args.iou, num_threads=args.threads)
-    return Perceiver(artefact, config), artefact.labels, artefact.model_id
+    config = replace(SCORING, iou_threshold=args.iou, num_threads=args.threads, **engine_of(args))
+    perceiver = Perceiver(artefact, config)
+    return perceiver, artefact.labels, artefact.model_id
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.data.formats.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
@@ -67,6 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="CPU threads (default: %(default)s)",
     )
+    add_engine_options(parser)
     add("--json", type=Path, metavar="FILE", help="write the results here")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mtv_perception.cli.engines import add_engine_options, engine_of
+
 if TYPE_CHECKING:
     from mtv_perception.labels import LabelSet
     from mtv_perception.media.frame import Frame
@@ -38,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="lowest score (default: the model's own, by class)",
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network")
+    add_engine_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
     from mtv_perception.runtime.models import find_model
 
-    config = PerceiverConfig(score_threshold=args.score_threshold, num_threads=args.threads)
+    config = PerceiverConfig(
+        score_threshold=args.score_threshold, num_threads=args.threads, **engine_of(args)
+    )
     perceiver = Perceiver(load_artefact(find_model(args.model)), config)
     for folder in ("overlays", "masks"):
         (args.out / folder).mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.measuring import write_json
 from mtv_perception.compare.golden import write_golden
 from mtv_perception.compare.runs import open_run
@@ -85,6 +86,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames at once in each job (default: share the CPUs; Ray: 1)",
     )
+    add_engine_options(parser)
     add("--jobs", type=int, default=1, metavar="N", help="inputs at once (default: %(default)s)")
     add(
         "--engine",
@@ -140,7 +142,9 @@ def _work(args: argparse.Namespace) -> Work:
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"Expected at least 1 thread, got {args.threads}.")
     threads = args.threads or _threads(args)
-    config = PerceiverConfig(score_threshold=args.score_threshold, num_threads=threads)
+    config = PerceiverConfig(
+        score_threshold=args.score_threshold, num_threads=threads, **engine_of(args)
+    )
     model = str(find_model(args.model).resolve())
     Perceiver(
         load_artefact(model), config

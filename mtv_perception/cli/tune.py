@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
+from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             max_candidates=MAX_CANDIDATES,
             mask_size="network",
             num_threads=args.threads,
+            **engine_of(args),
         ),
     )
     tuning = tune(collect(perceiver, dataset), artefact.labels, goals)

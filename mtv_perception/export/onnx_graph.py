@@ -271,7 +271,7 @@ def _rows(graph: _Graph, layer: Any, folded: _Folded) -> str:
 
 
 _Writer = Callable[[_Graph, Any, _Folded], str]
-_WRITERS: tuple[tuple[type, _Writer], ...] = (
+_WRITERS: tuple[tuple[Any, _Writer], ...] = (
     (keras.layers.Conv2D, _convolution),
     (keras.layers.DepthwiseConv2D, _convolution),
     (keras.layers.BatchNormalization, _norm),

@@ -9,8 +9,8 @@ from typing import Any
 from mtv_perception.config import load
 from mtv_perception.errors import ArtefactError, ConfigError, WeightsError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.litert_weights import read_folded_weights, set_folded_weights
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
+from mtv_perception.network.weights.litert import read_folded_weights, set_folded_weights
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig

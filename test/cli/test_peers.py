@@ -1,6 +1,4 @@
-"""The engines are played by others: neither ONNX Runtime nor OpenVINO is needed to test what we do
-with them.
-"""
+"""ONNX Runtime is played by another where we test what we do with it; OpenVINO runs a real file."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.cli import bench
-from mtv_perception.cli.peers import Peer, open_onnx
+from mtv_perception.cli.bench.peers import Peer, open_onnx
 from mtv_perception.errors import WeightsError
 
 IMAGE = np.full((48, 64, 3), 51, np.uint8)
@@ -45,7 +43,7 @@ def onnxruntime(monkeypatch):
 
 
 def test_the_network_alone_is_timed_on_the_cpu_with_the_same_threads(file, onnxruntime):
-    (peer,) = open_onnx(file, 3)
+    (peer,) = open_onnx(file, [IMAGE])(3)
 
     assert peer.run(IMAGE) > 0
     assert (peer.name, peer.stage) == ("onnxruntime", "network_ms")
@@ -58,7 +56,7 @@ def test_the_network_alone_is_timed_on_the_cpu_with_the_same_threads(file, onnxr
 
 def test_bytes_stay_bytes(file, onnxruntime):
     onnxruntime.kind = "tensor(uint8)"
-    (peer,) = open_onnx(file, 1)
+    (peer,) = open_onnx(file, [IMAGE])(1)
     peer.run(IMAGE)
 
     assert onnxruntime.seen[0].dtype == np.uint8
@@ -81,19 +79,44 @@ def test_a_model_of_another_kind_is_refused(file, onnxruntime, shape, kind):
     with pytest.raises(
         WeightsError, match=r"other\.onnx: expected one input \(1, 3, H, W\) of fixed size"
     ):
-        open_onnx(file, 1)
+        open_onnx(file, [IMAGE])(1)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(WeightsError, match="found no file"):
-        open_onnx(tmp_path / "nothing.onnx", 1)
+        open_onnx(tmp_path / "nothing.onnx", [IMAGE])(1)
 
 
 def test_what_to_install_is_said(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 
     with pytest.raises(WeightsError, match="pip install onnxruntime"):
-        open_onnx(file, 1)
+        open_onnx(file, [IMAGE])(1)
+
+
+def test_a_real_file_is_measured_at_its_best(tmp_path):
+    """Float32 in both runtimes, and int8: a network of one convolution."""
+    for package in ("onnxruntime", "openvino", "nncf"):
+        pytest.importorskip(package)
+    onnx = pytest.importorskip("onnx")
+    helper, kernel = onnx.helper, np.full((8, 3, 3, 3), 0.1, np.float32)
+    shapes = {"images": [1, 3, 24, 32], "found": [1, 8, 22, 30]}
+    given, found = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    )
+    node = helper.make_node("Conv", ["images", "kernel"], ["found"])
+    weights = [onnx.numpy_helper.from_array(kernel, "kernel")]
+    graph = helper.make_graph([node], "peer", [given], [found], weights)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "peer.onnx")
+
+    open_peers = open_onnx(tmp_path / "peer.onnx", [IMAGE] * 3)
+
+    for threads in (1, 2):
+        peers = open_peers(threads)
+        assert [peer.name for peer in peers] == ["onnxruntime", "openvino", "openvino int8"]
+        assert all(peer.run(IMAGE) > 0 for peer in peers)
 
 
 def test_ratios_say_who_is_faster():

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mtv_perception.cli import streams
+from mtv_perception.cli.bench import streams
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def opened(monkeypatch):
 def test_one_network_on_all_threads_against_one_a_thread(opened):
     images = [np.full((1, 1, 3), value, np.uint8) for value in (7, 8, 9)]
 
-    figures = streams.compare_layouts(None, images, 2, 30)
+    figures = streams.compare_layouts({"model": None}, images, 2, 30)
 
     assert [item.threads for item in opened] == [2, 1, 1]
     assert len(opened[0].seen) == len(opened[1].seen) + len(opened[2].seen)

@@ -56,7 +56,8 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._perceiver = load_perceiver(settings.node.model, settings.perceiver)
-        self._in_service, self._config = settings, settings.perceiver
+        self._in_service = settings
+        self._config: PerceiverConfig = settings.perceiver
         self._version = self._perceiver.spec.version
         self._exchange = threading.Lock()
         self._loading = threading.Lock()

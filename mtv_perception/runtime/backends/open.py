@@ -6,7 +6,7 @@ import hashlib
 import logging
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -79,16 +79,16 @@ def open_backend(network: Network, config: EngineConfig) -> Backend:
     return ENGINES[config.backend](network, config)
 
 
-def usable_engines(network: Network, config: EngineConfig) -> list[str]:
-    """The engines that are installed, have the network in their form, and have the device."""
-    found = [] if config.device != CPU else [LITERT]
-    if set(OPENVINO_FILES) <= set(network.files) and openvino.is_installed():
+def usable_engines(files: Collection[str], device: str = CPU) -> list[str]:
+    """The engines that are installed, have one of a model folder's files, and have the device."""
+    found = [] if device != CPU else [LITERT]
+    if set(OPENVINO_FILES) <= set(files) and openvino.is_installed():
         found.append(OPENVINO)
     return found
 
 
 def _open_fastest(network: Network, config: EngineConfig) -> Backend:
-    names = usable_engines(network, config)
+    names = usable_engines(network.files, config.device)
     if len(names) < 2:
         # With another device than the CPU, OpenVINO itself says what is missing.
         only = names[0] if names else OPENVINO

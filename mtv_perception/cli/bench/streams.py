@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mtv_perception.cli.turns import in_turns, percentiles
+from mtv_perception.cli.bench.turns import in_turns, percentiles
 from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
 
 
 def compare_layouts(
-    model: Model, images: Sequence[np.ndarray], streams: int, frames: int
+    models: Mapping[str, Model], images: Sequence[np.ndarray], streams: int, frames: int
 ) -> dict[str, dict[str, Any]]:
-    """Figures of both layouts where `streams` images arrive at once, one of each camera, again and again.
+    """Figures of both layouts, in turns, where `streams` images arrive at once, one of each camera, again and again.
 
     Args:
-        model: run by all.
+        models: by name; "model" is the first engine's.
         images: `(H, W, 3)` uint8 RGB, used in turn.
         streams: cameras, and threads in all.
         frames: how many are measured in each layout.
 
     Returns:
-        By layout ("shared", "own"): frames a second, milliseconds from arrival to result of all
-        images, and of the last one of each arrival.
+        By layout ("shared", "own", of another model "NAME shared" and so on): frames a second,
+        milliseconds from arrival to result of all images, and of the last one of each arrival.
     """
-
-    def make(threads: int) -> Perceiver:
-        return Perceiver(model, PerceiverConfig(num_threads=threads))
-
-    shared, own = make(streams), [make(1) for _ in range(streams)]
     arrivals = [[images[(i + k) % len(images)] for k in range(streams)] for i in range(len(images))]
     with ThreadPoolExecutor(streams) as pool:
-        taken = in_turns(
-            {
-                "shared": lambda arrived: _one_by_one(shared, arrived),
-                "own": lambda arrived: _at_once(pool, own, arrived),
-            },
-            arrivals,
-            -(-frames // streams),
-        )
+        runs: dict[str, Callable[[list[np.ndarray]], tuple[float, ...]]] = {}
+        for name, model in models.items():
+            prefix = "" if name == "model" else f"{name} "
+            shared = _perceiver(model, streams)
+            own = [_perceiver(model, 1) for _ in range(streams)]
+            runs[f"{prefix}shared"] = partial(_one_by_one, shared)
+            runs[f"{prefix}own"] = partial(_at_once, pool, own)
+        taken = in_turns(runs, arrivals, -(-frames // streams))
     return {name: _figures(latencies_ms) for name, latencies_ms in taken.items()}
+
+
+def _perceiver(model: Model, threads: int) -> Perceiver:
+    return Perceiver(model, PerceiverConfig(num_threads=threads))
 
 
 def _one_by_one(perceiver: Perceiver, images: Sequence[np.ndarray]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtv_perception.cli.peers import Peer, open_onnx, open_reference
-from mtv_perception.cli.streams import compare_layouts
-from mtv_perception.cli.turns import clock, in_turns, percentiles
+from mtv_perception.cli.bench.peers import Peer, open_onnx, open_reference
+from mtv_perception.cli.bench.streams import compare_layouts
+from mtv_perception.cli.bench.turns import clock, in_turns, percentiles
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
 from mtv_perception.media.frames import open_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
-from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.backends import EngineConfig
+from mtv_perception.runtime.backends.config import LITERT, OPENVINO
+from mtv_perception.runtime.backends.open import usable_engines
 from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
@@ -75,10 +78,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--baseline", metavar="DIR", help="another model, measured in turns with the first")
     add(
+        "--backend",
+        nargs="+",
+        choices=(LITERT, OPENVINO),
+        help="engines of the model, measured in turns (default: all that can run it here)",
+    )
+    add(
+        "--peers",
         "--onnx",
         type=Path,
         metavar="FILE",
-        help="an ONNX model in ONNX Runtime (and OpenVINO), measured in turns with ours",
+        help="an ONNX model at its best, in turns with ours: ONNX Runtime, and OpenVINO in float32 "
+        "and quantised to int8",
     )
     add(
         "--reference-keras",
@@ -107,14 +118,20 @@ def run(args: argparse.Namespace) -> int:
     images = read_images(args.source)
     names = {"model": args.model} | ({"baseline": args.baseline} if args.baseline else {})
     models = {key: load_artefact(find_model(str(name))) for key, name in names.items()}
+    artefact = models["model"]
+    engines = args.backend or usable_engines(artefact.files)
+    timed: dict[str, Model] = {name: OnEngine(artefact, name) for name in engines[1:]}
+    timed = {**models, "model": OnEngine(artefact, engines[0]), **timed}
     reference = [open_reference()] if args.reference_keras else []
+    opened = open_onnx(args.peers, images) if args.peers else None
     runs = []
     for threads in args.threads:
-        peers = (open_onnx(args.onnx, threads) if args.onnx else []) + reference
-        runs.append(bench(models, images, threads, args.frames, peers, args.rest))
+        peers = (opened(threads) if opened else []) + reference
+        runs.append(bench(timed, images, threads, args.frames, peers, args.rest))
     result = min((part["model"] for part in runs), key=lambda part: part["total_ms"]["p50"])
     content: dict[str, Any] = {
-        "model": models["model"].model_id,
+        "model": artefact.model_id,
+        "engine": engines[0],
         **result,
         "decode_ms": decoding(images),
         "sgemm_gflops": round(sgemm_gflops(), 1),
@@ -124,6 +141,8 @@ def run(args: argparse.Namespace) -> int:
         "runs": [part["model"] for part in runs],
         "peers": [figures for part in runs for figures in part["peers"]],
     }
+    if engines[1:]:
+        content["engines"] = {name: [part[name] for part in runs] for name in engines[1:]}
     if args.baseline:
         content["baseline"] = {
             "model": models["baseline"].model_id,
@@ -134,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
             for part in runs
         ]
     if args.streams:
-        content["streams"] = compare_layouts(models["model"], images, args.streams, args.frames)
+        content["streams"] = compare_layouts(timed, images, args.streams, args.frames)
     show(content)
     if args.json:
         from mtv_perception.cli.measuring import write_json
@@ -156,6 +175,22 @@ def read_images(source: Path) -> list[np.ndarray]:
     return images
 
 
+class OnEngine:
+    """A model in an engine of its own, whatever the configuration says.
+
+    Args:
+        artefact: the model.
+        backend: the engine.
+    """
+
+    def __init__(self, artefact: Artefact, backend: str) -> None:
+        self.spec, self._artefact, self._backend = artefact.spec, artefact, backend
+
+    def open(self, config: EngineConfig) -> Backend:
+        """A runnable copy in that engine."""
+        return self._artefact.open(replace(config, backend=self._backend))
+
+
 def bench(
     models: Mapping[str, Model],
     images: Sequence[np.ndarray],
@@ -167,7 +202,8 @@ def bench(
     """The figures of each model, and of "peers"; with several they take turns.
 
     Args:
-        models: by the name of their part of the result; the first stands beside the peers.
+        models: by the name of their part of the result; the fastest but for "baseline" stands
+            beside the peers.
         images: `(H, W, 3)` uint8 RGB, used in turn.
         threads: CPU threads of the network.
         frames: how many are measured.
@@ -190,7 +226,10 @@ def bench(
         }
         for name, model in models.items()
     }
-    ours = figures[next(iter(models))]
+    ours = min(
+        (figures[name] for name in models if name != "baseline"),
+        key=lambda part: part["network_ms"]["p50"],
+    )
     return {
         **figures,
         "peers": [{"threads": threads, **beside(peer, taken[peer.name], ours)} for peer in peers],
@@ -312,7 +351,9 @@ def show(content: dict[str, Any]) -> None:
     print(f"{content['model']} on {content['source']}; {content['machine']}")
     print(f"sgemm {content['sgemm_gflops']} GFLOP/s; RSS {content['rss_mb']} MB")
     stages = ("pre_ms", "network_ms", "post_ms", "total_ms", "letterbox_ms", "boxes_ms", "mask_ms")
-    parts = [("", part) for part in content["runs"]]
+    parts = [(f"{content['engine']} ", part) for part in content["runs"]]
+    for name, engine_runs in content.get("engines", {}).items():
+        parts += [(f"{name} ", part) for part in engine_runs]
     parts += [("baseline ", part) for part in content.get("baseline", {"runs": []})["runs"]]
     for title, part in parts:
         print(f"{title}threads {part['threads']}: {part['frames_per_s']} frames/s")
