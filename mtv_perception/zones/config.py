@@ -17,6 +17,7 @@ from mtv_perception.geometry.polygons import check_polygon
 FLOOR, IMAGE = "floor", "image"
 FOOT, BOX, MASK = "foot", "box", "mask"
 FILE, TF = "file", "tf"
+PERCEPTION, OTHER = "perception", "other"
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,12 @@ class CameraConfig:
         "by default that of the first result. Results of another size make these zones unknown.",
         low=1,
     )
+    detector: str = setting(
+        PERCEPTION,
+        "Who publishes detections: perception, whose results come with a status, or another detector, "
+        "whose class ids are names; its thresholds and the size of its images are not checked.",
+        choices=(PERCEPTION, OTHER),
+    )
     zones: tuple[ZoneConfig, ...] = setting((), "What this camera watches.")
 
     def __post_init__(self) -> None:
@@ -201,6 +208,8 @@ class CameraConfig:
                 f"Expected image_hw and intrinsics of one size, got {list(self.image_hw)} and "
                 f"{list(self.intrinsics.size_hw)}."
             )
+        if self.detector == OTHER and self.image_hw is None:
+            raise ValueError(f"Expected image_hw of camera {self.name!r}, whose detector is other.")
         for zone in self.zones:
             if zone.space == IMAGE and self.image_hw and not _meets_image(zone, self.image_hw):
                 raise ValueError(

@@ -37,17 +37,16 @@ class Pairing:
     Args:
         wants_mask: False lets detections pass without one.
         wait: how long detections wait for their mask, seconds.
+        wants_status: False lets detections pass without a status.
 
     Attributes:
-        wants_status: False lets detections pass without a status.
         without_mask: results that left without their mask.
         without_status: detections that were dropped for want of a status.
     """
 
-    def __init__(self, wants_mask: bool, wait: float) -> None:
-        self.wants_status = True
+    def __init__(self, wants_mask: bool, wait: float, wants_status: bool = True) -> None:
         self.without_mask = self.without_status = 0
-        self._wants_mask, self._wait = wants_mask, wait
+        self._wants_mask, self._wait, self._wants_status = wants_mask, wait, wants_status
         self._parts: dict[Hashable, Parts] = {}
 
     def add(self, key: Hashable, kind: str, message: Any, now: float) -> list[Parts]:
@@ -83,7 +82,7 @@ class Pairing:
         self._parts.clear()
 
     def _is_usable(self, parts: Parts) -> bool:
-        return parts.detections is not None and (parts.status is not None or not self.wants_status)
+        return parts.detections is not None and (parts.status is not None or not self._wants_status)
 
     def _is_complete(self, parts: Parts) -> bool:
         return self._is_usable(parts) and (parts.mask is not None or not self._wants_mask)

@@ -6,7 +6,7 @@ import yaml
 
 from mtv_perception.config import from_mapping, load
 from mtv_perception.errors import ConfigError
-from mtv_perception.zones.config import ZonesConfig
+from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig, load_zones
 
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = {"name": "a", "polygon": [[1, -1], [2, -1], [2, 1]]}
@@ -14,6 +14,8 @@ CIRCLE = [[np.cos(a), np.sin(a)] for a in np.linspace(0, 6, 101).tolist()]
 PIXELS = [[0, 0], [640, 0], [640, 480]]
 CAMERA = {"position": [0, 0, 1], "zones": [ZONE]}
 GOOD = {"cameras": [CAMERA]}
+LENS = {"k": [500, 0, 320, 0, 500, 240, 0, 0, 1]}
+OUTSIDE = {**ZONE, "space": "image", "polygon": [[700, 10], [800, 10], [800, 90]]}
 
 
 def test_the_example_is_read_and_shows_defaults():
@@ -36,6 +38,12 @@ def test_the_example_is_read_and_shows_defaults():
         ({**GOOD, "deadline": "1"}, "deadline"),
         ({"cameras": [{**CAMERA, "zones": []}]}, "at least one zone"),
         ({"cameras": [{"zones": [ZONE]}]}, "position"),
+        ({"cameras": [{**CAMERA, "detector": "other"}]}, "image_hw"),
+        ({"cameras": [{**CAMERA, "pose_from": "air"}]}, "air"),
+        ({"cameras": [{**CAMERA, "image_hw": [0, 640]}]}, "image_hw"),
+        ({"cameras": [{**CAMERA, "image_hw": [80, 64], "intrinsics": LENS}]}, "of one size"),
+        ({"cameras": [{"image_hw": [480, 640], "zones": [OUTSIDE]}]}, "inside the image"),
+        ({**GOOD, "ahead": 0.6}, "ahead"),
         ({"cameras": [{**CAMERA, "position": [0, 0, -1]}]}, "above the floor"),
         ({"cameras": [CAMERA, CAMERA]}, "only once"),
         ({"cameras": [{**CAMERA, "zones": [ZONE, ZONE]}]}, "only once"),
@@ -69,3 +77,35 @@ def test_the_example_is_read_and_shows_defaults():
 def test_wrong_files(values, text):
     with pytest.raises(ConfigError, match=text):
         from_mapping(ZonesConfig, values)
+
+
+def test_a_base_frame_takes_all_poses_from_tf(tmp_path):
+    file = tmp_path / "zones.yaml"
+    file.write_text(yaml.safe_dump({"cameras": [{"zones": [ZONE]}]}))
+
+    (camera,) = load_zones(file, "base_footprint").cameras
+    assert (camera.floor_frame, camera.pose_from, camera.position) == ("base_footprint", "tf", None)
+    with pytest.raises(ConfigError, match="position"):
+        load_zones(file)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "cameras: 3", "cameras: [3]", "cameras: {a: 1}", ": :"])
+@pytest.mark.parametrize("base_frame", ["", "base_link"])
+def test_files_of_another_shape_are_config_errors_that_name_the_file(tmp_path, text, base_frame):
+    file = tmp_path / "zones.yaml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match="zones.yaml"):
+        load_zones(file, base_frame)
+
+
+def test_the_default_floor_frame_is_that_of_the_example():
+    example = load(ZonesConfig, ROOT / "config" / "zones.yaml")
+
+    assert (
+        example.cameras[0].floor_frame
+        == CameraConfig(position=(0, 0, 1), zones=(AISLE,)).floor_frame
+    )
+
+
+AISLE = ZoneConfig("a", ((1.0, 0.0), (2.0, 0.0), (2.0, 1.0)))

@@ -8,9 +8,7 @@ def left(parts):
 
 
 def pair(wants_mask=True, wants_status=True):
-    made = Pairing(wants_mask, 0.1)
-    made.wants_status = wants_status
-    return made
+    return Pairing(wants_mask, 0.1, wants_status)
 
 
 @pytest.mark.parametrize(

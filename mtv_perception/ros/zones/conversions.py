@@ -87,10 +87,7 @@ def source_of_another_detector(
         ValueError: class ids that are numbers, or no `image_hw`.
     """
     if camera.image_hw is None:
-        raise ValueError(
-            "Expected perception's status beside its detections. For another detector set image_hw "
-            "in the zones file."
-        )
+        raise ValueError("Expected image_hw of a camera whose detector is other.")
     found = {best_of(item).class_id for item in message.detections}
     if any(name.isdecimal() for name in found):
         raise ValueError(

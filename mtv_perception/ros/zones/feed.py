@@ -32,7 +32,7 @@ from mtv_perception.ros.zones.conversions import (
 )
 from mtv_perception.ros.zones.pose import CameraPose
 from mtv_perception.types import NANOSECONDS
-from mtv_perception.zones.config import CameraConfig, ZonesConfig
+from mtv_perception.zones.config import PERCEPTION, CameraConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
 from mtv_perception.zones.monitor import CameraMonitor
 from mtv_perception.zones.pairing import DETECTIONS, MASK, STATUS, Pairing, Parts
@@ -71,17 +71,20 @@ class ZoneFeed:
         self._node, self._config, self._changed = node, config, changed
         self._clock = ClockWatch(node)
         self._monitor = CameraMonitor(camera, config, self._clock.now_ns())
-        self._pairs = Pairing(camera.wants_mask, config.mask_wait)
+        self._pairs = Pairing(
+            camera.wants_mask, config.mask_wait, wants_status=camera.detector == PERCEPTION
+        )
         self._pose = CameraPose(camera, transforms, round(config.deadline * NANOSECONDS))
         self._calibration, self._no_calibration = self._configured_calibration()
-        self._used_at, self._is_perception = time.monotonic(), False
+        self._used_at = time.monotonic()
         self._heard: dict[str, float] = {}
         self._listening: dict[str, tuple[str, type, QoSProfile]] = {}
         self._subscriptions: list[Any] = []
         prefix = f"{camera.name}/" if camera.name else ""
         self._points = overridable(node.create_publisher, PointCloud2, f"~/{prefix}points", 5)
         self._listen(DETECTIONS, Detection2DArray, f"{prefix}detections", _QUEUE)
-        self._listen(STATUS, PerceptionStatus, f"perception/{prefix}status", _QUEUE)
+        if camera.detector == PERCEPTION:
+            self._listen(STATUS, PerceptionStatus, f"perception/{prefix}status", _QUEUE)
         if camera.wants_mask:
             self._listen(MASK, Image, f"{prefix}segmentation/mask", newest_only("best_effort"))
         if camera.has_floor_zones and camera.intrinsics is None:
@@ -132,7 +135,6 @@ class ZoneFeed:
         limit = max(_SILENCE, self._config.deadline)
         quiet = [kind for kind in self._listening if self._silence(kind) > limit]
         needless = {_CALIBRATION} if self._calibration else set()
-        needless |= set() if self._pairs.wants_status else {STATUS}
         return [
             what_is_heard(self._node, *self._listening[kind])
             for kind in quiet
@@ -192,19 +194,8 @@ class ZoneFeed:
             self._on_camera_info(message)
             return
         key = (publisher[:_PROCESS_BYTES], stamp_ns(message.header))
-        if kind == STATUS:
-            self._is_perception = True
-        elif kind == DETECTIONS:
-            self._pairs.wants_status = self._needs_status()
         for parts in self._pairs.add(key, kind, message, time.monotonic()):
             self._judge(parts)
-
-    def _needs_status(self) -> bool:
-        """Whether results come from a perception node: then each is used with its status only."""
-        if self.camera.image_hw is None or self._is_perception:
-            return True
-        topic = self._node.resolve_topic_name(self._listening[STATUS][0])
-        return bool(self._node.count_publishers(topic))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:

@@ -162,9 +162,8 @@ def test_results_without_a_status_are_not_used_and_the_reason_says_so(stage, too
     assert "nothing on" in reason(stage) and "perception/status" in reason(stage)
 
 
-def test_another_detector_is_used_by_names_where_the_file_tells_the_size(stage, tools, tmp_path):
-    file = tools.zones_file(tmp_path, camera={"image_hw": [480, 640]})
-    stage.node.destroy_publisher(stage.status)
+def test_another_detector_is_used_by_names_where_the_file_says_so(stage, tools, tmp_path):
+    file = tools.zones_file(tmp_path, camera={"image_hw": [480, 640], "detector": "other"})
     stage.host(file)
     stage.wait(stage.detections.get_subscription_count, "a subscription of detections")
     stage.calibrate()
