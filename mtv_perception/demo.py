@@ -14,11 +14,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.highlevel import AnyReader
 
-from mtv_perception.bags.reader import message_stamp_ns, open_bag
+from mtv_perception.bags.reader import BagSource, message_stamp_ns
 from mtv_perception.labels import LabelSet, labels_of
-from mtv_perception.media.frames import open_frames
+from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.types import Detections, Result, Segmentation, Timing
@@ -38,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     run_nodes(args.clip, args.model, args.rate, args.out)
-    with open_bag(args.out / "bag") as reader:
-        recording = Recording(reader)
+    with BagSource(args.out / "bag") as bag:
+        recording = Recording(bag)
     summary = summarise(recording, _published(args.out))
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     draw(recording, args.clip, args.rate, args.out)
@@ -54,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_nodes(clip: Path, model: str, rate: float, out: Path) -> None:
     """Perception, recorder and camera as three processes, until the clip is over."""
     domain = {"ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))}
-    frames = sum(1 for _ in open_frames(clip, rate))
+    frames = sum(1 for _ in read_frames(clip, rate))
     print(f"demo: {frames} frames of {clip.name} at {rate:g} Hz through model '{model}'")
     running: list[subprocess.Popen[str]] = []
     (out / "published.jsonl").unlink(missing_ok=True)
@@ -117,10 +116,10 @@ class Recording:
     """The bag of one run in memory (a short one), by stamp.
 
     Args:
-        reader: an open bag.
+        bag: open.
     """
 
-    def __init__(self, reader: AnyReader) -> None:
+    def __init__(self, bag: BagSource) -> None:
         self.detections: dict[int, Any] = {}
         self.masks: dict[int, Any] = {}
         self.status: dict[int, Any] = {}
@@ -130,11 +129,11 @@ class Recording:
             "/segmentation/mask": self.masks,
             "/perception/status": self.status,
         }
-        for connection, _, raw in reader.messages():
-            message: Any = reader.deserialize(raw, connection.msgtype)
-            if connection.topic in keep:
-                keep[connection.topic][message_stamp_ns(message)] = message
-            elif connection.topic == "/label_info":
+        for raw in bag.messages(bag.named({*keep, "/label_info"})):
+            message = bag.deserialize(raw)
+            if raw.topic in keep:
+                keep[raw.topic][message_stamp_ns(message)] = message
+            else:
                 self.labels = labels_of([item.class_name for item in message.class_map])
 
     def result(self, stamp: int) -> Result | None:
@@ -210,7 +209,7 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
     published = _published(out)
     every = max(1, len(published) // _SHEET_FRAMES)
     for index, (frame, (stamp, _)) in enumerate(
-        zip(open_frames(clip, rate), published, strict=False)
+        zip(read_frames(clip, rate), published, strict=False)
     ):
         result = recording.result(stamp)
         if result is None:

@@ -29,8 +29,8 @@ import numpy as np
 from mtv_perception.bags.reader import COMPRESSED
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.demo import CLIP
-from mtv_perception.media.frames import open_frames
 from mtv_perception.messages.typestore import builder
+from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
@@ -45,7 +45,7 @@ SAMPLE_S = 0.5
 def coded_clip() -> list[np.ndarray]:
     """The clip's frames as JPEG."""
     frames = []
-    for frame in open_frames(CLIP):
+    for frame in read_frames(CLIP):
         small = cv2.resize(frame.image_rgb, SIZE_WH, interpolation=cv2.INTER_AREA)
         _, coded = cv2.imencode(
             ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90]
@@ -74,7 +74,7 @@ def network_limit(model: str, interpreters: int, threads: int, runs: int) -> tup
     """
     artefact = load_artefact(find_model(model))
     backends = [artefact.open(threads) for _ in range(interpreters)]
-    image = cv2.resize(next(iter(open_frames(CLIP))).image_rgb, artefact.spec.size_hw[::-1])
+    image = cv2.resize(next(iter(read_frames(CLIP))).image_rgb, artefact.spec.size_hw[::-1])
     for backend in backends:
         backend.input_view()[:] = image
         for _ in range(10):

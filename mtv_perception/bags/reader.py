@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from functools import partial
+import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
-from mtv_perception.bags.salvage import DamageError, RawMessage, salvage, storage_files
+from mtv_perception.bags.decompress import unpack_file
+from mtv_perception.bags.files import BagFiles, find_files, storage_suffix
+from mtv_perception.bags.mcap_file import McapFile
+from mtv_perception.bags.sqlite_file import SqliteFile
+from mtv_perception.bags.storage import (
+    DamageError,
+    Definition,
+    RawMessage,
+    Storage,
+    Topic,
+    reason_of,
+)
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
@@ -23,12 +33,16 @@ from mtv_perception.types import NANOSECONDS
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 IMAGE_TYPES = (RAW, COMPRESSED)
+KILLED = "no metadata.yaml: its recorder was killed or is still running"
+
+_OPENERS = {".mcap": McapFile, ".db3": SqliteFile}
+_PARSERS = {"ros2msg": get_types_from_msg, "ros2idl": lambda text, _: get_types_from_idl(text)}
 
 
 def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
     """The pixels of a bag's image message, `(H, W, 3)` uint8 RGB; ImageError when they are broken."""
     if msgtype == COMPRESSED:
-        return decode_compressed(message.data, form=message.format)
+        return decode_compressed(message.data, form=str(getattr(message, "format", "")))
     return decode_raw(
         message.data,
         message.height,
@@ -44,33 +58,13 @@ def message_stamp_ns(message: Any) -> int:
     return int(message.header.stamp.sec) * NANOSECONDS + int(message.header.stamp.nanosec)
 
 
-def open_bag(path: Path) -> AnyReader:
-    """A reader for a whole bag folder or storage file (to be used as a context manager)."""
-    return AnyReader([path], default_typestore=typestore())
-
-
-def image_connections(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
-    """The bag's image topics, or the one named.
-
-    Raises:
-        ReplayError: there is none, or not that one.
-    """
-    found = [c for c in reader.connections if c.msgtype in IMAGE_TYPES]
-    chosen = [c for c in found if topic in (None, c.topic)]
-    if not chosen:
-        known = ", ".join(sorted({c.topic for c in found})) or "no image topic"
-        raise ReplayError(
-            f"{path}: expected image topic {topic or 'of any name'}, the bag has {known}."
-        )
-    return chosen
-
-
 class BagSource:
     """A bag, whole or damaged; use as a context manager.
 
     Attributes:
-        topics: message type by topic name.
-        counts: messages by topic name, as far as known before reading.
+        path: of it.
+        counts: messages by topic, as far as known before reading. A name may be there several times,
+            each with another type.
         damage: what is wrong with the bag; empty while nothing was found. Complete when `messages`
             has ended.
 
@@ -83,24 +77,19 @@ class BagSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.topics: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[Topic, int] = {}
         self.damage = ""
-        self._reader: AnyReader | None = None
+        self._storages: list[Storage] = []
+        self._definitions: dict[str, Definition] = {}
+        self._stores: dict[str, Typestore | None] = {}
+        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> BagSource:
         try:
-            reader = open_bag(self.path)
-            reader.open()
-        except (
-            Exception
-        ) as error:  # Readers of broken bags raise anything; what can be saved decides.
-            self._open_damaged(f"{error or type(error).__name__}")
-            return self
-        self._reader = reader
-        for connection in reader.connections:
-            self.topics[connection.topic] = connection.msgtype
-            self.counts[connection.topic] += connection.msgcount
+            self._open(find_files(self.path))
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -109,66 +98,109 @@ class BagSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._close()
 
-    def _open_damaged(self, why: str) -> None:
-        if not self.path.exists() or not storage_files(self.path):
-            raise ReplayError(f"{self.path}: expected a rosbag2 bag, found none.")
-        try:
-            for message in salvage(self.path):
-                self.topics[message.topic] = message.msgtype
-                self.counts[message.topic] += 1
-        except DamageError:
-            pass
-        if not self.topics:
-            raise ReplayError(f"{self.path}: expected a rosbag2 bag, could not read it: {why}")
-        self.damage = why
+    def _close(self) -> None:
+        for storage in self._storages:
+            storage.close()
+        self._storages = []
+        if self._unpacked is not None:
+            self._unpacked.cleanup()
+            self._unpacked = None
 
-    def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """The messages of some topics in recorded order, up to the damage if there is any."""
-        read = 0
-        try:
-            for message in self._whole(topics) if self._reader else self._damaged(topics):
-                yield message
-                read += 1
-        except DamageError as error:
-            self.damage = str(error)
-        expected = sum(self.counts[topic] for topic in topics)
-        if not self.damage and read < expected:
-            self.damage = f"expected {expected} messages by the bag's own count, found {read}"
-
-    def _whole(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        assert self._reader is not None
-        connections = [item for item in self._reader.connections if item.topic in topics]
-        if not connections:
-            return
-        stream = self._reader.messages(connections=connections)
-        while True:
+    def _open(self, found: BagFiles) -> None:
+        reasons = [found.damage] if found.damage else []
+        for file in found.files:
             try:
-                connection, log_ns, cdr = next(stream)
-            except StopIteration:
-                return
-            except Exception as error:  # A broken chunk makes its reader raise anything.
-                raise DamageError(f"{error or type(error).__name__}") from error
-            yield RawMessage(connection.topic, connection.msgtype, log_ns, cdr)
+                storage, damage = self._opened(file)
+            except DamageError as error:
+                reasons.append(str(error))
+                continue
+            self._storages.append(storage)
+            reasons += [item for item in (damage, storage.damage) if item]
+            for topic, count in storage.counts.items():
+                self.counts[topic] = self.counts.get(topic, 0) + count
+            self._definitions |= storage.definitions
+        if not self._storages:
+            why = "; ".join(reasons) or "its files are empty"
+            raise ReplayError(f"{self.path}: expected a rosbag2 bag, could not read it: {why}")
+        if not found.is_finished and (reasons or found.files[0].suffix != ".mcap"):
+            reasons.insert(0, KILLED)
+        self.damage = "; ".join(reasons)
 
-    def _damaged(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        for message in salvage(self.path):
-            if message.topic in topics:
-                yield message
+    def _opened(self, file: Path) -> tuple[Storage, str]:
+        """A storage file, and what is wrong with its compression."""
+        damage, plain = "", file
+        if ".zstd" in file.suffixes:
+            if self._unpacked is None:
+                self._unpacked = tempfile.TemporaryDirectory()
+            plain = Path(self._unpacked.name) / f"{len(self._storages)}{storage_suffix(file)}"
+            damage = unpack_file(file, plain)
+        return _OPENERS[storage_suffix(file)](plain), f"{file.name}: {damage}" if damage else ""
+
+    def of_type(self, *msgtypes: str) -> dict[str, Topic]:
+        """The topics of some types by name, in the order of the bag."""
+        return {topic.name: topic for topic in self.counts if topic.msgtype in msgtypes}
+
+    def named(self, names: Collection[str], *msgtypes: str) -> list[Topic]:
+        """The topics of some names; of these types where any are given."""
+        return [
+            topic
+            for topic in self.counts
+            if topic.name in names and (not msgtypes or topic.msgtype in msgtypes)
+        ]
+
+    def first(self, topic: Topic) -> RawMessage | None:
+        """The first message of a topic; None where there is none that can be read."""
+        found = (storage.first(topic) for storage in self._storages if storage.counts.get(topic))
+        return next((message for message in found if message is not None), None)
+
+    def messages(self, topics: Collection[Topic]) -> Iterator[RawMessage]:
+        """The messages of some topics in recorded order, up to the damage if there is any."""
+        read, reason = 0, ""
+        for storage in self._storages:
+            try:
+                for message in storage.messages(topics):
+                    yield message
+                    read += 1
+            except DamageError as error:
+                reason = str(error)
+                break
+        expected = sum(self.counts.get(topic, 0) for topic in set(topics))
+        if not reason and read < expected:
+            reason = f"expected {expected} messages by the bag's own count, found {read}"
+        if reason and reason not in self.damage:
+            self.damage = f"{self.damage}; {reason}" if self.damage else reason
 
     def deserialize(self, message: RawMessage) -> Any:
         """The fields of a message; ImageError when its bytes are not what its type says."""
+        store = self._store(message.msgtype)
         try:
-            if self._reader is not None:
-                return self._reader.deserialize(message.cdr, message.msgtype)
-            return typestore().deserialize_cdr(message.cdr, message.msgtype)
-        except Exception as error:  # As above: a broken length makes the decoder raise anything.
+            return store.deserialize_cdr(message.cdr, message.msgtype)
+        except Exception as error:  # A broken length makes the decoder raise anything.
             raise ImageError(
-                f"Expected a {message.msgtype}, could not decode {len(message.cdr)} bytes: {error}"
+                f"Expected a {message.msgtype}, could not decode {len(message.cdr)} bytes: "
+                f"{reason_of(error)}"
             ) from error
+
+    def _store(self, msgtype: str) -> Typestore:
+        """The types as the bag defines them, which may be older than ours; ours where it does not."""
+        if msgtype not in self._stores:
+            self._stores[msgtype] = _store_of(msgtype, self._definitions.get(msgtype))
+        return self._stores[msgtype] or typestore()
+
+
+def _store_of(msgtype: str, definition: Definition | None) -> Typestore | None:
+    parse = _PARSERS.get(definition.language) if definition else None
+    if definition is None or parse is None:
+        return None
+    try:
+        store = get_typestore(Stores.EMPTY)
+        store.register(parse(definition.text, msgtype))
+        store.generate_msgdef(msgtype, ros_version=2)  # Everything it refers to is there.
+    except Exception:  # A foreign dialect: what we know of the type decides.
+        return None
+    return store
 
 
 def decode_frame(bag: BagSource, message: RawMessage, name: str) -> Frame:
@@ -182,48 +214,4 @@ def decode_frame(bag: BagSource, message: RawMessage, name: str) -> Frame:
     )
 
 
-def lazy_bag_frames(
-    path: Path, topic: str | None = None
-) -> Iterator[tuple[int, Callable[[], Frame]]]:
-    """The images of a bag in recorded order: stamp, and what decodes the pixels (ImageError when they are broken).
-
-    Args:
-        path: bag folder or storage file.
-        topic: which image topic; by default the first.
-
-    Raises:
-        ReplayError: no bag, not that topic, or damage (after the last image before it).
-    """
-    with BagSource(path) as bag:
-        found = [name for name, msgtype in bag.topics.items() if msgtype in IMAGE_TYPES]
-        chosen = next((name for name in found if topic in (None, name)), None)
-        if chosen is None:
-            known = ", ".join(sorted(found)) or "no image topic"
-            raise ReplayError(
-                f"{path}: expected image topic {topic or 'of any name'}, the bag has {known}."
-            )
-        for index, message in enumerate(bag.messages([chosen])):
-            try:
-                stamp_ns = message_stamp_ns(bag.deserialize(message))
-            except ImageError:  # Said again by whoever decodes it.
-                stamp_ns = message.log_ns
-            yield stamp_ns, partial(decode_frame, bag, message, f"{chosen}#{index}")
-        if bag.damage:
-            raise ReplayError(f"{path}: damaged, ends early: {bag.damage}")
-
-
-def bag_frames(path: Path, topic: str | None = None) -> Iterator[Frame]:
-    """As `lazy_bag_frames`, decoded; ends with ImageError at a broken image."""
-    for _, decode in lazy_bag_frames(path, topic):
-        yield decode()
-
-
-__all__ = [
-    "AnyReader",
-    "AnyReaderError",
-    "BagSource",
-    "RawMessage",
-    "bag_frames",
-    "lazy_bag_frames",
-    "open_bag",
-]
+__all__ = ["BagSource", "DamageError", "RawMessage", "Topic", "decode_frame"]

@@ -1,24 +1,46 @@
-"""Which image topics of a bag to replay, and the camera name that prefixes each one's results, as in the node."""
+"""Which image topics of a bag are pictures of cameras, and which camera name prefixes their results.
+
+Nothing is left out in silence: a choice says what it uses, what it does not, and why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
-from mtv_perception.bags.reader import IMAGE_TYPES
-from mtv_perception.errors import ReplayError
+import numpy as np
 
-# What this package itself publishes as images, and transports that hold no picture.
-_NO_CAMERAS = (
+from mtv_perception.bags.reader import COMPRESSED, IMAGE_TYPES, RAW, BagSource
+from mtv_perception.bags.storage import CDR, Topic
+from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.media.encodings import ENCODINGS
+
+# What this package itself publishes as images.
+_OURS = (
     "segmentation/mask",
     "segmentation/confidence",
     "segmentation/color",
+    "segmentation/color/compressed",
     "overlay",
     "overlay/compressed",
-    "compressedDepth",
-    "theora",
 )
 _COMPRESSED = "/compressed"
+_EMPTY = "nothing was recorded"
+# Such as foxglove's; annotations of images are no images.
+_FOREIGN_IMAGES = re.compile(r"(Image|Video)$")
+_OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
+# REP 118: depth in millimetres and in metres. The others hold measurements or labels of 32 bits.
+_DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")
+_DEEP = ("mono16", *_DEPTH_ENCODINGS)
+_VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
+# Words in names of topics with class or instance numbers, in place of colours.
+_LABEL_WORDS = re.compile(r"segment|semantic|label|mask|instance|panoptic|class", re.IGNORECASE)
+_FLAT_COLOURS = 64
+"""A picture has thousands of colours, an image of class numbers a few; both are sampled."""
+_SAMPLES = 4096
 
 
 def result_topics(camera: str) -> dict[str, str]:
@@ -38,37 +60,99 @@ def result_topics(camera: str) -> dict[str, str]:
     }
 
 
-def choose_cameras(topics: Mapping[str, str], wanted: Sequence[str], where: str) -> dict[str, str]:
-    """Camera name by image topic.
+@dataclass(frozen=True)
+class LeftOut:
+    """A topic that could be taken for a camera and is not used.
+
+    Attributes:
+        topic: which.
+        messages: how many it has.
+        why: the reason.
+    """
+
+    topic: Topic
+    messages: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.topic.name}: {self.messages} messages, {self.why}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cameras of a bag.
+
+    Attributes:
+        cameras: camera name by topic; "" is the only camera.
+        left_out: the other topics with images, and those of the same names.
+    """
+
+    cameras: Mapping[Topic, str]
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """Camera name by topic name."""
+        return {topic.name: camera for topic, camera in self.cameras.items()}
+
+
+def choose_cameras(bag: BagSource, wanted: Sequence[str] = ()) -> Choice:
+    """The topics of a bag that hold pictures.
 
     Args:
-        topics: message type by topic name.
-        wanted: "TOPIC" or "NAME=TOPIC"; none for every camera image. Depth images, masks and a
-            topic's compressed twin are taken only by name.
-        where: the bag, for error texts.
+        bag: open.
+        wanted: "TOPIC" or "NAME=TOPIC"; none for every camera. Depth and label images, empty topics
+            and the poorer one of a raw topic and its compressed twin are taken only by name.
 
     Raises:
-        ReplayError: no image topic, not that one, or two with one camera name.
+        ReplayError: no such topic, not those, or two with one camera name.
     """
-    images = [topic for topic, msgtype in topics.items() if msgtype in IMAGE_TYPES]
-    if not wanted:
-        chosen = sorted(topic for topic in images if _is_camera(topic, images))
+    images = [topic for topic in bag.counts if topic.msgtype in IMAGE_TYPES]
+    if wanted:
+        cameras = _wanted(bag, images, wanted)
+        reasons = dict.fromkeys(images, "not among the topics asked for")
+    else:
+        reasons = _reasons(bag, images)
+        chosen = sorted(topic for topic in images if not reasons[topic])
         if not chosen:
-            raise ReplayError(f"{where}: expected an image topic, the bag has {_listed(topics)}.")
-        return _named(chosen)
+            raise ReplayError(_none_said(bag, images, reasons))
+        cameras = _named(chosen)
+    names = {topic.name for topic in cameras}
+    left_out = [
+        LeftOut(topic, count, reasons.get(topic, f"{topic.msgtype} is not read"))
+        for topic, count in bag.counts.items()
+        if topic not in cameras
+        and (topic in reasons or topic.name in names or _FOREIGN_IMAGES.search(topic.msgtype))
+    ]
+    return Choice(cameras, tuple(sorted(left_out, key=lambda item: item.topic)))
+
+
+def _none_said(bag: BagSource, images: Sequence[Topic], reasons: Mapping[Topic, str]) -> str:
+    if not images:
+        found = "; ".join(map(str, sorted(bag.counts))) or "no topic"
+        return f"{bag.path}: expected an image topic ({RAW} or {COMPRESSED}), the bag has {found}."
+    found = "; ".join(f"{topic.name}: {reasons[topic]}" for topic in sorted(images))
+    return f"{bag.path}: expected an image topic with pictures, the bag has {found}. --topics takes any."
+
+
+def _wanted(bag: BagSource, images: Sequence[Topic], wanted: Sequence[str]) -> dict[Topic, str]:
     given = {topic: name for name, topic in (_split(item) for item in wanted)}
-    unknown = [topic for topic in given if topic not in images]
+    by_name = {topic.name: topic for topic in images}
+    unknown = [name for name in given if name not in by_name]
     if unknown:
+        found = "; ".join(f"{topic}, {bag.counts[topic]} messages" for topic in sorted(images))
+        other = "; ".join(map(str, sorted(bag.counts)))
         raise ReplayError(
-            f"{where}: expected image topic {unknown[0]}, the bag has {_listed(images)}."
+            f"{bag.path}: expected image topic {unknown[0]}, the bag has "
+            f"{found or f'no image topic, but {other}'}."
         )
     cameras = {
-        topic: automatic if given[topic] is None else given[topic] or ""
-        for topic, automatic in _named(list(given)).items()
+        topic: automatic if given[topic.name] is None else given[topic.name] or ""
+        for topic, automatic in _named([by_name[name] for name in given]).items()
     }
     if len(set(cameras.values())) < len(cameras):
         raise ReplayError(
-            f"{where}: expected a name of its own for each topic, got {list(wanted)!r}."
+            f"{bag.path}: expected a name of its own for each topic, got {list(wanted)!r}."
         )
     return cameras
 
@@ -78,24 +162,91 @@ def _split(item: str) -> tuple[str | None, str]:
     return (name.strip("/") if equals else None), topic
 
 
-def _listed(topics: Mapping[str, str] | Sequence[str]) -> str:
-    return ", ".join(sorted(topics)) or "none"
+def _reasons(bag: BagSource, images: Sequence[Topic]) -> dict[Topic, str]:
+    """Why each topic is no camera; "" for those that are."""
+    reasons = {topic: _why_no_picture(bag, topic) for topic in images}
+    by_name = {topic.name: topic for topic in images}
+    for twin in images:
+        raw = by_name.get(twin.name.removesuffix(_COMPRESSED), twin)
+        if raw == twin or reasons[twin] or reasons[raw] == _EMPTY:
+            continue
+        if reasons[raw]:
+            reasons[twin] = reasons[raw]
+            continue
+        fewer = bag.counts[raw] < bag.counts[twin] or not _is_readable(bag, raw)
+        better, worse = (twin, raw) if fewer else (raw, twin)
+        reasons[worse] = f"the same camera as {better.name}"
+    return reasons
 
 
-def _is_camera(topic: str, images: Sequence[str]) -> bool:
-    if topic.endswith(_NO_CAMERAS) or "depth" in topic.lower():
-        return False
-    return not (topic.endswith(_COMPRESSED) and topic.removesuffix(_COMPRESSED) in images)
+def _is_readable(bag: BagSource, raw: Topic) -> bool:
+    """Whether the encoding of a raw topic is known, as far as its first message tells."""
+    message = _first(bag, raw)
+    return message is None or message.encoding in ENCODINGS
 
 
-def _named(topics: Sequence[str]) -> dict[str, str]:
-    """The namespace names a camera; the whole topic where that is no name of its own; nothing for a single one."""
+def _first(bag: BagSource, topic: Topic) -> Any:
+    message = bag.first(topic)
+    if message is None or topic.encoding != CDR:
+        return None
+    try:
+        return bag.deserialize(message)
+    except ImageError:  # Counted when it is read.
+        return None
+
+
+def _why_no_picture(bag: BagSource, topic: Topic) -> str:
+    if topic.encoding != CDR:
+        return f"serialised as {topic.encoding or 'nothing known'}, expected {CDR}"
+    if topic.name.strip("/").endswith(_OURS):
+        return "a result of this package"
+    if topic.name.endswith(_OTHER_TRANSPORTS):
+        return "a transport without pictures"
+    if not bag.counts[topic]:
+        return _EMPTY
+    message = _first(bag, topic)
+    if message is None:
+        return ""
+    if topic.msgtype == COMPRESSED:
+        return _why_not_compressed(str(message.format))
+    if message.encoding in _DEPTH_ENCODINGS or (
+        message.encoding in _DEEP and "depth" in topic.name.lower()
+    ):
+        return f"a depth image by its encoding {message.encoding}"
+    if _LABEL_WORDS.search(topic.name) and _is_flat(message):
+        return "an image of class numbers by its name and its few colours"
+    return ""
+
+
+def _why_not_compressed(form: str) -> str:
+    original = form.partition(";")[0].strip()
+    if original in _DEPTH_ENCODINGS or "compressedDepth" in form:
+        return f"a depth image by its format {form!r}"
+    if original.lower() in _VIDEO_FORMATS:
+        return f"a video stream ({form}); record images, or convert it to a video file"
+    return ""
+
+
+def _is_flat(message: Any) -> bool:
+    """Whether a raw image has few colours; sampled over all of its rows."""
+    data = np.asarray(message.data, np.uint8)
+    width = max(1, data.size // max(1, int(message.height) * int(message.width)))
+    pixels = data[: data.size // width * width].reshape(-1, width)
+    some = pixels[:: max(1, len(pixels) // _SAMPLES)]
+    return 0 < len(np.unique(some, axis=0)) <= _FLAT_COLOURS
+
+
+def _named(topics: Sequence[Topic]) -> dict[Topic, str]:
+    """The namespace names a camera; the whole topic where that is no name of its own; nothing for one."""
     if len(topics) == 1:
         return {topics[0]: ""}
-    bases = {topic: topic.removesuffix(_COMPRESSED).strip("/") for topic in topics}
-    spaces = {topic: str(PurePosixPath(base).parent).strip(".") for topic, base in bases.items()}
-    if len(set(spaces.values())) == len(topics):
-        return spaces
-    if len(set(bases.values())) == len(topics):
-        return bases
-    return {topic: topic.strip("/") for topic in topics}
+    for names in _ways_to_name([topic.name for topic in topics]):
+        if len(set(names)) == len(topics):
+            return dict(zip(topics, names, strict=True))
+    return {topic: topic.name.strip("/") for topic in topics}
+
+
+def _ways_to_name(topics: Sequence[str]) -> Iterator[list[str]]:
+    bases = [topic.removesuffix(_COMPRESSED).strip("/") for topic in topics]
+    yield [str(PurePosixPath(base).parent).strip(".") for base in bases]
+    yield bases

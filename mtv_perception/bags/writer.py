@@ -68,7 +68,8 @@ class BagWriter:
         if folder.exists():
             _clear(folder, replace)
         self._folder, self._about = folder, dict(about or {})
-        self._file = folder / f"{folder.name}.mcap"
+        # As rosbag2 numbers the parts of a bag; `ros2 bag reindex` takes no other name.
+        self._file = folder / f"{folder.name}_0.mcap"
         self._channels: dict[str, int] = {}
         self._topics: list[dict[str, Any]] = []
         self._schemas: dict[str, int] = {}

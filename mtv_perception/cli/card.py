@@ -19,7 +19,7 @@ from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import IOU_THRESHOLD
-from mtv_perception.media.frames import open_frames
+from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.models import find_model
@@ -30,10 +30,10 @@ CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 
 def clip_images(path: Path, count: int) -> Iterator[np.ndarray]:
     """Frames spread evenly over a clip."""
-    total = sum(1 for _ in open_frames(path))
+    total = sum(1 for _ in read_frames(path))
     step = max(1, total // max(1, count))
     return islice(
-        (frame.image_rgb for frame in islice(open_frames(path), step // 2, None, step)), count
+        (frame.image_rgb for frame in islice(read_frames(path), step // 2, None, step)), count
     )
 
 

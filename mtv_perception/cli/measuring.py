@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.bags.files import is_bag
 from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.data.formats.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
-from mtv_perception.media.frames import is_bag
 
 
 def _fold(text: str) -> str:

@@ -1,36 +1,42 @@
-"""`mtv predict SOURCE...`: images, folders, videos or bags to overlays, masks and JSON lines."""
+"""`mtv predict SOURCE...`: images, folders, videos, bags or a camera to overlays, masks and JSON lines."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
 
 if TYPE_CHECKING:
-    from mtv_perception.labels import LabelSet
-    from mtv_perception.media.frame import Frame
-    from mtv_perception.types import Result
+    from mtv_perception.replay.inputs import Input
+    from mtv_perception.replay.predictions import Predictions
+    from mtv_perception.runtime.perceiver import Perceiver
 
-HELP = "images, folders or videos to overlays, masks and JSON lines"
+HELP = "images, folders, videos, bags or a camera to overlays, masks and JSON lines"
+
+T = TypeVar("T")
+_SHOWN_FAULTS = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "sources", nargs="+", type=Path, metavar="SOURCE", help="image, folder, video or bag"
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="image, folder of images, video, bag, or the number of a camera (0 is the first)",
     )
-    parser.add_argument(
-        "--model", default="warehouse", help="model folder, or the name of one that comes along"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for overlays/, masks/ and results.jsonl"
-    )
-    parser.add_argument(
+    add("--model", default="warehouse", help="model folder, or the name of a bundled model")
+    add("--out", type=Path, required=True, help="folder for overlays/, masks/ and results.jsonl")
+    add(
         "--score-threshold",
         "--score",
         dest="score_threshold",
@@ -39,15 +45,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=-1.0,
         help="lowest score (default: the model's own, by class)",
     )
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network")
+    add("--threads", type=int, default=2, help="CPU threads of the network")
+    add(
+        "--topics",
+        nargs="+",
+        default=(),
+        metavar="[NAME=]TOPIC",
+        help="image topics of a bag (default: every camera)",
+    )
+    add(
+        "--labels",
+        nargs="+",
+        default=(),
+        choices=("yolo", "coco"),
+        help="also write label files: labels/*.txt (yolo), annotations.json (coco)",
+    )
+    add("--frames", type=int, default=0, metavar="N", help="end a camera after N frames")
     add_engine_options(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Perceive every frame; a broken image is reported and passed over, and makes the exit status 1."""
-    from tqdm import tqdm
+@dataclass
+class _Tally:
+    """What became of a source."""
 
-    from mtv_perception.errors import ImageError
+    frames: int = 0
+    failed: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    topics: Counter[str] = field(default_factory=Counter)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Perceive every frame; 1 when something could not be read, 2 when there was no frame at all."""
+    from mtv_perception.errors import ReplayError
+    from mtv_perception.replay.inputs import exit_status
+    from mtv_perception.replay.predictions import Predictions
     from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
     from mtv_perception.runtime.models import find_model
 
@@ -55,83 +86,80 @@ def run(args: argparse.Namespace) -> int:
         score_threshold=args.score_threshold, num_threads=args.threads, **engine_of(args)
     )
     perceiver = Perceiver(load_artefact(find_model(args.model)), config)
-    for folder in ("overlays", "masks"):
-        (args.out / folder).mkdir(parents=True, exist_ok=True)
-    failed = 0
-    with (args.out / "results.jsonl").open("w", encoding="utf-8") as lines:
+    frames, failures = 0, False
+    with Predictions(args.out, perceiver.spec.labels, tuple(args.labels)) as predictions:
         for source in args.sources:
-            for index, frame in enumerate(
-                tqdm(_frames(source), unit="image", desc=source.name, dynamic_ncols=True)
-            ):
-                if isinstance(frame, ImageError):
-                    failed += 1
-                    sys.stderr.write(f"mtv: {frame}\n")
-                    continue
-                result = perceiver(frame.image_rgb)
-                name = f"{source.stem}-{index:06d}"
-                _write_pictures(args.out, name, frame, result, perceiver.spec.labels)
-                lines.write(
-                    json.dumps(to_line(source, frame.name, name, result, perceiver.spec.labels))
-                    + "\n"
-                )
-    print(
-        f"wrote {args.out / 'results.jsonl'}"
-        + (f"; {failed} image(s) could not be read" if failed else "")
-    )
-    return 1 if failed else 0
+            try:
+                with _open(source, args) as opened:
+                    tally = _predict(source, opened, perceiver, predictions)
+            except ReplayError as error:
+                sys.stderr.write(f"mtv: {error}\n")
+                failures = True
+                continue
+            print("\n".join(_lines(source, opened, tally)), flush=True)
+            frames += tally.frames
+            failures |= bool(tally.failed or opened.damage or not tally.frames)
+    print(f"wrote {args.out / 'results.jsonl'}")
+    return exit_status(frames, failures)
 
 
-def _frames(source: Path) -> Iterator[Frame | Exception]:
-    """The source's frames; files of a folder one by one, so that a broken one does not end it."""
+def _open(source: Path, args: argparse.Namespace) -> AbstractContextManager[Input]:
+    from mtv_perception.replay.camera_input import open_camera
+    from mtv_perception.replay.inputs import open_input
+
+    if str(source).isdecimal() and not source.exists():
+        return open_camera(int(str(source)), args.frames)
+    return open_input(source, args.topics)
+
+
+def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Predictions) -> _Tally:
     from mtv_perception.errors import ImageError
-    from mtv_perception.media.frames import IMAGE_SUFFIXES, is_bag, open_frames
+    from mtv_perception.replay.predictions import count_classes
 
-    if source.is_dir() and not is_bag(source):
-        files = sorted(item for item in source.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
-    else:
-        files = []
-    for item in files or [source]:
-        try:
-            yield from open_frames(item)
-        except ImageError as error:
-            yield error
-
-
-def to_line(
-    source: Path, frame: str, name: str, result: Result, labels: LabelSet
-) -> dict[str, Any]:
-    """One frame's result as a plain dict: boxes in source pixels, pixel shares, times."""
-    found, pixels = result.detections, result.segmentation.class_ids
-    rows = zip(
-        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
-    )
-    return {
-        "source": str(source),
-        "frame": frame,
-        "name": name,
-        "size_hw": list(result.size_hw),
-        "detections": [
-            {
-                "class": labels.names[class_id],
-                "score": round(score, 4),
-                "box_xyxy": [round(v, 2) for v in box],
-            }
-            for box, score, class_id in rows
-        ],
-        "pixel_share": {
-            label: round(float((pixels == index).mean()), 5)
-            for index, label in enumerate(labels.names)
-        },
-        "network_ms": round(result.timing.network_ms, 3),
-        "total_ms": round(result.timing.total_ms, 3),
-    }
+    tally = _Tally()
+    if opened.video_rate:
+        print(f"{source}: writing {predictions.begin_video(source, opened.video_rate)}", flush=True)
+    try:
+        for item in _with_progress(opened.frames(), opened.total, source.name):
+            try:
+                frame = item.decode()
+            except ImageError as error:
+                tally.failed += 1
+                if tally.failed <= _SHOWN_FAULTS:
+                    sys.stderr.write(f"mtv: {error}\n")
+                continue
+            result = perceiver(frame.image_rgb)
+            predictions.write(source, item, frame, result)
+            tally.frames += 1
+            tally.topics[item.topic] += 1
+            tally.found += count_classes(result, perceiver.spec.labels)
+    finally:
+        predictions.end_source()
+    return tally
 
 
-def _write_pictures(out: Path, name: str, frame: Frame, result: Result, labels: LabelSet) -> None:
-    import cv2
+def _lines(source: Path, opened: Input, tally: _Tally) -> list[str]:
+    """What was read, found, lost and left out."""
+    from mtv_perception.replay.inputs import FILE_TOPIC, left_out_lines
 
-    from mtv_perception.visual.overlay import draw_overlay
+    text = f"{source}: {tally.frames} frames"
+    if list(opened.cameras) != [FILE_TOPIC]:
+        counts = (f"{topic} ({tally.topics[topic]})" for topic in opened.cameras)
+        text += f" of {', '.join(counts)}"
+    found = ", ".join(f"{count} {name}" for name, count in tally.found.most_common())
+    text += f"; found {found or 'nothing'}"
+    if tally.failed:
+        text += f"; {tally.failed} could not be read"
+    if opened.damage:
+        text += f"; DAMAGED, processed up to the damage: {opened.damage}"
+    return [text, *left_out_lines(opened.left_out)]
 
-    overlay = draw_overlay(frame.image_rgb, result, labels, f"{result.timing.total_ms:.1f} ms")
-    cv2.imwrite(str(out / "overlays" / f"{name}.jpg"), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
-    cv2.imwrite(str(out / "masks" / f"{name}.png"), result.segmentation.class_ids)
+
+def _with_progress(items: Iterable[T], total: int | None, name: str) -> Iterator[T]:
+    """A bar on a terminal, where tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield from items
+        return
+    yield from tqdm(items, total=total, unit="image", desc=name, dynamic_ncols=True, disable=None)

@@ -16,6 +16,7 @@ from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.measuring import write_json
 from mtv_perception.compare.golden import write_golden
 from mtv_perception.compare.runs import open_run
+from mtv_perception.replay.inputs import exit_status, left_out_lines
 from mtv_perception.replay.jobs import ENGINES, Outcome, Work, make_jobs
 from mtv_perception.replay.replay import ReplayOptions
 from mtv_perception.replay.results import EXTRAS
@@ -107,7 +108,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay everything; 1 when an input was damaged, 2 when one could not be replayed."""
+    """Replay everything; 1 when something failed, 2 when there was no frame at all."""
     if args.jobs < 1:
         raise ValueError(f"Expected at least 1 job, got {args.jobs}.")
     if args.golden and len(args.inputs) > 1:
@@ -121,13 +122,19 @@ def run(args: argparse.Namespace) -> int:
             outcomes.append(outcome)
             bar.say(_line(outcome), sys.stderr if outcome.error else sys.stdout)
     seconds = time.monotonic() - begun
-    if args.golden and outcomes[0].report is not None:
+    if args.golden and outcomes[0].report is not None and outcomes[0].report.frames:
         write_golden(open_run(args.out), args.golden)
     if args.json:
         write_json(args.json, _summary(outcomes, seconds))
-    if any(outcome.report is None for outcome in outcomes):
-        return 2
-    return int(any(outcome.report is not None and outcome.report.damage for outcome in outcomes))
+    return exit_status(
+        sum(outcome.report.frames for outcome in outcomes if outcome.report is not None),
+        any(_went_wrong(outcome) for outcome in outcomes),
+    )
+
+
+def _went_wrong(outcome: Outcome) -> bool:
+    report = outcome.report
+    return report is None or bool(report.damage or report.failed or not report.frames)
 
 
 def _work(args: argparse.Namespace) -> Work:
@@ -166,6 +173,8 @@ def _line(outcome: Outcome) -> str:
     if report.skipped:
         return f"{report.source}: finished before, {report.frames} frames in {report.bag}"
     text = f"{report.source}: {report.frames} frames"
+    if report.topics:
+        text += " of " + ", ".join(f"{topic} ({count})" for topic, count in report.topics.items())
     if report.seconds:
         text += f", {(report.frames - report.resumed) / report.seconds:.1f} frames/s"
     if report.resumed:
@@ -174,14 +183,18 @@ def _line(outcome: Outcome) -> str:
         text += f", {report.failed} not decodable ({report.faults[0]})"
     if report.damage:
         text += f"; DAMAGED, processed up to the damage: {report.damage}"
-    return f"{text} -> {report.bag}"
+    return "\n".join([f"{text} -> {report.bag}", *left_out_lines(report.left_out)])
 
 
 def _summary(outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
     runs = [
         {"source": str(item.job.source), "error": item.error}
         if item.report is None
-        else {**vars(item.report), "faults": list(item.report.faults)}
+        else {
+            **vars(item.report),
+            "faults": list(item.report.faults),
+            "left_out": list(item.report.left_out),
+        }
         for item in outcomes
     ]
     return {

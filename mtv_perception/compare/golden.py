@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from mtv_perception.compare.runs import FrameKey, Run, RunFrame, open_run
+from mtv_perception.compare.runs import FrameKey, FrameKeys, Run, RunFrame, open_run
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import labels_of
 from mtv_perception.types import Detections
@@ -47,8 +46,8 @@ def write_golden(run: Run, path: Path) -> None:
     lines = [
         json.dumps(
             {
-                "camera": key[0],
-                "stamp_ns": key[1],
+                "camera": key.camera,
+                "stamp_ns": key.stamp_ns,
                 "objects": _objects(frame),
                 "mask": masks.get(key, ""),
             },
@@ -91,15 +90,13 @@ def read_golden(path: Path) -> GoldenRun:
         if head.get("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT!r}, got {head.get('format')!r}")
         labels = labels_of(head["classes"])
-        frames = {_key(line): RunFrame(_detections(line["objects"])) for line in lines}
-        masks = {_key(line): line["mask"] for line in lines if line["mask"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        keys = FrameKeys()
+        keyed = [(keys(str(line["camera"]), int(line["stamp_ns"])), line) for line in lines]
+        frames = {key: RunFrame(_detections(line["objects"])) for key, line in keyed}
+        masks = {key: line["mask"] for key, line in keyed if line["mask"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReplayError(f"{path}: expected a golden run, could not read it: {error}") from error
     return GoldenRun(path, head["model"], labels, frames, masks)
-
-
-def _key(line: dict[str, Any]) -> FrameKey:
-    return line["camera"], line["stamp_ns"]
 
 
 def _detections(objects: list[list[float]]) -> Detections:

@@ -12,7 +12,7 @@ import numpy as np
 from mtv_perception.bags.reader import IMAGE_TYPES, BagSource, decode_frame
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.compare.compare import Comparison, FrameChange, Tolerances, describe
-from mtv_perception.compare.runs import FrameKey, Run
+from mtv_perception.compare.runs import FrameKey, FrameKeys, Run
 from mtv_perception.errors import ImageError, MtvError
 from mtv_perception.replay.inputs import open_input
 from mtv_perception.types import Detections, Result, Segmentation
@@ -105,7 +105,7 @@ def _pictures(
                 (comparison.run_b, frame.appeared, masks[1].get(frame.key)),
             )
         ]
-        camera, stamp_ns = frame.key
+        camera, stamp_ns, _ = frame.key
         caption = (
             f"{camera + ' ' if camera else ''}{stamp_ns / 1e9:.3f} s: {len(frame.vanished)} vanished, "
             f"{len(frame.appeared)} appeared, {len(frame.pairs)} matched"
@@ -153,14 +153,16 @@ def _images(
     """The images of some frames, from the first place that has them; none is no reason to fail."""
     found: dict[FrameKey, np.ndarray] = {}
     if source is not None:
+        keys = FrameKeys()
         with open_input(source) as opened:
             for item in opened.frames():
                 try:
                     frame = item.decode()
                 except ImageError:
                     continue
-                if (item.camera, frame.stamp_ns) in wanted:
-                    found[item.camera, frame.stamp_ns] = frame.image_rgb
+                key = keys(item.camera, frame.stamp_ns)
+                if key in wanted:
+                    found[key] = frame.image_rgb
         return found
     for run in (comparison.run_b, comparison.run_a):
         if not found and (run.path.is_dir() or run.path.suffix in (".mcap", ".db3")):
@@ -173,17 +175,17 @@ def _bag_images(run: Run, wanted: set[FrameKey]) -> dict[FrameKey, np.ndarray]:
     found = {}
     ours = {topic for camera in run.cameras for topic in result_topics(camera).values()}
     with BagSource(run.path) as bag:
-        topics = [
-            topic
-            for topic, msgtype in bag.topics.items()
-            if msgtype in IMAGE_TYPES and topic not in ours
-        ]
+        topics = [topic for name, topic in bag.of_type(*IMAGE_TYPES).items() if name not in ours]
+        keys = FrameKeys()
         for message in bag.messages(topics):
             try:
                 frame = decode_frame(bag, message, message.topic)
             except MtvError:
                 continue
-            for camera, stamp_ns in wanted:
-                if stamp_ns == frame.stamp_ns and message.topic.strip("/").startswith(camera):
-                    found[camera, stamp_ns] = frame.image_rgb
+            repeat = keys(message.topic, frame.stamp_ns).repeat
+            for key in wanted:
+                if key[1:] == (frame.stamp_ns, repeat) and message.topic.strip("/").startswith(
+                    key.camera
+                ):
+                    found[key] = frame.image_rgb
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +16,32 @@ from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.types import Detections
 
-FrameKey = tuple[str, int]
-"""Camera name and stamp in nanoseconds."""
+
+class FrameKey(NamedTuple):
+    """Which frame of a run: of equal stamps of a camera the first has `repeat` 0, the next 1."""
+
+    camera: str
+    stamp_ns: int
+    repeat: int = 0
+
+
+class FrameKeys:
+    """Gives frames their keys in order, so that a stamp that comes again names another frame."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[str, int]] = Counter()
+
+    def __call__(self, camera: str, stamp_ns: int) -> FrameKey:
+        """The key of the next frame of a camera and stamp."""
+        repeat = self._seen[camera, stamp_ns]
+        self._seen[camera, stamp_ns] += 1
+        return FrameKey(camera, stamp_ns, repeat)
+
 
 _DETECTIONS = "vision_msgs/msg/Detection2DArray"
 _STATUS = "mtv_perception/msg/PerceptionStatus"
+_LABELS = "vision_msgs/msg/LabelInfo"
+_INFO = "vision_msgs/msg/VisionInfo"
 _NAMED = "/detections"
 
 
@@ -54,12 +76,12 @@ class Run:
 
     def masks(self) -> Iterator[tuple[FrameKey, np.ndarray]]:
         """Each frame's mask, `(H, W)` uint8 class ids; H and W may be a fraction of the image's."""
-        return bag_masks(self.path, sorted({camera for camera, _ in self.frames}))
+        return bag_masks(self.path, list(self.cameras))
 
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras."""
-        return tuple(sorted({camera for camera, _ in self.frames}))
+        return tuple(sorted({key.camera for key in self.frames}))
 
 
 def open_run(path: Path) -> Run:
@@ -77,13 +99,18 @@ def open_run(path: Path) -> Run:
         labels, model_id = LabelSet(), ""
         raw: dict[FrameKey, Any] = {}
         work: dict[FrameKey, float] = {}
-        known = (wanted | set(status) | labels_topics | info_topics) & set(bag.topics)
+        frame_keys, status_keys = FrameKeys(), FrameKeys()
+        known = bag.named(
+            wanted | set(status) | labels_topics | info_topics, _DETECTIONS, _STATUS, _LABELS, _INFO
+        )
         for message in bag.messages(known):
             content = _decoded(bag, message)
             if message.topic in cameras:
-                raw[cameras[message.topic], message_stamp_ns(content)] = content
+                key = frame_keys(cameras[message.topic], message_stamp_ns(content))
+                raw[key] = content
             elif message.topic in status:
-                work[status[message.topic], message_stamp_ns(content)] = _work_ms(content)
+                key = status_keys(status[message.topic], message_stamp_ns(content))
+                work[key] = _work_ms(content)
             elif message.topic in labels_topics:
                 labels = labels_of([item.class_name for item in content.class_map])
             else:
@@ -112,25 +139,38 @@ def detection_cameras(bag: BagSource) -> dict[str, str]:
     """Camera name by topic of detections; ReplayError where there is none."""
     found = {
         topic: topic.removesuffix(_NAMED).strip("/")
-        for topic, msgtype in bag.topics.items()
-        if msgtype == _DETECTIONS and topic.endswith(_NAMED)
+        for topic in bag.of_type(_DETECTIONS)
+        if topic.endswith(_NAMED)
     }
     if not found:
         raise ReplayError(
             f"{bag.path}: expected a run with a topic .../detections ({_DETECTIONS}), "
-            f"the bag has {', '.join(sorted(bag.topics))}."
+            f"the bag has {', '.join(map(str, sorted(bag.counts)))}."
         )
     return found
 
 
-def detections_of(message: Any, labels: LabelSet) -> Detections:
-    """A Detection2DArray as arrays, the strongest hypothesis of each; class ids may be names or numbers."""
+def detections_of(
+    message: Any, labels: LabelSet, rename: Mapping[str, str] | None = None
+) -> Detections:
+    """A Detection2DArray as arrays, the strongest hypothesis of each.
+
+    The layouts of vision_msgs 2 to 4 are read: `center` with or without `position`, hypotheses with
+    `class_id` or `id`.
+
+    Args:
+        message: of any of these.
+        labels: what class ids mean; hypotheses may hold names or numbers.
+        rename: names in the message to ours.
+    """
     boxes, scores, ids = [], [], []
     for item in message.detections:
         if not len(item.results):
             continue
-        best = max((result.hypothesis for result in item.results), key=lambda one: one.score)
-        centre, width, height = item.bbox.center.position, item.bbox.size_x, item.bbox.size_y
+        hypotheses = (getattr(result, "hypothesis", result) for result in item.results)
+        best = max(hypotheses, key=lambda one: one.score)
+        centre = getattr(item.bbox.center, "position", item.bbox.center)
+        width, height = item.bbox.size_x, item.bbox.size_y
         boxes.append(
             [
                 centre.x - width / 2,
@@ -140,7 +180,9 @@ def detections_of(message: Any, labels: LabelSet) -> Detections:
             ]
         )
         scores.append(best.score)
-        ids.append(int(best.class_id) if best.class_id.isdecimal() else labels.id_of(best.class_id))
+        name = str(best.class_id if hasattr(best, "class_id") else best.id)
+        name = (rename or {}).get(name, name)
+        ids.append(int(name) if name.isdecimal() else labels.id_of(name))
     return Detections(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(scores, np.float32),
@@ -152,9 +194,19 @@ def bag_masks(path: Path, cameras: list[str]) -> Iterator[tuple[FrameKey, np.nda
     """The masks of a run's bag in order."""
     topics = {result_topics(camera)["mask"]: camera for camera in cameras}
     with BagSource(path) as bag:
-        for message in bag.messages({topic for topic in topics if bag.topics.get(topic) == RAW}):
+        keys = FrameKeys()
+        for message in bag.messages(bag.named(topics, RAW)):
             mask = _decoded(bag, message)
-            pixels = np.asarray(mask.data, np.uint8).reshape(mask.height, mask.step)[
-                :, : mask.width
-            ]
-            yield (topics[message.topic], message_stamp_ns(mask)), pixels
+            yield keys(topics[message.topic], message_stamp_ns(mask)), mask_pixels(mask)
+
+
+def mask_pixels(message: Any) -> np.ndarray:
+    """A mono8 image message as `(H, W)` uint8; ReplayError where its fields contradict each other."""
+    data, height, width = np.asarray(message.data, np.uint8), message.height, message.width
+    step = message.step or width
+    if message.encoding != "mono8" or step < width or data.size < height * step:
+        raise ReplayError(
+            f"Expected a mask of mono8 with {height} rows of {step} bytes, got {data.size} bytes of "
+            f"{message.encoding!r}."
+        )
+    return data[: height * step].reshape(height, step)[:, :width]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ import cv2
 import numpy as np
 
 from mtv_perception.bags.reader import RAW, BagSource, decode_frame, message_stamp_ns
+from mtv_perception.bags.storage import Topic
 from mtv_perception.bags.topics import choose_cameras
-from mtv_perception.compare.runs import detections_of
+from mtv_perception.compare.runs import FrameKey, FrameKeys, detections_of, mask_pixels
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import DatasetError, ImageError, ReplayError
 from mtv_perception.labels import BACKGROUND_ID, LabelSet
@@ -21,6 +23,7 @@ from mtv_perception.types import Detections
 _TYPE = "vision_msgs/msg/Detection2DArray"
 _TRUTH_WORDS = ("truth", "label", "annotation")
 _MASK_ENDING = "segmentation/mask"
+_LOG = logging.getLogger(__name__)
 
 
 def truth_topic(bag: BagSource, topic: str = "") -> str:
@@ -29,7 +32,7 @@ def truth_topic(bag: BagSource, topic: str = "") -> str:
     Raises:
         ReplayError: there is none, or no telling which.
     """
-    found = sorted(name for name, msgtype in bag.topics.items() if msgtype == _TYPE)
+    found = sorted(bag.of_type(_TYPE))
     if topic:
         candidates = [name for name in found if name == topic]
     else:
@@ -55,28 +58,27 @@ def read_truth(
     Raises:
         ReplayError: no truth there, or a class that is not known.
     """
-    truth = {}
+    keyed = _read_truth(path, labels, topic, rename)
+    return {key.stamp_ns: found for key, found in keyed.items()}
+
+
+def _read_truth(
+    path: Path, labels: LabelSet, topic: str, rename: Mapping[str, str] | None
+) -> dict[FrameKey, Detections]:
+    truth, keys = {}, FrameKeys()
     with BagSource(path) as bag:
         chosen = truth_topic(bag, topic)
-        for message in bag.messages([chosen]):
+        for message in bag.messages(bag.named([chosen], _TYPE)):
             try:
                 content = bag.deserialize(message)
-                _rename(content, rename or {})
-                found = detections_of(content, labels)
+                found = detections_of(content, labels, rename)
             except (ImageError, ValueError) as error:
                 raise ReplayError(f"{path}: {chosen}: {error}") from error
-            truth[message_stamp_ns(content)] = found.select(found.class_ids != BACKGROUND_ID)
+            key = keys("", message_stamp_ns(content))
+            truth[key] = found.select(found.class_ids != BACKGROUND_ID)
         if bag.damage:
             raise ReplayError(f"{path}: expected a whole bag to take the truth from: {bag.damage}")
     return truth
-
-
-def _rename(content: object, names: Mapping[str, str]) -> None:
-    for item in content.detections if names else ():  # type: ignore[attr-defined]
-        for result in item.results:
-            result.hypothesis.class_id = names.get(
-                result.hypothesis.class_id, result.hypothesis.class_id
-            )
 
 
 def read_bag_dataset(
@@ -107,7 +109,7 @@ def read_bag_dataset(
         DatasetError: no truth, or no image that it is about.
     """
     try:
-        truth = read_truth(path, labels, topic, rename)
+        truth = _read_truth(path, labels, topic, rename)
         folder = cache or _cache_folder(path)
         images = _unpack(path, set(truth), folder)
     except ReplayError as error:
@@ -127,52 +129,87 @@ def read_bag_dataset(
         Sample(
             image_path=image,
             size_hw=size_hw,
-            boxes_xyxy=truth[stamp].boxes_xyxy,
-            class_ids=truth[stamp].class_ids,
-            crowd=np.zeros(len(truth[stamp]), bool),
+            boxes_xyxy=truth[key].boxes_xyxy,
+            class_ids=truth[key].class_ids,
+            crowd=np.zeros(len(truth[key]), bool),
             mask_path=mask if mask.is_file() else None,
             box_classes=boxed,
             mask_classes=masked if mask.is_file() else (),
         )
-        for stamp, (image, mask, size_hw) in sorted(images.items())
+        for key, (image, mask, size_hw) in sorted(images.items())
     ]
     if not samples:
         raise DatasetError(f"{path}: expected images with the stamps of the truth, got none.")
     return Dataset(path.name, labels, tuple(samples))
 
 
-_Unpacked = dict[int, tuple[Path, Path, tuple[int, int]]]
+_Unpacked = dict[FrameKey, tuple[Path, Path, tuple[int, int]]]
 """Image file, mask file (which may not exist) and size, by stamp."""
 
 
-def _unpack(path: Path, stamps: set[int], folder: Path) -> _Unpacked:
+def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> _Unpacked:
     folder.mkdir(parents=True, exist_ok=True)
     found: _Unpacked = {}
+    failed = unlabelled = 0
     with BagSource(path) as bag:
-        cameras = [
-            name for name in choose_cameras(bag.topics, (), str(path)) if "truth" not in name
-        ]
-        if len(cameras) != 1:
-            raise ReplayError(
-                f"{path}: expected one camera beside the truth, got {', '.join(cameras) or 'none'}."
-            )
-        masks = [name for name in bag.topics if name.endswith(_MASK_ENDING) and "truth" in name]
-        for index, message in enumerate(bag.messages([*cameras, *masks])):
-            if message.topic in masks and message.msgtype == RAW:
+        camera = _camera_beside_truth(bag)
+        masks = [name for name in bag.of_type(RAW) if _is_true_mask(name)]
+        keys, mask_keys = FrameKeys(), FrameKeys()
+        for index, message in enumerate(bag.messages([camera, *bag.named(masks, RAW)])):
+            if message.topic in masks:
                 content = bag.deserialize(message)
-                pixels = np.asarray(content.data, np.uint8).reshape(content.height, content.step)
-                _write(folder / f"{message_stamp_ns(content)}.mask.png", pixels[:, : content.width])
+                key = mask_keys("", message_stamp_ns(content))
+                _write(_files(folder, key)[1], mask_pixels(content))
                 continue
             try:
                 frame = decode_frame(bag, message, f"{message.topic}#{index}")
             except ImageError:
+                failed += 1
                 continue
-            if frame.stamp_ns in stamps:
-                image = folder / f"{frame.stamp_ns}.png"
-                _write(image, cv2.cvtColor(frame.image_rgb, cv2.COLOR_RGB2BGR))
-                size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-                found[frame.stamp_ns] = (image, folder / f"{frame.stamp_ns}.mask.png", size)
+            key = keys("", frame.stamp_ns)
+            if key not in wanted:
+                unlabelled += 1
+                continue
+            image, mask = _files(folder, key)
+            _write(image, cv2.cvtColor(frame.image_rgb, cv2.COLOR_RGB2BGR))
+            found[key] = (image, mask, (frame.image_rgb.shape[0], frame.image_rgb.shape[1]))
+    _say_left_out(path, failed, unlabelled, len(wanted) - len(found))
     return found
+
+
+def _camera_beside_truth(bag: BagSource) -> Topic:
+    choice = choose_cameras(bag)
+    cameras = [topic for topic in choice.cameras if "truth" not in topic.name]
+    if len(cameras) != 1:
+        raise ReplayError(
+            f"{bag.path}: expected one camera beside the truth, got "
+            f"{', '.join(topic.name for topic in cameras) or 'none'}; copy the one that the truth is "
+            "about into a bag of its own."
+        )
+    _LOG.info("%s: images of %s", bag.path, cameras[0].name)
+    for item in choice.left_out:
+        _LOG.info("%s: left out %s", bag.path, item)
+    return cameras[0]
+
+
+def _is_true_mask(name: str) -> bool:
+    return name.endswith(_MASK_ENDING) and "truth" in name
+
+
+def _say_left_out(path: Path, failed: int, unlabelled: int, unseen: int) -> None:
+    for count, what in (
+        (failed, "images that can't be decoded"),
+        (unlabelled, "images without a truth of their stamp"),
+        (unseen, "truths without an image of their stamp"),
+    ):
+        if count:
+            _LOG.warning("%s: %d %s are left out", path, count, what)
+
+
+def _files(folder: Path, key: FrameKey) -> tuple[Path, Path]:
+    """Image and mask file of a frame."""
+    name = f"{key.stamp_ns}-{key.repeat}" if key.repeat else f"{key.stamp_ns}"
+    return folder / f"{name}.png", folder / f"{name}.mask.png"
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 from mtv_perception.errors import ImageError
 from mtv_perception.media.formats.base import check_size
 
-MAX_PIXELS = 8_000_000
-"""Most pixels of an image from a topic, live or in a bag. An 8-megapixel camera fits."""
+MAX_PIXELS = 8_388_608
+"""Most pixels of an image from a topic, live or in a bag: 8 megapixels, which 3840x2160 fits into."""
 
 _DEPTHS = (10, 12, 14, 16)
 

@@ -8,13 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mtv_perception.bags.reader import BagSource, decode_frame
-from mtv_perception.bags.topics import choose_cameras
-from mtv_perception.errors import ReplayError
+from mtv_perception.bags.files import is_bag, is_ros1_bag
+from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.media.files import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    expected_frames,
+    image_files,
+    lazy_files,
+)
 from mtv_perception.media.frame import Frame
-from mtv_perception.media.frames import count_frames, is_bag, lazy_frames
+
+if TYPE_CHECKING:  # Libraries for bags are optional: images and videos are read without.
+    from mtv_perception.bags.reader import BagSource
+    from mtv_perception.bags.storage import RawMessage
 
 FILE_FRAME_ID = "camera"
 FILE_TOPIC = "/image/compressed"
@@ -30,6 +39,7 @@ class InputFrame:
         msgtype: of the message in `cdr`; empty for files.
         log_ns: when it was recorded; the stamp, for files.
         decode: its pixels; ImageError when it is broken.
+        stamp_ns: gives its stamp without decoding its pixels.
         cdr: the message as it lies in the bag; empty for files.
     """
 
@@ -38,6 +48,7 @@ class InputFrame:
     msgtype: str
     log_ns: int
     decode: Callable[[], Frame]
+    stamp_ns: Callable[[], int]
     cdr: bytes = b""
 
 
@@ -49,12 +60,20 @@ class Input(Protocol):
         """Camera name by topic."""
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What holds images and is not read, a sentence each."""
+
+    @property
     def total(self) -> int | None:
         """Frames expected; None where that is unknown."""
 
     @property
     def damage(self) -> str:
         """What cut the input short; complete once the frames have ended."""
+
+    @property
+    def video_rate(self) -> float:
+        """Frames a second of a video; 0 for everything else."""
 
     def frames(self) -> Iterator[InputFrame]:
         """The frames in order."""
@@ -69,9 +88,13 @@ class BagInput:
     """
 
     def __init__(self, bag: BagSource, wanted: Sequence[str] = ()) -> None:
-        self._bag = bag
-        self.cameras: Mapping[str, str] = choose_cameras(bag.topics, wanted, str(bag.path))
-        self.total: int | None = sum(bag.counts[topic] for topic in self.cameras)
+        from mtv_perception.bags.topics import choose_cameras
+
+        self._bag, self._choice = bag, choose_cameras(bag, wanted)
+        self.cameras: Mapping[str, str] = self._choice.by_name
+        self.left_out = tuple(map(str, self._choice.left_out))
+        self.total: int | None = sum(bag.counts[topic] for topic in self._choice.cameras)
+        self.video_rate = 0.0
 
     @property
     def damage(self) -> str:
@@ -80,15 +103,28 @@ class BagInput:
 
     def frames(self) -> Iterator[InputFrame]:
         """The images of all cameras in recorded order."""
-        for index, message in enumerate(self._bag.messages(self.cameras)):
+        from mtv_perception.bags.reader import decode_frame
+
+        for index, message in enumerate(self._bag.messages(self._choice.cameras)):
             yield InputFrame(
-                camera=self.cameras[message.topic],
+                camera=self._choice.cameras[message.source],
                 topic=message.topic,
                 msgtype=message.msgtype,
                 log_ns=message.log_ns,
                 decode=partial(decode_frame, self._bag, message, f"{message.topic}#{index}"),
+                stamp_ns=partial(_header_stamp, self._bag, message),
                 cdr=message.cdr,
             )
+
+
+def _header_stamp(bag: BagSource, message: RawMessage) -> int:
+    """The header's stamp; when the message was recorded, where it is broken."""
+    from mtv_perception.bags.reader import message_stamp_ns
+
+    try:
+        return message_stamp_ns(bag.deserialize(message))
+    except ImageError:
+        return message.log_ns
 
 
 class FileInput:
@@ -102,17 +138,28 @@ class FileInput:
     def __init__(self, path: Path, rate: float = 0.0) -> None:
         self._path, self._rate = path, rate
         self.cameras: Mapping[str, str] = {FILE_TOPIC: ""}
-        self.total = count_frames(path)
+        self.left_out = _other_files(path)
+        self.total, self.video_rate = expected_frames(path)
         self.damage = ""
 
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""
-        read = 0
-        for stamp_ns, decode in lazy_frames(self._path, self._rate):
-            yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode)
-            read += 1
-        if self.total and read < self.total:
-            self.damage = f"expected {self.total} frames by the file's own count, found {read}"
+        for stamp_ns, decode in lazy_files(self._path, self._rate):
+            yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode, lambda stamp=stamp_ns: stamp)
+
+
+def _other_files(path: Path) -> tuple[str, ...]:
+    """Videos in a folder of images, and folders below it: neither is read."""
+    if not path.is_dir():
+        return ()
+    inside = [item for item in path.iterdir() if not item.name.startswith(".")]
+    videos = sum(item.suffix.lower() in VIDEO_SUFFIXES for item in inside)
+    folders = sum(item.is_dir() and bool(image_files(item)) for item in inside)
+    return tuple(
+        f"{count} {kind} in {path.name}: give them one by one"
+        for count, kind in ((videos, "video(s)"), (folders, "folder(s) of images"))
+        if count
+    )
 
 
 @contextmanager
@@ -122,7 +169,10 @@ def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Ite
     Raises:
         ReplayError: nothing to read there, or not those topics.
     """
-    if path.exists() and is_bag(path):
+    check_readable(path)
+    if is_bag(path):
+        from mtv_perception.bags.reader import BagSource
+
         with BagSource(path) as bag:
             yield BagInput(bag, topics)
         return
@@ -130,9 +180,48 @@ def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Ite
         raise ReplayError(
             f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag."
         )
-    if not path.exists():
-        raise ReplayError(f"{path}: expected an image, a folder, a video or a bag, found nothing.")
     yield FileInput(path, rate)
+
+
+def check_readable(path: Path) -> None:
+    """Raise ReplayError where there is no bag, video, image folder or image, and say what there is."""
+    kinds = "an image, a folder of images, a video or a bag"
+    if not path.exists():
+        raise ReplayError(f"{path}: expected {kinds}, found nothing.")
+    if is_bag(path):
+        return
+    if is_ros1_bag(path):
+        raise ReplayError(
+            f"{path}: expected a bag of ROS 2, got one of ROS 1. Convert it: pip install rosbags && "
+            f"rosbags-convert --src {path} --dst {path.stem}_ros2"
+        )
+    if not path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
+        raise ReplayError(f"{path}: expected {kinds}, got a file of another kind.")
+
+
+def read_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:
+    """The frames of a file, folder or bag in order, decoded.
+
+    Raises:
+        ReplayError: nothing there to read, or damage (after the last frame before it).
+        ImageError: an image that can't be decoded.
+    """
+    with open_input(path, (), rate) as opened:
+        for frame in opened.frames():
+            yield frame.decode()
+        if opened.damage:
+            raise ReplayError(f"{path}: damaged, ends early: {opened.damage}")
+
+
+def left_out_lines(left_out: Sequence[str]) -> list[str]:
+    """What was not read, a line each, and how to read it."""
+    lines = [f"  left out: {item}" for item in left_out]
+    return [*lines, "  (--topics chooses)"] if any(item[0] == "/" for item in left_out) else lines
+
+
+def exit_status(frames: int, failures: bool) -> int:
+    """Of every command that takes frames: 2 for no frame at all, 1 for some failures, 0 for all done."""
+    return 2 if not frames else int(failures)
 
 
 def timed_decode(frame: InputFrame) -> tuple[Frame, float]:

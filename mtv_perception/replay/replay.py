@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mtv_perception.bags.salvage import RawMessage
+from mtv_perception.bags.storage import RawMessage
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.errors import ImageError
@@ -77,6 +78,8 @@ class ReplayReport:
         seconds: this run took.
         skipped: the bag was finished before; nothing was done.
         damage: what cut the input short; empty for a whole one.
+        topics: what was read of a bag, with the frames of each.
+        left_out: what else holds images, a sentence each.
         faults: what was wrong with the first failed images.
     """
 
@@ -89,6 +92,8 @@ class ReplayReport:
     seconds: float = 0.0
     skipped: bool = False
     damage: str = ""
+    topics: dict[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default_factory=tuple)
 
 
@@ -139,7 +144,14 @@ def replay(
         with BagWriter(folder, options.overwrite, {"mtv_model": perceiver.spec.model_id}) as bag:
             write_state(folder, {"state": RUNNING, **settings})
             run.write(bag)
-        report = replace(run.report, source=str(source), bag=str(folder), damage=opened.damage)
+        report = replace(
+            run.report,
+            source=str(source),
+            bag=str(folder),
+            damage=opened.damage,
+            topics=dict(run.topics),
+            left_out=opened.left_out,
+        )
         write_state(folder, {"state": DONE, **settings, **_outcome(report)})
         if aside:
             shutil.rmtree(aside)
@@ -175,6 +187,8 @@ def _outcome(report: ReplayReport) -> dict[str, Any]:
         "frames": report.frames,
         "failed": report.failed,
         "damage": report.damage,
+        "topics": report.topics,
+        "left_out": list(report.left_out),
         "faults": list(report.faults),
     }
 
@@ -184,6 +198,8 @@ def _figures(state: dict[str, Any]) -> dict[str, Any]:
         "frames": state["frames"],
         "failed": state["failed"],
         "damage": state["damage"],
+        "topics": dict(state.get("topics", {})),
+        "left_out": tuple(state.get("left_out", ())),
         "faults": tuple(state["faults"]),
     }
 
@@ -202,6 +218,9 @@ class _Run:
         self._input, self._perceivers, self._options = opened, perceivers, options
         self._unfinished, self._progress = unfinished, progress
         self._counts = dict.fromkeys(opened.cameras.values(), FrameCount())
+        self.topics: Counter[str] = Counter(
+            {} if list(opened.cameras) == [FILE_TOPIC] else dict.fromkeys(opened.cameras, 0)
+        )
         self.report = ReplayReport("", "")
 
     def write(self, bag: BagWriter) -> None:
@@ -250,6 +269,8 @@ class _Run:
             failed=count.failed + bool(fault),
         )
         self._counts[source.camera] = count
+        if source.topic in self.topics:
+            self.topics[source.topic] += 1
         report = self.report
         if fault:
             shown = (*report.faults, fault)[:_SHOWN_FAULTS]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.bags.reader import BagSource
-from mtv_perception.bags.salvage import RawMessage
+from mtv_perception.bags.storage import RawMessage
 from mtv_perception.bags.writer import to_yaml
 from mtv_perception.config import read_yaml
 from mtv_perception.errors import ConfigError, ReplayError
@@ -104,7 +104,7 @@ class Unfinished:
         messages: list[RawMessage] = []
         try:
             with BagSource(self._folder) as bag:
-                for message in bag.messages(bag.topics):
+                for message in bag.messages(bag.counts):
                     if message.msgtype.startswith(
                         ("vision_msgs/msg/LabelInfo", "vision_msgs/msg/VisionInfo")
                     ):

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtv_perception.bags.reader import IMAGE_TYPES, BagSource, decode_frame, message_stamp_ns
 from mtv_perception.bags.topics import result_topics
-from mtv_perception.compare.runs import detection_cameras, detections_of
+from mtv_perception.compare.runs import detection_cameras, detections_of, mask_pixels
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.media.frame import Frame
@@ -188,11 +188,11 @@ def show_bag(path: Path, recording: Any, images: Path | None = None) -> int:
         }
         inputs = {
             topic: _camera_of(topic, cameras)
-            for topic, msgtype in bag.topics.items()
-            if msgtype in IMAGE_TYPES and topic not in roles
+            for topic in bag.of_type(*IMAGE_TYPES)
+            if topic not in roles
         }
         frames = 0
-        for message in bag.messages(bag.topics):
+        for message in bag.messages(bag.counts):
             if message.topic in inputs and images is None:
                 try:
                     view.image(inputs[message.topic], decode_frame(bag, message, message.topic))
@@ -214,16 +214,15 @@ def _show(view: RerunView, bag: BagSource, message: Any, role: str, camera: str)
     if role == "detections":
         view.detections(camera, stamp, detections_of(content, view.labels))
     elif role == "mask":
-        pixels = np.asarray(content.data, np.uint8).reshape(content.height, content.step)
-        view.mask(camera, stamp, pixels[:, : content.width])
+        view.mask(camera, stamp, mask_pixels(content))
     else:
         view.status(camera, stamp, content)
     return role == "detections"
 
 
 def _labels(bag: BagSource, cameras: list[str]) -> LabelSet:
-    topics = {result_topics(camera)["label_info"] for camera in cameras} & set(bag.topics)
-    for message in bag.messages(topics):
+    topics = {result_topics(camera)["label_info"] for camera in cameras}
+    for message in bag.messages(bag.named(topics, "vision_msgs/msg/LabelInfo")):
         return labels_of([item.class_name for item in bag.deserialize(message).class_map])
     return LabelSet()
 

@@ -1,43 +1,159 @@
+"""Which topics are pictures of cameras: chosen, named, and what is left out is said."""
+
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from mtv_perception.bags.reader import COMPRESSED, RAW
+from mtv_perception.bags.storage import Topic
 from mtv_perception.bags.topics import choose_cameras, result_topics
 from mtv_perception.errors import ReplayError
+
+STRING = "std_msgs/msg/String"
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
+
+
+def raw(encoding="bgr8", data=NOISE):
+    return SimpleNamespace(encoding=encoding, data=data.reshape(-1), height=40, width=60)
+
+
+def packed(form="jpeg"):
+    return SimpleNamespace(format=form)
+
+
+class FakeBag:
+    """Topics with their first messages, by name and type; a number stands for how many there are."""
+
+    path = "bag"
+
+    def __init__(self, topics):
+        self.firsts, self.counts = {}, {}
+        for key, content in topics.items():
+            name, msgtype = key if isinstance(key, tuple) else (key, None)
+            message, count = content if isinstance(content, tuple) else (content, 4)
+            if msgtype is None:
+                msgtype = COMPRESSED if hasattr(message, "format") else RAW
+            topic = Topic(name, msgtype)
+            self.firsts[topic], self.counts[topic] = message, count
+
+    def first(self, topic):
+        return self.firsts[topic] if self.counts[topic] else None
+
+    def deserialize(self, message):
+        return message
+
+
+def cameras_of(topics, wanted=()):
+    return choose_cameras(FakeBag(topics), wanted).by_name
+
+
+def left_out(topics, wanted=()):
+    return {
+        (item.topic.name, item.topic.msgtype): item.why
+        for item in choose_cameras(FakeBag(topics), wanted).left_out
+    }
 
 
 @pytest.mark.parametrize(
     ("topics", "cameras"),
     [
-        ({"/image": RAW}, {"/image": ""}),
-        ({"/a/b/image_raw": RAW, "/tf": "tf2_msgs/msg/TFMessage"}, {"/a/b/image_raw": ""}),
+        ({"/image": raw()}, {"/image": ""}),
         (
-            {"/front/image": RAW, "/rear/image": RAW},
+            {"/a/b/image_raw": raw(), ("/tf", "tf2_msgs/msg/TFMessage"): None},
+            {"/a/b/image_raw": ""},
+        ),
+        (
+            {"/front/image": raw(), "/rear/image": raw()},
             {"/front/image": "front", "/rear/image": "rear"},
         ),
-        ({"/c/image": RAW, "/c/image/compressed": COMPRESSED}, {"/c/image": ""}),
+        ({"/c/image": raw(), "/c/image/compressed": packed()}, {"/c/image": ""}),
         (
-            {"/c/image/compressed": COMPRESSED, "/d/image": RAW},
+            {"/c/image/compressed": packed(), "/d/image": raw()},
             {"/c/image/compressed": "c", "/d/image": "d"},
         ),
-        ({"/c/left": RAW, "/c/right": RAW}, {"/c/left": "c/left", "/c/right": "c/right"}),
-        ({"/image": RAW, "/front/image": RAW}, {"/image": "", "/front/image": "front"}),
-        (
-            {
-                "/image": RAW,
-                "/segmentation/mask": RAW,
-                "/overlay/compressed": COMPRESSED,
-                "/depth/image": RAW,
-                "/image/compressedDepth": COMPRESSED,
-            },
-            {"/image": ""},
-        ),
+        ({"/c/left": raw(), "/c/right": raw()}, {"/c/left": "c/left", "/c/right": "c/right"}),
+        ({"/image": raw(), "/front/image": raw()}, {"/image": "", "/front/image": "front"}),
     ],
 )
 def test_cameras_are_found_and_named(topics, cameras):
-    assert choose_cameras(topics, (), "bag") == cameras
+    assert cameras_of(topics) == cameras
 
 
-TOPICS = {"/front/image": RAW, "/rear/image": RAW, "/depth/image": RAW}
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/depth_camera/image_raw",
+        "/depthai_oak/rgb/image_raw",
+        "/camera_depth/color/image_raw",
+        "/rgbd/image",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8", "yuv422_yuy2", "bayer_rggb8"])
+def test_a_colour_image_of_a_depth_camera_is_a_picture(name, encoding):
+    assert cameras_of({name: raw(encoding)}) == {name: ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "why"),
+    [
+        ("/aligned/image_raw", raw("16UC1"), "depth image by its encoding 16UC1"),
+        ("/range/image", raw("32FC1"), "depth image by its encoding 32FC1"),
+        ("/camera/depth/image_rect", raw("mono16"), "depth image by its encoding mono16"),
+        ("/c/image_raw/compressedDepth", packed("16UC1; compressedDepth png"), "transport"),
+        (
+            "/aligned/image/compressed",
+            packed("16UC1; png compressed "),
+            "depth image by its format",
+        ),
+        ("/camera/stream", packed("h264"), "video stream"),
+        ("/x/segmentation/mask", raw("mono8"), "result of this package"),
+        ("/overlay/compressed", packed(), "result of this package"),
+        ("/camera/semantic_segmentation", raw("mono8", NOISE % 7), "class numbers"),
+        ("/camera/instance_ids", raw("mono8", NOISE % 20), "class numbers"),
+        ("/camera/labels_map", raw("rgb8", np.repeat(NOISE % 5, 3)), "class numbers"),
+        ("/rear/image", (raw(), 0), "nothing was recorded"),
+    ],
+)
+def test_what_is_no_picture_is_left_out_and_named(name, message, why):
+    topics = {name: message, "/front/image_raw": raw()}
+    assert cameras_of(topics) == {"/front/image_raw": ""}
+    ((found, reason),) = left_out(topics).items()
+    assert found[0] == name and why in reason
+    with pytest.raises(ReplayError, match=r"--topics"):
+        choose_cameras(FakeBag({name: message}))
+    assert cameras_of(topics, [name]) == {name: ""}
+
+
+@pytest.mark.parametrize(
+    "name", ["/segmentation_camera/image_raw", "/class_room/image", "/labelled/cam"]
+)
+def test_a_picture_with_a_telling_name_is_a_picture(name):
+    assert cameras_of({name: raw("rgb8", np.tile(NOISE, 3))}) == {name: ""}
+
+
+def test_the_better_one_of_a_topic_and_its_compressed_twin_is_used():
+    for image, twin, better in (
+        ((raw(), 4), (packed(), 4), "/c/image"),
+        ((raw(), 0), (packed(), 4), "/c/image/compressed"),
+        ((raw(), 2), (packed(), 40), "/c/image/compressed"),
+        ((raw("nv12"), 4), (packed(), 4), "/c/image/compressed"),
+        ((raw(), 4), (packed(), 0), "/c/image"),
+    ):
+        topics = {"/c/image": image, "/c/image/compressed": twin}
+        assert list(cameras_of(topics)) == [better]
+        assert len(left_out(topics)) == 1
+
+
+@pytest.mark.parametrize("names", [(RAW, STRING), (STRING, RAW)])
+def test_a_name_with_two_types_gives_the_images(names):
+    topics = {("/image", msgtype): raw() for msgtype in names}
+    assert cameras_of(topics) == {"/image": ""}
+    assert cameras_of(topics, ["/image"]) == {"/image": ""}
+    assert left_out(topics) == {("/image", STRING): f"{STRING} is not read"}
+
+
+TOPICS = {"/front/image": raw(), "/rear/image": raw(), "/depth/image": raw("16UC1")}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +166,8 @@ TOPICS = {"/front/image": RAW, "/rear/image": RAW, "/depth/image": RAW}
     ],
 )
 def test_topics_can_be_chosen_and_named(wanted, cameras):
-    assert choose_cameras(TOPICS, wanted, "bag") == cameras
+    assert cameras_of(TOPICS, wanted) == cameras
+    assert set(left_out(TOPICS, wanted).values()) == {"not among the topics asked for"}
 
 
 @pytest.mark.parametrize(
@@ -62,12 +179,26 @@ def test_topics_can_be_chosen_and_named(wanted, cameras):
 )
 def test_mistakes_are_named(wanted, said):
     with pytest.raises(ReplayError, match=said):
-        choose_cameras(TOPICS, wanted, "bag")
+        choose_cameras(FakeBag(TOPICS), wanted)
 
 
-def test_a_bag_without_images_is_said():
-    with pytest.raises(ReplayError, match="expected an image topic, the bag has /tf"):
-        choose_cameras({"/tf": "tf2_msgs/msg/TFMessage"}, (), "bag")
+@pytest.mark.parametrize(
+    "kind",
+    ["tf2_msgs/msg/TFMessage", "foxglove.CompressedImage", "foxglove_msgs/msg/CompressedVideo"],
+)
+def test_a_bag_without_images_is_said_with_its_types(kind):
+    with pytest.raises(ReplayError, match=rf"expected an image topic .* /x \({kind}\)"):
+        choose_cameras(FakeBag({("/x", kind): None}))
+
+
+def test_images_of_a_foreign_type_beside_a_camera_are_named():
+    topics = {"/image": raw(), ("/video", "foxglove_msgs/msg/CompressedVideo"): None}
+    assert left_out(topics) == {
+        (
+            "/video",
+            "foxglove_msgs/msg/CompressedVideo",
+        ): "foxglove_msgs/msg/CompressedVideo is not read"
+    }
 
 
 def test_topics_are_those_of_the_node():

@@ -51,7 +51,7 @@ def test_damage_is_in_the_exit_status(tmp_path, images, replay_model, capsys):
         main(["replay", str(images), "--out", str(tmp_path / "a"), "--include", "input", *command])
         == 0
     )
-    file = tmp_path / "a" / "a.mcap"
+    file = tmp_path / "a" / "a_0.mcap"
     file.write_bytes(file.read_bytes()[:-200])
     capsys.readouterr()
     assert main(["replay", str(tmp_path / "a"), "--out", str(tmp_path / "b"), *command]) == 1

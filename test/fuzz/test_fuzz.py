@@ -411,7 +411,7 @@ def bag(request, tmp_path):
 
 
 def test_bags(bag):
-    from mtv_perception.bags.reader import bag_frames
+    from mtv_perception.replay.inputs import open_input
 
     original = bag.read_bytes()
 
@@ -421,8 +421,10 @@ def test_bags(bag):
         bag.write_bytes(edited(original, rng))
         topic = rng.choice(("/image", "/image/compressed", None))
         try:
-            for frame in bag_frames(bag.parent, topic):
-                assert frame.image_rgb.ndim == 3 and frame.image_rgb.dtype == np.uint8
+            with open_input(bag.parent, [topic] if topic else []) as opened:
+                for item in opened.frames():
+                    frame = item.decode()
+                    assert frame.image_rgb.ndim == 3 and frame.image_rgb.dtype == np.uint8
         except MtvError:
             return
 

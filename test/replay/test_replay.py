@@ -141,7 +141,7 @@ def test_the_same_input_gives_the_same_messages(tmp_path, write_bag, red_finder)
     options = ReplayOptions(extras=("annotations", "input"))
     for name in ("one", "two"):
         replay(bag, tmp_path / name / "out", red_finder(), options)
-    one, two = ((tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("one", "two"))
+    one, two = ((tmp_path / name / "out" / "out_0.mcap").read_bytes() for name in ("one", "two"))
     assert one == two
 
 
@@ -155,7 +155,7 @@ def test_helpers_change_nothing_but_the_time(tmp_path, write_bag, red_finder, dr
         report = replay(bag, tmp_path / name / "out", red_finder(), options, helpers=others)
         assert (report.frames, report.failed, report.detections) == (29, 1, 29)
     alone, helped = (
-        (tmp_path / name / "out" / "out.mcap").read_bytes() for name in ("alone", "helped")
+        (tmp_path / name / "out" / "out_0.mcap").read_bytes() for name in ("alone", "helped")
     )
     assert alone == helped
     assert sum(helper.calls for helper in helpers) > 0
@@ -195,7 +195,7 @@ def test_two_readers_find_the_same_content_and_upstreams_hashes(
     ]
     other = [
         (item.channel.topic, item.log_time_ns, plainly(item.ros_msg))
-        for item in read_ros2_messages(str(tmp_path / "out" / "out.mcap"))
+        for item in read_ros2_messages(str(tmp_path / "out" / "out_0.mcap"))
     ]
     assert len(ours) == len(other) == 3 + 5 * 6
     assert sorted(map(repr, ours)) == sorted(map(repr, other))
@@ -211,7 +211,7 @@ def test_metadata_lists_latched_topics_and_files(tmp_path, write_bag, red_finder
     text = (tmp_path / "out" / "metadata.yaml").read_text()
     assert "&id" not in text and "*id" not in text
     information = yaml.safe_load(text)["rosbag2_bagfile_information"]
-    assert information["relative_file_paths"] == ["out.mcap"]
+    assert information["relative_file_paths"] == ["out_0.mcap"]
     profiles = {
         item["topic_metadata"]["name"]: item["topic_metadata"]["offered_qos_profiles"]
         for item in information["topics_with_message_count"]
@@ -276,7 +276,7 @@ def test_an_interrupted_replay_goes_on_where_it_was(
     assert read_state(tmp_path / "out")["state"] == "running"
     if killed:  # As a process that was killed leaves it: no metadata, the file cut anywhere.
         (tmp_path / "out" / "metadata.yaml").unlink()
-        file = tmp_path / "out" / "out.mcap"
+        file = tmp_path / "out" / "out_0.mcap"
         file.write_bytes(file.read_bytes()[: int(file.stat().st_size * 0.97)])
     again = red_finder()
     report = replay(bag, tmp_path / "out", again, options)

@@ -22,7 +22,7 @@ from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
-from mtv_perception.media.frames import open_frames
+from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.backends import EngineConfig
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
 def read_images(source: Path) -> list[np.ndarray]:
     """Some images of a source, `(H, W, 3)` uint8 RGB; the demo's clip is brought to 640x480."""
     images: list[np.ndarray] = []
-    for index, frame in enumerate(open_frames(source)):
+    for index, frame in enumerate(read_frames(source)):
         if index % 3 == 0:
             images.append(frame.image_rgb)
         if len(images) == _IMAGES:

@@ -26,10 +26,9 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from mtv_perception.bags.playback import PlaybackClock
-from mtv_perception.bags.reader import lazy_bag_frames
 from mtv_perception.config import fixed, setting
-from mtv_perception.errors import ConfigError, ImageError, MtvError
-from mtv_perception.media.frames import LazyFrame, is_bag, lazy_frames
+from mtv_perception.errors import ConfigError, ImageError, MtvError, ReplayError
+from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
@@ -44,7 +43,7 @@ class ReplayConfig:
     """What a user may set on the image replay node; all but `start_offset` is read at start."""
 
     source: str = fixed("", "Video, image folder, image or bag.")
-    topic: str = fixed("", "Image topic of the bag; by default the first.")
+    topic: str = fixed("", "Image topic of the bag; by default the first camera.")
     rate: float = fixed(
         10.0,
         "Frames a second, unless the source's own time is replayed (`clock`).",
@@ -129,7 +128,9 @@ class ImageReplayNode(Node):
     @property
     def exit_status(self) -> int:
         """1 where the source was not read to its end or images were skipped, 2 where it has none."""
-        return 2 if self._was_empty else int(self.failed or self._skipped > 0)
+        if self._was_empty or (not self.published and self._skipped):
+            return 2
+        return int(self.failed or self._skipped > 0)
 
     def close(self) -> None:
         """End the publishing thread."""
@@ -173,14 +174,26 @@ class ImageReplayNode(Node):
         self._stopping.wait(self._config.linger)
         self.finished = True
 
-    def _frames(self) -> Iterator[LazyFrame]:
-        if self._config.topic and is_bag(self._source):
-            yield from lazy_bag_frames(self._source, self._config.topic)
-        else:
-            # A clock follows the source's own time; without one the node sets the pace.
-            yield from lazy_frames(
-                self._source, 0.0 if self._clock_publisher else self._config.rate
-            )
+    def _frames(self) -> Iterator[InputFrame]:
+        """The frames of one camera: of the topic asked for, else of the bag's first."""
+        # A clock follows the source's own time; without one the node sets the pace.
+        rate = 0.0 if self._clock_publisher else self._config.rate
+        topics = [self._config.topic] if self._config.topic else []
+        with open_input(self._source, topics, rate) as opened:
+            chosen = next(iter(opened.cameras))
+            self._say_what_is_published(chosen, opened)
+            yield from (frame for frame in opened.frames() if frame.topic == chosen)
+            if opened.damage:
+                raise ReplayError(f"{self._source}: damaged, ends early: {opened.damage}")
+
+    def _say_what_is_published(self, chosen: str, opened: Input) -> None:
+        if self.published or self._skipped:  # Said at the first round of a loop.
+            return
+        if list(opened.cameras) != [FILE_TOPIC]:
+            self.get_logger().info(f"publishing {chosen}")
+        others = [f"{topic}: another camera" for topic in opened.cameras if topic != chosen]
+        for text in (*others, *opened.left_out):
+            self.get_logger().warning(f"left out: {text} (parameter 'topic' chooses)")
 
     def _play(self) -> None:
         while not self._stopping.is_set():
@@ -192,7 +205,8 @@ class ImageReplayNode(Node):
     def _play_once(self) -> None:
         """From the offset to the end, a jump, or the end of the node."""
         first: int | None = None
-        for index, (source_ns, decode) in enumerate(self._frames()):
+        for index, item in enumerate(self._frames()):
+            source_ns = item.stamp_ns()
             due = (
                 source_ns
                 if self._clock_publisher
@@ -207,7 +221,7 @@ class ImageReplayNode(Node):
             if not self._wait_until(due):
                 return
             try:
-                frame = decode()
+                frame = item.decode()
             except ImageError as error:
                 self._skipped += 1
                 self.get_logger().warning(f"image skipped: {error}")

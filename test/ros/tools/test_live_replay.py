@@ -86,7 +86,7 @@ def test_a_broken_image_in_a_bag_is_skipped(stage, image_bag, tmp_path):
     """The rest of the bag is played."""
     build = builder()
     with BagSource(image_bag) as bag, BagWriter(tmp_path / "broken") as broken:
-        for index, message in enumerate(bag.messages(["/image"])):
+        for index, message in enumerate(bag.messages(bag.named(["/image"]))):
             content = bag.deserialize(message)
             if index == 4:
                 content = build.make("sensor_msgs/msg/Image", **{**vars(content), "step": 1})

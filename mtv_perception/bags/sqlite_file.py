@@ -1,0 +1,135 @@
+"""An sqlite3 storage file, with the journal that a killed recorder leaves beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from mtv_perception.bags.decompress import plain
+from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
+
+JOURNAL = "-wal"
+
+
+class SqliteFile:
+    """One sqlite3 file, open; see `Storage`.
+
+    Raises:
+        DamageError: nothing in it can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.damage = path, ""
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self.counts: dict[Topic, int] = {}
+        self.definitions: dict[str, Definition] = {}
+        self._topics: dict[int, Topic] = {}
+        self._ordered = True
+        self._database = sqlite3.connect(self._address(), uri=True, check_same_thread=False)
+        try:
+            self._open()
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            self.close()
+            raise DamageError(self._said(error)) from error
+
+    def _address(self) -> str:
+        """With a journal a copy is opened: SQLite would write into the user's bag."""
+        journal = self._path.with_name(self._path.name + JOURNAL)
+        if not journal.is_file() or not journal.stat().st_size:
+            # immutable: also a bag on a disk that can't be written.
+            return f"{self._path.resolve().as_uri()}?immutable=1"
+        self._copy = tempfile.TemporaryDirectory()
+        for file in (self._path, journal):
+            shutil.copyfile(file, Path(self._copy.name) / file.name)
+        return (Path(self._copy.name) / self._path.name).as_uri()
+
+    def _open(self) -> None:
+        # SQLite refuses a file shorter than its header says, unless the schema is declared writable.
+        self._database.execute("PRAGMA writable_schema=ON")
+        rows = self._database.execute("SELECT id, name, type, serialization_format FROM topics")
+        self._topics = {row[0]: Topic(*(str(value) for value in row[1:])) for row in rows}
+        self._read_definitions()
+        counts: Counter[int] = Counter()
+        try:
+            counts.update(
+                dict(
+                    self._database.execute(
+                        "SELECT topic_id, COUNT(*) FROM messages NOT INDEXED GROUP BY topic_id"
+                    )
+                )
+            )
+        except sqlite3.Error as error:
+            self.damage, self._ordered = self._said(error), False
+            counts = self._counted_by_rows()
+        total: Counter[Topic] = Counter()
+        for number, topic in self._topics.items():
+            total[topic] += counts[number]
+        self.counts = dict(total)
+
+    def _counted_by_rows(self) -> Counter[int]:
+        counts: Counter[int] = Counter()
+        try:
+            for (number,) in self._database.execute("SELECT topic_id FROM messages NOT INDEXED"):
+                counts[number] += 1
+        except sqlite3.Error:
+            pass
+        return counts
+
+    def _read_definitions(self) -> None:
+        try:
+            rows = self._database.execute(
+                "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+            )
+            self.definitions = {row[0]: Definition(str(row[1]), str(row[2])) for row in rows}
+        except sqlite3.Error:  # Bags of before Iron have none.
+            self.definitions = {}
+
+    def first(self, topic: Topic) -> RawMessage | None:
+        """The first message of a topic."""
+        try:
+            return next(iter(self.messages([topic])), None)
+        except DamageError:
+            return None
+
+    def messages(self, topics: Collection[Topic]) -> Iterator[RawMessage]:
+        """The messages of some topics, by time; by row where the file is damaged."""
+        ids = [number for number, topic in self._topics.items() if topic in topics]
+        marks = ",".join("?" * len(ids))
+        # An index may lie behind the end of a damaged file.
+        source, order = (
+            ("messages", "timestamp, id")
+            if self._ordered
+            else (
+                "messages NOT INDEXED",
+                "rowid",
+            )
+        )
+        query = (
+            f"SELECT topic_id, timestamp, data FROM {source} "
+            f"WHERE topic_id IN ({marks}) ORDER BY {order}"
+        )
+        rows = self._database.execute(query, ids)
+        while True:
+            try:
+                row = next(rows, None)
+                if row is None:
+                    return
+                message = RawMessage(self._topics[row[0]], int(row[1]), plain(bytes(row[2])))
+            except (
+                Exception
+            ) as error:  # Broken pages make SQLite and the conversions raise anything.
+                raise DamageError(self._said(error)) from error
+            yield message
+
+    def _said(self, error: BaseException) -> str:
+        return f"{self._path.name}: {reason_of(error)}"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+        if self._copy is not None:
+            self._copy.cleanup()

@@ -1,0 +1,162 @@
+"""Images and videos on a disk: which files are meant, in which order, and their frames with stamps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.media.decode import MAX_FILE_PIXELS, decode_compressed, read_image
+from mtv_perception.media.frame import Frame
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
+DEFAULT_RATE = 10.0
+"""Frames a second of images that have no time of their own."""
+
+_NUMBERS = re.compile(r"(\d+)")
+_MJPEG = ("MJPG", "mjpg", "JPEG", "jpeg")
+# A container rounds its stamps to its time base: 1 ms in Matroska.
+_ROUNDING_NS = 2_000_000
+
+LazyFrame = tuple[int, Callable[[], Frame]]
+"""A frame's stamp, and what decodes it (ImageError when it is broken)."""
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names as people count: frame2 before frame10; upper and lower case alike."""
+    parts = _NUMBERS.split(name.lower())
+    return [(0, int(part), part) if index % 2 else (1, 0, part) for index, part in enumerate(parts)]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder as people count them; hidden files are left out."""
+    found = [
+        item
+        for item in folder.iterdir()
+        if item.suffix.lower() in IMAGE_SUFFIXES and not item.name.startswith(".")
+    ]
+    return sorted(found, key=lambda item: (natural_key(item.name), item.name))
+
+
+def lazy_files(path: Path, rate: float = 0.0) -> Iterator[LazyFrame]:
+    """The frames of an image, a folder of images or a video, each decoded by whoever wants it.
+
+    Args:
+        path: what to read.
+        rate: frames a second that stamps follow; 0 takes the video's own stamps, or 10 a second.
+
+    Raises:
+        ReplayError: nothing there to read.
+    """
+    if path.is_dir():
+        return _folder(path, rate)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _video(path, rate)
+    return _images([path], rate)
+
+
+def _images(files: list[Path], rate: float) -> Iterator[LazyFrame]:
+    for index, file in enumerate(files):
+        stamp = round(index * 1e9 / (rate or DEFAULT_RATE))
+        yield stamp, partial(_file_frame, file, stamp)
+
+
+def _file_frame(path: Path, stamp_ns: int) -> Frame:
+    return Frame(read_image(path), stamp_ns, "", path.name)
+
+
+def _folder(path: Path, rate: float) -> Iterator[LazyFrame]:
+    files = image_files(path)
+    if not files:
+        raise ReplayError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none.")
+    yield from _images(files, rate)
+
+
+class _Video:
+    """An open video; closes itself when it is over.
+
+    Motion JPEG is decoded here and not by FFmpeg, which hides damage.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise ReplayError(f"{path}: expected a video, could not open it.")
+        code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
+        fourcc = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
+        self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self._coded = fourcc in _MJPEG and self._capture.set(cv2.CAP_PROP_FORMAT, -1)
+
+    def read(self) -> tuple[float, Callable[[], cv2.typing.MatLike]] | None:
+        """Milliseconds since the beginning, and the image; None at the end."""
+        good, data = self._capture.read()
+        if not good:
+            return None
+        at_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        if self._coded:
+            return at_ms, partial(decode_compressed, data.reshape(-1), max_pixels=MAX_FILE_PIXELS)
+        return at_ms, partial(cv2.cvtColor, data, cv2.COLOR_BGR2RGB)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._capture.release()
+
+
+def _video(path: Path, rate: float) -> Iterator[LazyFrame]:
+    video, index, last = _Video(path), 0, -1
+    try:
+        own = video.rate if 0 < video.rate < 1000 else DEFAULT_RATE
+        first_ms = 0.0
+        while (item := video.read()) is not None:
+            at_ms, decode = item
+            first_ms = at_ms if index == 0 else first_ms
+            stamp = round(index * 1e9 / (rate or own))
+            if not rate:
+                stamp = _own_stamp(round((at_ms - first_ms) * 1e6), stamp, last)
+            yield stamp, partial(_video_frame, decode, stamp, f"{path.name}#{index}")
+            index, last = index + 1, stamp
+        if not index:
+            raise ReplayError(f"{path}: expected frames in the video, got none.")
+    finally:
+        video.close()
+
+
+def _own_stamp(own_ns: int, steady_ns: int, last_ns: int) -> int:
+    """The container's stamp; the steady one where both say the same, or the container's stands still."""
+    if abs(own_ns - steady_ns) <= _ROUNDING_NS:
+        return max(steady_ns, last_ns + 1)
+    return own_ns if own_ns > last_ns else last_ns + max(1, steady_ns - last_ns)
+
+
+def _video_frame(decode: Callable[[], cv2.typing.MatLike], stamp_ns: int, name: str) -> Frame:
+    try:
+        return Frame(decode(), stamp_ns, "", name)
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
+
+
+def expected_frames(path: Path) -> tuple[int | None, float]:
+    """How many frames a file or folder of images may have, for a progress bar, and a video's rate.
+
+    A video's container may claim more than it holds, as after trimming.
+
+    Returns:
+        The number, None where unknown; and frames a second, 0 for images.
+    """
+    if path.is_dir():
+        return len(image_files(path)), 0.0
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return 1, 0.0
+    capture = cv2.VideoCapture(str(path))
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return count if count > 0 else None, rate if 0 < rate < 1000 else DEFAULT_RATE

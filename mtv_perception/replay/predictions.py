@@ -1,0 +1,161 @@
+"""What `mtv predict` writes: JSON lines, masks, overlays or an annotated video, and labels on request."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtv_perception.errors import ReplayError
+from mtv_perception.labels import LabelSet
+from mtv_perception.media.frame import Frame
+from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
+from mtv_perception.replay.label_files import LABEL_WRITERS
+from mtv_perception.types import Result
+from mtv_perception.visual.overlay import draw_overlay
+
+# WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times as long.
+_VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
+
+
+class Predictions:
+    """Writes results into a folder; use as a context manager.
+
+    Args:
+        folder: for overlays/, masks/, results.jsonl and labels.
+        labels: of the model.
+        formats: of LABEL_WRITERS.
+    """
+
+    def __init__(self, folder: Path, labels: LabelSet, formats: tuple[str, ...] = ()) -> None:
+        self._folder, self._labels = folder, labels
+        self._names: set[str] = set()
+        self._video: cv2.VideoWriter | None = None
+        for name in ("overlays", "masks"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        self._lines = (folder / "results.jsonl").open("w", encoding="utf-8")
+        self._label_files = [LABEL_WRITERS[name](folder, labels) for name in formats]
+
+    def __enter__(self) -> Predictions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_source()
+        self._lines.close()
+        for writer in self._label_files:
+            writer.close()
+
+    def begin_video(self, source: Path, rate: float) -> Path:
+        """Write the overlays of the source that follows as one video; returns its file."""
+        path = self._folder / f"{self._unique(source.stem)}{_VIDEO_SUFFIX}"
+        self._video = _VideoFile(path, rate)
+        return path
+
+    def end_source(self) -> None:
+        """Finish the video of the source, if there is one."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
+
+    def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
+        """Write one frame's result under the name of its file, or of its place in the source."""
+        name = self._unique(_name_of(source, item, frame))
+        cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
+        overlay = draw_overlay(
+            frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"
+        )
+        if self._video is not None:
+            self._video.write(overlay)
+        else:
+            path = self._folder / "overlays" / f"{name}.jpg"
+            cv2.imwrite(str(path), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+        line = to_line(source, item, frame, name, result, self._labels)
+        self._lines.write(json.dumps(line) + "\n")
+        for writer in self._label_files:
+            writer.write(name, frame.name, result)
+
+    def _unique(self, name: str) -> str:
+        """A name that no other result has: a.jpg beside a.png becomes a-2."""
+        found, number = name, 1
+        while found in self._names:
+            number += 1
+            found = f"{name}-{number}"
+        self._names.add(found)
+        return found
+
+
+class _VideoFile:
+    """A video of the size of its first frame."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._writer: cv2.VideoWriter | None = None
+        self._size_wh = (0, 0)
+
+    def write(self, image_rgb: np.ndarray) -> None:
+        """Append a frame."""
+        if self._writer is None:
+            self._size_wh = (image_rgb.shape[1], image_rgb.shape[0])
+            code = cv2.VideoWriter_fourcc(*_VIDEO_CODEC)  # type: ignore[attr-defined]
+            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size_wh)
+            if not self._writer.isOpened():
+                raise ReplayError(f"{self._path}: could not be opened to write a video.")
+        if image_rgb.shape[1::-1] != self._size_wh:
+            image_rgb = cv2.resize(image_rgb, self._size_wh)
+        self._writer.write(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+def _name_of(source: Path, item: InputFrame, frame: Frame) -> str:
+    """The file's own name for images; source, camera and number for videos and bags."""
+    base, mark, number = frame.name.rpartition("#")
+    if not mark:
+        return Path(frame.name).stem
+    camera = f"-{item.camera.replace('/', '_')}" if item.camera else ""
+    stem = source.name.split(".")[0] if item.topic != FILE_TOPIC else Path(base).stem
+    return f"{stem}{camera}-{int(number):06d}"
+
+
+def to_line(
+    source: Path, item: InputFrame, frame: Frame, name: str, result: Result, labels: LabelSet
+) -> dict[str, Any]:
+    """One frame's result as a plain dict: boxes in source pixels, pixel shares, times."""
+    found, pixels = result.detections, result.segmentation.class_ids
+    rows = zip(
+        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+    )
+    return {
+        "source": str(source),
+        "frame": frame.name,
+        "camera": item.camera,
+        "stamp_ns": frame.stamp_ns,
+        "name": name,
+        "size_hw": list(result.size_hw),
+        "detections": [
+            {
+                "class": labels.names[class_id],
+                "score": round(score, 4),
+                "box_xyxy": [round(v, 2) for v in box],
+            }
+            for box, score, class_id in rows
+        ],
+        "pixel_share": {
+            label: round(float((pixels == index).mean()), 5)
+            for index, label in enumerate(labels.names)
+        },
+        "network_ms": round(result.timing.network_ms, 3),
+        "total_ms": round(result.timing.total_ms, 3),
+    }
+
+
+def count_classes(result: Result, labels: LabelSet) -> Counter[str]:
+    """Objects of a frame by class name."""
+    return Counter(labels.names[class_id] for class_id in result.detections.class_ids.tolist())
