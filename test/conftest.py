@@ -108,7 +108,7 @@ def write_bag(tmp_path):
     """Writes a bag of scenes; returns its folder.
 
     `topics` maps a topic to "raw" or "compressed"; `visible` says in which frames the box is there;
-    `pixels` draws other images.
+    `pixels` draws other images; `stamp` gives the headers' stamps.
     """
     rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs rosbags")
     from mtv_perception.bags.reader import COMPRESSED, RAW
@@ -123,6 +123,7 @@ def write_bag(tmp_path):
         visible=lambda index: True,
         pixels=None,
         truth=None,
+        stamp=lambda index: BEGIN_NS + index * PERIOD_NS,
     ):
         folder, build, store = tmp_path / name, builder(), typestore()
         topics = topics or {"/image": "raw"}
@@ -140,26 +141,26 @@ def write_bag(tmp_path):
                     "/truth/detections", kind, typestore=store
                 )
             for index in range(frames):
-                stamp = BEGIN_NS + index * PERIOD_NS
+                stamped, logged = stamp(index), BEGIN_NS + index * PERIOD_NS
                 image = (
                     (pixels or scene)(index, visible(index)) if pixels is None else pixels(index)
                 )
                 for topic, form in topics.items():
-                    header = build.header(stamp, f"frame_of{topic}")
+                    header = build.header(stamped, f"frame_of{topic}")
                     if form == "raw":
                         message = build.image(image[..., ::-1], "bgr8", header)
                     else:
                         _, coded = cv2.imencode(".png", image[..., ::-1])
                         message = build.compressed(coded, "png", header)
                     cdr = store.serialize_cdr(message, kinds[form])
-                    writer.write(connections[topic], stamp + 5_000_000, cdr)
+                    writer.write(connections[topic], logged + 5_000_000, cdr)
                 if truth:
                     found = truth(index)
                     labels = RedFinder().spec.labels
-                    array = build.detection_array(found, labels, build.header(stamp, "x"), "name")
+                    array = build.detection_array(found, labels, build.header(stamped, "x"), "name")
                     writer.write(
                         connections["/truth/detections"],
-                        stamp + 6_000_000,
+                        logged + 6_000_000,
                         store.serialize_cdr(array, kind),
                     )
         return folder

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare; 1 when something is out of tolerance."""
+    """Compare; 1 when something is out of tolerance or damaged, 2 when there is no frame at all."""
     tolerances = load(Tolerances, args.tolerances) if args.tolerances else Tolerances()
     comparison = compare_runs(read_run(args.run_a), read_run(args.run_b), tolerances.match_iou)
     broken = comparison.verdict(tolerances)
@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, comparison.to_json(tolerances))
     if args.html:
         write_comparison(args.html, comparison, tolerances, args.images)
-    return int(bool(broken))
+    damaged = [run for run in (comparison.run_a, comparison.run_b) if run.damage]
+    for run in damaged:
+        print(f"{run.path}: DAMAGED, compared up to the damage: {run.damage}")
+    return int(bool(broken or damaged))
 
 
 def show(comparison: Comparison, broken: list[str], console: Console) -> None:

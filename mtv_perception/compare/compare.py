@@ -21,7 +21,10 @@ _WAITING_MASKS = 256
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How much may change. Objects that appeared or vanished near their threshold count by `unmatched` alone."""
+    """How much may change.
+
+    A person that vanished is what this product must not do, so strict classes have limits of their own.
+    """
 
     match_iou: float = setting(
         0.5, "Overlap from which two boxes are the same object.", low=0.0, high=1.0
@@ -31,6 +34,21 @@ class Tolerances:
     )
     unmatched: float = setting(
         0.1, "Share of all objects that appeared or vanished, in any class.", low=0.0, high=1.0
+    )
+    vanished: float = setting(
+        0.1, "Share of A's objects that B lacks, for each class.", low=0.0, high=1.0
+    )
+    appeared: float = setting(
+        0.1, "Share of B's objects that A lacks, for each class.", low=0.0, high=1.0
+    )
+    strict_classes: tuple[str, ...] = setting(
+        ("person",), "Classes for which strict_vanished and strict_appeared hold."
+    )
+    strict_vanished: float = setting(
+        0.01, "Share of A's objects that B lacks, for each strict class.", low=0.0, high=1.0
+    )
+    strict_appeared: float = setting(
+        0.05, "Share of B's objects that A lacks, for each strict class.", low=0.0, high=1.0
     )
     box_iou: float = setting(0.85, "Least mean overlap of matched boxes.", low=0.0, high=1.0)
     score_drift: float = setting(
@@ -116,11 +134,31 @@ class Comparison:
             and (value := self.figures[name]) is not None
             and (value < limit if at_least else value > limit)
         ]
+        for name in self.by_class:
+            broken += self._lost(name, tolerances)
         for name, row in self.by_class.items():
             iou, share = row["mask_iou"], row["pixel_share"] or 0.0
             if iou is not None and share >= tolerances.least_pixels and iou < tolerances.mask_iou:
                 broken.append(
                     f"mask_iou of {name}: expected at least {tolerances.mask_iou:g}, got {iou:.4g}"
+                )
+        return broken
+
+    def _lost(self, name: str, tolerances: Tolerances) -> list[str]:
+        """Whether more objects of a class vanished or appeared than may."""
+        row, strict = self.by_class[name], name in tolerances.strict_classes
+        limits = {
+            "vanished": tolerances.strict_vanished if strict else tolerances.vanished,
+            "appeared": tolerances.strict_appeared if strict else tolerances.appeared,
+        }
+        broken = []
+        for what, limit in limits.items():
+            count = int(row[what] or 0)
+            total = int(row["matched"] or 0) + count
+            if total and count / total > limit:
+                broken.append(
+                    f"{what} of {name}: expected at most {limit:g} of {total}, got {count} "
+                    f"({count / total:.4g})"
                 )
         return broken
 
@@ -295,9 +333,12 @@ def _figures(run_a: Run, run_b: Run, frames: tuple[FrameChange, ...]) -> dict[st
         for frame in frames
         for row, column in frame.pairs
     ]
+    vanished = sum(len(frame.vanished) for frame in frames)
     return {
         "frames": float(len(frames)),
         "matched": float(matched),
+        "vanished": float(vanished),
+        "appeared": float(lost - vanished),
         "unmatched": lost / (2 * matched + lost) if matched + lost else 0.0,
         "box_iou": float(np.mean(overlaps)) if overlaps else None,
         "score_drift": float(np.mean(np.abs(drift))) if drift else None,

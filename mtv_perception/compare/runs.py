@@ -67,12 +67,14 @@ class Run:
         model_id: who saw this; empty where the bag does not say.
         labels: what class ids mean.
         frames: in order, by camera and stamp.
+        damage: what cut the bag short; empty for a whole one.
     """
 
     path: Path
     model_id: str
     labels: LabelSet
     frames: dict[FrameKey, RunFrame] = field(repr=False)
+    damage: str = field(default="", kw_only=True)
 
     def masks(self) -> Iterator[tuple[FrameKey, np.ndarray]]:
         """Each frame's mask, `(H, W)` uint8 class ids; H and W may be a fraction of the image's."""
@@ -119,7 +121,8 @@ def open_run(path: Path) -> Run:
             key: RunFrame(detections_of(content, labels), work.get(key, float("nan")))
             for key, content in raw.items()
         }
-    return Run(path, model_id, labels, frames)
+        damage = bag.damage
+    return Run(path, model_id, labels, frames, damage=damage)
 
 
 def _decoded(bag: BagSource, message: Any) -> Any:

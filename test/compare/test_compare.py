@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mtv_perception.compare.compare import Tolerances, compare_runs, match
-from mtv_perception.compare.golden import read_golden, read_run, write_golden
+from mtv_perception.compare.golden import GoldenRun, read_golden, read_run, write_golden
 from mtv_perception.compare.report import write_comparison
-from mtv_perception.compare.runs import open_run
+from mtv_perception.compare.runs import FrameKeys, RunFrame, open_run
 from mtv_perception.errors import ReplayError
+from mtv_perception.labels import LabelSet
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.types import Detections
 
@@ -67,8 +70,65 @@ def test_what_changed_is_named(runs, red_finder, write_bag):
     names = [
         line.split(":")[0] for line in comparison.verdict(Tolerances(unmatched=0.01, mask_iou=0.95))
     ]
-    assert names == ["unmatched", "box_iou", "score_drift", "mask_iou of person"]
+    assert names == [
+        "unmatched",
+        "box_iou",
+        "score_drift",
+        "vanished of person",
+        "mask_iou of person",
+    ]
     assert comparison.worst(1)[0].vanished == (0,)
+
+
+def run_of(frames, labels):
+    """A run without masks whose frames have boxes side by side: class ids by frame."""
+    keys, content = FrameKeys(), {}
+    for index, ids in enumerate(frames):
+        boxes = [[20 * place, 0, 20 * place + 10, 10] for place, _ in enumerate(ids) if ids[place]]
+        found = some(boxes, ids=[item for item in ids if item])
+        content[keys("", index // 2)] = RunFrame(found)
+    return GoldenRun(Path("run"), "", labels, content, {})
+
+
+@pytest.mark.parametrize(
+    ("label", "vanished", "appeared", "said"),
+    [
+        (2, 0, 0, []),
+        (2, 1, 0, []),
+        (2, 2, 0, ["vanished of person"]),
+        (2, 10, 0, ["vanished of person"]),
+        (2, 0, 5, []),
+        (2, 0, 12, ["appeared of person"]),
+        (2, 4, 12, ["vanished of person", "appeared of person"]),
+        (1, 9, 0, []),
+        (1, 20, 0, ["unmatched", "vanished of forklift"]),
+        (1, 0, 20, ["appeared of forklift"]),
+    ],
+)
+def test_what_vanished_and_what_appeared_are_judged_apart_and_by_class(
+    label, vanished, appeared, said
+):
+    """100 objects in A; stamps stand still for two frames each, which loses none of them."""
+    labels = LabelSet(("background", "forklift", "person"))
+    before = run_of([[label]] * 100 + [[0]] * appeared, labels)
+    after = run_of([[0]] * vanished + [[label]] * (100 - vanished) + [[label]] * appeared, labels)
+    comparison = compare_runs(before, after)
+    assert len(comparison.frames) == 100 + appeared
+    assert comparison.figures["vanished"] == vanished
+    assert comparison.figures["appeared"] == appeared
+    assert [line.split(":")[0] for line in comparison.verdict(Tolerances())] == said
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_frames_whose_stamps_stand_still_are_all_compared(tmp_path, write_bag, red_finder, step):
+    bag = write_bag("in", frames=4, stamp=lambda index: index * step * 10**8)
+    for name in ("a", "b"):
+        replay(bag, tmp_path / name, red_finder(), ReplayOptions(extras=()))
+    write_golden(open_run(tmp_path / "a"), tmp_path / "golden.jsonl")
+    for first in (open_run(tmp_path / "a"), read_golden(tmp_path / "golden.jsonl")):
+        comparison = compare_runs(first, open_run(tmp_path / "b"))
+        assert len(comparison.frames) == 4 and comparison.figures["matched"] == 4
+        assert comparison.by_class["person"]["mask_iou"] == 1.0
 
 
 def test_missing_frames_count(runs, write_bag):
