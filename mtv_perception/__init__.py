@@ -6,4 +6,6 @@ from pkgutil import extend_path
 # modules.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.1.0"
+__all__ = ["__version__"]
+
+__version__ = "0.2.0"

@@ -28,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Average, write, print where."""
+    from mtv_perception.cli.tensorflow import load_tensorflow
+
+    load_tensorflow()
     from mtv_perception.training.averaging import average_runs
 
     average_runs(args.runs, args.shares, args.start, args.out)

@@ -18,6 +18,7 @@ from mtv_perception.cli.measuring import (
     positive,
     write_json,
 )
+from mtv_perception.cli.tensorflow import load_tensorflow
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
@@ -114,10 +115,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, print the report; 1 if a precision was refused."""
-    from mtv_perception.export.artefact import calibration_images
-
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
+    load_tensorflow()
+    from mtv_perception.export.artefact import calibration_images
+
     config, network = _load(args.source, tuple(args.size) if args.size else None)
     labels = network.config.labels
     chosen = (

@@ -31,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the network and print its figures."""
+    from mtv_perception.cli.tensorflow import load_tensorflow
+
+    load_tensorflow()
     from mtv_perception.config import from_mapping
     from mtv_perception.network.config import NetworkConfig
     from mtv_perception.network.multitask import build_network

@@ -22,6 +22,7 @@ from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.runtime.backends import EngineConfig, open_backend
 from mtv_perception.runtime.backends.config import OPENVINO_FILES, Network
+from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Backend
 from mtv_perception.yaml_text import format_yaml
 
@@ -164,11 +165,16 @@ class Artefact:
 def load_artefact(folder: Path | str) -> Artefact:
     """Read and verify an artefact folder.
 
+    Args:
+        folder: of the model, or the name of one that comes with the package, such as `warehouse`.
+
     Raises:
         ArtefactError: something is missing, of another format version, contradictory, or does not
             match its hash.
     """
     folder = Path(folder)
+    if not folder.exists() and len(folder.parts) == 1:
+        folder = find_model(str(folder))
     if not (folder / SPEC_FILE).is_file():
         raise ArtefactError(
             f"{folder}: expected a model folder with {SPEC_FILE} and {MODEL_FILE}, found no {SPEC_FILE}."

@@ -576,3 +576,13 @@ def test_an_unknown_model_is_refused_with_the_known_ones(name, monkeypatch, tmp_
 
     with pytest.raises(ArtefactError, match="Expected a model folder or one of"):
         find_model(name)
+
+
+@pytest.mark.skipif(not (ROOT / "models" / "warehouse").is_dir(), reason="no models/warehouse")
+def test_a_model_of_the_package_is_loaded_by_its_name():
+    assert load_artefact("warehouse").folder == find_model("warehouse")
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ArtefactError, match="Expected a model folder or one of"):
+        load_artefact("no-such-model")

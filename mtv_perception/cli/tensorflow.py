@@ -1,0 +1,33 @@
+"""Loading TensorFlow without what it prints about graphics cards that are not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+
+# Written to the file descriptor before TensorFlow's own log level applies.
+_NOISE = re.compile(
+    r"^WARNING: All log messages before absl::InitializeLog"
+    r"|^[IWE]\d{4} \S+ +\d+ (?:port|cudart_stub|cuda_platform|cuda_executor|cpu_feature_guard)\.cc"
+    r"|^To enable the following instructions"
+)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and find its devices; anything it prints but noise is passed on."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            kept.seek(0)
+            text = kept.read().decode(errors="replace")
+    sys.stderr.write("".join(line for line in text.splitlines(True) if not _NOISE.match(line)))
