@@ -11,11 +11,12 @@ from mtv_perception.bags.reader import COMPRESSED, RAW
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.media.frame import Frame
-from mtv_perception.messages.builder import FrameCount
+from mtv_perception.messages.builder import FrameCost, FrameCount
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.messages.typestore import builder
 from mtv_perception.replay.inputs import FILE_FRAME_ID, FILE_TOPIC, InputFrame
 from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.reading import reading_of
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
@@ -71,6 +72,7 @@ class ResultWriter:
     ) -> None:
         self._bag, self._extras, self._class_id_as = bag, frozenset(extras), class_id_as
         self._spec, self._labels = perceiver.spec, perceiver.spec.labels
+        self._reading = reading_of(perceiver.spec, perceiver.config)
         self._thresholds = {
             "label_info": perceiver.lowest_threshold,
             "mask_labels": perceiver.config.mask_threshold,
@@ -119,11 +121,10 @@ class ResultWriter:
         if "status" in self._extras:
             content["status"] = build.status(
                 header,
-                self._spec.model_id,
-                item.decode_ms,
-                result.timing,
+                self._reading,
+                result,
+                FrameCost(item.decode_ms, 0.0, item.decode_ms + result.timing.total_ms),
                 item.count,
-                len(result.detections),
             )
         if "input" in self._extras:
             self._write_input(item)

@@ -17,7 +17,8 @@ from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, EngineConfig
 from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
-from mtv_perception.runtime.outputs import Backend
+from mtv_perception.runtime.outputs import Backend, RawOutputs
+from mtv_perception.runtime.reading import reading_of
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 _DEFAULT_THRESHOLD = 0.3
@@ -162,7 +163,7 @@ class Perceiver:
         self._iou_threshold = (
             config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
         )
-        self._config = config
+        self._config, self.reading = config, reading_of(self.spec, config)
 
     @property
     def engine(self) -> str:
@@ -222,10 +223,25 @@ class Perceiver:
             raw.segmentation_logits, letterbox, mask_hw, self._config.mask_threshold
         )
         detections = self._finish(found, letterbox, segmentation)
+        truncated = self._is_truncated(len(candidates[0]), found)
         timing = Timing(
             (filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3
         )
-        return Result(detections, segmentation, letterbox.source_hw, timing)
+        return Result(detections, segmentation, letterbox.source_hw, timing, truncated)
+
+    def raw_outputs(self, input_rgb: np.ndarray) -> RawOutputs:
+        """The network's outputs for a picture `(H, W, 3)` uint8 of its own size; valid until the next run."""
+        self._backend.input_view()[:] = input_rgb
+        return self._backend.run()
+
+    def _is_truncated(self, candidates: int, found: Detections) -> bool:
+        """Whether a limit was reached, so that objects may be missing."""
+        config = self._config
+        return bool(
+            candidates >= config.max_candidates
+            or len(found) >= config.max_detections
+            or np.bincount(found.class_ids, minlength=1).max() >= config.max_per_class
+        )
 
     def _finish(
         self, found: Detections, letterbox: Letterbox, segmentation: Segmentation
