@@ -47,7 +47,8 @@ class ModelSlot:
 
     def __init__(self, settings: Settings, wake: Callable[[], None] = lambda: None) -> None:
         self._perceiver = load_perceiver(settings.node.source, settings.perceiver)
-        self._in_service, self._config = settings, settings.perceiver
+        self._in_service = settings
+        self._config: PerceiverConfig = settings.perceiver
         self._version = self._perceiver.spec.version
         self._lock = threading.Lock()
         self._wake = wake
