@@ -82,9 +82,11 @@ class Result:
         segmentation: the pixels.
         size_hw: height and width of the source image, pixels.
         timing: where the time went.
+        truncated: a limit of the number of detections was reached, objects may be missing.
     """
 
     detections: Detections
     segmentation: Segmentation
     size_hw: tuple[int, int]
     timing: Timing = field(default_factory=Timing)
+    truncated: bool = False

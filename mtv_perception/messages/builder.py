@@ -14,9 +14,15 @@ import numpy as np
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.types import NANOSECONDS, Detections, Timing
+from mtv_perception.runtime.reading import Reading
+from mtv_perception.types import NANOSECONDS, Detections, Result
 
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
+
+
+def float32_array(values: Sequence[float]) -> np.ndarray:
+    """Numbers as the writer of bags wants them."""
+    return np.asarray(values, np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,31 @@ class FrameCount:
     failed: int = 0
 
 
+@dataclass(frozen=True)
+class FrameCost:
+    """Durations of one frame beside the perceiver's, milliseconds.
+
+    Attributes:
+        decode_ms: from the message to pixels.
+        publish_ms: filling and publishing.
+        stamp_to_publish_ms: from the stamp to the publication; without a clock to measure against, the work alone.
+    """
+
+    decode_ms: float
+    publish_ms: float
+    stamp_to_publish_ms: float
+
+
+@dataclass(frozen=True)
+class FrameNotes:
+    """Fields of PerceptionStatus of the same names, which only a running node knows."""
+
+    image_health: str = ""
+    image_health_detail: str = ""
+    epoch: int = 0
+    lost: int = 0
+
+
 class MessageBuilder:
     """Fills messages.
 
@@ -37,10 +68,16 @@ class MessageBuilder:
         kind: the class of a type such as "std_msgs/msg/Header"; it must take its fields as
             keywords.
         octets: turns a contiguous uint8 array into what the class wants for `uint8[]`.
+        floats: turns numbers into what the class wants for `float32[]`.
     """
 
-    def __init__(self, kind: Callable[[str], Any], octets: Callable[[np.ndarray], Any]) -> None:
-        self._kind, self._octets = kind, octets
+    def __init__(
+        self,
+        kind: Callable[[str], Any],
+        octets: Callable[[np.ndarray], Any],
+        floats: Callable[[Sequence[float]], Any] = float32_array,
+    ) -> None:
+        self._kind, self._octets, self._floats = kind, octets, floats
         self._pose: Any = None
 
     def make(self, msgtype: str, **values: Any) -> Any:
@@ -166,23 +203,33 @@ class MessageBuilder:
     def status(
         self,
         header: Any,
-        model_id: str,
-        decode_ms: float,
-        timing: Timing,
+        reading: Reading,
+        result: Result,
+        cost: FrameCost,
         count: FrameCount,
-        detections: int,
+        notes: FrameNotes = FrameNotes(),
     ) -> Any:
-        """What one frame cost; without a clock to measure against, `stamp_to_publish_ms` is the work alone."""
+        """What one frame cost, what became of the others, and how the result is to be read."""
+        timing, explained = result.timing, dict(vars(reading))
+        for name in ("score_thresholds", "model_thresholds"):
+            explained[name] = self._floats(explained[name])
+        for name in ("classes", "box_classes", "mask_classes", "suppressed_classes"):
+            explained[name] = list(explained[name])
+        height, width = result.size_hw
         return self.make(
             "mtv_perception/msg/PerceptionStatus",
             header=header,
-            model_id=model_id,
-            decode_ms=decode_ms,
+            decode_ms=cost.decode_ms,
             preprocess_ms=timing.preprocess_ms,
             network_ms=timing.network_ms,
             postprocess_ms=timing.postprocess_ms,
-            publish_ms=0.0,
-            stamp_to_publish_ms=decode_ms + timing.total_ms,
-            detections=detections,
+            publish_ms=cost.publish_ms,
+            stamp_to_publish_ms=cost.stamp_to_publish_ms,
+            detections=len(result.detections),
+            source_width=width,
+            source_height=height,
+            truncated=result.truncated,
             **vars(count),
+            **vars(notes),
+            **explained,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cache
 from importlib import import_module
@@ -17,11 +17,12 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import decode_raw
-from mtv_perception.messages.builder import MessageBuilder
+from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes, MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.reading import Reading
 from mtv_perception.tracking.tracker import NO_ID
-from mtv_perception.types import NANOSECONDS, Detections
+from mtv_perception.types import NANOSECONDS, Detections, Result
 
 
 def stamp_ns(header: Header) -> int:
@@ -67,7 +68,11 @@ def byte_array(pixels: np.ndarray) -> array.array[int]:
     return data
 
 
-_BUILDER = MessageBuilder(cache(_message_class), byte_array)
+def _float_array(values: Sequence[float]) -> array.array[float]:
+    return array.array("f", values)
+
+
+_BUILDER = MessageBuilder(cache(_message_class), byte_array, _float_array)
 
 
 def _optional_class(msgtype: str) -> type | None:
@@ -113,6 +118,18 @@ def detection_array(
 def annotation_message(found: Detections, labels: LabelSet, header: Header) -> Any:
     """Boxes and labels as foxglove_msgs/ImageAnnotations; only where ANNOTATIONS_KIND is not None."""
     return image_annotations(_BUILDER, found, labels, header)
+
+
+def status_message(
+    header: Header,
+    reading: Reading,
+    result: Result,
+    cost: FrameCost,
+    count: FrameCount,
+    notes: FrameNotes,
+) -> Any:
+    """What one frame cost, what became of the others, and how the result is to be read."""
+    return _BUILDER.status(header, reading, result, cost, count, notes)
 
 
 def label_info(labels: LabelSet, threshold: float, header: Header) -> LabelInfo:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mtv_perception.config import from_mapping, read_yaml, setting, to_plain
+from mtv_perception.config import from_mapping, setting, to_plain
 from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.default_boxes import DefaultBoxMap, DefaultBoxSpec
@@ -24,12 +24,17 @@ from mtv_perception.runtime.backends import EngineConfig, open_backend
 from mtv_perception.runtime.backends.config import OPENVINO_FILES, Network
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Backend
-from mtv_perception.yaml_text import format_yaml
+from mtv_perception.runtime.self_test import Golden
+from mtv_perception.runtime.signature import SIGNATURE_FILE, check_signature
+from mtv_perception.yaml_text import format_yaml, parse_yaml
 
 FORMAT_VERSION = 1
 SPEC_FILE = "model.yaml"
 MODEL_FILE = "model.tflite"
+GOLDEN_FILE = "self_test.npz"
 _LARGEST_MODEL_BYTES = 512 * 1024 * 1024
+_LARGEST_SPEC_BYTES = 1024 * 1024
+_LARGEST_GOLDEN_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -147,12 +152,22 @@ class Artefact:
         spec: its description.
         content: the verified bytes of the LiteRT model.
         files: the verified bytes of other engines' files, by path in the folder.
+        golden: a picture and the outputs that belong to it, for the self-test; artefacts of
+            earlier versions have none.
     """
 
     folder: Path
     spec: ModelSpec
     content: bytes = field(repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    golden: Golden | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that was read."""
+        parts = hashlib.sha256(_spec_text(self.spec)).digest() + bytes.fromhex(self.spec.sha256)
+        stored = self.golden.digest if self.golden else b""
+        return hashlib.sha256(parts + stored).hexdigest()
 
     @property
     def labels(self) -> LabelSet:
@@ -194,15 +209,17 @@ class Artefact:
         return open_backend(network, config)
 
 
-def load_artefact(folder: Path | str) -> Artefact:
+def load_artefact(folder: Path | str, public_key: Path | None = None) -> Artefact:
     """Read and verify an artefact folder.
 
     Args:
         folder: of the model, or the name of one that comes with the package, such as `warehouse`.
+        public_key: file of the ed25519 key that the description's signature must fit; None asks for
+            none.
 
     Raises:
-        ArtefactError: something is missing, of another format version, contradictory, or does not
-            match its hash.
+        ArtefactError: something is missing, of another format version, contradictory, not signed,
+            or does not match its hash.
     """
     folder = Path(folder)
     if not folder.exists() and len(folder.parts) == 1:
@@ -211,16 +228,10 @@ def load_artefact(folder: Path | str) -> Artefact:
         raise ArtefactError(
             f"{folder}: expected a model folder with {SPEC_FILE} and {MODEL_FILE}, found no {SPEC_FILE}."
         )
-    try:
-        values = read_yaml(folder / SPEC_FILE)
-        found = values.get("format") if isinstance(values, dict) else None
-        if found != FORMAT_VERSION:
-            raise ArtefactError(
-                f"{folder / SPEC_FILE}: expected format {FORMAT_VERSION}, got {found!r}."
-            )
-        spec = from_mapping(ModelSpec, values)
-    except ConfigError as error:
-        raise ArtefactError(f"{folder / SPEC_FILE}: {error}") from error
+    description = _read_file(folder / SPEC_FILE, _LARGEST_SPEC_BYTES)
+    if public_key is not None:
+        check_signature(description, folder / SIGNATURE_FILE, public_key)
+    spec = _parse_spec(description, folder / SPEC_FILE)
     content = _read_verified(folder / MODEL_FILE, spec.sha256)
     # A robot without OpenVINO may be given the other files alone.
     present = all((folder / name).is_file() for name in spec.files)
@@ -229,11 +240,34 @@ def load_artefact(folder: Path | str) -> Artefact:
         for name, digest in spec.files.items()
         if present
     }
-    return Artefact(folder, spec, content, files)
+    return Artefact(folder, spec, content, files, _read_golden(folder / GOLDEN_FILE))
+
+
+def _parse_spec(description: bytes, path: Path) -> ModelSpec:
+    try:
+        values = parse_yaml(description)
+        found = values.get("format") if isinstance(values, dict) else None
+        if found != FORMAT_VERSION:
+            raise ArtefactError(f"{path}: expected format {FORMAT_VERSION}, got {found!r}.")
+        return from_mapping(ModelSpec, values)
+    except ConfigError as error:
+        raise ArtefactError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ArtefactError(f"{path}: can't be read as YAML: {error}") from error
+
+
+def _read_golden(path: Path) -> Golden | None:
+    if not path.exists():
+        return None
+    content = _read_file(path, _LARGEST_GOLDEN_BYTES)
+    try:
+        return Golden.from_bytes(content)
+    except ArtefactError as error:
+        raise ArtefactError(f"{path}: {error}") from error
 
 
 def _read_verified(path: Path, expected: str) -> bytes:
-    content = _read_model(path)
+    content = _read_file(path, _LARGEST_MODEL_BYTES)
     digest = hashlib.sha256(content).hexdigest()
     if digest != expected:
         raise ArtefactError(
@@ -243,15 +277,15 @@ def _read_verified(path: Path, expected: str) -> bytes:
     return content
 
 
-def _read_model(path: Path) -> bytes:
+def _read_file(path: Path, largest: int) -> bytes:
     """The whole file through one descriptor: whoever replaces it meanwhile changes nothing."""
     try:
         # Without waiting for the other end of a pipe of that name.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_MODEL_BYTES:
+            if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
                 raise ArtefactError(
-                    f"{path}: expected a file of at most {_LARGEST_MODEL_BYTES} bytes, got {found.st_size}."
+                    f"{path}: expected a file of at most {largest} bytes, got {found.st_size}."
                 )
             return file.read(found.st_size)
     except OSError as error:
@@ -259,7 +293,11 @@ def _read_model(path: Path) -> bytes:
 
 
 def write_artefact(
-    folder: Path, spec: ModelSpec, content: bytes, files: Mapping[str, bytes] | None = None
+    folder: Path,
+    spec: ModelSpec,
+    content: bytes,
+    files: Mapping[str, bytes] | None = None,
+    golden: Golden | None = None,
 ) -> Artefact:
     """Write an artefact whose description carries the hashes of what it holds.
 
@@ -272,6 +310,7 @@ def write_artefact(
         spec: its description.
         content: the LiteRT model.
         files: the same network for other engines, by path in the folder.
+        golden: the network's self-test; none is kept of the model before.
     """
     files = dict(files or {})
     spec = replace(
@@ -279,10 +318,13 @@ def write_artefact(
         sha256=hashlib.sha256(content).hexdigest(),
         files={name: hashlib.sha256(part).hexdigest() for name, part in files.items()},
     )
-    written = {MODEL_FILE: content, **files, SPEC_FILE: _spec_text(spec)}
+    stored = {GOLDEN_FILE: golden.to_bytes()} if golden else {}
+    written = {MODEL_FILE: content, **files, **stored, SPEC_FILE: _spec_text(spec)}
     if folder.exists():
+        if not golden:
+            (folder / GOLDEN_FILE).unlink(missing_ok=True)
         _replace_files(folder, written)
-        return Artefact(folder, spec, content, files)
+        return Artefact(folder, spec, content, files, golden)
     part = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
     try:
         part.mkdir(parents=True)
@@ -291,7 +333,7 @@ def write_artefact(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     _sync_folder(folder.parent)
-    return Artefact(folder, spec, content, files)
+    return Artefact(folder, spec, content, files, golden)
 
 
 def write_thresholds(

@@ -10,12 +10,18 @@ PACKAGES = sorted((ROOT / "mtv_perception").rglob("__init__.py"))
 
 
 def names_of(tree):
-    """What a package's file assigns and imports."""
-    imported = [
-        a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names
-    ]
-    assigned = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
-    return {*imported, *assigned}
+    """What a package's file defines, assigns and imports."""
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {ast.unparse(target) for target in node.targets}
+        elif isinstance(node, ast.AnnAssign):
+            found.add(ast.unparse(node.target))
+    return found
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)

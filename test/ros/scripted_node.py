@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.ros.perception import engine
+from mtv_perception.ros.perception import slot
 from mtv_perception.ros.perception.main import perception_main
-from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.reading import reading_of
 from mtv_perception.types import Detections, Result, Segmentation
 
 FINE, HANGS, RAISES, BREAKS = range(4)
-"""What the red value of the first pixel asks for; a network that broke raises until it is loaded afresh."""
+"""What the red value of the first pixel asks for; a network that broke raises until it is loaded again."""
 
 PERSON, SCORE = 2, 0.9
 RELEASE = "MTV_TEST_RELEASE"
@@ -26,8 +26,15 @@ RELEASE = "MTV_TEST_RELEASE"
 class ScriptedPerceiver:
     """Called like a Perceiver."""
 
-    def __init__(self, model, config):
-        self.spec, self.config, self._broken = load_artefact(model).spec, config, False
+    engine = "scripted"
+
+    def __init__(self, source, config):
+        self.spec, self.config, self._broken = source.read().spec, config, False
+
+    @property
+    def reading(self):
+        """How the results are to be read."""
+        return reading_of(self.spec, self.config)
 
     def __call__(self, image_rgb):
         """The bounding box of what is white."""
@@ -51,5 +58,5 @@ class ScriptedPerceiver:
 
 
 if __name__ == "__main__":
-    engine.load_perceiver = ScriptedPerceiver
+    slot.load_perceiver = ScriptedPerceiver
     sys.exit(perception_main())

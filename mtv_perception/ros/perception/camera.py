@@ -1,51 +1,34 @@
-"""One camera of the node: its subscription, its outputs, its clockwork of stamps."""
+"""One camera of the node: its subscription, its outputs, its memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
+from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
-from mtv_perception.ros.perception.diagnostics import LatencyWindow
+from mtv_perception.ros.perception.image_health import ImageHealth
 from mtv_perception.ros.perception.outputs import CameraOutputs
+from mtv_perception.ros.perception.stamps import Freshness
 from mtv_perception.ros.qos import RELIABILITY
+from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.tracking.tracker import Tracker
-from mtv_perception.types import NANOSECONDS, Detections
+from mtv_perception.types import Detections
 
 _QUEUE_DEPTH = 10
 
 
-@dataclass(frozen=True)
-class Freshness:
-    """Decides by its stamp whether a frame may still be processed.
-
-    Attributes:
-        max_age: seconds; 0 for no limit.
-        time_jump: seconds back that mean a new timeline.
-    """
-
-    max_age: float
-    time_jump: float
-
-    def accepts(self, stamp: int, newest: int | None, now: int) -> bool:
-        """Whether a frame of `stamp` may follow a result of stamp `newest` at time `now` (all nanoseconds)."""
-        if self.max_age and now - stamp > self.max_age * NANOSECONDS:
-            return False
-        if newest is None or stamp > newest:
-            return True
-        return newest - stamp > self.time_jump * NANOSECONDS
-
-
 class Tracks:
-    """The ids of one camera's detections; but for `forget` and `configure` only of the worker's thread.
+    """Track ids of one camera. Call from the worker's thread, except `forget` and `configure`.
 
     Args:
         settings: whether and how to track.
@@ -58,11 +41,11 @@ class Tracks:
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Take changed settings over."""
+        """Take over changed settings."""
         self._on, self._tracker.config = settings.node.track, settings.tracker
 
     def forget(self) -> None:
-        """Begin anew with the next frame, as when the node is activated."""
+        """Start again with the next frame, as when the node is activated."""
         self._model = None
 
     def ids(self, detections: Detections, stamp_ns: int, model: object) -> np.ndarray | None:
@@ -86,54 +69,79 @@ class Camera:
         node: the lifecycle node.
         name: of the camera; empty for the only one.
         settings: topics, timing and tracking.
-        submit: called with the camera's name and an image message, in the executor's thread.
+        spec: of the model; its masks decide which topics there are.
+        take: called with the camera's name and an image message, in the executor's thread.
     """
 
     def __init__(
-        self, node: LifecycleNode, name: str, settings: Settings, submit: Callable[[str, Any], None]
+        self,
+        node: LifecycleNode,
+        name: str,
+        settings: Settings,
+        spec: ModelSpec,
+        take: Callable[[str, Any], None],
     ) -> None:
         self.name, config = name, settings.node
-        prefix = f"{name}/" if name else ""
-        self.outputs = CameraOutputs(node, prefix, config)
-        self.latency = LatencyWindow()
-        self.tracks = Tracks(settings)
+        self.account, self.tracks = CameraAccount(), Tracks(settings)
+        self.outputs = CameraOutputs(node, f"{name}/" if name else "", config, spec)
         self.info: CameraInfo | None = None
-        self.last_error = ""
-        self.last_was_stale = False
-        self.received_at = time.monotonic()
+        self._health = ImageHealth()
         self._newest: int | None = None
-        self._freshness = Freshness(config.max_age, config.time_jump)
-        kind, topic, self.to_rgb = TO_RGB[config.transport]
-        # Deep enough that the middleware drops nothing unseen: the worker drops old images, and
-        # counts them.
-        qos = QoSProfile(depth=_QUEUE_DEPTH, reliability=RELIABILITY[config.image_reliability])
-        self._subscriptions = [node.create_subscription(kind, prefix + topic, self._receive, qos)]
+        self._node, self._take = node, take
+        self.configure(settings)
+        kind, self.topic, self.to_rgb = TO_RGB[config.transport]
+        self._images = self._subscribe(kind, self.topic, self._receive)
+        self._others: list[Subscription[Any]] = []
         if config.camera_info:
-            self._subscriptions.append(
-                node.create_subscription(CameraInfo, f"{prefix}camera_info", self._keep_info, qos)
-            )
-        self._node, self._submit = node, submit
+            self._others.append(self._subscribe(CameraInfo, "camera_info", self._keep_info))
 
     def configure(self, settings: Settings) -> None:
-        """Take changed settings over."""
+        """Take over changed settings."""
+        self._config = settings.node
         self._freshness = Freshness(settings.node.max_age, settings.node.time_jump)
         self.tracks.configure(settings)
         self.outputs.configure(settings.node)
 
-    def activate(self) -> None:
-        """Wait for images from now on."""
-        self.received_at = time.monotonic()
+    def begin(self) -> None:
+        """Start again, as when the node is activated."""
+        self.account.begin()
         self.tracks.forget()
 
     def destroy(self) -> None:
-        """Take subscription and topics away."""
-        for subscription in self._subscriptions:
+        """Remove subscriptions and topics."""
+        for subscription in (self._images, *self._others):
             self._node.destroy_subscription(subscription)
         self.outputs.destroy()
 
+    def poll(self) -> None:
+        """Take in what has arrived, for a callback that keeps the executor's thread busy."""
+        with self._images.handle:
+            while taken := self._images.handle.take_message(self._images.msg_type, False):
+                self._receive(taken[0])
+
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None]
+    ) -> Subscription[Any]:
+        """A subscription that counts what the middleware loses, where the middleware can say so."""
+        topic = f"{self.name}/{topic}" if self.name else topic
+        # Deep enough that the middleware drops nothing: the worker drops old images, and counts.
+        qos = QoSProfile(
+            depth=_QUEUE_DEPTH, reliability=RELIABILITY[self._config.image_reliability]
+        )
+        events = SubscriptionEventCallbacks(
+            message_lost=lambda event: self.account.lost(int(event.total_count_change))
+        )
+        try:
+            return self._node.create_subscription(
+                kind, topic, callback, qos, event_callbacks=events
+            )
+        except UnsupportedEventTypeError:
+            return self._node.create_subscription(kind, topic, callback, qos)
+
     def _receive(self, message: Any) -> None:
-        self.received_at = time.monotonic()
-        self._submit(self.name, message)
+        now = self._node.get_clock().now().nanoseconds
+        self.account.arrived(stamp_ns(message.header), now, self._config.time_jump)
+        self._take(self.name, message)
 
     def _keep_info(self, message: CameraInfo) -> None:
         self.info = message
@@ -142,11 +150,15 @@ class Camera:
         """Whether the message is new enough to be processed; if so it becomes the newest."""
         stamp = stamp_ns(message.header)
         now = self._node.get_clock().now().nanoseconds
-        self.last_was_stale = not self._freshness.accepts(stamp, self._newest, now)
-        if not self.last_was_stale:
+        reason = self._freshness.refusal(stamp, self._newest, now)
+        if reason:
+            self.account.stale(reason)
+        else:
             self._newest = stamp
-        return not self.last_was_stale
+        return not reason
 
-    def silent_seconds(self) -> float:
-        """Since the last image arrived (or the node was activated)."""
-        return time.monotonic() - self.received_at
+    def health(self, image_rgb: np.ndarray) -> tuple[str, str]:
+        """Problems of a picture and their figures, both empty when all is well or nothing is to be checked."""
+        if not self._config.check_images:
+            return "", ""
+        return self._health.see(image_rgb, time.monotonic(), self._config.frozen_after)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from mtv_perception.config import setting
 from mtv_perception.runtime.backends.config import AUTO, BACKENDS
+from mtv_perception.runtime.loading import ModelSource
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.tracking.tracker import TrackerConfig
 
@@ -19,6 +20,25 @@ class NodeConfig:
 
     model: str = setting(
         "warehouse", "Model folder, or the name of one that comes with the package."
+    )
+    model_folders: tuple[str, ...] = setting(
+        (), "Folders that `model` must lie in. Empty: any folder.", read_only=True
+    )
+    model_public_key: str = setting(
+        "",
+        "File of an ed25519 public key (PEM): only models with a valid `model.yaml.sig` are loaded. Empty: any.",
+        read_only=True,
+    )
+    model_timeout: float = setting(
+        20.0,
+        "A model that is not loaded and tested within this long (s) is refused.",
+        low=1.0,
+        high=600.0,
+    )
+    lock_parameters: bool = setting(
+        False,
+        "Refuse changes of parameters, and ~/reload_model, while the node is active.",
+        read_only=True,
     )
     autostart: bool = setting(
         True, "Configure and activate at start, without a lifecycle manager.", read_only=True
@@ -62,7 +82,20 @@ class NodeConfig:
         False, "Subscribe to `camera_info` and publish it, scaled, beside the mask.", read_only=True
     )
     class_id_as: str = setting(
-        "id", "What ObjectHypothesis.class_id holds.", choices=("id", "name")
+        "name",
+        "What ObjectHypothesis.class_id holds: the class name, or the numeric id as text.",
+        choices=("name", "id"),
+    )
+    check_images: bool = setting(
+        True,
+        "Report a frozen, dark, overexposed or covered camera in status and diagnostics.",
+        read_only=True,
+    )
+    frozen_after: float = setting(
+        2.0,
+        "Images with the same pixels for this long (s) are reported as frozen; 0: never.",
+        low=0.0,
+        high=3600.0,
     )
     publish_mask: bool = setting(True, "Publish segmentation/mask while someone subscribes.")
     publish_confidence: bool = setting(
@@ -91,7 +124,7 @@ class NodeConfig:
     )
     network_timeout: float = setting(
         5.0,
-        "A frame in work for longer than this (s) is given up, and the model loaded afresh; also the pause between "
+        "A frame in work for longer than this (s) is given up, and the model is loaded again; also the pause between "
         "two such recoveries.",
         low=0.1,
         high=3600.0,
@@ -110,6 +143,13 @@ class NodeConfig:
                 raise ValueError(
                     f"{name}: expected {expected} numbers, one a camera, or none, got {list(values)}."
                 )
+
+    @property
+    def source(self) -> ModelSource:
+        """Where the model is, and what it must satisfy."""
+        return ModelSource(
+            self.model, self.model_folders, self.model_public_key, self.model_timeout
+        )
 
     @property
     def camera_names(self) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from mtv_perception.ros.perception.account import Situation
 from mtv_perception.ros.perception.camera import Camera
 from mtv_perception.ros.perception.diagnostics import camera_status
 from mtv_perception.ros.perception.pipeline import Pipeline
@@ -20,37 +23,48 @@ def camera_diagnoses(
         enabled: whether ~/set_enabled lets it work.
         warning: about the node as a whole, or empty.
     """
-    worker, model_id = pipeline.worker, pipeline.engine.spec.model_id
     return [
-        camera_status(
-            f"{name}: {camera.name}" if camera.name else name,
-            model_id,
-            worker.counters[camera.name],
-            camera.latency,
-            _fault(pipeline, camera) if enabled else "",
-            _warning(camera, warning) if enabled else "disabled by ~/set_enabled",
-            pipeline.watchdog.recoveries,
+        _diagnosis(
+            f"{name}: {camera.name}" if camera.name else name, pipeline, camera, enabled, warning
         )
         for camera in pipeline.cameras.values()
     ]
 
 
-def _fault(pipeline: Pipeline, camera: Camera) -> str:
-    config, busy, silent = (
-        pipeline.settings.node,
-        pipeline.worker.busy_seconds(),
-        camera.silent_seconds(),
+def _diagnosis(
+    name: str, pipeline: Pipeline, camera: Camera, enabled: bool, warning: str
+) -> DiagnosticStatus:
+    situation = camera.account.situation(pipeline.settings.node.camera_timeout)
+    error = next(_errors(pipeline, situation), "") if enabled else ""
+    return camera_status(
+        name,
+        pipeline.slot.spec.model_id,
+        pipeline.worker.counters[camera.name],
+        situation,
+        error,
+        _warning(situation, warning) if enabled else "disabled by ~/set_enabled",
+        pipeline.watchdog.recoveries,
     )
-    if pipeline.watchdog.fault:
-        return pipeline.watchdog.fault
+
+
+def _errors(pipeline: Pipeline, situation: Situation) -> Iterator[str]:
+    """What is wrong, the worst first."""
+    config, busy = pipeline.settings.node, pipeline.worker.busy_seconds()
+    if pipeline.watchdog.error:
+        yield pipeline.watchdog.error
     if busy > config.network_timeout:
-        return f"the network has been running for {busy:.1f} s"
-    if silent > config.camera_timeout:
-        return f"no image for {silent:.1f} s"
-    return f"last image failed: {camera.last_error}" if camera.last_error else ""
+        yield f"the network has been running for {busy:.1f} s"
+    if situation.silent_seconds > config.camera_timeout:
+        yield f"no image for {situation.silent_seconds:.1f} s"
+    if situation.stamps:
+        yield situation.stamps
+    if situation.error:
+        yield f"last image failed: {situation.error}"
+    if situation.health:
+        yield f"the picture is {situation.health}"
 
 
-def _warning(camera: Camera, warning: str) -> str:
-    if camera.last_was_stale:
-        return warning or "last image was stale: older than max_age, or than the newest result"
+def _warning(situation: Situation, warning: str) -> str:
+    if situation.stale:
+        return warning or f"last image was stale: {situation.stale}"
     return warning

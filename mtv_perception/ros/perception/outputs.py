@@ -29,6 +29,8 @@ from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
+_MASK_OUTPUTS = ("mask", "confidence", "mask_labels", "colour", "camera_info")
+
 
 class CameraOutputs:
     """Publishers of one camera's results.
@@ -37,36 +39,55 @@ class CameraOutputs:
         node: a lifecycle node; the publishers speak only while it is active.
         prefix: put before every topic name ("front/" or nothing).
         config: quality of service and which outputs are wanted.
+        spec: of the model; one without masks has no mask topics.
     """
 
-    def __init__(self, node: LifecycleNode, prefix: str, config: NodeConfig) -> None:
-        self._node, self._config = node, config
-        picture = newest_only(config.mask_reliability)
+    def __init__(
+        self, node: LifecycleNode, prefix: str, config: NodeConfig, spec: ModelSpec
+    ) -> None:
+        self._node, self._config, self._prefix = node, config, prefix
         self._publishers: dict[str, Any] = {}
-
-        def declare(name: str, kind: type, topic: str, qos: QoSProfile | int) -> None:
-            self._publishers[name] = node.create_lifecycle_publisher(kind, topic, qos)
-
-        declare("detections", Detection2DArray, f"{prefix}detections", 5)
-        declare("label_info", LabelInfo, f"{prefix}label_info", LATCHED)
-        declare("vision_info", VisionInfo, f"{prefix}vision_info", LATCHED)
-        declare("mask", Image, f"{prefix}segmentation/mask", picture)
-        declare("confidence", Image, f"{prefix}segmentation/confidence", picture)
-        declare("mask_labels", LabelInfo, f"{prefix}segmentation/label_info", LATCHED)
-        declare("colour", Image, f"{prefix}segmentation/color", picture)
-        declare("overlay", Image, f"{prefix}overlay", picture)
-        declare("status", PerceptionStatus, f"~/{prefix}status", 5)
+        self._declare("detections", Detection2DArray, f"{prefix}detections", 5)
+        self._declare("label_info", LabelInfo, f"{prefix}label_info", LATCHED)
+        self._declare("vision_info", VisionInfo, f"{prefix}vision_info", LATCHED)
+        picture = newest_only(config.mask_reliability)
+        self._declare("overlay", Image, f"{prefix}overlay", picture)
+        self._declare("status", PerceptionStatus, f"~/{prefix}status", 5)
         if ANNOTATIONS_KIND:
-            declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
-        if config.camera_info:
-            declare("camera_info", CameraInfo, f"{prefix}segmentation/camera_info", picture)
+            self._declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
+        self.fit(spec)
+
+    def _declare(self, name: str, kind: type, topic: str, qos: QoSProfile | int) -> None:
+        self._publishers[name] = self._node.create_lifecycle_publisher(kind, topic, qos)
+
+    def fit(self, spec: ModelSpec) -> None:
+        """Have mask topics for a model that was trained for masks, and none for another."""
+        has, wants = "mask" in self._publishers, bool(spec.mask_classes)
+        if has and not wants:
+            for name in _MASK_OUTPUTS:
+                if name in self._publishers:
+                    self._node.destroy_lifecycle_publisher(self._publishers.pop(name))
+        if has or not wants:
+            return
+        folder, picture = f"{self._prefix}segmentation", newest_only(self._config.mask_reliability)
+        self._declare("mask", Image, f"{folder}/mask", picture)
+        self._declare("confidence", Image, f"{folder}/confidence", picture)
+        self._declare("mask_labels", LabelInfo, f"{folder}/label_info", LATCHED)
+        self._declare("colour", Image, f"{folder}/color", picture)
+        if self._config.camera_info:
+            self._declare("camera_info", CameraInfo, f"{folder}/camera_info", picture)
+
+    def activate(self) -> None:
+        """Let publishers speak that were created while the node was active."""
+        for publisher in self._publishers.values():
+            publisher.on_activate(None)
 
     def configure(self, config: NodeConfig) -> None:
-        """Take changed settings over."""
+        """Take over changed settings."""
         self._config = config
 
     def destroy(self) -> None:
-        """Take the topics away."""
+        """Remove the topics."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
@@ -81,7 +102,10 @@ class CameraOutputs:
         header = Header(stamp=self._node.get_clock().now().to_msg())
         labels, threshold = spec.labels, config.thresholds(spec).min()
         self._publishers["label_info"].publish(label_info(labels, threshold, header))
-        self._publishers["mask_labels"].publish(label_info(labels, config.mask_threshold, header))
+        if "mask_labels" in self._publishers:
+            self._publishers["mask_labels"].publish(
+                label_info(labels, config.mask_threshold, header)
+            )
         self._publishers["vision_info"].publish(vision_info(spec, version, header))
 
     def publish(

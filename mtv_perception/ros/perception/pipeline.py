@@ -1,161 +1,246 @@
-"""From an image message to published results: cameras, worker and model of a configured node."""
+"""A frame's path: a camera takes it in, the worker runs it, its result is published and booked."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNode
 
 from mtv_perception.errors import ImageError
-from mtv_perception.msg import PerceptionStatus
-from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes
+from mtv_perception.ros.conversions import stamp_ns, status_message
 from mtv_perception.ros.perception.camera import Camera
 from mtv_perception.ros.perception.config import Settings
-from mtv_perception.ros.perception.engine import Engine
+from mtv_perception.ros.perception.gate import Gate
+from mtv_perception.ros.perception.slot import ModelSlot
 from mtv_perception.ros.perception.watchdog import Watchdog
 from mtv_perception.ros.perception.worker import NewestFrameWorker, Outcome
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.types import Result
 
 _LOG_PERIOD = 5.0
 
 
+@dataclass(frozen=True)
+class Frame:
+    """An image message and the opening of the gate in which it arrived."""
+
+    message: Any
+    opening: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found in a frame.
+
+    Attributes:
+        perceiver: that found it.
+        image_rgb: `(H, W, 3)` uint8.
+        result: of the perceiver.
+        decode_ms: what decoding took.
+        health: problems of the picture, and their figures.
+    """
+
+    perceiver: Perceiver
+    image_rgb: np.ndarray
+    result: Result
+    decode_ms: float
+    health: tuple[str, str]
+
+
 class Pipeline:
-    """Convert, perceive, publish.
+    """Cameras, worker and model of a configured node.
+
+    Transitions and the exchange of the model happen in the executor's thread, frames are worked on in the worker's
+    thread; the gate keeps a result from going out after the transition that ended its epoch.
 
     Args:
         node: whose topics, clock and log are used.
         settings: all of them.
-        running: whether images are to be processed and results published.
 
     Raises:
         ArtefactError, ConfigError: the model can't be used.
     """
 
-    def __init__(
-        self, node: LifecycleNode, settings: Settings, running: Callable[[], bool]
-    ) -> None:
-        self.settings, self.engine = settings, Engine(settings)
-        config = settings.node
-        self.worker: NewestFrameWorker[Any] = NewestFrameWorker(
+    def __init__(self, node: LifecycleNode, settings: Settings) -> None:
+        self._node, self.settings, config = node, settings, settings.node
+        self.cameras: dict[str, Camera] = {}
+        self._speaks = False
+        self.slot = ModelSlot(settings, self._wake)
+        # The loading thread wakes the executor with this.
+        self._loaded = node.create_guard_condition(self._exchange)
+        self.worker: NewestFrameWorker[Frame] = NewestFrameWorker(
             config.camera_names, self._work, config.camera_weights, config.camera_max_rates
         )
-        self.watchdog = Watchdog(node, self.worker, self.engine, self.announce)
-        self.cameras: dict[str, Camera] = {}
-        self._node, self._running = node, running
+        self.gate = Gate(self.worker.deliver)
+        self.watchdog = Watchdog(node, self.worker, self.slot)
         try:
             for name in config.camera_names:
-                self.cameras[name] = Camera(node, name, settings, self._submit)
+                self.cameras[name] = Camera(node, name, settings, self.slot.spec, self._take)
         except Exception:
             self.close()
             raise
 
+    # Transitions, in the executor's thread
+
     def configure(self, settings: Settings) -> None:
-        """Take changed settings over, but for the model."""
+        """Take over changed settings, except the model."""
         self.settings = settings
         self.worker.configure(settings.node.camera_weights, settings.node.camera_max_rates)
         for camera in self.cameras.values():
             camera.configure(settings)
-        self.engine.configure(settings.perceiver)
+        self.slot.configure(settings.perceiver)
 
-    def activate(self) -> None:
-        """Begin anew."""
+    def activate(self, enabled: bool) -> None:
+        """Start again from zero; images are taken in if enabled."""
+        self._speaks = True
         self.worker.reset_counters()
         for camera in self.cameras.values():
-            camera.activate()
+            camera.begin()
         self.announce()
+        self.gate.set_open(enabled)
+
+    def deactivate(self) -> None:
+        """Fall silent: when this returns, no result goes out any more."""
+        self._speaks = False
+        self.gate.set_open(False)
+        self.worker.discard()
 
     def set_enabled(self, enabled: bool) -> None:
-        """Drop what waits when disabled, and wait for images anew when enabled again."""
+        """Take images in or not, while active."""
+        if not self._speaks or not self.gate.set_open(enabled):
+            return
         if not enabled:
             self.worker.discard()
         for camera in self.cameras.values():
-            camera.received_at = time.monotonic()
+            camera.account.wait_from_now()
 
     def announce(self) -> None:
         """Publish the latched descriptions of labels and model."""
         for camera in self.cameras.values():
-            camera.outputs.announce(self.engine.spec, self.settings.perceiver, self.engine.version)
+            camera.outputs.announce(self.slot.spec, self.settings.perceiver, self.slot.version)
+
+    def reload(self, settings: Settings, done: Callable[[str], None]) -> None:
+        """Load a model in the background; `done` is called in the executor's thread with "" or what went wrong."""
+        self.slot.reload(settings, done)
+
+    def check(self) -> None:
+        """Look after the worker and the loading of models; called every second."""
+        self.slot.check(self.settings.node.model_timeout)
+        self.watchdog.check(self.settings.node.network_timeout)
+
+    def poll(self) -> None:
+        """Keep images flowing while a callback keeps the executor's thread busy."""
+        for camera in self.cameras.values():
+            camera.poll()
 
     def close(self) -> None:
-        """End the worker and take the topics away."""
+        """End the worker and remove the topics."""
+        self.deactivate()
         if not self.worker.stop():
             self._node.get_logger().error("the network did not return; its thread is left behind")
         for camera in self.cameras.values():
             camera.destroy()
         self.cameras = {}
+        self.slot.close()
+        self._node.destroy_guard_condition(self._loaded)
 
-    def _submit(self, camera: str, message: Any) -> None:
-        if self._running():
-            self.worker.submit(camera, message)
+    def _wake(self) -> None:
+        """Called in the loading thread, perhaps after the node has been cleaned up."""
+        with contextlib.suppress(InvalidHandle):
+            self._loaded.trigger()
 
-    def _work(self, name: str, message: Any) -> Outcome:
-        """One frame, in the worker's thread."""
-        camera = self.cameras.get(name)
-        if not (self._running() and camera):
+    def _exchange(self) -> None:
+        """A model has been loaded or was refused."""
+        self.slot.collect(lambda put: self.gate.exchange(lambda: self._put_in_service(put)))
+
+    def _put_in_service(self, put: Callable[[], None]) -> None:
+        """Labels go out before the first result of the new model."""
+        put()
+        for camera in self.cameras.values():
+            camera.outputs.fit(self.slot.spec)
+            if self._speaks:
+                camera.outputs.activate()
+        self.announce()
+
+    # A frame's path
+
+    def _take(self, camera: str, message: Any) -> None:
+        """Step 1, in the executor's thread."""
+        opening = self.gate.opening
+        if opening is not None:
+            self.worker.submit(camera, Frame(message, opening))
+
+    def _work(self, name: str, frame: Frame) -> Outcome:
+        """Steps 2 to 5, in the worker's thread."""
+        camera, epoch = self.cameras.get(name), self.gate.enter(frame.opening)
+        if camera is None or epoch is None:
             return "dropped"
-        if not camera.admit(message):
+        if not camera.admit(frame.message):
             return "stale"
         try:
-            published = self._perceive(camera, message)
+            seen = self._perceive(camera, frame.message)
+            published = self.gate.pass_through(
+                epoch, lambda: self._publish(camera, frame.message, seen, epoch)
+            )
         except Exception as error:  # The thread must outlive whatever one frame does to it.
-            if self.worker.deliver():
-                self._fail(camera, error)
+            reason = error
+            self.gate.pass_through(epoch, lambda: self._book_failure(camera, reason))
             return "failed"
-        if published:
-            camera.last_error, self.watchdog.failures = "", 0
         return "processed" if published else "dropped"
 
-    def _fail(self, camera: Camera, error: Exception) -> None:
-        log = self._node.get_logger()
-        if isinstance(error, ImageError):
-            camera.last_error = str(error)
-            log.warning(f"image refused: {error}", throttle_duration_sec=_LOG_PERIOD)
-        else:
-            camera.last_error = f"{type(error).__name__}: {error}"
-            self.watchdog.failures += 1
-            log.error(f"frame failed: {camera.last_error}", throttle_duration_sec=_LOG_PERIOD)
-
-    def _perceive(self, camera: Camera, message: Any) -> bool:
-        """False where the result was not published: the node fell silent meanwhile, or the frame was given up."""
+    def _perceive(self, camera: Camera, message: Any) -> Seen:
         begun = time.perf_counter()
         # Before decoding: a frame that is given up meanwhile must never touch its successor's
         # network.
-        perceiver = self.engine.current()
+        perceiver = self.slot.current()
         image = camera.to_rgb(message)
-        decoded = time.perf_counter()
-        result = perceiver(image)
-        # After a reload the labels announced are the new model's: with others a last result of the
-        # old is misread.
-        if not (
-            self._running() and self.engine.means_the_same(perceiver) and self.worker.deliver()
-        ):
-            return False
-        ready = time.perf_counter()
+        decode_ms = (time.perf_counter() - begun) * 1e3
+        return Seen(perceiver, image, perceiver(image), decode_ms, camera.health(image))
+
+    def _publish(self, camera: Camera, message: Any, seen: Seen, epoch: int) -> None:
+        """Publish and book a result; only inside the gate."""
+        begun = time.perf_counter()
         stamp = stamp_ns(message.header)
-        track_ids = camera.tracks.ids(result.detections, stamp, perceiver)
+        track_ids = camera.tracks.ids(seen.result.detections, stamp, seen.perceiver)
+        labels = seen.perceiver.spec.labels
         camera.outputs.publish(
-            result, image, message.header, perceiver.spec.labels, camera.info, track_ids
+            seen.result, seen.image_rgb, message.header, labels, camera.info, track_ids
         )
-        published = time.perf_counter()
+        publish_ms = (time.perf_counter() - begun) * 1e3
         latency = (self._node.get_clock().now().nanoseconds - stamp) / 1e6
-        camera.latency.add(latency)
-        counters = self.worker.counters[camera.name]
-        status = PerceptionStatus(
-            header=message.header,
-            model_id=perceiver.spec.model_id,
-            decode_ms=(decoded - begun) * 1e3,
-            preprocess_ms=result.timing.preprocess_ms,
-            network_ms=result.timing.network_ms,
-            postprocess_ms=result.timing.postprocess_ms,
-            publish_ms=(published - ready) * 1e3,
-            stamp_to_publish_ms=latency,
-            detections=len(result.detections),
-            received=counters.received,
-            processed=counters.processed + 1,
-            dropped=counters.dropped,
-            stale=counters.stale,
-            failed=counters.failed,
+        health, figures = seen.health
+        status = status_message(
+            message.header,
+            seen.perceiver.reading,
+            seen.result,
+            FrameCost(seen.decode_ms, publish_ms, latency),
+            self._count(camera.name),
+            FrameNotes(health, figures, epoch, camera.account.images_lost),
         )
         camera.outputs.publish_status(status)
-        return True
+        camera.account.published(latency, f"{health}: {figures}" if health else "")
+        self.watchdog.succeeded()
+
+    def _count(self, camera: str) -> FrameCount:
+        """The camera's totals, this frame included."""
+        counters = vars(self.worker.counters[camera])
+        return FrameCount(**{**counters, "processed": counters["processed"] + 1})
+
+    def _book_failure(self, camera: Camera, error: Exception) -> None:
+        """Book what ended a frame; nothing is published for it. Only inside the gate."""
+        log = self._node.get_logger()
+        if isinstance(error, ImageError):
+            camera.account.failed(str(error))
+            log.warning(f"image refused: {error}", throttle_duration_sec=_LOG_PERIOD)
+            return
+        text = f"{type(error).__name__}: {error}"
+        camera.account.failed(text)
+        self.watchdog.failed()
+        log.error(f"frame failed: {text}", throttle_duration_sec=_LOG_PERIOD)

@@ -29,7 +29,9 @@ class MultitaskLoss:
     """
 
     def __init__(self, network: MultitaskNetwork, config: LossConfig) -> None:
-        self._class_weights = config.weights_of(network.config.labels)
+        classes = len(network.config.names)
+        if len(config.class_weights) != classes:
+            raise ValueError(f"Expected {classes} class weights, got {config.class_weights!r}.")
         if (network.scores == "sigmoid") != (config.classes in SIGMOID_LOSSES):
             raise ValueError(
                 f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
@@ -50,7 +52,7 @@ class MultitaskLoss:
         pixels = [
             weight
             * SEGMENTATION_LOSSES[name](
-                logits, batch["mask"], batch["mask_known"], self._class_weights
+                logits, batch["mask"], batch["mask_known"], config.class_weights
             )
             for name, weight in config.segmentation.items()
         ]

@@ -6,7 +6,8 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from mtv_perception.ros.perception.diagnostics import LatencyWindow, camera_status
+from mtv_perception.ros.perception.account import CameraAccount, LatencyWindow
+from mtv_perception.ros.perception.diagnostics import camera_status
 from mtv_perception.ros.perception.worker import Counters
 
 
@@ -24,7 +25,7 @@ def test_percentiles_are_those_of_the_latest_latencies():
 
 
 @pytest.mark.parametrize(
-    ("fault", "warning", "level", "message"),
+    ("error", "warning", "level", "message"),
     [
         ("", "", DiagnosticStatus.OK, "running"),
         ("", "disabled", DiagnosticStatus.WARN, "disabled"),
@@ -32,10 +33,9 @@ def test_percentiles_are_those_of_the_latest_latencies():
         ("no image", "disabled", DiagnosticStatus.ERROR, "no image"),
     ],
 )
-def test_a_fault_wins_over_a_warning(fault, warning, level, message):
-    status = camera_status(
-        "node: front", "model", Counters(received=3), LatencyWindow(), fault, warning
-    )
+def test_an_error_wins_over_a_warning(error, warning, level, message):
+    situation = CameraAccount().situation(patience=1.0)
+    status = camera_status("node: front", "model", Counters(received=3), situation, error, warning)
     assert (status.level, status.message, status.name, status.hardware_id) == (
         level,
         message,

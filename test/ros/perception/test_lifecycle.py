@@ -93,35 +93,48 @@ def test_an_inactive_node_is_silent(managed):
     assert after.status.received == 1, "the totals begin with the activation"
 
 
-def test_a_model_parameter_that_can_not_be_loaded_keeps_the_old_model(managed, model):
+def test_a_model_parameter_that_can_not_be_loaded_is_refused_at_once(managed):
     to_active(managed)
     before = managed.see().status.model_id
-    assert managed.set_parameters(model="/no/such/model").successful
-    status = managed.diagnosis(
-        lambda s: "not reloaded" in s.message, "the refusal", meanwhile=managed.see
-    )
-    assert status.level == DiagnosticStatus.WARN and "/no/such/model" in status.message
+    refused = managed.set_parameters(model="/no/such/model")
+    assert not refused.successful and "/no/such/model" in refused.reason
+    assert managed.parameter("model") != "/no/such/model"
     assert managed.see().status.model_id == before
     assert not managed.set_parameters(score_threshold=7.0).successful
-    assert managed.set_parameters(model=model).successful
     managed.diagnosis(lambda s: s.level == DiagnosticStatus.OK, "an OK", meanwhile=managed.see)
 
 
-@pytest.mark.parametrize("fault", ["another hash", "no model at all"])
-def test_a_corrupt_model_is_not_reloaded(managed, model, copy_model, fault):
+@pytest.mark.parametrize(
+    ("content", "changes", "reason"),
+    [(b"no flatbuffer", {"sha256": "0" * 64}, "SHA-256"), (b"no flatbuffer", {}, "LiteRT")],
+)
+def test_a_model_that_is_not_fit_is_refused_and_the_old_one_stays(
+    managed, copy_model, content, changes, reason
+):
     to_active(managed)
-    before = managed.see().status.model_id
-    broken = copy_model(
-        "broken", b"no flatbuffer", **({"sha256": "0" * 64} if fault == "another hash" else {})
-    )
-    assert managed.set_parameters(model=str(broken)).successful
-    status = managed.diagnosis(
-        lambda s: "not reloaded" in s.message, "the refusal", meanwhile=managed.see
-    )
-    assert ("SHA-256" if fault == "another hash" else "LiteRT") in status.message
-    assert managed.see().status.model_id == before
-    assert managed.set_parameters(model=model).successful
+    before = managed.see().status.model_id, managed.parameter("model")
+    refused = managed.set_parameters(model=str(copy_model("broken", content, **changes)))
+    assert not refused.successful and reason in refused.reason
+    assert (managed.see().status.model_id, managed.parameter("model")) == before
+
+
+def test_a_reload_of_a_damaged_folder_answers_with_the_reason(managed, model, copy_model):
+    to_active(managed)
+    own = copy_model("own")
+    assert managed.set_parameters(model=str(own)).successful
+    assert managed.call(Trigger, "perception/reload_model", Trigger.Request()).success
+    good = (own / "model.tflite").read_bytes()
+    (own / "model.tflite").write_bytes(good[: len(good) // 2])
+    answer = managed.call(Trigger, "perception/reload_model", Trigger.Request())
+    assert not answer.success and "SHA-256" in answer.message
+    status = managed.diagnosis(lambda s: "not reloaded" in s.message, "it", meanwhile=managed.see)
+    assert status.level == DiagnosticStatus.WARN and "SHA-256" in status.message
+    (own / "model.tflite").write_bytes(good)
+    answer = managed.call(Trigger, "perception/reload_model", Trigger.Request())
+    assert answer.success and "serves" in answer.message
     managed.diagnosis(lambda s: s.level == DiagnosticStatus.OK, "an OK", meanwhile=managed.see)
+    assert managed.set_parameters(model=model).successful
+    assert managed.call(Trigger, "perception/reload_model", Trigger.Request()).success
 
 
 def test_a_reload_raises_the_database_version_and_announces_the_new_model(

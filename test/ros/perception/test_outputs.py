@@ -16,8 +16,10 @@ from mtv_perception.messages.foxglove import DEFINITIONS
 from mtv_perception.ros.perception import outputs as outputs_module
 from mtv_perception.ros.perception.config import NodeConfig
 from mtv_perception.ros.perception.outputs import CameraOutputs
+from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.types import Detections, Result, Segmentation
 
+SPEC = ModelSpec("toy")
 RESULT = Result(
     Detections(), Segmentation(np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint8)), (4, 6)
 )
@@ -78,7 +80,7 @@ def annotations_kind(monkeypatch):
 def test_annotations_are_made_for_their_subscriber(annotations_kind):
     assert published(NodeConfig()) == {"detections"}
     node = Node()
-    outputs = CameraOutputs(node, "front/", NodeConfig())
+    outputs = CameraOutputs(node, "front/", NodeConfig(), SPEC)
     node.topics["front/image_annotations"].subscribers = 1
     box = Detections(np.float32([[1, 2, 5, 4]]), np.float32([0.9]), np.int32([1]))
     header = Header(stamp=Time(sec=3), frame_id="f")
@@ -94,14 +96,14 @@ def test_annotations_are_made_for_their_subscriber(annotations_kind):
 def test_without_foxglove_msgs_there_is_no_topic_for_annotations(monkeypatch):
     monkeypatch.setattr(outputs_module, "ANNOTATIONS_KIND", None)
     node = Node()
-    outputs = CameraOutputs(node, "", NodeConfig())
+    outputs = CameraOutputs(node, "", NodeConfig(), SPEC)
     assert "image_annotations" not in node.topics
     assert not outputs.wanted("annotations")
 
 
 def published(config, subscribed=(), info=None):
     node = Node()
-    outputs = CameraOutputs(node, "", config)
+    outputs = CameraOutputs(node, "", config, SPEC)
     for topic in subscribed:
         node.topics[topic].subscribers = 1
     outputs.publish(RESULT, IMAGE, Header(frame_id="f"), LabelSet(), info)
@@ -143,7 +145,7 @@ def test_calibration_needs_the_parameter_and_a_camera_info():
 
 def test_every_topic_of_a_named_camera_has_its_prefix_and_goes_with_it():
     node = Node()
-    outputs = CameraOutputs(node, "front/", NodeConfig(camera_info=True))
+    outputs = CameraOutputs(node, "front/", NodeConfig(camera_info=True), SPEC)
     assert all(topic.removeprefix("~/").startswith("front/") for topic in node.topics)
     outputs.destroy()
     assert not node.topics

@@ -85,14 +85,14 @@ def test_a_hung_network_is_an_error_and_recovers_without_publishing_the_late_res
     assert "recovered: the network hung" in graph.log()
 
 
-def test_a_model_that_can_not_be_loaded_afresh_is_tried_again(graph):
+def test_a_model_that_can_not_be_loaded_again_is_tried_again(graph):
     count = recoveries(graph)
     good = (graph.model / SPEC_FILE).read_text(encoding="utf-8")
     (graph.model / SPEC_FILE).write_text(
         yaml.safe_dump(yaml.safe_load(good) | {"sha256": "0" * 64})
     )
     hung = order(graph, HANGS)
-    graph.diagnosis(is_error("can't be loaded afresh"), "the refusal")
+    graph.diagnosis(is_error("can't be loaded again"), "the refusal")
     order(graph, FINE)
     status = graph.diagnosis(is_error("SHA-256"), "the refusal again")
     assert int(values(status)["recoveries"]) == count
@@ -101,7 +101,7 @@ def test_a_model_that_can_not_be_loaded_afresh_is_tried_again(graph):
     assert hung not in [stamp_ns(message.header) for message in graph.heard["detections"][1]]
 
 
-def test_a_network_that_fails_again_and_again_is_loaded_afresh(graph):
+def test_a_network_that_fails_again_and_again_is_loaded_again(graph):
     count = recoveries(graph)
     order(graph, BREAKS)
     graph.diagnosis(is_error("the delegate is lost"), "the error")

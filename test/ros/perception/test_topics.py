@@ -17,7 +17,7 @@ from mtv_perception.ros.qos import LATCHED
 SECOND = 1_000_000_000
 DEFAULTS = {
     "score_threshold": -1.0,
-    "class_id_as": "id",
+    "class_id_as": "name",
     "mask_size": "source",
     "mask_threshold": 0.0,
     "max_age": 0.0,
@@ -139,7 +139,7 @@ def test_pictures_for_people_come_while_someone_subscribes(graph, topic):
     graph.node.destroy_subscription(graph.heard.pop(topic)[0])
 
 
-def test_class_ids_can_be_names(graph):
+def test_class_ids_are_names_and_can_be_numbers(graph):
     labels = graph.subscribe(LabelInfo, "label_info", LATCHED)
     graph.wait(lambda: labels, "label_info")
     names = {str(item.class_id): item.class_name for item in labels[-1].class_map}
@@ -149,9 +149,9 @@ def test_class_ids_can_be_names(graph):
         found = graph.see(image_message(noise(), "rgb8", graph.header())).detections.detections
         return [item.results[0].hypothesis.class_id for item in found]
 
-    ids = seen()
-    assert graph.set_parameters(class_id_as="name").successful
-    assert ids and seen() == [names[item] for item in ids]
+    found = seen()
+    assert graph.set_parameters(class_id_as="id").successful
+    assert found and found == [names[item] for item in seen()]
 
 
 def test_a_disabled_node_is_silent_and_can_be_enabled_again(graph):
@@ -263,7 +263,7 @@ def test_a_single_class_threshold_wins(graph):
         score_threshold=1.0, class_score_thresholds=[f"{name}=0.0"]
     ).successful
     found = graph.see(image_message(noise(), "rgb8", graph.header())).detections.detections
-    assert {item.results[0].hypothesis.class_id for item in found} <= {"1"}
+    assert {item.results[0].hypothesis.class_id for item in found} <= {name}
     assert graph.set_parameters(class_score_thresholds=[]).successful
 
 

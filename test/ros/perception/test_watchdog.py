@@ -31,46 +31,45 @@ class Worker:
         self.calls.append("start")
 
 
-class Engine:
-    """An engine that loads when told."""
+class Slot:
+    """An slot that loads when told."""
 
     def __init__(self):
         self.pending = []
 
-    def refresh_async(self, done):
+    def reload(self, settings, done):
+        assert settings is None
         self.pending.append(done)
 
 
 @pytest.fixture
 def world(monkeypatch):
     """A watchdog, whom it watches, and its clock."""
-    world = SimpleNamespace(now=100.0, worker=Worker(), engine=Engine(), recovered=0)
+    world = SimpleNamespace(now=100.0, worker=Worker(), slot=Slot())
     log = SimpleNamespace(error=lambda *_, **__: None, warning=lambda *_, **__: None)
     monkeypatch.setattr(watchdog_module.time, "monotonic", lambda: world.now)
 
-    def recovered():
-        world.recovered += 1
-
     node = SimpleNamespace(get_logger=lambda: log)
-    world.dog = Watchdog(node, world.worker, world.engine, recovered)
+    world.dog = Watchdog(node, world.worker, world.slot)
     return world
 
 
 def test_all_is_well(world):
     world.worker.busy = TIMEOUT
-    world.dog.failures = 2
+    world.dog.failed()
+    world.dog.failed()
     world.dog.check(TIMEOUT)
-    assert (world.dog.fault, world.worker.calls, world.engine.pending) == ("", [], [])
+    assert (world.dog.error, world.worker.calls, world.slot.pending) == ("", [], [])
 
 
 def test_a_hung_network_is_abandoned_at_once_and_works_again_once_it_is_loaded(world):
     world.worker.busy = 5.5
     world.dog.check(TIMEOUT)
-    assert "hung for 5.5 s" in world.dog.fault
+    assert "hung for 5.5 s" in world.dog.error
     assert world.worker.calls == ["abandon"]
-    world.engine.pending.pop()("")
+    world.slot.pending.pop()("")
     assert world.worker.calls == ["abandon", "start"]
-    assert (world.dog.fault, world.dog.recoveries, world.recovered) == ("", 1, 1)
+    assert (world.dog.error, world.dog.recoveries) == ("", 1)
 
 
 def test_there_is_one_recovery_at_a_time(world):
@@ -78,23 +77,23 @@ def test_there_is_one_recovery_at_a_time(world):
     world.dog.check(TIMEOUT)
     for _ in range(9):
         world.now += TIMEOUT
-        world.dog.failures = 9
+        world.dog.failed()
         world.dog.check(TIMEOUT)
-    assert len(world.engine.pending) == 1
+    assert len(world.slot.pending) == 1
 
 
 def test_a_load_that_fails_is_tried_again_after_a_pause_without_a_worker_meanwhile(world):
     world.worker.busy = 5.5
     world.dog.check(TIMEOUT)
-    world.engine.pending.pop()("corrupt")
-    assert "can't be loaded afresh: corrupt" in world.dog.fault
+    world.slot.pending.pop()("corrupt")
+    assert "can't be loaded again: corrupt" in world.dog.error
     world.now += TIMEOUT - 0.1
     world.dog.check(TIMEOUT)
-    assert not world.engine.pending and "corrupt" in world.dog.fault
+    assert not world.slot.pending and "corrupt" in world.dog.error
     world.now += 0.1
     world.dog.check(TIMEOUT)
     assert world.worker.calls == ["abandon"]
-    world.engine.pending.pop()("")
+    world.slot.pending.pop()("")
     assert world.worker.calls == ["abandon", "start"]
 
 
@@ -102,11 +101,12 @@ def test_a_network_that_goes_on_failing_is_loaded_at_most_once_a_timeout(world):
     loads = 0
     for _ in range(60):
         world.now += 1.0
-        world.dog.failures = 3
+        for _ in range(3):
+            world.dog.failed()
         world.dog.check(TIMEOUT)
-        loads += len(world.engine.pending)
-        while world.engine.pending:
-            world.engine.pending.pop()("")
+        loads += len(world.slot.pending)
+        while world.slot.pending:
+            world.slot.pending.pop()("")
     assert loads == 60 / TIMEOUT
     assert world.worker.calls == []
 
@@ -117,18 +117,36 @@ def test_with_too_many_threads_left_behind_it_stops_trying_until_one_returns(wor
         world.worker.busy = 6.0
         world.dog.check(TIMEOUT)
         if hang < 3:
-            world.engine.pending.pop()("")
+            world.slot.pending.pop()("")
     assert world.worker.calls.count("abandon") == 3
-    assert "restart" in world.dog.fault
+    assert world.dog.exhausted and "started again" in world.dog.error
     world.worker.left = 2
     world.dog.check(TIMEOUT)
-    assert "hung" in world.dog.fault and world.engine.pending
+    assert "hung" in world.dog.error and world.slot.pending
 
 
 def test_a_network_that_comes_back_by_itself_is_no_fault_any_more(world):
     world.worker.busy, world.worker.left = 6.0, 3
     world.dog.check(TIMEOUT)
-    assert world.dog.fault
+    assert world.dog.error
     world.worker.busy = 0.0
     world.dog.check(TIMEOUT)
-    assert not world.dog.fault
+    assert not world.dog.error
+
+
+def test_a_success_between_failures_ends_the_row(world):
+    for _ in range(5):
+        world.dog.failed()
+        world.dog.failed()
+        world.dog.succeeded()
+        world.dog.check(TIMEOUT)
+    assert not world.slot.pending
+
+
+def test_recovery_is_not_exhausted_once_the_network_comes_back(world):
+    world.worker.busy, world.worker.left = 6.0, 3
+    world.dog.check(TIMEOUT)
+    assert world.dog.exhausted
+    world.worker.busy = 0.0
+    world.dog.check(TIMEOUT)
+    assert not world.dog.exhausted

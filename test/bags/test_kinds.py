@@ -1,0 +1,257 @@
+"""Bags as others write them: foreign topics, killed recorders, later versions, and what claims too much."""
+
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+import zstandard
+from mcap.writer import CompressionType, Writer
+
+from mtv_perception.bags.files import is_bag
+from mtv_perception.bags.reader import RAW, BagSource
+from mtv_perception.bags.storage import reason_of
+from mtv_perception.errors import ReplayError
+from mtv_perception.messages.typestore import builder, typestore
+from mtv_perception.replay.inputs import open_input
+
+IDL = b'#include "other.idl"\nmodule x { struct Y { other::Z z; }; };'
+IMAGES = 4
+FOREIGN = {
+    "idl": ("x/msg/Y", "ros2idl", IDL, "cdr", b"\0\1\0\0abc"),
+    "broken idl": ("x/msg/Y", "ros2idl", b"module {{{", "cdr", b""),
+    "broken msg": ("x/msg/Y", "ros2msg", b"no/such/Type[ a\n=====\nMSG", "cdr", b""),
+    "protobuf": ("foxglove.Log", "protobuf", b"\x0a\xff\x00", "protobuf", b"\x08\x01"),
+    "json": ("status", "jsonschema", b"{}", "json", b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    "ros 1": ("std_msgs/String", "ros1msg", b"string data", "ros1", b"\0\0\0\0"),
+    "no schema": ("", "", b"", "json", b"{}"),
+    "unknown": ("x", "octarine", b"\xff\xfe", "octarine", b""),
+}
+
+
+def image(index, encoding="rgb8", kind=RAW):
+    build = builder()
+    pixels = np.full((12, 16, 3), 20 + index, np.uint8)
+    message = build.image(pixels, "rgb8", build.header(10**18 + index, "camera"))
+    message.encoding = encoding
+    return typestore().serialize_cdr(message, kind)
+
+
+def write_mcap(path, extra=(), compression=CompressionType.ZSTD, images=IMAGES, chunk_size=1 << 20):
+    """A bag file of a camera and perhaps foreign topics, as the mcap library writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text, _ = typestore().generate_msgdef(RAW, ros_version=2)
+    with path.open("wb") as stream:
+        writer = Writer(stream, chunk_size=chunk_size, compression=compression)
+        writer.start(profile="ros2")
+        for number, (name, language, schema, encoding, data) in enumerate(extra):
+            schema_id = writer.register_schema(name, language, schema) if name else 0
+            channel = writer.register_channel(f"/extra{number}", encoding, schema_id)
+            writer.add_message(channel, 1, data, 1)
+        schema_id = writer.register_schema(RAW, "ros2msg", text.encode())
+        channel = writer.register_channel("/image", "cdr", schema_id)
+        for index in range(images):
+            writer.add_message(channel, 10 + index, image(index), 10 + index)
+        writer.finish()
+    return path
+
+
+def frames_of(path, topics=()):
+    with open_input(path, topics) as opened:
+        values = [int(item.decode().image_rgb[0, 0, 0]) for item in opened.frames()]
+        return values, opened.damage
+
+
+ALL = [20 + index for index in range(IMAGES)]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_topic_is_no_damage(tmp_path, name):
+    assert frames_of(write_mcap(tmp_path / "a.mcap", [FOREIGN[name]])) == (ALL, "")
+
+
+def test_all_foreign_topics_at_once_in_a_folder_without_metadata(tmp_path):
+    write_mcap(tmp_path / "bag" / "bag_0.mcap", FOREIGN.values())
+    assert frames_of(tmp_path / "bag") == (ALL, "")
+
+
+@pytest.mark.parametrize("compression", list(CompressionType))
+def test_every_compression_is_read(tmp_path, compression):
+    path = write_mcap(tmp_path / "a.mcap", compression=compression, chunk_size=500)
+    assert frames_of(path) == (ALL, "")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("active", ["", ".active"])
+def test_a_killed_recorder_is_named_and_its_images_are_read(tmp_path, share, active):
+    path = write_mcap(tmp_path / "bag" / f"bag_0.mcap{active}", chunk_size=500, images=20)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    for given in (path.parent, path):
+        assert is_bag(given)
+        values, damage = frames_of(given)
+        assert values == [20 + index for index in range(len(values))] and 0 < len(values) <= 20
+        assert "cut short" in damage
+        assert ("recorder was killed" in damage) == (given.is_dir() or bool(active))
+
+
+def test_a_reason_is_never_empty():
+    class Silent(Exception):
+        def __str__(self):
+            return " \n : "
+
+    assert reason_of(Silent()) == "Silent" and reason_of(ValueError("a\n b")) == "a b"
+
+
+def write_db3(path, journal=False):
+    """An sqlite3 bag file as rosbag2 writes it; with a journal, as a killed recorder leaves it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path)
+    if journal:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA wal_autocheckpoint=0")
+    database.execute(
+        "CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, "
+        "serialization_format TEXT, offered_qos_profiles TEXT)"
+    )
+    database.execute(
+        "CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)"
+    )
+    database.execute("INSERT INTO topics VALUES(1, '/image', ?, 'cdr', '')", (RAW,))
+    for index in range(IMAGES):
+        row = (index + 1, 1, index, image(index))
+        database.execute("INSERT INTO messages VALUES(?, ?, ?, ?)", row)
+    database.commit()
+    if journal:  # Copied while the recorder holds it open.
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", f"{path}{suffix}.copy")
+        database.close()
+        for suffix in ("", "-wal"):
+            shutil.move(f"{path}{suffix}.copy", f"{path}{suffix}")
+    database.close()
+    return path
+
+
+def test_the_journal_of_a_killed_recorder_is_read_and_left_as_it_is(tmp_path):
+    path = write_db3(tmp_path / "bag" / "bag_0.db3", journal=True)
+    before = {item.name: item.read_bytes() for item in path.parent.iterdir()}
+    assert set(before) == {"bag_0.db3", "bag_0.db3-wal"}
+    values, damage = frames_of(path.parent)
+    assert values == ALL and "recorder was killed" in damage
+    assert {item.name: item.read_bytes() for item in path.parent.iterdir()} == before
+
+
+METADATA = """rosbag2_bagfile_information:
+  version: {version}
+  storage_identifier: mcap
+  relative_file_paths: [{files}]
+"""
+
+
+@pytest.mark.parametrize("version", [1, 9, 10, 99])
+def test_metadata_of_any_version_is_read(tmp_path, version):
+    write_mcap(tmp_path / "bag_0.mcap")
+    text = METADATA.format(version=version, files="bag_0.mcap")
+    (tmp_path / "metadata.yaml").write_text(text + "  a_field_of_later: {x: 1}\n")
+    assert frames_of(tmp_path) == (ALL, "")
+
+
+@pytest.mark.parametrize(
+    ("files", "damage"),
+    [
+        ("bag_0.mcap, bag_1.mcap", "bag_1.mcap of metadata.yaml is missing"),
+        ("../../bag_0.mcap", ""),
+        ("/etc/passwd", "names passwd"),
+        ("old_name_0.mcap", "names old_name_0.mcap"),
+        ("{}", "names {}"),
+        ("}{", "can't be read"),
+        ("[" * 3000 + "]" * 3000, "can't be read"),
+        ("!!python/object:os.system x", "can't be read"),
+    ],
+)
+def test_metadata_that_names_other_files_never_leads_out_of_the_folder(tmp_path, files, damage):
+    folder = tmp_path / "a" / "bag"
+    write_mcap(folder / "bag_0.mcap")
+    (folder / "metadata.yaml").write_text(METADATA.format(version=9, files=files))
+    values, found = frames_of(folder)
+    assert values == ALL and damage in found and bool(found) == bool(damage)
+
+
+def test_parts_are_read_as_people_count_them(tmp_path):
+    for part in range(12):
+        write_mcap(tmp_path / "bag" / f"bag_{part}.mcap", images=1)
+    with BagSource(tmp_path / "bag") as bag:
+        files = [storage._path.name for storage in bag._storages]
+    assert files == [f"bag_{part}.mcap" for part in range(12)]
+
+
+def test_unrelated_files_in_a_folder_are_no_bag(tmp_path):
+    for name in ("monday.mcap", "tuesday.mcap"):
+        write_mcap(tmp_path / name)
+    with pytest.raises(ReplayError, match="of 2 bags .* one by one"):
+        frames_of(tmp_path)
+    write_mcap(tmp_path / "._monday.mcap").write_bytes(b"a Mac's own file")
+    (tmp_path / "tuesday.mcap").unlink()
+    assert frames_of(tmp_path)[0] == ALL
+
+
+@pytest.mark.parametrize("name", ["run.bag", "run"])
+def test_a_bag_of_ros_1_is_named(tmp_path, name):
+    path = tmp_path / name
+    if path.suffix:
+        path.write_bytes(b"#ROSBAG V2.0\n" + bytes(50))
+    else:
+        path.mkdir()
+        (path / "run.bag").write_bytes(b"#ROSBAG V2.0\n" + bytes(50))
+    with pytest.raises(ReplayError, match="ROS 1. Convert it: .*rosbags-convert"):
+        frames_of(path)
+
+
+@pytest.mark.parametrize("kind", ["claimed", "streamed", "lz4", "understated"])
+def test_a_chunk_that_would_become_gigabytes_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("mtv_perception.bags.decompress.MAX_BYTES", 1 << 20)
+    size = 64 << 20
+    if kind == "lz4":
+        import lz4.frame
+
+        name, data = "lz4", lz4.frame.compress(bytes(size))
+    else:
+        name = "zstd"
+        compressor = zstandard.ZstdCompressor(write_content_size=kind != "streamed")
+        data = (
+            compressor.compress(bytes(size))
+            if kind != "streamed"
+            else b"".join(iter_compressed(compressor, size))
+        )
+    path = tmp_path / "bomb.mcap"
+    with path.open("wb") as stream:
+        stream.write(b"\x89MCAP0\r\n")
+        body = (0).to_bytes(8, "little") * 2 + (1000).to_bytes(8, "little") + bytes(4)
+        body += len(name).to_bytes(4, "little") + name.encode()
+        body += len(data).to_bytes(8, "little") + data
+        stream.write(b"\6" + len(body).to_bytes(8, "little") + body)
+    assert path.stat().st_size < 400_000
+    with pytest.raises(ReplayError, match="at most 1048576 decompressed bytes"):
+        frames_of(path)
+
+
+def iter_compressed(compressor, size):
+    packer = compressor.compressobj()
+    yield packer.compress(bytes(size))
+    yield packer.flush()
+
+
+def test_a_message_that_would_become_gigabytes_is_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr("mtv_perception.bags.decompress.MAX_BYTES", 1 << 20)
+    path = write_db3(tmp_path / "a.db3")
+    bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20))
+    with sqlite3.connect(path) as database:
+        database.execute("INSERT INTO messages VALUES(99, 1, 99, ?)", (bomb,))
+    values, damage = frames_of(path)
+    assert values == ALL and "at most 1048576 decompressed bytes" in damage
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".mcap", "x/../" * 900 + "a.mcap"])
+def test_a_name_that_no_disk_can_hold_is_one_sentence(tmp_path, name):
+    with pytest.raises((ReplayError, OSError)) as caught:
+        frames_of(tmp_path / name)
+    assert "Traceback" not in str(caught.value)

@@ -1,0 +1,236 @@
+"""`mtv predict` of every kind of input: what it writes, says, leaves out, and its exit status."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.bags.reader import COMPRESSED, RAW
+from mtv_perception.cli.main import main
+from mtv_perception.messages.typestore import builder, typestore
+
+rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs rosbags")
+
+
+@pytest.fixture
+def predict(tmp_path, monkeypatch, red_finder):
+    """Runs the command with a perceiver that finds what is red; returns its status and lines."""
+    import mtv_perception.runtime as runtime
+
+    monkeypatch.setattr(runtime, "Perceiver", lambda *_: red_finder())
+    monkeypatch.setattr(runtime, "load_artefact", lambda *_: None)
+    out = tmp_path / "out"
+
+    def run(*arguments):
+        status = main(["predict", *map(str, arguments), "--out", str(out)])
+        text = (out / "results.jsonl").read_text()
+        return status, [json.loads(line) for line in text.splitlines()]
+
+    run.out = out
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, draw):
+    """Twelve images whose names count on; the box walks right."""
+    path = tmp_path / "images"
+    path.mkdir()
+    for index in range(1, 13):
+        cv2.imwrite(str(path / f"frame{index}.jpg"), draw(index)[..., ::-1])
+    return path
+
+
+def files(folder):
+    return sorted(item.name for item in folder.iterdir())
+
+
+def test_a_folder_is_read_as_people_count_and_files_keep_their_names(predict, folder):
+    (folder / "._frame1.jpg").write_bytes(b"a Mac's own file")
+    status, lines = predict(folder)
+    assert status == 0
+    assert [line["frame"] for line in lines] == [f"frame{index}.jpg" for index in range(1, 13)]
+    assert files(predict.out / "overlays") == sorted(f"frame{index}.jpg" for index in range(1, 13))
+    assert files(predict.out / "masks") == sorted(f"frame{index}.png" for index in range(1, 13))
+
+
+def test_images_of_one_name_do_not_overwrite_each_other(predict, folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    cv2.imwrite(str(tmp_path / "other" / "frame1.png"), cv2.imread(str(folder / "frame1.jpg")))
+    status, lines = predict(folder / "frame1.jpg", tmp_path / "other")
+    assert status == 0 and [line["name"] for line in lines] == ["frame1", "frame1-2"]
+    assert files(predict.out / "overlays") == ["frame1-2.jpg", "frame1.jpg"]
+
+
+def cut(data):
+    return data[: len(data) // 2]
+
+
+def lose(data):
+    return data[: len(data) // 3] + data[len(data) // 3 + 300 :]
+
+
+@pytest.mark.parametrize("damage", [cut, lose, lambda data: b"", lambda data: b"<html>404"])
+def test_broken_images_among_good_ones_are_counted(predict, folder, capsys, damage):
+    for name in ("frame3.jpg", "frame7.jpg"):
+        (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    status, lines = predict(folder)
+    assert status == 1 and len(lines) == 10
+    said = capsys.readouterr()
+    assert "10 frames; found 10 person; 2 could not be read" in said.out
+    assert "frame3.jpg" in said.err and "frame7.jpg" in said.err
+
+
+def test_no_image_at_all_is_status_2(predict, folder, tmp_path, capsys):
+    for item in folder.iterdir():
+        item.write_bytes(cut(item.read_bytes()))
+    assert predict(folder) == (2, [])
+    (tmp_path / "empty").mkdir()
+    assert predict(tmp_path / "empty") == (2, [])
+    assert predict(tmp_path / "gone.jpg") == (2, [])
+    assert "found nothing" in capsys.readouterr().err
+
+
+def test_a_source_that_fails_does_not_end_the_others(predict, folder, tmp_path):
+    status, lines = predict(tmp_path / "gone.jpg", folder)
+    assert status == 1 and len(lines) == 12
+
+
+def test_labels_are_written_on_request(predict, folder):
+    status, lines = predict(folder / "frame4.jpg", "--labels", "yolo", "coco")
+    assert status == 0
+    (x0, y0, x1, y1), (height, width) = lines[0]["detections"][0]["box_xyxy"], lines[0]["size_hw"]
+    name, *box = (predict.out / "labels" / "frame4.txt").read_text().split()
+    classes = (predict.out / "classes.txt").read_text().splitlines()
+    assert classes[int(name)] == lines[0]["detections"][0]["class"]
+    expected = [
+        (x0 + x1) / 2 / width,
+        (y0 + y1) / 2 / height,
+        (x1 - x0) / width,
+        (y1 - y0) / height,
+    ]
+    assert np.allclose([float(value) for value in box], expected, atol=1e-5)
+    coco = json.loads((predict.out / "annotations.json").read_text())
+    assert coco["images"] == [
+        {"id": 1, "file_name": "frame4.jpg", "height": height, "width": width}
+    ]
+    assert coco["annotations"][0]["bbox"] == [x0, y0, x1 - x0, y1 - y0]
+
+
+@pytest.fixture
+def video(tmp_path, draw):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for index in range(8):
+        writer.write(draw(index)[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_a_video_becomes_an_annotated_video(predict, video):
+    status, lines = predict(video)
+    assert status == 0 and [line["stamp_ns"] for line in lines] == [k * 10**8 for k in range(8)]
+    assert files(predict.out / "overlays") == []
+    capture = cv2.VideoCapture(str(predict.out / "clip.webm"))
+    frames = 0
+    while capture.read()[0]:
+        frames += 1
+    assert frames == 8
+
+
+def test_a_motion_jpeg_video_with_a_damaged_frame_is_counted(predict, video):
+    data = bytearray(video.read_bytes())
+    starts = [at for at in range(len(data) - 3) if data[at : at + 3] == b"\xff\xd8\xff"]
+    data[starts[3] + 300 : starts[3] + 302] = b"\xff\xd9"  # the end, too early
+    video.write_bytes(data)
+    status, lines = predict(video)
+    assert status == 1 and len(lines) == 7
+
+
+def message(kind, index, draw, encoding="bgr8"):
+    build = builder()
+    header = build.header(10**18 + index, "camera")
+    pixels = draw(index)[..., ::-1]
+    if kind == COMPRESSED:
+        return build.compressed(
+            cv2.imencode(".jpg", pixels)[1], "bgr8; jpeg compressed bgr8", header
+        )
+    if encoding == "16UC1":
+        found = build.image(np.zeros((48, 128), np.uint8), "mono8", header)
+        found.width, found.encoding = 64, encoding
+        return found
+    found = build.image(pixels, "bgr8", header)
+    found.encoding = encoding
+    return found
+
+
+@pytest.fixture
+def write_topics(tmp_path, draw):
+    """Writes a bag of topics: name, type and the encoding (or text) of each message."""
+
+    def write(*topics, storage="MCAP"):
+        store, path = typestore(), tmp_path / f"bag{storage}"
+        plugin = getattr(rosbag2.StoragePlugin, storage)
+        with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
+            for place, (name, kind, contents) in enumerate(topics):
+                connection = writer.add_connection(name, kind, typestore=store)
+                for index, content in enumerate(contents):
+                    if kind == "std_msgs/msg/String":
+                        found = store.types[kind](data=content)
+                    else:
+                        found = message(kind, index, draw, content)
+                    cdr = store.serialize_cdr(found, kind)
+                    writer.write(connection, 100 * index + place, cdr)
+        return path
+
+    return write
+
+
+GOOD = ["bgr8"] * 4
+STRING = ("/front/image", "std_msgs/msg/String", ["text"] * 3)
+FRONT, REAR = ("/front/image", RAW, GOOD), ("/rear/image", RAW, GOOD)
+TWIN = ("/front/image/compressed", COMPRESSED, GOOD)
+DEPTH = ("/depth/image", RAW, ["16UC1"] * 4)
+
+
+@pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])
+@pytest.mark.parametrize(
+    ("topics", "frames", "status", "said"),
+    [
+        ([FRONT, REAR], 8, 0, ["/front/image (4), /rear/image (4)"]),
+        ([DEPTH, FRONT], 4, 0, ["left out: /depth/image: 4 messages, a depth image"]),
+        ([DEPTH], 0, 2, ["a depth image by its encoding 16UC1", "--topics"]),
+        ([FRONT, STRING], 4, 0, ["left out: /front/image: 3 messages, std_msgs/msg/String"]),
+        ([STRING, FRONT], 4, 0, ["left out: /front/image: 3 messages, std_msgs/msg/String"]),
+        ([("/front/image", RAW, []), TWIN], 4, 0, ["left out: /front/image: 0 messages"]),
+        ([FRONT, TWIN], 4, 0, ["left out: /front/image/compressed: 4 messages, the same camera"]),
+        ([("/depth_camera/image", RAW, GOOD)], 4, 0, ["/depth_camera/image (4)"]),
+        ([("/front/image", RAW, ["bgr8", "nv12", *GOOD])], 5, 1, ["1 could not be read"]),
+        ([("/front/image", RAW, ["nv12"] * 4)], 0, 2, ["4 could not be read"]),
+        ([("/front/image", RAW, [])], 0, 2, ["nothing was recorded"]),
+    ],
+    ids=[
+        *("two cameras", "depth first", "depth alone", "two types", "two types, other first"),
+        *("empty raw", "twin", "depth camera's colours", "unknown among good", "unknown", "empty"),
+    ],
+)
+def test_bags(predict, write_topics, capsys, storage, topics, frames, status, said):
+    found, lines = predict(write_topics(*topics, storage=storage))
+    text = "".join(capsys.readouterr())
+    assert (found, len(lines)) == (status, frames)
+    assert all(part in text for part in said), text
+
+
+def test_topics_choose_and_the_rest_is_said(predict, write_topics, capsys):
+    bag = write_topics(FRONT, REAR, DEPTH)
+    status, lines = predict(bag, "--topics", "/rear/image")
+    assert status == 0 and {line["frame"].split("#")[0] for line in lines} == {"/rear/image"}
+    text = capsys.readouterr().out
+    assert "left out: /front/image: 4 messages, not among the topics asked for" in text
+    assert predict(bag, "--topics", "/side/image")[0] == 2
+    assert "/front/image (sensor_msgs/msg/Image), 4 messages" in capsys.readouterr().err
+
+
+def test_a_camera_that_is_not_there_is_one_sentence(predict, capsys):
+    assert predict("97")[0] == 2
+    assert "camera with number 97" in capsys.readouterr().err
