@@ -71,6 +71,7 @@ def test_bench_writes_what_was_asked_for(model, tmp_path, capsys):
         "letterbox_ms",
         "boxes_ms",
         "mask_ms",
+        "confidence_ms",
     ):
         assert 0 < found[name]["p50"] <= found[name]["p95"] <= found[name]["p99"]
     assert found["sgemm_gflops"] > 0

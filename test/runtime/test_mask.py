@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +6,12 @@ from hypothesis import strategies as st
 
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.labels import UNLABELED_ID
-from mtv_perception.runtime.mask import logit_planes, segment
+from mtv_perception.runtime.mask import (
+    best_classes,
+    classes_and_confidence,
+    logit_planes,
+    segment,
+)
 from mtv_perception.runtime.outputs import Tensor
 
 NETWORK_HW = (48, 64)
@@ -197,3 +203,61 @@ def test_constant_float_planes_are_finite():
 
     assert (planes == 0).all()
     assert 0 < step < 1e-6
+
+
+def blobs(seed, classes, cells_hw, spread):
+    """Smooth coarse logits, as of a network that is sure but for outlines."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (classes, 3, 4)).astype(np.uint8)
+    planes = [cv2.resize(plane, cells_hw[::-1], interpolation=cv2.INTER_CUBIC) for plane in coarse]
+    noise = rng.integers(0, spread + 1, (classes, *cells_hw))
+    return [np.clip(p + n, 0, 255).astype(np.uint8) for p, n in zip(planes, noise, strict=True)]
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    classes=st.integers(1, 6),
+    cells_hw=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    factor=st.one_of(
+        st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        st.tuples(st.floats(0.4, 5), st.floats(0.4, 5)),
+    ),
+    spread=st.sampled_from([0, 1, 3, 40]),
+    background=st.sampled_from([0, 60, 255]),
+)
+def test_leaving_out_what_can_not_win_changes_nothing(
+    seed, classes, cells_hw, factor, spread, background
+):
+    planes = blobs(seed, classes, cells_hw, spread)
+    planes[0] = cv2.add(planes[0], np.full(cells_hw, background, np.uint8))
+    height, width = (max(round(n * f), 1) for n, f in zip(cells_hw, factor, strict=True))
+
+    found = best_classes(planes, (height, width))
+
+    assert np.array_equal(found, classes_and_confidence(planes, 0.1, (height, width), 0.0)[0])
+
+
+def test_classes_that_win_between_cells_only_are_found():
+    """Two rivals that change places leave the middle to a third, which leads in no cell."""
+    low, high = np.array([[0, 200]], np.uint8), np.array([[200, 0]], np.uint8)
+    steady = np.full((1, 2), 150, np.uint8)
+
+    found = best_classes([low, high, steady], (8, 16))
+
+    assert set(np.unique(found)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.8])
+def test_a_mask_is_computed_when_it_is_read_and_of_the_logits_of_then(threshold):
+    logits = float_logits(3, 4, 3.0)
+    letterbox = Letterbox.fit((60, 64), NETWORK_HW, STRIDE)
+    expected = segment(logits, letterbox, (60, 64), threshold)
+    ids, confidence = expected.class_ids.copy(), expected.confidence.copy()
+
+    lazy = segment(logits, letterbox, (60, 64), threshold)
+    logits.values[:] = 0  # the network's next run
+
+    assert np.array_equal(lazy.confidence, confidence)
+    assert np.array_equal(lazy.class_ids, ids)
+    assert lazy.class_ids is lazy.class_ids

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,29 +13,24 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mtv_perception.cli.bench.machine import machine, sgemm_gflops
 from mtv_perception.cli.bench.peers import Peer, open_onnx, open_reference
+from mtv_perception.cli.bench.stages import decoding, split
 from mtv_perception.cli.bench.streams import compare_layouts
-from mtv_perception.cli.bench.turns import clock, in_turns, percentiles
-from mtv_perception.geometry.codec import Variances
-from mtv_perception.geometry.letterbox import Letterbox
-from mtv_perception.media.decode import decode_compressed
-from mtv_perception.media.encodings import decode_raw
+from mtv_perception.cli.bench.turns import in_turns, percentiles
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.backends.config import LITERT, OPENVINO
 from mtv_perception.runtime.backends.open import usable_engines
-from mtv_perception.runtime.boxes import CANDIDATES, detect
-from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.outputs import Backend, RawOutputs
+from mtv_perception.runtime.outputs import Backend
 from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
 
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 _SIZE_WH = (640, 480)
 _IMAGES = 32
-_SGEMM_SIDE = 1024
 
 
 def _positive(text: str) -> int:
@@ -238,9 +231,13 @@ def bench(
 
 def _one(perceiver: Perceiver, image: np.ndarray) -> tuple[float, ...]:
     begun = time.perf_counter()
-    timing = perceiver(image).timing
-    total = (time.perf_counter() - begun) * 1e3
-    return timing.preprocess_ms, timing.network_ms, timing.postprocess_ms, total
+    result = perceiver(image)
+    ready = time.perf_counter()
+    _ = result.segmentation.class_ids  # computed when it is read, as for a subscriber
+    ended = time.perf_counter()
+    timing, mask_ms = result.timing, (ended - ready) * 1e3
+    total = (ended - begun) * 1e3
+    return timing.preprocess_ms, timing.network_ms, timing.postprocess_ms + mask_ms, total
 
 
 def _other(peer: Peer, image: np.ndarray) -> tuple[float, ...]:
@@ -274,83 +271,20 @@ def summary(timings: Sequence[tuple[float, ...]] | np.ndarray) -> dict[str, Any]
     }
 
 
-def split(
-    backend: Backend, perceiver: Perceiver, images: Sequence[np.ndarray], frames: int
-) -> dict[str, Any]:
-    """Percentiles of the parts that Timing puts together, run one by one outside of the perceiver."""
-    defaults = perceiver.spec.box_spec.boxes_cxcywh()
-    taken: dict[str, list[float]] = {"letterbox_ms": [], "boxes_ms": [], "mask_ms": []}
-    for index in range(frames):
-        parts = _parts(backend, perceiver, images[index % len(images)], defaults)
-        for name, spent in zip(taken, parts, strict=True):
-            taken[name].append(spent)
-    return {name: percentiles(np.array(values)) for name, values in taken.items()}
-
-
-def _parts(
-    backend: Backend, perceiver: Perceiver, image: np.ndarray, defaults: np.ndarray
-) -> tuple[float, float, float]:
-    """Milliseconds of letterbox, boxes and mask of one image."""
-    box = Letterbox.fit((image.shape[0], image.shape[1]), perceiver.spec.size_hw)
-    filling = clock(_fill, box, image, backend)
-    raw = backend.run()
-    size = (raw.segmentation_logits, box, box.source_hw, perceiver.config.mask_threshold)
-    return filling, clock(_boxes, raw, perceiver, defaults), clock(segment, *size)
-
-
-def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
-    box.write(image, backend.input_view())
-
-
-def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
-    spec, config = perceiver.spec, perceiver.config
-    found = CANDIDATES[spec.scores](
-        raw.class_logits, config.thresholds(spec), config.max_candidates
-    )
-    limits = (config.max_per_class, config.max_detections)
-    detect(
-        found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits
-    )
-
-
-def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
-    """Percentiles of turning messages into pixels: raw bgr8 and JPEG."""
-    height, width = images[0].shape[:2]
-    raw = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).tobytes() for image in images]
-    coded = [cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1] for image in images]
-    layout = (height, width, 3 * width, "bgr8", False)
-    return {
-        "bgr8": percentiles(np.array([clock(decode_raw, data, *layout) for data in raw * 3])),
-        "jpeg": percentiles(np.array([clock(decode_compressed, data) for data in coded * 3])),
-    }
-
-
-def sgemm_gflops() -> float:
-    """The best of some float32 matrix products, G operations a second: what this machine gave to us in this run."""
-    a = np.ones((_SGEMM_SIDE, _SGEMM_SIDE), np.float32)
-    out = np.empty_like(a)
-    best_ms = min(clock(np.matmul, a, a, out) for _ in range(20))
-    return 2 * _SGEMM_SIDE**3 / best_ms / 1e6
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on, and how busy that was."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    load = round(os.getloadavg()[0], 2)
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "load_1min": load,
-    }
-
-
 def show(content: dict[str, Any]) -> None:
     """Print a table for people."""
     print(f"{content['model']} on {content['source']}; {content['machine']}")
     print(f"sgemm {content['sgemm_gflops']} GFLOP/s; RSS {content['rss_mb']} MB")
-    stages = ("pre_ms", "network_ms", "post_ms", "total_ms", "letterbox_ms", "boxes_ms", "mask_ms")
+    stages = (
+        "pre_ms",
+        "network_ms",
+        "post_ms",
+        "total_ms",
+        "letterbox_ms",
+        "boxes_ms",
+        "mask_ms",
+        "confidence_ms",
+    )
     parts = [(f"{content['engine']} ", part) for part in content["runs"]]
     for name, engine_runs in content.get("engines", {}).items():
         parts += [(f"{name} ", part) for part in engine_runs]
