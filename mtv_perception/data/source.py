@@ -9,9 +9,9 @@ import numpy as np
 
 from mtv_perception.data.augment import AugmentConfig, augment
 from mtv_perception.data.sample import Dataset, Sample
-from mtv_perception.data.scene import MAX_CLASSES, Scene, make_scene, read_pixels
+from mtv_perception.data.scene import Scene, make_scene, read_pixels
 from mtv_perception.data.targets import TargetEncoder
-from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,6 @@ class Mixture:
             raise ValueError(f"Expected one positive weight a data set, got {self.weights!r}.")
         if not any(len(dataset) for dataset in self.datasets):
             raise DatasetError("Expected at least one training image, got only empty data sets.")
-        classes = max(len(dataset.labels) for dataset in self.datasets)
-        if classes > MAX_CLASSES:
-            raise ConfigError(
-                f"names: expected at most {MAX_CLASSES} with the background, got {classes}."
-            )
 
     def epoch(self, seed: int, number: int) -> list[Sample]:
         """The samples of one epoch in their order."""
@@ -78,6 +73,11 @@ class SceneSource:
             raise DatasetError(
                 f"Expected an epoch of at least one image, got none with {mixture.weights!r}."
             )
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """Where scenes come from."""
+        return self._mixture.datasets
 
     def _load(self, sample: Sample) -> Scene:
         return make_scene(sample, *self._pixels(id(sample)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtv_perception.config import setting
+from mtv_perception.data.class_sets import set_words
 from mtv_perception.data.scene import Scene
 from mtv_perception.geometry.boxes import box_areas, xyxy_to_cxcywh
 
@@ -45,13 +46,13 @@ class Targets:
     """What the network should say about one scene.
 
     Attributes:
-        classes: `(N,)` int8; 0 background, c > 0 an object of class c, -1 ignored.
+        classes: `(N,)` int8 (int16 for more than 127 classes); 0 background, c > 0 an object of class c, -1 ignored.
         objects: `(N,)` int16, which object of the scene, -1 where there is none.
         boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
         known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's
-            centre.
+            centre; `(N, W)` with 16 classes a word where there are more than 15.
         mask: `(h, w)` uint8, class ids of the encoder's cells, 255 = ignored.
-        mask_known: `(h, w)` uint16, bit set of the classes the mask tells apart.
+        mask_known: `(h, w)` or `(h, w, W)` uint16, bit set of the classes the mask tells apart.
     """
 
     classes: np.ndarray
@@ -131,15 +132,22 @@ class TargetEncoder:
         default_xyxy: `(N, 4)` default boxes, pixels.
         mask_hw: size of the mask: that of the segmentation logits, or a multiple of it.
         config: matching strategy.
+        classes: how many there are, the background included.
     """
 
     def __init__(
-        self, default_xyxy: np.ndarray, mask_hw: tuple[int, int], config: MatchConfig
+        self,
+        default_xyxy: np.ndarray,
+        mask_hw: tuple[int, int],
+        config: MatchConfig,
+        classes: int = 0,
     ) -> None:
         self._default_xyxy = default_xyxy
         self._centres = xyxy_to_cxcywh(default_xyxy)[:, :2].astype(int)
         self._mask_hw = mask_hw
         self._config = config
+        self._classes = classes
+        self._dtype = np.int8 if classes <= np.iinfo(np.int8).max else np.int16
 
     def __call__(self, scene: Scene, phase: int = 0) -> Targets:
         """Encode a scene of the network's size.
@@ -153,7 +161,7 @@ class TargetEncoder:
         """
         matched = match(scene.boxes_xyxy, self._default_xyxy, scene.crowd, self._config)
         positive = matched >= 0
-        classes = np.where(matched == -2, IGNORED, NEGATIVE).astype(np.int8)
+        classes = np.where(matched == -2, IGNORED, NEGATIVE).astype(self._dtype)
         classes[positive] = scene.class_ids[matched[positive]]
         boxes = np.zeros((len(matched), 4), np.float32)
         boxes[positive] = scene.boxes_xyxy[matched[positive]]
@@ -168,7 +176,7 @@ class TargetEncoder:
             classes,
             np.maximum(matched, -1).astype(np.int16),
             boxes,
-            scene.truth[y, x, 1],
+            set_words(scene.truth[y, x, 1], self._classes),
             cells[..., 0].astype(np.uint8),
-            np.ascontiguousarray(cells[..., 2]),
+            set_words(np.ascontiguousarray(cells[..., 2]), self._classes),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mtv_perception.config import setting
-from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.labels import LabelSet, labels_of, labels_with_background
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,10 @@ class NetworkConfig:
     preset: str = setting(
         "warehouse", "Layout of the network.", choices=("warehouse", "warehouse-small", "reference")
     )
-    names: tuple[str, ...] = setting(LabelSet().names, "Class names by id, the background first.")
+    names: tuple[str, ...] = setting(
+        LabelSet().names,
+        "Class names in the order of their ids from 1 on. The background has id 0 and is added.",
+    )
     size_hw: tuple[int, int] = setting(
         (480, 640),
         "Network input, pixels, multiples of 128 for the full pyramid.",
@@ -37,6 +40,9 @@ class NetworkConfig:
         False,
         "reference: batch norm and ReLU6 after the last convolution of each head.",
     )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", labels_with_background(self.names).names)
 
     @property
     def labels(self) -> LabelSet:

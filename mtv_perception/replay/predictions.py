@@ -29,13 +29,22 @@ class Predictions:
         folder: for overlays/, masks/, results.jsonl and labels.
         labels: of the model.
         formats: of LABEL_WRITERS.
+        masks: names of the classes that the model was trained to mask; None for all. Without any,
+            no mask is written.
     """
 
-    def __init__(self, folder: Path, labels: LabelSet, formats: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: LabelSet,
+        formats: tuple[str, ...] = (),
+        masks: tuple[str, ...] | None = None,
+    ) -> None:
         self._folder, self._labels = folder, labels
+        self._masks = labels.foreground if masks is None else masks
         self._names: set[str] = set()
         self._video: cv2.VideoWriter | None = None
-        for name in ("overlays", "masks"):
+        for name in ("overlays", "masks") if self._masks else ("overlays",):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._lines = (folder / "results.jsonl").open("w", encoding="utf-8")
         self._label_files = [LABEL_WRITERS[name](folder, labels) for name in formats]
@@ -64,7 +73,8 @@ class Predictions:
     def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
         """Write one frame's result under the name of its file, or of its place in the source."""
         name = self._unique(_name_of(source, item, frame))
-        cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
+        if self._masks:
+            cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
         overlay = draw_overlay(
             frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"
         )
@@ -73,7 +83,7 @@ class Predictions:
         else:
             path = self._folder / "overlays" / f"{name}.jpg"
             cv2.imwrite(str(path), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
-        line = to_line(source, item, frame, name, result, self._labels)
+        line = to_line(source, item, frame, name, result, self._labels, self._masks)
         self._lines.write(json.dumps(line) + "\n")
         for writer in self._label_files:
             writer.write(name, frame.name, result)
@@ -125,9 +135,20 @@ def _name_of(source: Path, item: InputFrame, frame: Frame) -> str:
 
 
 def to_line(
-    source: Path, item: InputFrame, frame: Frame, name: str, result: Result, labels: LabelSet
+    source: Path,
+    item: InputFrame,
+    frame: Frame,
+    name: str,
+    result: Result,
+    labels: LabelSet,
+    masks: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
-    """One frame's result as a plain dict: boxes in source pixels, pixel shares, times."""
+    """One frame's result as a plain dict: boxes in source pixels, pixel shares, times.
+
+    Shares are given of the background and of `masks`, the classes that the model was trained to
+    mask (None for all), and null without any.
+    """
+    shown = (labels.names[0], *(labels.foreground if masks is None else masks))
     found, pixels = result.detections, result.segmentation.class_ids
     rows = zip(
         found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
@@ -150,7 +171,10 @@ def to_line(
         "pixel_share": {
             label: round(float((pixels == index).mean()), 5)
             for index, label in enumerate(labels.names)
-        },
+            if label in shown
+        }
+        if len(shown) > 1
+        else None,
         "network_ms": round(result.timing.network_ms, 3),
         "total_ms": round(result.timing.total_ms, 3),
     }

@@ -35,6 +35,7 @@ _TYPES = {
     "annotations": ANNOTATIONS,
     "status": "mtv_perception/msg/PerceptionStatus",
 }
+_OF_MASKS = frozenset({"mask", "confidence", "mask_labels", "color"})
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 
@@ -73,16 +74,22 @@ class ResultWriter:
         self._bag, self._extras, self._class_id_as = bag, frozenset(extras), class_id_as
         self._spec, self._labels = perceiver.spec, perceiver.spec.labels
         self._reading = reading_of(perceiver.spec, perceiver.config)
-        self._thresholds = {
-            "label_info": perceiver.lowest_threshold,
-            "mask_labels": perceiver.config.mask_threshold,
-        }
+        self._has_masks = bool(perceiver.spec.mask_classes)
+        self._thresholds = {"label_info": perceiver.lowest_threshold}
+        if self._has_masks:
+            self._thresholds["mask_labels"] = perceiver.config.mask_threshold
 
     def declare(self, camera: str) -> None:
         """Declare a camera's topics: they are in the bag even if no frame of it can be read."""
         for name, topic in result_topics(camera).items():
-            if name not in EXTRAS or name in self._extras:
+            if self._is_written(name):
                 self._bag.add_topic(topic, _TYPES[name])
+
+    def _is_written(self, name: str) -> bool:
+        """Whether a topic is in the bag: of masks only if the model was trained for masks."""
+        if name in _OF_MASKS and not self._has_masks:
+            return False
+        return name not in EXTRAS or name in self._extras
 
     def announce(self, camera: str, log_ns: int, stamp_ns: int) -> None:
         """Write the latched descriptions of labels and model, once, before the camera's first frame."""
@@ -102,14 +109,15 @@ class ResultWriter:
             "detections": build.detection_array(
                 result.detections, self._labels, header, self._class_id_as
             ),
-            "mask": build.image(result.segmentation.class_ids, "mono8", header),
-            "confidence": build.image(result.segmentation.confidence, "mono8", header),
         }
+        if self._has_masks:
+            content["mask"] = build.image(result.segmentation.class_ids, "mono8", header)
+            content["confidence"] = build.image(result.segmentation.confidence, "mono8", header)
         if "annotations" in self._extras:
             content["annotations"] = image_annotations(
                 build, result.detections, self._labels, header
             )
-        if "color" in self._extras:
+        if self._is_written("color"):
             coloured = colour_mask(result.segmentation.class_ids, self._labels)
             content["color"] = build.image(coloured, "rgb8", header)
         if "overlay" in self._extras:

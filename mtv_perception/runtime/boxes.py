@@ -20,10 +20,11 @@ def sigmoid_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int)
 
     Args:
         class_logits: `(N, K)`, classes 1..K.
-        thresholds: `(K,)`, 0 < t < 1.
+        thresholds: `(K,)`, 0 < t <= 1; 1 keeps nothing.
         limit: keep at most this many.
     """
-    logit_thresholds = np.log(thresholds) - np.log1p(-thresholds)
+    with np.errstate(divide="ignore"):  # a threshold of 1 is out of every logit's reach
+        logit_thresholds = np.log(thresholds) - np.log1p(-thresholds)
     flat = class_logits.values.reshape(-1)
     # One comparison over the whole tensor in its own number format; everything after touches
     # survivors only.

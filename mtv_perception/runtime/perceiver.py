@@ -19,6 +19,7 @@ from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend, RawOutputs
 from mtv_perception.runtime.reading import reading_of
+from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 _DEFAULT_THRESHOLD = 0.3
@@ -91,12 +92,17 @@ class PerceiverConfig:
         return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
 
     def suppressed(self, spec: ModelSpec) -> list[int]:
-        """The ids of the classes in `suppress_absent`; ConfigError where one is no class of the model."""
+        """The ids of the classes in `suppress_absent`; ConfigError where the model has no mask of one."""
         names = spec.labels.foreground
         for name in self.suppress_absent:
             if name not in names:
                 raise ConfigError(
                     f"suppress_absent: expected a class of {', '.join(names)}, got {name!r}."
+                )
+            if name not in spec.mask_classes:
+                raise ConfigError(
+                    f"suppress_absent: expected a class with a mask, got {name!r}; the model was not "
+                    "trained to mask it, so that its detections would always be dropped."
                 )
         return [spec.labels.id_of(name) for name in self.suppress_absent]
 
@@ -142,7 +148,7 @@ class Perceiver:
 
     def __init__(self, model: Model, config: PerceiverConfig = PerceiverConfig()) -> None:
         self.spec = model.spec
-        self._labels = model.spec.labels
+        self._known = KnownClasses(model.spec)
         self._candidates = CANDIDATES[model.spec.scores]
         self._variances = Variances(*model.spec.variances)
         self.config = config
@@ -159,6 +165,7 @@ class Perceiver:
     @config.setter
     def config(self, config: PerceiverConfig) -> None:
         thresholds, suppressed = config.thresholds(self.spec), config.suppressed(self.spec)
+        thresholds[~self._known.boxed[1:]] = 1.0  # which no score reaches
         self._thresholds, self._suppressed = thresholds, suppressed
         self._iou_threshold = (
             config.iou_threshold if config.iou_threshold >= 0 else self.spec.iou_threshold
@@ -210,7 +217,7 @@ class Perceiver:
             raw.class_logits, self._thresholds, self._config.max_candidates
         )
         found = detect(
-            candidates,
+            self._known.candidates(candidates),
             raw.box_offsets,
             self._default_cxcywh,
             self._variances,
@@ -219,9 +226,7 @@ class Perceiver:
             self._config.max_detections,
         )
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
-        segmentation = segment(
-            raw.segmentation_logits, letterbox, mask_hw, self._config.mask_threshold
-        )
+        segmentation = self._segment(raw, letterbox, mask_hw)
         detections = self._finish(found, letterbox, segmentation)
         truncated = self._is_truncated(len(candidates[0]), found)
         timing = Timing(
@@ -242,6 +247,14 @@ class Perceiver:
             or len(found) >= config.max_detections
             or np.bincount(found.class_ids, minlength=1).max() >= config.max_per_class
         )
+
+    def _segment(
+        self, raw: RawOutputs, letterbox: Letterbox, size_hw: tuple[int, int]
+    ) -> Segmentation:
+        if not self._known.masks:
+            return unlabelled(size_hw)
+        logits, threshold = raw.segmentation_logits, self._config.mask_threshold
+        return self._known.known(segment(logits, letterbox, size_hw, threshold))
 
     def _finish(
         self, found: Detections, letterbox: Letterbox, segmentation: Segmentation

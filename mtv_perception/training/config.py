@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mtv_perception.config import setting
+from mtv_perception.config import Rule, setting
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.losses.config import LossConfig
+
+CONFIG_FILE = "config.yaml"
+"""A run's configuration, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,16 @@ class TrainConfig:
         "Weights to begin with: of a run folder, a checkpoint, or an exported model (a folder, or a name like "
         "warehouse). Another input size is fine.",
     )
+    initial_from: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "rule": Rule(
+                "Class of this network to the class of `initial` whose weights it begins with; "
+                "classes of the same name need no entry.",
+                key="from",
+            )
+        },
+    )
     train: tuple[DatasetConfig, ...] = ()
     validation: tuple[DatasetConfig, ...] = ()
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -74,3 +87,10 @@ class TrainConfig:
     )
     workers: int = setting(2, "Images prepared at once.", low=1)
     seed: int = setting(1, "Of everything random.", low=0)
+
+    def __post_init__(self) -> None:
+        self.losses.weights_of(self.network.labels)
+        unknown = [name for name in self.initial_from if name not in self.network.names[1:]]
+        if unknown:
+            known = ", ".join(self.network.names[1:])
+            raise ValueError(f"Expected classes of {known} under `from`, got {unknown[0]!r}.")

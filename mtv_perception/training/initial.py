@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from mtv_perception.config import load
 from mtv_perception.errors import ArtefactError, WeightsError
-from mtv_perception.network.multitask import MultitaskNetwork, normalise
+from mtv_perception.network.class_rows import class_rows, copy_weights
+from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
 from mtv_perception.network.weights.litert import (
     measure_norms,
     read_folded_weights,
@@ -21,6 +24,7 @@ from mtv_perception.network.weights.pretrained import (
 )
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
 from mtv_perception.runtime.models import find_model
+from mtv_perception.training.config import CONFIG_FILE, TrainConfig
 from mtv_perception.training.state import BEST_FILE, load_averaged
 
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
@@ -32,19 +36,28 @@ def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
     return set_layer_weights(network.model, read_backbone_weights(pretrained_path(name)))
 
 
-def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.ndarray]) -> Path:
-    """Set all weights to those of a run folder, a checkpoint or an exported model, perhaps one of the package's.
+def load_initial(
+    network: MultitaskNetwork,
+    name: str,
+    images: Callable[[], np.ndarray],
+    renamed: Mapping[str, str] | None = None,
+) -> Path:
+    """Set weights to those of a run folder, a checkpoint or an exported model, perhaps a bundled one.
+
+    A network of other classes takes all layers but the last ones of classes and masks. Of these it
+    takes the rows of classes of the same name, and of those that `renamed` maps.
 
     Returns the file that was read.
 
     Args:
         network: of the same layout; its input size may differ.
-        name: a path, or the name of a model that comes with the package.
+        name: a path, or the name of a bundled model.
         images: gives `(M, H, W, 3)` uint8 RGB of the network's size, for `load_exported`.
+        renamed: class of the network to the class of `name` whose rows it takes.
 
     Raises:
         ArtefactError: an exported model that is not intact.
-        WeightsError: none of these, or of another network.
+        WeightsError: none of these, of another network, or without a class that `renamed` names.
     """
     source = Path(name).expanduser()
     if not source.exists():
@@ -54,29 +67,45 @@ def load_initial(network: MultitaskNetwork, name: str, images: Callable[[], np.n
             raise WeightsError(
                 f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
             ) from error
-    if (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists():
-        load_exported(network, source, images())
+    is_exported = (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists()
+    rows = class_rows(network.config.names, _names_of(source, is_exported), renamed or {}, name)
+    loaded = network if rows is None else _with_names(network, _names_of(source, is_exported))
+    if is_exported:
+        load_exported(loaded, source, images())
+    else:
+        load_averaged(loaded, source)
+    if rows is not None:
+        copy_weights(loaded, network, rows)
+    if is_exported:
         return source / MODEL_FILE
-    load_averaged(network, source)
     return source / BEST_FILE if source.is_dir() else source
+
+
+def _names_of(source: Path, is_exported: bool) -> tuple[str, ...] | None:
+    """The class names of a model or run; None where a checkpoint lies without its configuration."""
+    if is_exported:
+        return load_artefact(source).spec.classes
+    path = (source if source.is_dir() else source.parent) / CONFIG_FILE
+    return load(TrainConfig, path).network.names if path.is_file() else None
+
+
+def _with_names(network: MultitaskNetwork, names: tuple[str, ...] | None) -> MultitaskNetwork:
+    return build_network(replace(network.config, names=names or network.config.names))
 
 
 def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -> None:
     """Set all weights to those of an exported model.
 
     Args:
-        network: of the same layout; its input size may differ.
+        network: of the same layout and classes; its input size may differ.
         folder: a float32 or int8 artefact.
         images: `(M, H, W, 3)` uint8 RGB of the network's size, for the norms' statistics.
 
     Raises:
         ArtefactError: not an intact artefact.
-        WeightsError: of other classes, of another network, or float16.
+        WeightsError: of another network, or float16.
     """
     artefact = load_artefact(folder)
-    expected, found = (tuple(classes) for classes in (network.config.names, artefact.spec.classes))
-    if expected != found:
-        raise WeightsError(f"{folder}: expected the classes {expected}, got a model of {found}.")
     try:
         set_folded_weights(network.model, read_folded_weights(artefact.content))
     except WeightsError as error:

@@ -31,7 +31,10 @@ def target_encoder(network: MultitaskNetwork, config: TrainConfig) -> TargetEnco
     rows, columns = network.model.output["segmentation_logits"].shape[1:3]
     scale = config.losses.mask_scale
     return TargetEncoder(
-        network.default_boxes.boxes_xyxy(), (rows * scale, columns * scale), config.match
+        network.default_boxes.boxes_xyxy(),
+        (rows * scale, columns * scale),
+        config.match,
+        len(network.config.names),
     )
 
 

@@ -30,6 +30,7 @@ from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
+from mtv_perception.training.trained import note_trained, trained_on
 from mtv_perception.training.update import freeze_layers, freeze_norms
 from mtv_perception.training.validation import figures_table
 from mtv_perception.yaml_text import format_yaml
@@ -81,7 +82,10 @@ class Trainer:
                 load_backbone(self.network, config.pretrained)
             if config.initial and not resume:
                 file = load_initial(
-                    self.network, config.initial, lambda: first_images(self._source)
+                    self.network,
+                    config.initial,
+                    lambda: first_images(self._source),
+                    config.initial_from,
                 )
                 note_initial(self._output, file)
             freeze_norms(self.network.model, config.freeze_norms)
@@ -107,6 +111,10 @@ class Trainer:
         else:
             self._check_unchanged(self._folder / "config.yaml")
         note_run(self._output)
+        if not resume:
+            datasets = self._source.datasets
+            labels = self._config.network.labels
+            note_trained(self._output, trained_on(datasets, labels, self._config.losses))
 
     def _check_unchanged(self, path: Path) -> None:
         """ConfigError, naming the keys, unless the run began with this configuration."""

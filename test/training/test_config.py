@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtv_perception.config import from_mapping, load
+from mtv_perception.config import from_mapping, key_of, load
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
@@ -36,8 +36,8 @@ def test_configurations_that_come_along_are_valid(path):
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_every_key_is_explained(part):
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    assert [item.name for item in fields(part) if f"`{item.name}`" not in text] == []
+    text = (ROOT / "docs" / "reference" / "training-configuration.md").read_text(encoding="utf-8")
+    assert [key_of(item) for item in fields(part) if f"`{key_of(item)}`" not in text] == []
 
 
 @pytest.mark.parametrize(

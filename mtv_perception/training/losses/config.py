@@ -6,10 +6,13 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from mtv_perception.config import setting
+from mtv_perception.config import Rule, setting
+from mtv_perception.labels import LabelSet
 from mtv_perception.training.losses.segmentation import SEGMENTATION_LOSSES
 from mtv_perception.training.losses.weighting import WEIGHTINGS
 
+# Of the classes of the shipped model: those that matter more than their number of pixels says.
+_CLASS_WEIGHTS = {"rail": 2.0, "person": 2.0, "forklift": 1.5}
 TASKS = ("classes", "boxes", "segmentation")
 
 
@@ -32,8 +35,15 @@ class LossConfig:
         low=1,
         high=2,
     )
-    class_weights: tuple[float, ...] = setting(
-        (1.0, 2.0, 2.0, 1.5), "Weight of each class, background first, in segmentation.", low=0
+    class_weights: dict[str, float] | tuple[float, ...] = field(
+        default_factory=dict,
+        metadata={
+            "rule": Rule(
+                "Weight of classes in segmentation by name, `background` too; 1 where none is given, "
+                "but 2 for rail and person and 1.5 for forklift. A list gives all by position.",
+                low=0,
+            )
+        },
     )
     weighting: str = setting("fixed", "How tasks are balanced.", choices=WEIGHTINGS)
     task_weights: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
@@ -48,6 +58,21 @@ class LossConfig:
             raise ValueError(
                 f"Expected a segmentation loss of weight above 0, got {self.segmentation!r}."
             )
+
+    def weights_of(self, labels: LabelSet) -> tuple[float, ...]:
+        """The segmentation weight of each class id.
+
+        Raises:
+            ValueError: a weight of a class that there is not, or a list of another length.
+        """
+        given = self.class_weights
+        if isinstance(given, tuple):
+            if len(given) != len(labels):
+                raise ValueError(f"Expected {len(labels)} class weights, got {given!r}.")
+            return given
+        _check_names("class weights", given, labels.names)
+        weights = {**_CLASS_WEIGHTS, **given}
+        return tuple(weights.get(name, 1.0) for name in labels.names)
 
 
 def _check_names(what: str, weights: Mapping[str, float], known: Collection[str]) -> None:

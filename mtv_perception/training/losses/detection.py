@@ -19,13 +19,31 @@ MAX_LOG_SCALE = 4.0
 _EPSILON = 1e-7
 
 
-def known_matrix(known: Tensor, first_class: int, classes: int) -> Tensor:
-    """Bit sets `[B, N]` as 0/1 `[B, N, classes]`: whether the labels settle each class from `first_class` on."""
-    bits = ops.right_shift(
-        ops.cast(known, "int32")[..., None],
-        ops.arange(first_class, first_class + classes, dtype="int32"),
-    )
-    return ops.cast(ops.bitwise_and(bits, 1), "float32")
+# 16 classes a word, see data.class_sets.
+_WORD_BITS = 16
+
+
+def known_matrix(known: Tensor, first_class: int, classes: int, is_wide: bool = False) -> Tensor:
+    """Bit sets as 0/1 `[..., classes]`: whether the labels settle each class from `first_class` on.
+
+    Args:
+        known: `[...]` bit sets, or `[..., W]` words of 16 classes if `is_wide`.
+        first_class: id of the first class.
+        classes: how many.
+        is_wide: whether the last axis holds words.
+    """
+    known = ops.cast(known, "int32")
+    ids = ops.arange(first_class, first_class + classes, dtype="int32")
+    if is_wide:
+        words, ids = ops.take(known, ids // _WORD_BITS, axis=-1), ids % _WORD_BITS
+    else:
+        words = known[..., None]
+    return ops.cast(ops.bitwise_and(ops.right_shift(words, ids), 1), "float32")
+
+
+def is_wide(known: Tensor, labels: Tensor) -> bool:
+    """Whether bit sets have an axis of words more than the labels `[...]` they belong to."""
+    return len(known.shape) > len(labels.shape)
 
 
 def focal_loss(
@@ -145,7 +163,9 @@ def partial_cross_entropy(logits: Tensor, classes: Tensor, known: Tensor) -> Ten
     """
     count = logits.shape[-1]
     classes = ops.cast(classes, "int32")
-    hidden = (1 - known_matrix(known, 0, count)) * ops.cast(classes == 0, "float32")[..., None]
+    hidden = (1 - known_matrix(known, 0, count, is_wide(known, classes))) * ops.cast(
+        classes == 0, "float32"
+    )[..., None]
     allowed = ops.maximum(one_hot(classes, count), hidden)
     valid = ops.logical_and(classes >= 0, classes < count)
     reachable = ops.logsumexp(ops.where(allowed > 0, logits, -1e9), axis=-1)

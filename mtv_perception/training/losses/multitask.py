@@ -29,9 +29,7 @@ class MultitaskLoss:
     """
 
     def __init__(self, network: MultitaskNetwork, config: LossConfig) -> None:
-        classes = len(network.config.names)
-        if len(config.class_weights) != classes:
-            raise ValueError(f"Expected {classes} class weights, got {config.class_weights!r}.")
+        self._class_weights = config.weights_of(network.config.labels)
         if (network.scores == "sigmoid") != (config.classes in SIGMOID_LOSSES):
             raise ValueError(
                 f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
@@ -52,7 +50,7 @@ class MultitaskLoss:
         pixels = [
             weight
             * SEGMENTATION_LOSSES[name](
-                logits, batch["mask"], batch["mask_known"], config.class_weights
+                logits, batch["mask"], batch["mask_known"], self._class_weights
             )
             for name, weight in config.segmentation.items()
         ]

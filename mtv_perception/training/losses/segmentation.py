@@ -12,6 +12,7 @@ from keras import ops
 
 from mtv_perception.training.losses.detection import (
     Tensor,
+    is_wide,
     known_matrix,
     one_hot,
     partial_cross_entropy,
@@ -27,12 +28,12 @@ def cross_entropy(
     Args:
         logits: `[B, h, w, C]`.
         mask: `[B, h, w]` class ids, 255 = ignored.
-        mask_known: `[B, h, w]` bit sets of the classes the mask tells apart.
+        mask_known: `[B, h, w]` bit sets of the classes the mask tells apart, see `known_matrix`.
         class_weights: C weights.
     """
     count = logits.shape[-1]
     classes = ops.cast(mask, "int32")
-    loss = partial_cross_entropy(logits, classes, ops.bitwise_or(ops.cast(mask_known, "int32"), 1))
+    loss = partial_cross_entropy(logits, classes, mask_known)
     weights = ops.convert_to_tensor(class_weights, "float32")
     weight = ops.where(classes < count, ops.take(weights, ops.minimum(classes, count - 1)), 0.0)
     return ops.sum(weight * loss) / ops.maximum(sum_over_replicas(ops.sum(weight)), 1.0)
@@ -42,14 +43,15 @@ def _shares(logits: Tensor, mask: Tensor, mask_known: Tensor) -> tuple[Tensor, T
     """Probabilities, one-hot truth and validity, each `[P, C]` over all pixels."""
     count = logits.shape[-1]
     classes = ops.reshape(ops.cast(mask, "int32"), (-1,))
-    known = ops.bitwise_or(ops.reshape(ops.cast(mask_known, "int32"), (-1,)), 1)
+    told_apart = known_matrix(mask_known, 1, count - 1, is_wide(mask_known, mask))
+    told_apart = ops.reshape(told_apart, (-1, count - 1))
     truth = one_hot(classes, count)
     # A class the mask does not tell apart may be anywhere its background is.
-    valid = ops.cast(classes < count, "float32")[:, None] * ops.maximum(
-        known_matrix(known, 0, count), truth
+    complete = ops.min(told_apart, -1, keepdims=True)
+    foreground = ops.maximum(told_apart, truth[:, 1:])
+    valid = ops.cast(classes < count, "float32")[:, None] * ops.concatenate(
+        [complete, foreground], -1
     )
-    complete = ops.min(known_matrix(known, 1, count - 1), -1, keepdims=True)
-    valid = valid * ops.concatenate([complete, ops.ones_like(valid[:, 1:])], -1)
     return ops.reshape(ops.softmax(logits), (-1, count)), truth, valid
 
 
