@@ -95,16 +95,24 @@ class Tree:
                         yield full if full in self.modules else str(node.module)
 
     def package_imports(self) -> dict[str, set[str]]:
-        """Packages (folders) that each package imports from; a package's own `__init__` is itself."""
+        """Packages that each package imports from, sub-packages of one package beside each other.
 
-        def package(name: str) -> str:
-            path = self.modules[name]
-            return name if path.name == "__init__.py" else name.rpartition(".")[0]
+        What a package and its own sub-packages import of each other is inside of one package.
+        """
+
+        def folders(name: str) -> list[str]:
+            inside = self.modules[name].name == "__init__.py"
+            parts = name.split(".")
+            return parts if inside else parts[:-1]
 
         edges: dict[str, set[str]] = {}
         for name, targets in self.imports().items():
-            own = edges.setdefault(package(name), set())
-            own |= {package(target) for target in targets} - {package(name), PACKAGE}
+            own = folders(name)
+            for target in targets:
+                other = folders(target)
+                pairs = enumerate(zip(own, other, strict=False), start=1)
+                for depth in [depth for depth, (a, b) in pairs if a != b][:1]:
+                    edges.setdefault(".".join(own[:depth]), set()).add(".".join(other[:depth]))
         return edges
 
     def class_names(self) -> dict[str, list[str]]:

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Average, write, print where."""
-    from mtv_perception.cli.tensorflow import load_tensorflow
+    from mtv_perception.network.loading import load_tensorflow
 
     load_tensorflow()
     from mtv_perception.training.averaging import average_runs

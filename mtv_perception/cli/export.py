@@ -18,10 +18,10 @@ from mtv_perception.cli.measuring import (
     positive,
     write_json,
 )
-from mtv_perception.cli.tensorflow import load_tensorflow
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
+from mtv_perception.network.loading import load_tensorflow
 from mtv_perception.runtime.backends.config import LITERT, OPENVINO
 
 if TYPE_CHECKING:

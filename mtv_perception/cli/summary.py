@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the network and print its figures."""
-    from mtv_perception.cli.tensorflow import load_tensorflow
+    from mtv_perception.network.loading import load_tensorflow
 
     load_tensorflow()
     from mtv_perception.config import from_mapping

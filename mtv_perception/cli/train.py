@@ -63,7 +63,7 @@ def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) 
     trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
     print(f"{trained} images to train on, {validated} to validate; TensorFlow starts", flush=True)
 
-    from mtv_perception.cli.tensorflow import load_tensorflow
+    from mtv_perception.network.loading import load_tensorflow
 
     load_tensorflow()
     from mtv_perception.training.trainer import Trainer

@@ -29,6 +29,10 @@ def test_no_folder_holds_too_many_files(tree):
     assert count <= measures.LONGEST_FOLDER, name
 
 
+def test_no_packages_import_each_other(tree):
+    assert measures.cycles(tree.package_imports()) == []
+
+
 def test_functions_are_short(tree):
     lengths = [lines for lines, _ in tree.functions(but="synthetic")]
 
