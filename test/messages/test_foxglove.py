@@ -16,7 +16,17 @@ from mtv_perception.types import Detections
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 LAYOUT = json.loads((CONFIG / "foxglove_layout.json").read_text())
-RVIZ = yaml.safe_load((CONFIG / "perception.rviz").read_text())
+RVIZ = {
+    name: yaml.safe_load((CONFIG / name).read_text())
+    for name in ("perception.rviz", "perception_camera.rviz")
+}
+RVIZ_TOPICS = {
+    "Image": {"image", "overlay", "segmentation/color"},
+    "Camera": {"image"},
+    "MarkerArray": {"zones/markers", "objects"},
+    "PointCloud2": {"zones/points"},
+    "Map": {"floor"},
+}
 
 # What Lichtblick's panels know (LayoutData, ImageModeConfig, PlotConfig, PlotPath and
 # RawMessagesPanelConfig of its source); a key that is not there is dropped unsaid.
@@ -73,18 +83,28 @@ def test_panels_have_only_keys_their_viewer_knows():
         assert panel.get("expansion", "none") in ("all", "none")
 
 
-def test_rviz_shows_images_that_the_node_publishes_in_a_quality_it_offers():
-    manager = RVIZ["Visualization Manager"]
-    for display in manager["Displays"]:
-        assert display["Class"] == "rviz_default_plugins/Image"
-        topic = display["Topic"]
-        assert topic["Value"] in ("image", "overlay", "segmentation/color")
-        # Best effort hears both kinds of publisher.
-        assert topic["Reliability Policy"] == "Best Effort"
+@pytest.mark.parametrize("name", RVIZ)
+def test_rviz_shows_topics_that_nodes_publish_in_a_quality_they_offer(name):
+    manager = RVIZ[name]["Visualization Manager"]
+    shown = [d for d in manager["Displays"] if "Topic" in d]
+    for display in shown:
+        topic, kind = display["Topic"], display["Class"].split("/")[1]
+        assert topic["Value"] in RVIZ_TOPICS[kind]
         assert topic["Durability Policy"] == "Volatile"
-        assert topic["Depth"] == 1
-    assert [display["Name"] for display in manager["Displays"]] == ["Camera", "Overlay", "Mask"]
-    assert manager["Global Options"]["Fixed Frame"]
+        if kind in ("Image", "Camera"):  # Best effort hears both kinds of publisher.
+            assert topic["Reliability Policy"] == "Best Effort"
+            assert topic["Depth"] == 1
+    names = [display["Name"] for display in shown]
+    assert {"Floor", "Objects", "Zones", "Camera", "Overlay", "Mask"} <= set(names)
+    assert manager["Global Options"]["Fixed Frame"] == "base_link"
+
+
+def test_the_second_rviz_file_draws_into_the_camera_s_image():
+    displays = RVIZ["perception_camera.rviz"]["Visualization Manager"]["Displays"]
+    (camera,) = [d for d in displays if d["Class"] == "rviz_default_plugins/Camera"]
+
+    assert camera["Visibility"]["Zones"]
+    assert camera["Visibility"]["Objects"]
 
 
 def test_panels_show_topics_and_fields_that_exist():

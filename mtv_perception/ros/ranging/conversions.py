@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
 from nav_msgs.msg import MapMetaData, OccupancyGrid  # type: ignore[import-untyped,unused-ignore]
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import (
     BoundingBox3D,
     Detection2DArray,
@@ -17,6 +18,7 @@ from vision_msgs.msg import (
     LabelInfo,
     ObjectHypothesisWithPose,
 )
+from visualization_msgs.msg import Marker, MarkerArray
 
 from mtv_perception.errors import ImageError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
@@ -109,6 +111,30 @@ def occupancy_grid(grid: np.ndarray, config: FloorMapConfig, header: Header) -> 
         origin=origin,
     )
     return OccupancyGrid(header=header, info=about, data=grid.ravel().tolist())
+
+
+def object_markers(
+    objects: tuple[Measured, ...], flat: Detection2DArray, header: Header, lifetime_s: float
+) -> MarkerArray:
+    """A box and a label for each object, which vanish after `lifetime_s` without a new message."""
+    lifetime = Duration(sec=int(lifetime_s), nanosec=round(lifetime_s % 1 * 1e9))
+    markers = [Marker(header=header, action=Marker.DELETEALL)]
+    for number, item in enumerate(objects):
+        detection = _detection(item, flat.detections[item.index], header)
+        name = detection.results[0].hypothesis.class_id
+        box = Marker(
+            header=header, ns="objects", id=2 * number, type=Marker.CUBE, lifetime=lifetime
+        )
+        box.pose, box.scale = detection.bbox.center, detection.bbox.size
+        box.color = ColorRGBA(r=0.0, g=0.45, b=0.7, a=0.45)
+        text = Marker(header=header, ns="labels", id=2 * number + 1, lifetime=lifetime)
+        text.type, text.scale.z = Marker.TEXT_VIEW_FACING, 0.25
+        text.pose.position = _point([*item.center, 0.0, 0.0, item.size[2] / 2 + 0.2])
+        text.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+        reach = math.hypot(*item.position[:2])
+        text.text = f"{name} {detection.id}\n{reach:.1f} m".replace(" \n", "\n")
+        markers += [box, text]
+    return MarkerArray(markers=markers)
 
 
 def cell_points(grid: np.ndarray, config: FloorMapConfig, value: int, height: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -18,11 +19,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
 
 from mtv_perception.errors import MtvError
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.labels import LabelSet
 from mtv_perception.ranging.assembly import Assembler, Moment
+from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
 from mtv_perception.ranging.measure import Ranger
 from mtv_perception.ros.calibration import intrinsics_from
@@ -35,6 +38,7 @@ from mtv_perception.ros.ranging.conversions import (
     depth_from,
     detection_3d_array,
     labels_from,
+    object_markers,
     occupancy_grid,
 )
 from mtv_perception.ros.ranging.settings import Settings
@@ -44,13 +48,16 @@ from mtv_perception.zones.source import Source
 
 _NANOSECONDS = 1_000_000_000
 _DIAGNOSTICS_PERIOD = 1.0
+# Of markers: longer than the gap between two results, so that nothing old stays when results end.
+_MARKER_LIFETIME_S = 0.6
 _NOTHING_YET = "no detections yet"
 
 
 class RangingNode(Node):
     """Measures every result of one camera.
 
-    Publishes `detections_3d` for every result, and `floor` and `obstacles` while someone subscribes.
+    Publishes `detections_3d` for every result, and `floor`, `obstacles` and `objects` (markers) while
+    someone subscribes.
     Where the camera's pose, calibration or class names are not known it publishes nothing, and
     diagnostics say why.
 
@@ -69,7 +76,8 @@ class RangingNode(Node):
             link.mask, link.depth, link.wait, round(link.depth_tolerance * _NANOSECONDS)
         )
         self._labels: LabelSet | None = None
-        self._intrinsics: Intrinsics | None = None
+        file = link.calibration
+        self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._refusal, self._missing = _NOTHING_YET, Counter[str]()
@@ -77,6 +85,7 @@ class RangingNode(Node):
         self._solid = overridable(self.create_publisher, Detection3DArray, "detections_3d", 5)
         self._floor = overridable(self.create_publisher, OccupancyGrid, "floor", 1)
         self._obstacles = overridable(self.create_publisher, PointCloud2, "obstacles", 1)
+        self._markers = overridable(self.create_publisher, MarkerArray, "objects", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
         self._listen()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -92,7 +101,8 @@ class RangingNode(Node):
             overridable(self.create_subscription, kind, topic, self._guarded(callback), qos)
 
         listen(LabelInfo, "label_info", self._on_labels, LATCHED)
-        listen(CameraInfo, "camera_info", self._on_camera_info, best_effort)
+        if not link.calibration:
+            listen(CameraInfo, "camera_info", self._on_camera_info, best_effort)
         listen(Detection2DArray, "detections", self._on_detections, 5)
         if link.mask:
             listen(Image, "segmentation/mask", self._on_mask, best_effort)
@@ -167,15 +177,18 @@ class RangingNode(Node):
         self._counts.update(f"by_{item.method}" for item in measured.objects)
         self._missing.update(measured.reasons)
         self._refusal = ""
-        self._draw(mask, measured.objects, moment.detections.header)
+        header = Header(stamp=moment.detections.header.stamp, frame_id=base)
+        if self._markers.get_subscription_count():
+            args = (measured.objects, moment.detections, header, _MARKER_LIFETIME_S)
+            self._markers.publish(object_markers(*args))
+        self._draw(mask, measured.objects, header)
 
-    def _draw(self, mask: Any, objects: tuple[Any, ...], source: Header) -> None:
+    def _draw(self, mask: Any, objects: tuple[Any, ...], header: Header) -> None:
         """The floor map and the obstacle cloud, while someone subscribes."""
         wants_grid = self._floor.get_subscription_count()
         wants_cloud = self._obstacles.get_subscription_count()
         if not wants_grid and not wants_cloud:
             return
-        header = Header(stamp=source.stamp, frame_id=self._settings.link.base_frame)
         grid = self._mapper.draw(mask, objects)
         if wants_grid:
             self._floor.publish(occupancy_grid(grid, self._settings.floor, header))

@@ -36,6 +36,11 @@ class LinkConfig:
     tf_age: float = setting(
         0.2, "How much older than the image the newest transform may be (s).", low=0.0, high=10.0
     )
+    calibration: str = setting(
+        "",
+        "Calibration file as camera_calibration writes it, used instead of camera_info.",
+        read_only=True,
+    )
     camera_position: tuple[float, ...] = setting(
         (),
         "x, y, z of the camera in base_frame (m), used instead of TF; empty takes TF.",

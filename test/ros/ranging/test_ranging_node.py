@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting  # noqa: E402
 from mtv_perception.labels import labels_of  # noqa: E402
@@ -60,6 +61,7 @@ class World:
             (Detection3DArray, "detections_3d"),
             (OccupancyGrid, "floor"),
             (PointCloud2, "obstacles"),
+            (MarkerArray, "objects"),
             (DiagnosticArray, "/diagnostics"),
         ):
             self.heard[topic] = []
@@ -216,6 +218,10 @@ def test_the_floor_and_the_obstacles_show_the_person(world):
     column = int((PLACE[0] + 0.2 - info.origin.position.x) / info.resolution)
     row = int((PLACE[1] - info.origin.position.y) / info.resolution)
 
+    markers = world.until(lambda: world.heard["objects"], world.see)[-1].markers
+
+    assert next(m.text for m in markers if m.text).startswith("person 7\n4.")
+    assert all(m.lifetime.sec or m.lifetime.nanosec for m in markers[1:])
     assert grid.header.frame_id == cloud.header.frame_id == "base_link"
     assert cells[row, column] == 100
     assert {-1, 0, 100} <= set(np.unique(cells).tolist())
