@@ -1,6 +1,6 @@
 # make            lists the targets
 # make setup      everything into .venv (Linux; no ROS 2 needed, a sourced one is used)
-# make demo       the network at work, without camera or robot
+# make demo       a drive through a hall and a real clip, without camera or robot; opens as build/demo/index.html
 # Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
 
-.PHONY: help setup demo test bench lint format docs colcon clean distclean
+.PHONY: help setup demo pictures test bench lint format docs colcon clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -19,6 +19,9 @@ setup: ## make .venv with everything, or bring it up to date
 
 demo: setup ## run the demonstration (ARGS="..." is handed on)
 	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo $(ARGS)
+
+pictures: setup ## make the pictures in docs/images again, with the model's version in their captions
+	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo --pictures $(ARGS)
 
 test: setup ## run the tests (ARGS="..." is handed to pytest)
 	@scripts/test.sh $(ARGS)

@@ -290,7 +290,7 @@ def test_what_trains_on_any_backend_does_not_import_tensorflow(name):
     ] == []
 
 
-@pytest.mark.parametrize("name", ["demo", "ros.processes", "cli.main"])
+@pytest.mark.parametrize("name", ["demo.main", "ros.processes", "cli.main"])
 def test_what_starts_processes_does_not_import_rclpy(name):
     ways = reached_from(f"{PACKAGE}.{name}")
 

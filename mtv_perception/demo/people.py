@@ -1,14 +1,13 @@
-"""`make demo`: a real clip through real nodes over real DDS, recorded, summed up and drawn."""
+"""The demo's second part: a real clip through real nodes over real DDS, recorded, summed up and drawn."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +21,30 @@ from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 from mtv_perception.visual.overlay import draw_overlay
+from mtv_perception.visual.video import VideoWriter
 
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 _SHEET_FRAMES = 9
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; exit status 1 when something a user would miss did not happen."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clip", type=Path, default=CLIP, help="video, image folder or bag")
-    parser.add_argument("--model", default="warehouse", help="model folder or name")
-    parser.add_argument("--rate", type=float, default=10.0, help="frames a second")
-    parser.add_argument("--out", type=Path, default=Path("build/demo"))
-    args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    run_nodes(args.clip, args.model, args.rate, args.out)
-    with BagSource(args.out / "bag") as bag:
+def run(
+    out: Path, model: str = "warehouse", clip: Path = CLIP, rate: float = 10.0
+) -> dict[str, Any]:
+    """Run the clip through the nodes and draw it.
+
+    Returns:
+        The figures; `good` where nothing that a user would miss is missing.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / "bag", ignore_errors=True)
+    run_nodes(clip, model, rate, out)
+    with BagSource(out / "bag") as bag:
         recording = Recording(bag)
-    summary = summarise(recording, _published(args.out))
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    draw(recording, args.clip, args.rate, args.out)
-    _report(summary, args.out)
-    good = (
-        summary["headers_match"]
-        and summary["frames_processed"] >= 0.95 * summary["frames_published"]
-    )
-    return 0 if good else 1
+    summary = summarise(recording, _published(out))
+    draw(recording, clip, rate, out)
+    _report(summary, out)
+    enough = summary["frames_processed"] >= 0.95 * summary["frames_published"]
+    return {**summary, "good": bool(summary["headers_match"] and enough)}
 
 
 def run_nodes(clip: Path, model: str, rate: float, out: Path) -> None:
@@ -150,7 +147,7 @@ class Recording:
             [centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1
         )
         scores = np.array([d.results[0].hypothesis.score for d in found], np.float32)
-        ids = np.array([int(d.results[0].hypothesis.class_id) for d in found], np.int32)
+        ids = np.array([class_of(d, self.labels) for d in found], np.int32)
         pixels = np.asarray(mask.data, np.uint8).reshape(mask.height, mask.width)
         size = (int(mask.height), int(mask.width))
         return Result(
@@ -161,15 +158,18 @@ class Recording:
         )
 
 
+def class_of(detection: Any, labels: LabelSet) -> int:
+    """The class id of a detection, whose hypothesis holds a name or a number."""
+    text = detection.results[0].hypothesis.class_id
+    return int(text) if text.isdecimal() else labels.id_of(text)
+
+
 def summarise(recording: Recording, published: list[tuple[int, str]]) -> dict[str, Any]:
     """The figures of a run."""
     by_class: Counter[str] = Counter()
     frames_with: Counter[str] = Counter()
     for message in recording.detections.values():
-        names = [
-            recording.labels.names[int(d.results[0].hypothesis.class_id)]
-            for d in message.detections
-        ]
+        names = [recording.labels.names[class_of(d, recording.labels)] for d in message.detections]
         by_class.update(names)
         frames_with.update(set(names))
     latency = [status.stamp_to_publish_ms for status in recording.status.values()] or [float("nan")]
@@ -204,38 +204,26 @@ def _headers_match(recording: Recording, published: list[tuple[int, str]]) -> bo
 
 def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
     """`overlay.mp4` and a contact sheet, from the recorded messages over the clip's images."""
-    writer: Any = None
     tiles: list[np.ndarray] = []
     published = _published(out)
     every = max(1, len(published) // _SHEET_FRAMES)
-    for index, (frame, (stamp, _)) in enumerate(
-        zip(read_frames(clip, rate), published, strict=False)
-    ):
-        result = recording.result(stamp)
-        if result is None:
-            continue
-        footer = (
-            f"frame {index}  {recording.status[stamp].stamp_to_publish_ms:.1f} ms"
-            if stamp in recording.status
-            else ""
-        )
-        picture = cv2.cvtColor(
-            draw_overlay(frame.image_rgb, result, recording.labels, footer), cv2.COLOR_RGB2BGR
-        )
-        if writer is None:
-            size = (picture.shape[1], picture.shape[0])
-            writer = cv2.VideoWriter(
-                str(out / "overlay.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, size
-            )
-        writer.write(picture)
-        if index % every == 0 and len(tiles) < _SHEET_FRAMES:
-            tiles.append(cv2.resize(picture, (426, 320), interpolation=cv2.INTER_AREA))
-    if writer is None:
+    frames = zip(read_frames(clip, rate), published, strict=False)
+    with VideoWriter(out / "overlay.mp4", rate) as video:
+        for index, (frame, (stamp, _)) in enumerate(frames):
+            result, status = recording.result(stamp), recording.status.get(stamp)
+            if result is None:
+                continue
+            footer = f"frame {index}  {status.stamp_to_publish_ms:.1f} ms" if status else ""
+            picture = draw_overlay(frame.image_rgb, result, recording.labels, footer)
+            video.write(picture)
+            if index % every == 0 and len(tiles) < _SHEET_FRAMES:
+                tiles.append(cv2.resize(picture, (426, 320), interpolation=cv2.INTER_AREA))
+    if not tiles:
         return
-    writer.release()
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 3)
     rows = [np.hstack(tiles[i : i + 3]) for i in range(0, len(tiles), 3)]
-    cv2.imwrite(str(out / "contact_sheet.png"), np.vstack(rows))
+    sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(out / "contact_sheet.png"), sheet)
 
 
 def _report(summary: dict[str, Any], out: Path) -> None:
@@ -246,7 +234,3 @@ def _report(summary: dict[str, Any], out: Path) -> None:
     )
     for name in ("overlay.mp4", "contact_sheet.png", "bag", "summary.json", "nodes.log"):
         print(f"  {out / name}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -53,6 +53,10 @@ PROGRAMS = {
         "mtv_perception.ros.tools.image_replay:ImageReplayNode",
         "Publishes a video, image folder or bag as a camera.",
     ),
+    "state_log_node": Program(
+        "mtv_perception.ros.tools.state_log:StateLogNode",
+        "Writes zone states and measured objects as JSON lines.",
+    ),
     "web_view_node": Program(
         "mtv_perception.ros.tools.web_view:WebViewNode",
         "Shows a camera's overlay and figures on a web page.",

@@ -32,7 +32,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+        return "[" + ", ".join(map(_text, value)) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

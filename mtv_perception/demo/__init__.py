@@ -1,0 +1,1 @@
+"""`make demo`: a drive through a hall and a real clip, through real nodes over real DDS."""

@@ -1,0 +1,142 @@
+"""The demo's page: what the product does and what happens when the camera fails, in two minutes."""
+
+from __future__ import annotations
+
+import html
+import math
+from pathlib import Path
+from typing import Any
+
+_STYLE = """
+body { font: 17px/1.55 system-ui, sans-serif; color: #1e1e1e; background: #fafaf8; margin: 0 }
+main { max-width: 68rem; margin: 0 auto; padding: 1.5rem }
+h1 { font-size: 2rem; margin: .5rem 0 } h2 { margin: 2.5rem 0 .5rem }
+p.lead { font-size: 1.2rem; max-width: 46rem } p { max-width: 46rem }
+video, img { width: 100%; height: auto; border-radius: 6px; background: #ddd }
+figure { margin: 1rem 0 } figcaption { color: #555; font-size: .9rem }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.5rem 0; padding: 0; list-style: none }
+.figures li { flex: 1 1 11rem; background: #fff; border: 1px solid #ddd; border-radius: 6px; padding: .8rem 1rem }
+.figures b { display: block; font-size: 1.6rem }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem }
+.key span { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin: 0 .3em 0 .9em }
+"""
+
+
+def write_page(out: Path, summary: dict[str, Any]) -> Path:
+    """Write `index.html` beside the videos and pictures."""
+    hall, people = summary["hall"], summary.get("people")
+    parts = [_head(hall), _figures(hall), _drive(), _cut(hall), _moments(out), _measured(hall)]
+    if people:
+        parts.append(_people(people))
+    parts.append(_limits())
+    text = (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>mtv_perception demo</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+    )
+    page = out / "index.html"
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+def _head(hall: dict[str, Any]) -> str:
+    return (
+        "<h1>What this robot's camera knows</h1>"
+        '<p class="lead">One network looks at one camera image. It finds people, forklifts and rails, says where '
+        "they stand on the floor in metres, and says for each zone in front of the robot: <b>free</b>, "
+        "<b>occupied</b> or <b>unknown</b>. When the camera fails, every zone becomes unknown.</p>"
+        f"<p>Model: <code>{html.escape(hall['model'])}</code>. Everything below was computed on this machine a moment "
+        "ago, by ROS 2 nodes in processes of their own.</p>"
+    )
+
+
+def _figures(hall: dict[str, Any]) -> str:
+    items = [
+        (_ms(hall["latency_ms"]["p50"]), "from image to result, median"),
+        (_ms(hall["reaction_ms"]["p50"]), "until a zone is occupied, median over all entries"),
+        (str(sum(hall["free_while_inside"].values())), "times “free” while somebody was inside"),
+        (_ms(hall["unknown_after_ms"]), "without camera until zones are unknown"),
+        (_ms(hall["known_again_after_ms"]), "after its return until they are known again"),
+    ]
+    cells = "".join(f"<li><b>{value}</b>{html.escape(text)}</li>" for value, text in items)
+    return f'<ul class="figures">{cells}</ul>'
+
+
+def _drive() -> str:
+    return (
+        "<h2>1. A drive through a hall</h2>"
+        "<p>The robot drives along an aisle. People walk, one steps out from behind a rack, a forklift crosses. "
+        "Left: the camera with what the network found, and the zones on the floor. Right: the same from above. "
+        "Filled dots are measured, with their 2σ ellipse; grey outlines are the truth.</p>"
+        '<figure><video src="hall.mp4" controls muted loop playsinline preload="metadata"></video>'
+        '<figcaption class="key">Zones:<span style="background:#009e73"></span>free'
+        '<span style="background:#d55e00"></span>occupied<span style="background:#f0e442"></span>unknown. '
+        "The hall is rendered, so that the truth is known. The network was not trained on it.</figcaption></figure>"
+    )
+
+
+def _cut(hall: dict[str, Any]) -> str:
+    reason = html.escape(str(hall["reason"]) or "no image")
+    return (
+        "<h2>2. The camera is cut off</h2>"
+        "<p>At the end of the drive the camera's process is killed, as if its cable was pulled. Nothing is guessed and "
+        f"no old result is repeated: after {_ms(hall['unknown_after_ms'])} every zone is unknown, with the reason "
+        f"“{reason}”. A robot treats unknown as occupied. The camera comes back, and "
+        f"{_ms(hall['known_again_after_ms'])} after its first image the zones are known again.</p>"
+        '<figure><img src="timeline.jpg" alt="states of the zones over time"><figcaption>Colour: what the zones '
+        "node said. Black bars above: somebody truly was inside.</figcaption></figure>"
+    )
+
+
+def _moments(out: Path) -> str:
+    names = {
+        "person": "A person in front of the robot.",
+        "forklift": "A forklift crosses.",
+        "cut": "The camera is cut off: unknown.",
+    }
+    shown = [
+        f'<figure><a href="{name}.jpg"><img src="{name}.jpg" alt="{text}"></a><figcaption>{text}</figcaption></figure>'
+        for name, text in names.items()
+        if (out / f"{name}.jpg").is_file()
+    ]
+    return f'<div class="pair">{"".join(shown)}</div>' if shown else ""
+
+
+def _measured(hall: dict[str, Any]) -> str:
+    error, entries = hall["distance_error_cm"], hall["entries"]
+    return (
+        "<h2>3. In metres</h2>"
+        f"<p>{hall['measured_objects']} places of people and forklifts were measured by the floor alone, without "
+        f"depth. Half of them lie within {_cm(error['p50'])} of the true object's outline, 95 % within "
+        f"{_cm(error['p95'])}. Zones were entered {sum(entries.values())} times; the slowest answer took "
+        f"{_ms(hall['reaction_ms']['max'])}. {hall['results']} of {hall['images']} images were processed.</p>"
+    )
+
+
+def _people(people: dict[str, Any]) -> str:
+    return (
+        "<h2>4. Real people</h2>"
+        "<p>The same nodes with a real clip. Rendered scenes show what is true; real ones show what works.</p>"
+        '<figure><video src="people/overlay.mp4" controls muted loop playsinline preload="metadata"></video>'
+        f"<figcaption>{people['frames_processed']} of {people['frames_published']} images, "
+        f"{people['detections']} detections.</figcaption></figure>"
+    )
+
+
+def _limits() -> str:
+    return (
+        "<h2>What this is not</h2>"
+        "<p>This is no safety-rated function: it may miss people. It measures where feet and wheels meet the floor, "
+        "so it needs a calibrated camera. Goods and racks are not recognised; what the network does not know looks "
+        "free. Next: <code>docs/tutorials/first-robot.md</code>.</p>"
+    )
+
+
+def _ms(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "never"
+    return f"{value:.0f} ms" if value < 10_000 else f"{value / 1000:.1f} s"
+
+
+def _cm(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} cm"

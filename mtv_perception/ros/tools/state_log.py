@@ -1,0 +1,113 @@
+"""Writes zone states, measured objects and figures of each result as JSON lines, with the time they arrived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from vision_msgs.msg import Detection3DArray
+
+from mtv_perception.config import fixed
+from mtv_perception.errors import ConfigError
+from mtv_perception.msg import PerceptionStatus, ZoneStateArray
+from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.parameters import NodeParameters
+from mtv_perception.ros.qos import overridable
+
+_DEPTH = 50
+
+
+@dataclass(frozen=True)
+class StateLogConfig:
+    """What a user may set on the state log, at start."""
+
+    file: str = fixed("states.jsonl", "File to write; replaced if it exists.")
+
+
+class StateLogNode(Node):
+    """Subscribes to `zones/zones`, `detections_3d` and `perception/status`.
+
+    Each line is an object with `kind` (zones, objects or status), `at` (arrival) and `stamp` (of the image), both in
+    nanoseconds of the node's clock.
+
+    Raises:
+        ConfigError: the file can't be written.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("state_log", **kwargs)
+        path = Path(NodeParameters(self, StateLogConfig).read().file)
+        try:
+            self._file = path.open("w", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise ConfigError(f"file: can't write {path}: {error.strerror}.") from error
+        for kind, topic, read in (
+            (ZoneStateArray, "zones/zones", zones_line),
+            (Detection3DArray, "detections_3d", objects_line),
+            (PerceptionStatus, "perception/status", status_line),
+        ):
+            qos = QoSProfile(depth=_DEPTH)
+            overridable(self.create_subscription, kind, topic, self._keeper(read), qos)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+    def _keeper(self, read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], None]:
+        def keep(message: Any) -> None:
+            now = self.get_clock().now().nanoseconds
+            line = {"at": now, "stamp": stamp_ns(message.header), **read(message)}
+            self._file.write(json.dumps(line) + "\n")
+
+        return keep
+
+
+def zones_line(message: ZoneStateArray) -> dict[str, Any]:
+    """The states of all zones by name: free, occupied or unknown, and why unknown."""
+    zones = {
+        zone.name: {
+            "state": ("occupied" if zone.occupied else "free") if zone.valid else "unknown",
+            "reason": str(zone.reason),
+            "objects": int(zone.objects),
+        }
+        for zone in message.zones
+    }
+    return {"kind": "zones", "zones": zones}
+
+
+def objects_line(message: Detection3DArray) -> dict[str, Any]:
+    """The measured objects: id, class, score, x, y, length, width and yaw of the box, and the 2x2 covariance."""
+    objects = []
+    for item in message.detections:
+        pose, best = item.results[0].pose, item.results[0].hypothesis
+        at, c, size = pose.pose.position, pose.covariance, item.bbox.size
+        turn = item.bbox.center.orientation
+        objects.append(
+            {
+                "id": item.id,
+                "class": best.class_id,
+                "score": best.score,
+                "xyz": [at.x, at.y, at.z],
+                "size": [size.x, size.y, size.z],
+                "turn": [turn.z, turn.w],
+                "covariance": [c[0], c[1], c[6], c[7]],
+            }
+        )
+    return {"kind": "objects", "objects": objects}
+
+
+def status_line(message: PerceptionStatus) -> dict[str, Any]:
+    """Model, latency and counters of one result."""
+    return {
+        "kind": "status",
+        "model": message.model_id,
+        "latency_ms": float(message.stamp_to_publish_ms),
+        "network_ms": float(message.network_ms),
+        "received": int(message.received),
+        "processed": int(message.processed),
+    }

@@ -1,0 +1,257 @@
+"""Measures distances and tracks on bags of `mtv synth --drive`, against their truth.
+
+    mtv synth --drive --rate 10 --depth stereo --seed 101 --split heldout --out build/drives/101
+    python tools/measure_drives.py build/drives/* --model warehouse --json build/drives.json
+
+Distances: the middle of the surface that the camera sees, on the floor plane. Tracks: MOTA and IDF1
+by motmetrics (pip install motmetrics), of our tracker and of a plain IoU matcher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+
+from mtv_perception.geometry.boxes import pairwise_iou
+from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
+from mtv_perception.geometry.frames import Rigid
+from mtv_perception.media.encodings import decode_raw
+from mtv_perception.messages.typestore import typestore
+from mtv_perception.ranging.measure import Ranger
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.tracking.assignment import assign
+from mtv_perception.tracking.tracker import Tracker
+from mtv_perception.types import Detections
+
+BANDS = ((0, 2), (2, 4), (4, 6), (6, 8), (8, 12), (12, 20))
+MATCH_IOU = 0.5
+_IOU = 0.3
+
+
+@dataclass
+class Moment:
+    """Messages of one stamp."""
+
+    image: Any = None
+    depth: Any = None
+    boxes: Any = None
+    places: Any = None
+
+
+@dataclass
+class Distances:
+    """Rows of (method, class, distance, error in x, y, squared Mahalanobis distance or NaN)."""
+
+    rows: list[tuple[str, str, float, float, float, float]] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)
+
+
+TOPICS = {
+    "/camera/image_raw": "image",
+    "/camera/depth/image_raw": "depth",
+    "/truth/detections": "boxes",
+    "/truth/detections_3d": "places",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bags", type=Path, nargs="+")
+    parser.add_argument("--model", default="warehouse")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    perceiver = Perceiver(load_artefact(find_model(args.model)))
+    distances, tracks = Distances(), {}
+    for bag in args.bags:
+        camera, moments = read(bag)
+        results = list(perceive(perceiver, moments))
+        measure(distances, camera, results)
+        if len(results) > 1 and results[1][0] - results[0][0] < 300_000_000:
+            tracks[bag.name] = track_scores(results)
+    report = {"distances": table(distances), "tracks": tracks, "missing": dict(distances.missing)}
+    print_report(report)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def read(bag: Path) -> tuple[FloorCamera, dict[int, Moment]]:
+    """The camera, and the messages by stamp."""
+    moments: dict[int, Moment] = defaultdict(Moment)
+    info: Any = None
+    mounting: Mounting | None = None
+    with AnyReader([bag], default_typestore=typestore()) as reader:
+        for connection, _, raw in reader.messages():
+            message: Any = reader.deserialize(raw, connection.msgtype)
+            if connection.topic in TOPICS:
+                stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+                setattr(moments[stamp], TOPICS[connection.topic], message)
+            elif connection.topic == "/camera/camera_info":
+                info = message
+            elif connection.topic == "/tf_static":
+                place = message.transforms[0].transform
+                move, turn = place.translation, place.rotation
+                rigid = Rigid.of((move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+                mounting = Mounting.from_rotation((move.x, move.y, move.z), rigid.rotation)
+    assert mounting is not None
+    size = (int(info.height), int(info.width))
+    intrinsics = Intrinsics.from_matrix(size, info.k, info.distortion_model, tuple(info.d))
+    return FloorCamera(intrinsics, mounting), dict(sorted(moments.items()))
+
+
+Seen = tuple[int, Moment, Any, Any]
+"""Stamp, messages, result, labels."""
+
+
+def perceive(perceiver: Perceiver, moments: dict[int, Moment]) -> Iterator[Seen]:
+    for stamp, moment in moments.items():
+        m = moment.image
+        image = decode_raw(m.data, m.height, m.width, m.step, m.encoding, bool(m.is_bigendian))
+        yield stamp, moment, perceiver(image), perceiver.spec.labels
+
+
+def truth_of(moment: Moment) -> list[tuple[int, str, np.ndarray]]:
+    """Id, class and box of people and forklifts that show enough of themselves."""
+    found = []
+    for item in moment.boxes.detections:
+        at, name = item.bbox.center.position, item.results[0].hypothesis.class_id
+        half = np.array([item.bbox.size_x, item.bbox.size_y]) / 2
+        middle = np.array([at.x, at.y])
+        if name in ("person", "forklift"):
+            found.append((int(item.id), name, np.concatenate([middle - half, middle + half])))
+    return found
+
+
+def measure(distances: Distances, camera: FloorCamera, results: list[Seen]) -> None:
+    for _, moment, result, labels in results:
+        ranger, truth = Ranger(camera, labels), truth_of(moment)
+        places = {int(d.id): d.results[0].pose.pose.position for d in moment.places.detections}
+        found = result.detections
+        if not truth or not len(found):
+            continue
+        iou = pairwise_iou(found.boxes_xyxy, np.array([box for _, _, box in truth], np.float32))
+        depth = depth_of(moment)
+        for method, given in (("depth", depth), ("floor", None)):
+            measured = ranger.measure(found, result.segmentation.class_ids, given)
+            by_index = {item.index: item for item in measured.objects}
+            for index in range(len(found)):
+                best = int(np.argmax(iou[index]))
+                track_id, name, _ = truth[best]
+                if iou[index, best] < MATCH_IOU or labels.names[found.class_ids[index]] != name:
+                    continue
+                at = places[track_id]
+                true = np.array([at.x, at.y])
+                reach = float(np.hypot(*(true - camera.nadir_xy)))
+                item = by_index.get(index)
+                if item is None:
+                    distances.missing[f"{method}: {measured.missing[index]}"] += 1
+                    distances.rows.append((method, name, reach, np.nan, np.nan, np.nan))
+                    continue
+                error = item.position[:2] - true
+                squared = float(error @ np.linalg.solve(item.covariance[:2, :2], error))
+                distances.rows.append((method, name, reach, *error.tolist(), squared))
+
+
+def depth_of(moment: Moment) -> np.ndarray | None:
+    m = moment.depth
+    if m is None:
+        return None
+    values = np.frombuffer(m.data.tobytes(), "<u2").reshape(m.height, m.width)
+    return values.astype(np.float32) / 1000
+
+
+def table(distances: Distances) -> list[dict[str, Any]]:
+    rows = []
+    for method in ("depth", "floor"):
+        for name in ("person", "forklift"):
+            for low, high in BANDS:
+                inside = [
+                    r for r in distances.rows if r[:2] == (method, name) and low <= r[2] < high
+                ]
+                if inside:
+                    rows.append(band(method, name, low, high, np.array([r[3:] for r in inside])))
+    return rows
+
+
+def band(method: str, name: str, low: int, high: int, values: np.ndarray) -> dict[str, Any]:
+    good = values[np.isfinite(values[:, 0])]
+    errors = 100 * np.hypot(good[:, 0], good[:, 1])
+    quantiles = np.percentile(errors, [50, 95]).round(1).tolist() if len(good) else [None, None]
+    return {
+        "method": method,
+        "class": name,
+        "m": f"{low}-{high}",
+        "objects": len(values),
+        "measured": round(len(good) / len(values), 3),
+        "median_cm": quantiles[0],
+        "p95_cm": quantiles[1],
+        "inside_2_sigma": round(float(np.mean(good[:, 2] <= 4)), 3) if len(good) else None,
+    }
+
+
+class IouTracker:
+    """The plain comparison: an id is handed on to the box that overlaps most, or it ends."""
+
+    def __init__(self) -> None:
+        self._boxes, self._ids, self._next = np.empty((0, 4), np.float32), np.empty(0, int), 1
+
+    def update(self, found: Detections, stamp_ns: int) -> np.ndarray:
+        ids = np.full(len(found), -1)
+        iou = pairwise_iou(self._boxes, found.boxes_xyxy)
+        for old, new in zip(*assign(1 - iou), strict=True):
+            if iou[old, new] >= _IOU:
+                ids[new] = self._ids[old]
+        for index in np.flatnonzero(ids < 0):
+            ids[index], self._next = self._next, self._next + 1
+        self._boxes, self._ids = found.boxes_xyxy, ids
+        return ids
+
+
+def track_scores(results: list[Seen]) -> dict[str, dict[str, float]]:
+    """MOTA, IDF1 and switches of people and forklifts, by tracker."""
+    return {
+        "ours": scores_of(Tracker(), results),
+        "iou": scores_of(IouTracker(), results),
+    }
+
+
+def scores_of(tracker: Any, results: list[Seen]) -> dict[str, float]:
+    import motmetrics
+
+    accumulator = motmetrics.MOTAccumulator(auto_id=True)
+    for stamp, moment, result, labels in results:
+        ids = tracker.update(result.detections, stamp)
+        names = [labels.names[k] for k in result.detections.class_ids]
+        kept = [k for k, name in enumerate(names) if name != "rail" and ids[k] >= 0]
+        truth = truth_of(moment)
+        costs = np.full((len(truth), len(kept)), np.nan)
+        if truth and kept:
+            boxes = np.array([box for _, _, box in truth], np.float32)
+            iou = pairwise_iou(boxes, result.detections.boxes_xyxy[kept])
+            same = np.array([[name == names[k] for k in kept] for _, name, _ in truth])
+            costs = np.where((iou >= MATCH_IOU) & same, 1 - iou, np.nan)
+        accumulator.update([t for t, _, _ in truth], [int(ids[k]) for k in kept], costs)
+    names = ["mota", "idf1", "num_switches", "num_fragmentations", "num_objects"]
+    summary = motmetrics.metrics.create().compute(accumulator, metrics=names, name="all")
+    return {name: round(float(summary[name].iloc[0]), 4) for name in names}
+
+
+def print_report(report: dict[str, Any]) -> None:
+    for row in report["distances"]:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))
+    for bag, scores in report["tracks"].items():
+        print(bag, json.dumps(scores))
+    print(json.dumps(report["missing"]))
+
+
+if __name__ == "__main__":
+    main()
