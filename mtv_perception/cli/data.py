@@ -1,22 +1,30 @@
-"""`mtv data upright` and `mtv data pseudo-masks`: data sets made better before training."""
+"""`mtv data`: look at, convert and improve data sets before training."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtv_perception.cli.measuring import positive
+from mtv_perception.cli.measuring import (
+    add_data_options,
+    add_names,
+    data_config,
+    labels_of_data,
+    positive,
+)
+from mtv_perception.data.formats.open import expand
 
 if TYPE_CHECKING:
     from mtv_perception.data.repair.teachers import Tally
     from mtv_perception.data.sample import Dataset
     from mtv_perception.runtime import Perceiver
 
-HELP = "make a data set better: upright (tighter boxes), pseudo-masks (masks from teachers)"
+HELP = "labelled images: check them, import any export, tighten boxes, make masks"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_upright(tasks.add_parser("upright", help=summary, description=summary))
     summary = "give images with boxes masks from teachers, or measure the teachers on true masks"
     _configure_pseudo_masks(tasks.add_parser("pseudo-masks", help=summary, description=summary))
+    summary = "list every problem of a data set, with the pieces of pictures, in one HTML page"
+    _configure_check(tasks.add_parser("check", help=summary, description=summary))
+    summary = "write the export of any labelling tool in this package's own layout"
+    _configure_import(tasks.add_parser("import", help=summary, description=summary))
 
 
 def _configure_upright(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +74,37 @@ def _configure_pseudo_masks(parser: argparse.ArgumentParser) -> None:
     task.add_argument("--measure", action="store_true", help="measure the teachers instead")
 
 
+def _configure_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="labelled images of any layout")
+    add_data_options(parser)
+    add_names(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("check.html"),
+        metavar="FILE",
+        help="the page to write (default: %(default)s)",
+    )
+
+
+def _configure_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="labelled images of any layout")
+    add_data_options(parser)
+    add_names(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Do the task."""
-    return {"upright": _upright, "pseudo-masks": _pseudo_masks}[args.task](args)
+    tasks = {
+        "upright": _upright,
+        "pseudo-masks": _pseudo_masks,
+        "check": _check,
+        "import": _import,
+    }
+    return tasks[args.task](args)
 
 
 def _upright(args: argparse.Namespace) -> int:
@@ -141,3 +181,40 @@ def _measure(
         for name, tally in tallies.items():
             tally.add(opinions[name], truth, dataset.labels.id_of(name))
     return {name: tally.figures() for name, tally in tallies.items()}
+
+
+def _check(args: argparse.Namespace) -> int:
+    """1 if there are errors, 0 if there are none or only unlikely labels."""
+    from mtv_perception.data.check import check_dataset
+    from mtv_perception.data.formats.open import expand, options_of
+    from mtv_perception.evaluation.check_page import write_check
+
+    config = data_config(args, args.data)
+    labels = args.names or labels_of_data([config])
+    found = check_dataset(expand(config.path), options_of(config, labels), config.format)
+    write_check(args.out, args.data, found)
+    parts = f", splits {', '.join(found.splits)}" if found.splits else ""
+    print(f"{args.data}: {found.format}{parts}")
+    for note in found.notes:
+        print(f"  note: {note}")
+    for problem in found.problems:
+        print(f"  {'error' if problem.is_error else 'look'}: {problem.text}")
+    others = len(found.problems) - found.errors
+    print(f"{found.errors} errors, {others} to look at; {args.out}")
+    return 1 if found.errors else 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    from mtv_perception.data.coco_writer import write_coco
+    from mtv_perception.data.formats.open import find_splits, open_dataset
+
+    config = data_config(args, args.data)
+    labels = args.names or labels_of_data([config])
+    splits = find_splits(expand(config.path), config.format)
+    parts = [""] if args.split or len(splits) < 2 else list(splits)
+    for name in parts:
+        dataset = open_dataset(replace(config, split=name or args.split), labels)
+        write_coco(dataset, args.out / name if name else args.out)
+        print(f"{args.out / name if name else args.out}: {len(dataset)} images")
+    print(f"names: [{', '.join(labels.foreground)}]")
+    return 0

@@ -27,7 +27,7 @@ COMMANDS = {
     "compare": "what changed between two replayed runs",
     "view": "a run in the Rerun viewer: image, boxes, mask, plots",
     "summary": "parameters, multiply-adds and output shapes of a network",
-    "data": "make a data set better: upright (tighter boxes), pseudo-masks (masks from teachers)",
+    "data": "labelled images: check them, import any export, tighten boxes, make masks",
     "card": "the pictures of a model card",
     "doctor": "what this machine has and lacks, with the fix for each",
 }

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mtv_perception.bags.files import is_bag
 from mtv_perception.cli.engines import add_engine_options
-from mtv_perception.data.formats.open import AUTO, FORMATS, DatasetConfig, open_dataset, take_part
+from mtv_perception.data.formats.open import (
+    AUTO,
+    FORMATS,
+    DatasetConfig,
+    class_names,
+    open_dataset,
+    take_part,
+)
 from mtv_perception.data.sample import Dataset
-from mtv_perception.labels import LabelSet
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE, LabelSet, labels_with_background
 
 
 def _fold(text: str) -> str:
@@ -105,6 +114,34 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
         default="",
         metavar="NAME",
         help="class that 255 means in mask files, or ignore (default: ignore)",
+    )
+
+
+def _labels(text: str) -> LabelSet:
+    return labels_with_background([name.strip() for name in text.split(",") if name.strip()])
+
+
+def labels_of_data(configs: Sequence[DatasetConfig]) -> LabelSet:
+    """The shipped model's classes where the data has no others, else the data's own."""
+    try:
+        found = class_names(configs)
+    except DatasetError:
+        return WAREHOUSE  # reading the data tells the errors of all of them
+    if not found or set(found) <= set(WAREHOUSE.foreground):
+        return WAREHOUSE
+    folded = {name.strip().casefold(): name for name in WAREHOUSE.foreground}
+    if any(folded.get(name.strip().casefold(), name) != name for name in found):
+        return WAREHOUSE  # its error says which name to change
+    return labels_with_background(found)
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """Declare the classes."""
+    parser.add_argument(
+        "--names",
+        type=_labels,
+        metavar="A,B",
+        help="classes (default: those of the shipped model, or of the data if it has others)",
     )
 
 

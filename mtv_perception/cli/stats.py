@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,33 +10,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mtv_perception.cli.measuring import add_data_options, data_config, write_json
+from mtv_perception.cli.measuring import (
+    add_data_options,
+    add_names,
+    data_config,
+    labels_of_data,
+    write_json,
+)
 from mtv_perception.config import to_plain
-from mtv_perception.data.formats.open import DatasetConfig, class_names, find_splits, open_datasets
+from mtv_perception.data.formats.open import find_splits, open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
-from mtv_perception.errors import DatasetError
-from mtv_perception.labels import WAREHOUSE, LabelSet, labels_with_background
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 
 HELP = "class balance, box sizes and suggested default boxes of labelled images"
-
-
-def _labels(text: str) -> LabelSet:
-    return labels_with_background([name.strip() for name in text.split(",") if name.strip()])
-
-
-def _labels_of_data(configs: Sequence[DatasetConfig]) -> LabelSet:
-    """The shipped model's classes where the data has no others, else the data's own."""
-    try:
-        found = class_names(configs)
-    except DatasetError:
-        return WAREHOUSE  # reading the data tells the errors of all of them
-    if not found or set(found) <= set(WAREHOUSE.foreground):
-        return WAREHOUSE
-    folded = {name.strip().casefold(): name for name in WAREHOUSE.foreground}
-    if any(folded.get(name.strip().casefold(), name) != name for name in found):
-        return WAREHOUSE  # its error says which name to change
-    return labels_with_background(found)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labelled images; several are taken together",
     )
     add_data_options(parser)
-    add(
-        "--names",
-        type=_labels,
-        metavar="A,B",
-        help="classes (default: those of the shipped model, or of the data if it has others)",
-    )
+    add_names(parser)
     add(
         "--size",
         type=int,
@@ -90,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             f"Expected a positive size and number of clusters, got {size_hw} and {args.clusters}."
         )
     configs = [data_config(args, path) for path in args.data]
-    labels = args.names or _labels_of_data(configs)
+    labels = args.names or labels_of_data(configs)
     found = open_datasets(configs, labels)
     datasets = [replace(item, name=str(path)) for item, path in zip(found, args.data, strict=True)]
     statistics = describe(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.classes import foreground_ids, match_classes
-from mtv_perception.data.faults import ImageFacts, box_faults, check_image, check_mask
+from mtv_perception.data.faults import Fault, ImageFacts, box_faults, check_image, check_mask
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions
 from mtv_perception.data.formats.files import shown
 from mtv_perception.data.regions import Region, encode_box, encode_segmentation
@@ -73,7 +73,9 @@ def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:
     for entry in entries:
         counts[entry.image_path] = counts.get(entry.image_path, 0) + 1
     return [
-        f"{shown(path, base)}: listed {count} times; merge its annotations into one entry"
+        Fault(
+            f"{shown(path, base)}: listed {count} times; merge its annotations into one entry", path
+        )
         for path, count in counts.items()
         if count > 1
     ]
@@ -172,14 +174,14 @@ class _Maker:
         """The sample of one entry."""
         where = shown(entry.image_path, self._base)
         facts = check_image(entry.image_path, where, entry.size_hw)
-        self.faults += facts.faults
+        self.faults += [Fault(text, entry.image_path) for text in facts.faults]
         self._turned += [(where, facts)] if facts.as_stored or facts.is_unsure else []
         height, width = facts.size_hw or (1, 1)
         kept = [index for index, name in enumerate(entry.names) if name in self._ids]
         boxes = entry.boxes_xyxy[kept] * ([width, height] * 2 if entry.fractions else 1)
         if facts.size_hw is not None:
             label_path = shown(entry.label_path or entry.image_path, self._base)
-            self.faults += box_faults(boxes, facts.size_hw, label_path)
+            self.faults += box_faults(boxes, facts.size_hw, label_path, entry.image_path)
         crowd = [entry.crowd[index] for index in kept] if entry.crowd else [False] * len(kept)
         sample = Sample(
             image_path=entry.image_path,
@@ -200,10 +202,11 @@ class _Maker:
     def _masked(self, sample: Sample, path: Path, size_hw: tuple[int, int] | None) -> Sample:
         where = shown(path, self._base)
         values, found = check_mask(path, size_hw, where)
-        self.faults += found
+        self.faults += [Fault(text, sample.image_path) for text in found]
         unknown = self._table.unknown(values)
         if unknown:
-            self.faults.append(f"{where}: expected {self._table.expected}, got {unknown}")
+            text = f"{where}: expected {self._table.expected}, got {unknown}"
+            self.faults.append(Fault(text, sample.image_path))
         self.mask_values |= set(values.tolist())
         self.seen |= {self._table.ids[value] for value in values}
         return replace(sample, mask_path=path, mask_ids=self._table.sample_ids)
@@ -222,7 +225,8 @@ class _Maker:
                 )
             except ValueError as error:
                 rounded = [round(float(value), 2) for value in box]
-                self.faults.append(f"{where}: outline of box {rounded}: {error}")
+                text = f"{where}: outline of box {rounded}: {error}"
+                self.faults.append(Fault(text, sample.image_path, box))
                 continue
             class_id = UNLABELED_ID if ignored else int(sample.class_ids[index])
             regions.append(Region(class_id, counts))

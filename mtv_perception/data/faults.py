@@ -70,20 +70,45 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
     return ImageFacts(size_hw, as_stored, orientation, is_unsure, tuple(faults))
 
 
-def box_faults(boxes_xyxy: np.ndarray, size_hw: tuple[int, int], where: str) -> list[str]:
+class Fault(str):
+    """What is wrong with a data set, as a sentence that knows what to show beside it.
+
+    Attributes:
+        image_path: the image it is about, if it is about one.
+        box_xyxy: corners of the box it is about in pixels, if it is about one.
+    """
+
+    __slots__ = ("box_xyxy", "image_path")
+    image_path: Path | None
+    box_xyxy: tuple[float, ...] | None
+
+    def __new__(
+        cls, text: str, image_path: Path | None = None, box_xyxy: np.ndarray | None = None
+    ) -> Fault:
+        """A fault about an image, and perhaps a box in it."""
+        fault = super().__new__(cls, text)
+        fault.image_path = image_path
+        fault.box_xyxy = None if box_xyxy is None else tuple(map(float, box_xyxy))
+        return fault
+
+
+def box_faults(
+    boxes_xyxy: np.ndarray, size_hw: tuple[int, int], where: str, image_path: Path | None = None
+) -> list[str]:
     """A fault for each box of `(N, 4)`, pixels, that has no area or lies outside by more than rounding."""
-    faults = []
+    faults: list[str] = []
     limit = np.array([size_hw[1], size_hw[0]] * 2, boxes_xyxy.dtype)
     for box, inside in zip(boxes_xyxy, clip_boxes(boxes_xyxy, size_hw), strict=True):
         text = f"{where}: box {[round(float(value), 2) for value in box]}"
         if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
-            faults.append(f"{text} has no area")
+            faults.append(Fault(f"{text} has no area", image_path, box))
         elif (
             (box < -TOLERANCE_PX).any()
             or (box > limit + TOLERANCE_PX).any()
             or (inside[2:] <= inside[:2]).any()
         ):
-            faults.append(f"{text} lies outside the image of {_size(size_hw)}")
+            outside = f"{text} lies outside the image of {_size(size_hw)}"
+            faults.append(Fault(outside, image_path, box))
     return faults
 
 

@@ -40,12 +40,15 @@ from mtv_perception.data.formats.files import (
     is_folder,
     json_or_none,
     read_json,
+    read_names,
     shown,
 )
 from mtv_perception.errors import DatasetError
 
 OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
+MASK_CLASSES = "classes.txt"
+"""Class name of each mask value, a line each; without it the values are our class ids."""
 _KEYS = ("images", "annotations", "categories")
 # Files of COCO's own download that hold no boxes of objects.
 _OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
@@ -84,10 +87,15 @@ class CocoFormat:
 
 
 def _in_split_folders(root: Path) -> tuple[Split, ...]:
-    found = [f for f in folders(root) if is_file(f / ROBOFLOW_INDEX)]
-    if not are_splits(folder.name for folder in found):
+    found = [
+        (folder, folder / name)
+        for folder in folders(root)
+        for name in (ROBOFLOW_INDEX, OWN_INDEX)
+        if is_file(folder / name)
+    ]
+    if not are_splits(folder.name for folder, _ in found):
         return ()
-    return tuple(Split(folder.name, (folder / ROBOFLOW_INDEX,)) for folder in found)
+    return tuple(Split(folder.name, (path,)) for folder, path in found)
 
 
 def _in_annotations(root: Path) -> tuple[Split, ...]:
@@ -152,7 +160,11 @@ class _Reader:
         lost = masks.left_over()
         if masks.is_unused and index["images"]:
             faults, lost = [*faults, *lost], []
-        return Contents(tuple(entries), tuple(names.values()), None, tuple(faults), tuple(lost))
+        listed = self._home / MASK_CLASSES
+        mask_names = read_names(listed) if has_masks and is_file(listed) else None
+        return Contents(
+            tuple(entries), tuple(names.values()), mask_names, tuple(faults), tuple(lost)
+        )
 
     def _annotations_by_image(self, names: Mapping[Any, str]) -> dict[Any, list[dict[str, Any]]]:
         """The usable annotations of each image id; faults for the others."""

@@ -112,8 +112,9 @@ def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
     return [f"Every fault: {path}"]
 
 
-def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
-    options = ReadOptions(
+def options_of(config: DatasetConfig, labels: LabelSet) -> ReadOptions:
+    """How a configuration wants its data set read."""
+    return ReadOptions(
         labels,
         config.rename,
         config.box_classes,
@@ -121,6 +122,10 @@ def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
         config.split,
         config.mask_255,
     )
+
+
+def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
+    options = options_of(config, labels)
     path = expand(config.path)
     dataset = read_dataset(path, options, config.format)
     for note in dataset.notes:

@@ -1,0 +1,99 @@
+"""Data sets in the package's own layout: `annotations.json`, `images/` and, where needed, `masks/`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX
+from mtv_perception.data.sample import Dataset, Sample, sample_image, sample_mask
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import UNLABELED_ID
+from mtv_perception.media.decode import image_header
+
+_JPEG_QUALITY = 95
+
+
+def write_coco(dataset: Dataset, out: Path) -> None:
+    """Write a data set; reading it gives the same boxes, pixels and classes.
+
+    Images are copied. One that EXIF data turns is written as its labels see it, without that data.
+
+    Args:
+        dataset: of any format.
+        out: a folder that does not exist yet, or is empty.
+
+    Raises:
+        DatasetError: the folder holds something already, or an image can't be read.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise DatasetError(
+            f"{out}: expected a folder that does not exist yet, found one with files."
+        )
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    # Masks and outlines can't stand side by side in the layout: masks win.
+    with_masks = any(sample.mask_path is not None for sample in dataset.samples)
+    images, annotations, used = [], [], set()
+    for number, sample in enumerate(dataset.samples, 1):
+        name = _unique(sample, used)
+        name = _write_image(sample, out / "images", name)
+        height, width = sample.size_hw
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        annotations += _annotations(sample, number, len(annotations), not with_masks)
+        mask = sample_mask(sample) if with_masks else None
+        if mask is not None:
+            (out / "masks").mkdir(exist_ok=True)
+            cv2.imwrite(str(out / "masks" / f"{Path(name).stem}.png"), mask)
+    if with_masks:
+        (out / MASK_CLASSES).write_text("\n".join(dataset.labels.names) + "\n", encoding="utf-8")
+    categories = [{"id": i, "name": n} for i, n in enumerate(dataset.labels.names) if i]
+    index = {"images": images, "annotations": annotations, "categories": categories}
+    (out / OWN_INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def _unique(sample: Sample, used: set[str]) -> str:
+    """A name that no other image has without its suffix, which is what masks are found by."""
+    path = sample.image_path
+    candidates: Iterable[str] = (path.stem, f"{path.parent.name}-{path.stem}")
+    stem = next((name for name in candidates if name not in used), None)
+    if stem is None:
+        stem = f"{path.stem}-{len(used)}"
+    used.add(stem)
+    return f"{stem}{path.suffix}"
+
+
+def _write_image(sample: Sample, folder: Path, name: str) -> str:
+    if image_header(sample.image_path).orientation == 1:
+        shutil.copyfile(sample.image_path, folder / name)
+        return name
+    image = cv2.cvtColor(sample_image(sample), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(folder / name), image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return name
+
+
+def _annotations(
+    sample: Sample, image_id: int, first: int, with_outlines: bool
+) -> list[dict[str, Any]]:
+    found = []
+    for index, (box, class_id) in enumerate(zip(sample.boxes_xyxy, sample.class_ids, strict=True)):
+        x0, y0, x1, y1 = (round(float(value), 3) for value in box)
+        item = {
+            "id": first + index + 1,
+            "image_id": image_id,
+            "category_id": int(class_id),
+            "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
+            "area": round((x1 - x0) * (y1 - y0), 3),
+            "iscrowd": int(sample.crowd[index]),
+        }
+        # A reader keeps one region for each box, in the same order.
+        region = sample.regions[index] if with_outlines and sample.regions else None
+        if region is not None and region.class_id != UNLABELED_ID:
+            counts = region.counts.decode("ascii")
+            item["segmentation"] = {"size": list(sample.size_hw), "counts": counts}
+        found.append(item)
+    return found

@@ -1,0 +1,173 @@
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.cli.main import main
+from mtv_perception.data.coco_writer import write_coco
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import find_format, find_splits, read_dataset
+from mtv_perception.data.sample import sample_image, sample_mask
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE, labels_with_background
+
+_SPEC = importlib.util.spec_from_file_location(
+    "layouts", Path(__file__).parent / "formats" / "layouts.py"
+)
+layouts = importlib.util.module_from_spec(_SPEC)
+__import__("sys").modules["layouts"] = layouts
+_SPEC.loader.exec_module(layouts)
+
+
+def read(root, labels=WAREHOUSE, **options):
+    return read_dataset(root, ReadOptions(labels, **options))
+
+
+def contents(dataset):
+    """Boxes by class name, and pixels by class name, of the pictures in any order of names."""
+    names, found = dataset.labels.names, []
+    for sample in dataset.samples:
+        boxes = {
+            (names[i], *box.round(2).tolist())
+            for i, box in zip(sample.class_ids, sample.boxes_xyxy, strict=True)
+        }
+        mask = sample_mask(sample)
+        pixels = (
+            None if mask is None else {names[i]: int((mask == i).sum()) for i in set(mask.flat)}
+        )
+        found.append((sorted(boxes), pixels))
+    return sorted(found, key=str)
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_what_is_imported_is_what_was_there(tmp_path, name, capsys):
+    layout = layouts.LAYOUTS[name]
+    layout.write(tmp_path / "source")
+    assert main(["data", "import", str(tmp_path / "source"), "--out", str(tmp_path / "out")]) == 0
+    assert "names: [rail, person, forklift]" in capsys.readouterr().out
+    assert find_format(tmp_path / "out")[0] == "coco"
+    assert contents(read(tmp_path / "out")) == contents(read(tmp_path / "source"))
+    if len(layout.splits) > 1:
+        assert len(find_splits(tmp_path / "out")) == 2
+        assert len(read(tmp_path / "out", split="train")) == 2
+
+
+@pytest.mark.parametrize("name", ["semantic", "reference list"])
+def test_masks_are_read_by_name_whatever_the_order_of_classes(tmp_path, name):
+    layouts.LAYOUTS[name].write(tmp_path / "source")
+    main(["data", "import", str(tmp_path / "source"), "--out", str(tmp_path / "out")])
+    other = labels_with_background(("forklift", "crate", "person"))
+    assert contents(read(tmp_path / "out", other)) == contents(read(tmp_path / "source"))
+
+
+def test_own_classes_are_imported_under_their_names(tmp_path, capsys):
+    layouts.plain_yolo(tmp_path / "source")
+    (tmp_path / "source" / "classes.txt").write_text("no\ntruck\n")
+    out = tmp_path / "out"
+    assert main(["data", "import", str(tmp_path / "source"), "--out", str(out)]) == 0
+    assert "names: [no, truck]" in capsys.readouterr().out
+    labels = labels_with_background(("truck", "no"))
+    counts = [len(sample.class_ids) for sample in read(out, labels).samples]
+    assert sum(counts) == 4
+
+
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path, write_image):
+    samples = []
+    for number, folder in enumerate(("x", "y", "z/x")):
+        write_image(tmp_path / folder / "a.png", np.full((40, 60, 3), 50 * number, np.uint8))
+        samples.append({"image": f"{folder}/a.png"})
+    (tmp_path / "samples.json").write_text(json.dumps(samples))
+    write_coco(read(tmp_path), tmp_path / "out")
+    found = [int(sample_image(s)[0, 0, 0]) for s in read(tmp_path / "out").samples]
+    assert found == [0, 50, 100]
+
+
+def test_a_folder_with_files_is_not_written_into(tmp_path):
+    layouts.plain_yolo(tmp_path / "source")
+    with pytest.raises(DatasetError, match="does not exist yet"):
+        write_coco(read(tmp_path / "source"), tmp_path / "source")
+
+
+def check(root, *options):
+    page = root.parent / "page.html"
+    status = main(["data", "check", str(root), "--out", str(page), *options])
+    return status, page.read_text() if page.is_file() else ""
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_a_good_set_has_no_errors(tmp_path, name, capsys):
+    layouts.LAYOUTS[name].write(tmp_path / "floor")
+    status, page = check(tmp_path / "floor")
+    assert status == 0 and "Labels of floor" in page
+    assert "0 errors, 0 to look at" in capsys.readouterr().out
+
+
+def test_every_problem_is_listed_with_its_picture(tmp_path, capsys):
+    root = tmp_path / "floor"
+    layouts.plain_yolo(root)
+    lines = ["0 .9 .5 .4 .2", "0 .5 .5 0 .1", "7 .5 .5 .1 .1", "0 .5 .5"]
+    (root / "labels" / "a1.txt").write_text("\n".join(lines))
+    (root / "labels" / "lost.txt").write_text("")
+    (root / "images" / "b2.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    status, page = check(root)
+    out = capsys.readouterr().out
+    assert status == 1 and "6 errors, 0 to look at" in out
+    for text in (
+        "lies outside",
+        "has no area",
+        "expected a class of 0..1, got 7",
+        "lost.txt: has no",
+    ):
+        assert text in out and text in page
+    assert page.count("<img") == 2  # of the two boxes; the broken picture can't be shown
+    assert page.count("<figure") == 3
+
+
+def test_unlikely_labels_are_shown_and_are_no_errors(tmp_path, capsys):
+    root = tmp_path / "floor"
+    layouts.plain_yolo(root)
+    lines = ["0 .5 .5 .4 .4", "0 .5 .5 .4 .405", "1 .5 .5 .4 .4", "0 .1 .1 .01 .1"]
+    (root / "labels" / "a1.txt").write_text("\n".join(lines))
+    (root / "images" / "d4.jpg").write_bytes((root / "images" / "c3.jpg").read_bytes())
+    status, page = check(root)
+    out = capsys.readouterr().out
+    assert status == 0 and "0 errors, 5 to look at" in out
+    for text in ("person boxed twice", "one box is person and forklift", "the same picture as"):
+        assert text in out and text in page
+    assert len(re.findall("<img", page)) == 5
+    assert "1 of 4 images have no label file" in out
+
+
+@pytest.mark.parametrize("content", [None, "not a data set"])
+def test_what_is_no_data_set_is_said_in_one_sentence(tmp_path, content, capsys):
+    if content:
+        (tmp_path / "floor").mkdir()
+        (tmp_path / "floor" / "notes.txt").write_text(content)
+    assert check(tmp_path / "floor")[0] == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_picture_that_exif_turns_is_written_as_its_labels_see_it(tmp_path, write_image):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:20, :30] = 255
+    path = write_image(tmp_path / "floor" / "images" / "a.jpg", image)
+    content = path.read_bytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    length = (len(exif) + 2).to_bytes(2, "big")
+    path.write_bytes(content[:2] + b"\xff\xe1" + length + exif + content[2:])
+    for size, corner in (((40, 60), (5, 5)), ((60, 40), (5, 35))):
+        index = {
+            "images": [{"id": 1, "file_name": "a.jpg", "width": size[1], "height": size[0]}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}],
+            "categories": [{"id": 1, "name": "person"}],
+        }
+        (tmp_path / "floor" / "annotations.json").write_text(json.dumps(index))
+        out = tmp_path / f"out-{size[0]}"
+        write_coco(read(tmp_path / "floor"), out)
+        written = cv2.imread(str(out / "images" / "a.jpg"), cv2.IMREAD_IGNORE_ORIENTATION)
+        assert written.shape[:2] == size and written[corner].min() > 200
+        assert not read(out).notes
