@@ -41,11 +41,12 @@ ROOMS = {
     "evaluation": {"geometry"} | PERCEPTION | LEARNING,
     "training": {"geometry", "evaluation"} | PERCEPTION | LEARNING,
     "export": {"geometry", "evaluation", "training"} | PERCEPTION | LEARNING,
+    "fit": {"evaluation", "export", "runtime", "training", "visual", "data"},
     "testing": {"compare"},
     "pytest_plugin": {"replay", "runtime", "testing"},
     "ros": {"geometry", "tracking", "zones", "ranging", "viewer", "msg"} | PERCEPTION | RUNS,
     "demo": {"ros"} | PERCEPTION | RUNS,
-    "cli": {"geometry", "evaluation", "export", "ros", "synthetic", "training", "viewer"}
+    "cli": {"geometry", "evaluation", "export", "fit", "ros", "synthetic", "training", "viewer"}
     | PERCEPTION
     | RUNS
     | LEARNING,

@@ -15,6 +15,8 @@ from mtv_perception.errors import MtvError
 
 COMMANDS = {
     "predict": "images, folders or videos to overlays, masks and JSON lines",
+    "fit": "from labelled images to a model folder in one command",
+    "init": "write the training configuration that mtv fit would use, to edit",
     "train": "train a network from a configuration file",
     "average": "the mean of the weights of several runs, as a run to export",
     "evaluate": "COCO AP, IoU, confusion and latency of a model on labelled images",

@@ -33,7 +33,8 @@ def _fold(text: str) -> str:
         ) from error
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """THEIRS=OURS, as an option."""
     theirs, _, ours = (part.strip() for part in text.partition("="))
     if not theirs or not ours:
         raise argparse.ArgumentTypeError(f"expected THEIRS=OURS, got {text!r}")
@@ -100,7 +101,7 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
     add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add(
         "--rename",
-        type=_pair,
+        type=pair,
         nargs="+",
         action="extend",
         default=[],

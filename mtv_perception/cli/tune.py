@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -10,20 +11,15 @@ from rich.table import Table
 from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.errors import ConfigError
+from mtv_perception.evaluation.settings import COLLECTING
 from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
-from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
+from mtv_perception.runtime import Perceiver, load_artefact
 from mtv_perception.runtime.artefact import ModelSpec, write_thresholds
 from mtv_perception.runtime.models import find_model
 
 HELP = (
     "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
 )
-
-# Everything that another setting might keep must come through.
-SCORE_THRESHOLD = 0.01
-IOU_THRESHOLD = 0.95
-MAX_DETECTIONS = 1000
-MAX_CANDIDATES = 5000
 
 
 def _goal(text: str) -> tuple[str, Goal]:
@@ -57,19 +53,8 @@ def run(args: argparse.Namespace) -> int:
     goals = dict(args.goal)
     check_goals(goals, artefact.labels)
     dataset = dataset_of(args, artefact.labels)
-    perceiver = Perceiver(
-        artefact,
-        PerceiverConfig(
-            score_threshold=SCORE_THRESHOLD,
-            iou_threshold=IOU_THRESHOLD,
-            max_detections=MAX_DETECTIONS,
-            max_per_class=MAX_DETECTIONS,
-            max_candidates=MAX_CANDIDATES,
-            mask_size="network",
-            num_threads=args.threads,
-            **engine_of(args),
-        ),
-    )
+    settings = replace(COLLECTING, num_threads=args.threads, **engine_of(args))
+    perceiver = Perceiver(artefact, settings)
     tuning = tune(collect(perceiver, dataset), artefact.labels, goals)
     show(tuning, Console())
     if args.json:

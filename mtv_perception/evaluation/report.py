@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def write_report(
     model_id: str = "",
     robustness: Robustness | None = None,
     worst: int = WORST_IMAGES,
+    before: Sequence[str] = (),
 ) -> None:
     """Write the report, creating its folder.
 
@@ -47,9 +49,11 @@ def write_report(
         model_id: named in the title.
         robustness: scores on corrupted images, if measured.
         worst: show at most so many images.
+        before: HTML sections to stand first.
     """
     scores = evaluation.to_json()
     sections = [
+        *before,
         _summary(scores),
         _class_table(scores),
         _coco_table(scores),

@@ -20,3 +20,13 @@ SCORING = PerceiverConfig(
     max_detections=MAX_DETECTIONS,
     max_per_class=MAX_DETECTIONS,
 )
+
+COLLECTING = PerceiverConfig(
+    score_threshold=SCORE_THRESHOLD,
+    iou_threshold=0.95,
+    max_detections=1000,
+    max_per_class=1000,
+    max_candidates=5000,
+    mask_size="network",
+)
+"""For tuning: everything that another setting might keep must come through."""

@@ -66,6 +66,11 @@ class TrainConfig:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     batch_size: int = setting(16, "Images a step, over all devices.", low=1)
     steps: int = setting(2000, "Length of the run.", low=1)
+    minutes: float = setting(
+        0.0,
+        "Longest time of the run; its learning rate then follows the clock. 0: steps alone count.",
+        low=0.0,
+    )
     validate_every: int = setting(500, "Steps between validations.", low=1)
     checkpoint_every: int = setting(100, "Steps between checkpoints.", low=1)
     monitor: tuple[str, ...] = setting(

@@ -17,5 +17,10 @@ def warmup_cosine(step: int, steps: int, peak: float, warmup: int, floor: float 
     """
     if step < warmup:
         return peak * (step + 1) / warmup
-    progress = min((step - warmup) / max(steps - warmup, 1), 1.0)
+    return cosine((step - warmup) / max(steps - warmup, 1), peak, floor)
+
+
+def cosine(progress: float, peak: float, floor: float = 0.01) -> float:
+    """The rate when a share `progress`, 0..1, of the descent is done; more counts as 1."""
+    progress = min(progress, 1.0)
     return peak * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)

@@ -25,8 +25,9 @@ from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
+from mtv_perception.training.pace import Pace
 from mtv_perception.training.provenance import note_initial, note_run
-from mtv_perception.training.schedule import warmup_cosine
+from mtv_perception.training.schedule import cosine, warmup_cosine
 from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
@@ -95,6 +96,7 @@ class Trainer:
         self._variables = self._step.variables()
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
         self._log = RunLog(self._output, self._done)
+        self._pace, self._over = Pace(config.steps, config.minutes, self._output), False
         self._best = self._read_best()
 
     def _claim_folder(self, resume: bool) -> None:
@@ -172,9 +174,7 @@ class Trainer:
         begin, started = self._done, time.monotonic()
         for batch in batches:
             run = run or self.compiled_step()
-            rate = warmup_cosine(
-                self._done, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
-            )
+            rate = self._rate()
             self._step.optimiser.learning_rate.assign(rate)
             logged = run(batch)
             if self._done % _LOG_EVERY == 0:
@@ -187,6 +187,7 @@ class Trainer:
                 )
                 progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
             self._done += 1
+            self._over = self._pace.is_over(self._done)
             progress.update()
             started = time.monotonic() if self._done == begin + 1 else started
             if self._is_due(config.validate_every):
@@ -195,11 +196,22 @@ class Trainer:
             if self._is_due(config.checkpoint_every):
                 self._finite(logged)
                 save_state(self._output / _LAST_FILE, self._variables, self._done)
+                self._pace.keep()
+            if self._over:
+                break
         progress.close()
         return self._best
 
+    def _rate(self) -> float:
+        """The learning rate of the step that is due."""
+        config, done = self._config, self._done
+        peak, warmup = config.optimiser.learning_rate, config.optimiser.warmup
+        if not config.minutes or done < warmup:
+            return warmup_cosine(done, config.steps, peak, warmup)
+        return cosine(self._pace.progress(done), peak)
+
     def _is_due(self, every: int) -> bool:
-        return self._done == self._config.steps or self._done % every == 0
+        return self._over or self._done % every == 0
 
     def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
         """The figures of a step as numbers; FloatingPointError where the loss or its gradient is none."""

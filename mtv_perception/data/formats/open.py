@@ -21,6 +21,7 @@ from mtv_perception.labels import BACKGROUND_NAME, LabelSet
 
 _LOG = logging.getLogger(__name__)
 AUTO = "auto"
+LIST = "list:"
 _TAKE = re.compile(r"(?P<part>fold|not-fold):(?P<folds>\d+(,\d+)*)/(?P<count>\d+)")
 
 
@@ -56,7 +57,8 @@ class DatasetConfig:
     )
     take: str = setting(
         "all",
-        "Part to use: all, fold:K/N, or not-fold:K/N for all but this fold; K counts from 0, K,L/N names several.",
+        "Part to use: all, fold:K/N, or not-fold:K/N for all but this fold; K counts from 0, K,L/N names several. "
+        "list:FILE takes the images that a text file names, one path below the data set a line.",
     )
 
     def __post_init__(self) -> None:
@@ -130,6 +132,8 @@ def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
     dataset = read_dataset(path, options, config.format)
     for note in dataset.notes:
         _LOG.warning("%s: %s.", path, note.rstrip("."))
+    if config.take.startswith(LIST):
+        return take_listed(dataset, path, expand(Path(config.take.removeprefix(LIST))))
     return take_part(dataset, config.take)
 
 
@@ -244,13 +248,33 @@ def take_part(dataset: Dataset, take: str) -> Dataset:
     )
 
 
+def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
+    """The images that a text file names, each by its path below the data set's folder.
+
+    Raises:
+        DatasetError: no such file, it names nothing, or an image that the data set does not have.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{file}: expected a list of images, could not read it: {error}") from error
+    wanted = {(root / line.strip()).resolve() for line in lines if line.strip()}
+    samples = tuple(s for s in dataset.samples if s.image_path.resolve() in wanted)
+    missing = wanted - {sample.image_path.resolve() for sample in samples}
+    if missing or not samples:
+        found = f"{len(missing)} are not, such as {min(missing)}" if missing else "it names none"
+        raise DatasetError(f"{file}: expected images of {root}, {found}.")
+    return replace(dataset, samples=samples)
+
+
 def _parse_take(take: str) -> tuple[str, set[int], int] | None:
-    if take == "all":
+    if take == "all" or (take.startswith(LIST) and take != LIST):
         return None
     match = _TAKE.fullmatch(take)
     folds = {int(fold) for fold in match["folds"].split(",")} if match else set()
     if match is None or max(folds) >= int(match["count"]):
         raise ValueError(
-            f"Expected take 'all', 'fold:K/N' or 'not-fold:K/N' with K < N, got {take!r}."
+            "Expected take 'all', 'fold:K/N' or 'not-fold:K/N' with K < N, or 'list:FILE', "
+            f"got {take!r}."
         )
     return match["part"], folds, int(match["count"])

@@ -1,0 +1,142 @@
+"""`mtv fit DATA... --out MODEL`: from labelled images to a model folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mtv_perception.cli.measuring import pair, positive
+from mtv_perception.fit.options import FitOptions, parse_budget
+
+HELP = "from labelled images to a model folder in one command"
+_EXAMPLES = """examples:
+  mtv fit my-floor --out models/my-floor                       the classes of the data, 30 minutes
+  mtv fit drive1 drive2 --out models/hall --budget 2h          several exports together
+  mtv fit my-floor --out models/agv --classes agv,person       these classes only
+  mtv fit export --out models/hall --from worker=person        worker begins from what person knew
+
+Interrupted? The same command goes on where it was. `mtv init` writes the training file to edit.
+"""
+
+
+def _budget(text: str) -> float:
+    try:
+        return parse_budget(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog, parser.formatter_class = _EXAMPLES, argparse.RawDescriptionHelpFormatter
+    add_fit_options(parser)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="model folder to write")
+    add(
+        "--precision",
+        default="int8",
+        choices=("int8", "float32"),
+        help="of the model (default: %(default)s)",
+    )
+    add(
+        "--threads",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="CPU threads of measurements (default: %(default)s)",
+    )
+
+
+def add_fit_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what `mtv fit` and `mtv init` share."""
+    add = parser.add_argument
+    add(
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="folder of labelled images, as the labelling tool exports it",
+    )
+    add("--classes", type=_names, default=(), metavar="A,B", help="default: those of the data")
+    add(
+        "--rename",
+        type=pair,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="class names of the data to yours",
+    )
+    add(
+        "--initial",
+        default="warehouse",
+        metavar="MODEL",
+        help="model or run to begin from; none begins from a pretrained backbone (default: %(default)s)",
+    )
+    add(
+        "--from",
+        dest="sources",
+        type=pair,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="class of --initial that a class of yours begins from",
+    )
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument(
+        "--budget",
+        type=_budget,
+        default=30.0,
+        metavar="TIME",
+        help="time for everything, such as 30m or 2h (default: 30m)",
+    )
+    limit.add_argument("--steps", type=positive, default=0, metavar="N", help="training steps")
+    add(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="network input (default: chosen by the size of the objects)",
+    )
+    add("--seed", type=int, default=1, metavar="S", help="of everything random (default: 1)")
+
+
+def options_of(args: argparse.Namespace, out: Path) -> FitOptions:
+    """The options as given on the command line."""
+    return FitOptions(
+        data=tuple(args.data),
+        out=out,
+        classes=args.classes,
+        initial="" if args.initial == "none" else args.initial,
+        sources=dict(args.sources),
+        rename=dict(args.rename),
+        minutes=0.0 if args.steps else args.budget,
+        steps=args.steps,
+        size_hw=tuple(args.size) if args.size else None,
+        precision=getattr(args, "precision", "int8"),
+        seed=args.seed,
+        threads=getattr(args, "threads", 2),
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, then print the figures and where the model is."""
+    from mtv_perception.fit.fit import REPORT_FILE, fit
+
+    options = options_of(args, args.out)
+    try:
+        scores = fit(options, lambda text: print(text, flush=True))
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from {options.out}", flush=True)
+        raise
+    for name, row in scores["per_class"].items():
+        if row["ap50"] is not None:
+            print(f"{name}: AP@.50 {row['ap50']:.3f}, AP@[.50:.95] {row['ap']:.3f}")
+    print(f"model: {options.out}\nreport: {options.out / REPORT_FILE}")
+    print(f"try it: mtv predict IMAGES --model {options.out} --out seen")
+    return 0

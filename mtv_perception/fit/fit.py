@@ -1,0 +1,160 @@
+"""The stages of a fit: each reads what those before left in the folder, and is done once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mtv_perception.config import load
+from mtv_perception.errors import ArtefactError
+from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import COLLECTING, SCORING
+from mtv_perception.evaluation.tune import collect, tune
+from mtv_perception.fit.options import FitOptions
+from mtv_perception.fit.plan import make_plan
+from mtv_perception.fit.prepare import Prepared, prepare
+from mtv_perception.fit.report import write_fit_report
+from mtv_perception.fit.state import FitState
+from mtv_perception.runtime.artefact import load_artefact, write_thresholds
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.training.config import TrainConfig
+
+CONFIG_FILE = "config.yaml"
+REPORT_FILE = "report.html"
+RUN_FOLDER = "train"
+_LISTS_FOLDER = "lists"
+_CALIBRATION_IMAGES = 100
+_LARGEST_DROP = 0.05  # of AP or mIoU, below which an int8 model is refused
+_LAST_CHECKPOINT = "last.npz"
+
+
+def plan_fit(options: FitOptions, file: Path) -> Prepared:
+    """Read and part the data, and write the training configuration.
+
+    Args:
+        options: of the fit.
+        file: YAML file to write; lists of images go beside it.
+
+    Raises:
+        DatasetError: see `prepare`.
+    """
+    prepared = prepare(options, file.parent / _LISTS_FOLDER)
+    plan = make_plan(
+        options, prepared.labels.foreground, prepared.samples("train"), prepared.entries
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
+    file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    return prepared
+
+
+def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """From data to a model folder with its report; an interrupted fit goes on where it was.
+
+    Args:
+        options: of the fit.
+        say: told what is done, a line a time.
+
+    Returns:
+        The figures of the held-out images, as `mtv evaluate` names them.
+
+    Raises:
+        MtvError: data, configuration or export that can't be used.
+    """
+    state = FitState(options)
+    logging.getLogger("mtv_perception").setLevel(logging.INFO)
+    prepared = plan_fit(options, options.out / CONFIG_FILE)
+    counts = {part: len(prepared.samples(part)) for part in prepared.entries}
+    say(
+        f"{counts['train']} images to train on, {counts['check']} to choose by, "
+        f"{counts['judge']} to judge by; classes: {', '.join(prepared.labels.foreground)}"
+    )
+    for note in prepared.notes:
+        say(note)
+    state.finish("prepare", {"images": counts, "notes": list(prepared.notes)})
+    for name, stage in _STAGES.items():
+        if not state.is_done(name):
+            say(f"{name} ...")
+            state.finish(name, stage(options, prepared, state))
+    return state.result("judge")
+
+
+def _train(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
+    from mtv_perception.training.trainer import Trainer
+    from mtv_perception.training.validation import Validation
+
+    config, folder = load(TrainConfig, options.out / CONFIG_FILE), options.out / RUN_FOLDER
+    resume = (folder / _LAST_CHECKPOINT).is_file()
+    best = Trainer(config, folder, Validation(config), resume=resume).train()
+    return {"step": best.get("step"), "score": best.get("score")}
+
+
+def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
+    """Write the model; where its precision is refused, in float32."""
+    from mtv_perception.export.artefact import calibration_images
+    from mtv_perception.export.report import export_precisions
+    from mtv_perception.training.trainer import load_run
+
+    config, network = load_run(options.out / RUN_FOLDER)
+    images = calibration_images(
+        prepared.datasets["train"], config.network.size_hw, _CALIBRATION_IMAGES
+    )
+    describe = {
+        "name": options.out.resolve().name,
+        "version": 1,
+        "training_data": ", ".join(str(path) for path in options.data),
+    }
+    refused = ""
+    for precision in dict.fromkeys((options.precision, "float32")):
+        (report,) = export_precisions(
+            network,
+            options.out,
+            [precision],
+            images,
+            describe,
+            prepared.dataset("check"),
+            largest_drop=_LARGEST_DROP,
+        )
+        if not report.refused:
+            return {"precision": precision, "megabytes": report.megabytes, "refused": refused}
+        refused = refused or report.refused
+    raise ArtefactError(f"{options.out}: expected a model as good as the network, {refused}")
+
+
+def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
+    artefact = load_artefact(options.out)
+    perceiver = Perceiver(artefact, replace(COLLECTING, num_threads=options.threads))
+    tuning = tune(collect(perceiver, prepared.dataset("check")), artefact.labels, {})
+    write_thresholds(options.out, tuning.thresholds, tuning.iou_threshold)
+    return {
+        "thresholds": tuning.thresholds,
+        "points": {name: asdict(point) for name, point in tuning.points.items()},
+    }
+
+
+def _judge(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
+    perceiver = Perceiver(load_artefact(options.out), replace(SCORING, num_threads=options.threads))
+    evaluation = evaluate(perceiver, prepared.dataset("judge"))
+    write_fit_report(
+        options.out / REPORT_FILE,
+        options,
+        prepared,
+        evaluation,
+        perceiver,
+        state.record["done"],
+        options.out / RUN_FOLDER,
+    )
+    return evaluation.to_json()
+
+
+_STAGES: dict[str, Callable[[FitOptions, Prepared, FitState], dict[str, Any]]] = {
+    "train": _train,
+    "export": _export,
+    "tune": _tune,
+    "judge": _judge,
+}

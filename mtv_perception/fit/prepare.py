@@ -1,0 +1,195 @@
+"""Reading the data of a fit, and deciding which images train, choose and judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mtv_perception.data.formats.open import (
+    DatasetConfig,
+    class_names,
+    expand,
+    find_splits,
+    open_dataset,
+)
+from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.fit.options import FitOptions
+from mtv_perception.fit.split import (
+    PARTS,
+    difference_hash,
+    leaks,
+    near_duplicates,
+    part_samples,
+    write_list,
+)
+from mtv_perception.labels import BACKGROUND_NAME, LabelSet
+
+# What labelling tools call the splits.
+_SPLIT_NAMES = {
+    "train": ("train", "training", "train2017"),
+    "check": ("val", "valid", "validation", "dev", "val2017"),
+    "judge": ("test", "testing"),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a fit.
+
+    Attributes:
+        labels: the classes, background first.
+        entries: data set entries of a training configuration, by part.
+        datasets: the same, opened, by part.
+        notes: what a user should know: how images were parted, near-duplicates on both sides.
+    """
+
+    labels: LabelSet
+    entries: dict[str, list[dict[str, Any]]]
+    datasets: dict[str, list[Dataset]]
+    notes: tuple[str, ...]
+
+    def samples(self, part: str) -> list[Sample]:
+        """All images of a part."""
+        return [sample for dataset in self.datasets[part] for sample in dataset.samples]
+
+    def dataset(self, part: str) -> Dataset:
+        """All images of a part as one data set."""
+        names = ", ".join(dict.fromkeys(dataset.name for dataset in self.datasets[part]))
+        return Dataset(names, self.labels, tuple(self.samples(part)))
+
+
+def prepare(options: FitOptions, lists: Path) -> Prepared:
+    """Read every data set, and part each by its own splits or by `part_samples`.
+
+    Args:
+        options: of the fit.
+        lists: folder for the lists of images.
+
+    Raises:
+        DatasetError: what can't be read, errors of the labels, or no object of any class.
+    """
+    # A configuration may be used from another folder.
+    paths = [expand(path).absolute() for path in options.data]
+    configs = [DatasetConfig(path, rename=options.rename) for path in paths]
+    found = class_names(configs)
+    classes = options.classes or found
+    if not classes:
+        raise DatasetError("expected labelled objects, the data has none of any class.")
+    unknown = [name for name in classes if name not in found]
+    if unknown:
+        raise ConfigError(
+            f"classes: expected names of the data ({', '.join(found)}), got {unknown[0]!r}; "
+            "--rename THEIRS=OURS maps a name."
+        )
+    left_out = [name for name in found if name not in classes]
+    rename = {
+        **{theirs: ours for theirs, ours in options.rename.items() if ours not in left_out},
+        **{theirs: BACKGROUND_NAME for theirs, ours in options.rename.items() if ours in left_out},
+        **dict.fromkeys((n for n in left_out if n not in options.rename), BACKGROUND_NAME),
+    }
+    configs = [replace(config, rename=rename) for config in configs]
+    labels = LabelSet((BACKGROUND_NAME, *classes))
+    prepared = Prepared(labels, {n: [] for n in PARTS}, {n: [] for n in PARTS}, ())
+    notes = [f"Classes left out: {', '.join(left_out)}."] if left_out else []
+    for number, config in enumerate(configs):
+        notes += _add(prepared, config, lists / f"{number + 1}-{config.path.name}")
+    empty = [part for part in PARTS if not prepared.samples(part)]
+    if empty:
+        raise DatasetError(
+            f"expected images for {', '.join(PARTS)}, got none for {', '.join(empty)}; add images."
+        )
+    return replace(prepared, notes=tuple(notes))
+
+
+def _add(prepared: Prepared, config: DatasetConfig, lists: Path) -> list[str]:
+    """Open one data set into its parts; returns notes."""
+    own = own_splits(find_splits(config.path))
+    if own:
+        return _add_own(prepared, config, own)
+    dataset = open_dataset(config, prepared.labels)
+    parting = part_samples(dataset.samples)
+    boxed = _boxed(dataset.samples, prepared.labels)
+    for part, positions in parting.parts.items():
+        samples = [dataset.samples[i] for i in positions]
+        if not samples:
+            continue
+        file = lists.with_name(f"{lists.name}-{part}.txt")
+        write_list(file, samples, config.path)
+        entry = replace(config, take=f"list:{file.absolute()}", box_classes=boxed)
+        _put(prepared, part, entry)
+    notes = [f"{dataset.name}: parted by {parting.how}."]
+    if parting.near_pairs:
+        notes.append(f"{dataset.name}: {parting.near_pairs} pairs of near-duplicates are apart.")
+    return notes
+
+
+def own_splits(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Splits of a data set by our parts; empty unless it has images to train on and others to judge by."""
+    found = {
+        part: tuple(name for name in names if name.lower() in known)
+        for part, known in _SPLIT_NAMES.items()
+    }
+    if not found["train"] or not (found["check"] or found["judge"]):
+        return {}
+    # Where one is missing both use the other: its images choose thresholds and judge.
+    check, judge = found["check"] or found["judge"], found["judge"] or found["check"]
+    return {"train": found["train"], "check": check, "judge": judge}
+
+
+def _add_own(
+    prepared: Prepared, config: DatasetConfig, own: dict[str, tuple[str, ...]]
+) -> list[str]:
+    whole = open_dataset(config, prepared.labels)
+    boxed = _boxed(whole.samples, prepared.labels)
+    for part, splits in own.items():
+        for split in splits:
+            _put(prepared, part, replace(config, split=split, box_classes=boxed))
+    notes = [f"{whole.name}: parted by its own splits."]
+    if own["check"] == own["judge"]:
+        notes.append(
+            f"{whole.name}: the same images chose the thresholds and gave the figures, "
+            "which flatters them; add a test split."
+        )
+    parts = {part: prepared.datasets[part][-len(splits) :] for part, splits in own.items()}
+    apart = _own_leaks(parts if own["check"] != own["judge"] else {**parts, "judge": []})
+    if apart:
+        notes.append(f"{whole.name}: {apart} pairs of near-duplicates lie in different splits.")
+    return notes
+
+
+def _own_leaks(parts: dict[str, list[Dataset]]) -> int:
+    """Near-duplicate pairs on different sides."""
+    samples, sides = [], {}
+    for part, datasets in parts.items():
+        own = [sample for dataset in datasets for sample in dataset.samples]
+        sides[part] = tuple(range(len(samples), len(samples) + len(own)))
+        samples += own
+    return leaks(near_duplicates([difference_hash(sample) for sample in samples]), sides)
+
+
+def _put(prepared: Prepared, part: str, config: DatasetConfig) -> None:
+    prepared.entries[part].append(_plain(config))
+    prepared.datasets[part].append(open_dataset(config, prepared.labels))
+
+
+def _boxed(samples: Iterable[Sample], labels: LabelSet) -> tuple[str, ...]:
+    """The classes with boxes in any image, so that every part takes the same ones as complete."""
+    ids = {class_id for sample in samples for class_id in sample.box_classes}
+    return tuple(labels.names[class_id] for class_id in sorted(ids))
+
+
+def _plain(config: DatasetConfig) -> dict[str, Any]:
+    """What differs from the defaults, for a configuration file."""
+    entry: dict[str, Any] = {"path": str(config.path)}
+    if config.split:
+        entry["split"] = config.split
+    if config.take != "all":
+        entry["take"] = config.take
+    if config.rename:
+        entry["rename"] = dict(config.rename)
+    if config.box_classes is not None:
+        entry["box_classes"] = list(config.box_classes)
+    return entry

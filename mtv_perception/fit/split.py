@@ -1,0 +1,148 @@
+"""Parting images into train, check and judge so that images that look alike stay together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mtv_perception.data.sample import Sample, sample_image
+from mtv_perception.errors import DatasetError
+
+PARTS = ("train", "check", "judge")
+SHARES = {"check": 0.15, "judge": 0.15}
+"""`check` chooses the checkpoint and the thresholds, `judge` gives the figures of the report."""
+
+LEAST_IMAGES = 6
+_NEAR_BITS = 4  # of 64: another frame of the same scene; other scenes differ in 20 and more
+_LEAST_FOLDERS = 4
+_LARGEST_GROUP = 0.5  # of all images; a larger group leaves too little beside it
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Which images train, choose and judge.
+
+    Attributes:
+        parts: positions of the images of each of PARTS.
+        how: what held images together, for the report.
+        near_pairs: pairs of near-duplicates on different sides.
+    """
+
+    parts: dict[str, tuple[int, ...]]
+    how: str
+    near_pairs: int
+
+
+def part_samples(samples: Sequence[Sample]) -> Parting:
+    """Part images by folder, by likeness, or, where all look alike, by the order of their names.
+
+    Args:
+        samples: of one data set without splits of its own.
+
+    Raises:
+        DatasetError: fewer than LEAST_IMAGES images.
+    """
+    if len(samples) < LEAST_IMAGES:
+        raise DatasetError(
+            f"expected at least {LEAST_IMAGES} images to train on and to judge by, got {len(samples)}."
+        )
+    alike = near_duplicates([difference_hash(sample) for sample in samples])
+    folders = [str(sample.image_path.parent) for sample in samples]
+    if len(set(folders)) >= _LEAST_FOLDERS:
+        groups, how = connected(alike, folders), "folders, and images that look alike"
+    else:
+        each = [str(position) for position in range(len(samples))]
+        groups, how = connected(alike, each), "images that look alike"
+    if np.bincount(groups).max() > _LARGEST_GROUP * len(samples):
+        parts, how = _by_order(samples), "blocks in the order of the file names"
+    else:
+        names = [sample.image_path.name for sample in samples]
+        parts = _by_group(groups, names)
+    return Parting(parts, how, leaks(alike, parts))
+
+
+def difference_hash(sample: Sample) -> np.uint64:
+    """64 bits of a picture: whether each of 8x8 cells is darker than its right neighbour."""
+    grey = cv2.cvtColor(sample_image(sample), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
+    return np.uint64(np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)[0])
+
+
+def near_duplicates(hashes: Sequence[np.uint64]) -> np.ndarray:
+    """`(P, 2)` pairs of positions, first < second, whose hashes nearly agree."""
+    values = np.array(hashes, np.uint64)
+    bits = np.unpackbits(values[:, None].view(np.uint8), axis=1).astype(np.float32)
+    # Bits that differ: those of the one that the other lacks, and the other way round.
+    differing = bits @ (1 - bits).T
+    differing += differing.T
+    return np.argwhere(np.triu(differing <= _NEAR_BITS, 1))
+
+
+def connected(pairs: np.ndarray, together: Sequence[str]) -> np.ndarray:
+    """`(N,)` group of each position: connected by pairs, or by an equal text in `together`."""
+    parent = list(range(len(together)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for first, second in pairs.tolist():
+        parent[root(second)] = root(first)
+    seen: dict[str, int] = {}
+    for i, text in enumerate(together):
+        parent[root(i)] = root(seen.setdefault(text, i))
+    return np.unique([root(i) for i in range(len(together))], return_inverse=True)[1]
+
+
+def _by_group(groups: np.ndarray, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Whole groups, in an order that depends on the names alone, fill `judge`, `check`, then `train`."""
+    members: dict[int, list[int]] = {}
+    for position, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(position)
+
+    def order(group: int) -> str:
+        return hashlib.sha256(min(names[i] for i in members[group]).encode()).hexdigest()
+
+    parts: dict[str, list[int]] = {name: [] for name in PARTS}
+    for group in sorted(members, key=order):
+        wanting = [n for n, share in SHARES.items() if len(parts[n]) < share * len(names)]
+        # A group that would overfill a part trains instead.
+        fits = [n for n in wanting if len(members[group]) <= 2 * SHARES[n] * len(names)]
+        parts[fits[-1] if fits else "train"] += members[group]
+    return {name: tuple(sorted(positions)) for name, positions in parts.items()}
+
+
+def _by_order(samples: Sequence[Sample]) -> dict[str, tuple[int, ...]]:
+    """Three blocks in the order of the paths; frames at the seams may look alike."""
+    order = sorted(range(len(samples)), key=lambda i: str(samples[i].image_path))
+    check, judge = (max(1, round(share * len(order))) for share in SHARES.values())
+    train = len(order) - check - judge
+    blocks = order[:train], order[train : train + check], order[train + check :]
+    return {name: tuple(sorted(block)) for name, block in zip(PARTS, blocks, strict=True)}
+
+
+def leaks(pairs: np.ndarray, parts: dict[str, tuple[int, ...]]) -> int:
+    """How many near-duplicate pairs lie on different sides."""
+    side = {position: name for name, positions in parts.items() for position in positions}
+    return sum(side.get(first) != side.get(second) for first, second in pairs.tolist())
+
+
+def write_list(path: Path, samples: Sequence[Sample], root: Path) -> None:
+    """Write the paths of images below a data set's folder, one a line, as `take: list:FILE` reads them."""
+    lines = [_below(sample.image_path, root) for sample in samples]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _below(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()

@@ -1,0 +1,64 @@
+"""What a fit has finished, in `fit.json`, so that an interrupted one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import Any
+
+from mtv_perception.errors import ConfigError
+from mtv_perception.fit.options import FitOptions
+
+STATE_FILE = "fit.json"
+
+
+class FitState:
+    """The record of a fit in its folder.
+
+    Args:
+        options: of this call; they must be those that the folder's fit began with.
+
+    Raises:
+        ConfigError: the folder holds another fit, or a model that no fit made.
+    """
+
+    def __init__(self, options: FitOptions) -> None:
+        self._path = options.out / STATE_FILE
+        wanted = _plain(options)
+        if self._path.is_file():
+            self.record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            changed = [k for k, v in wanted.items() if self.record["options"].get(k) != v]
+            if changed:
+                raise ConfigError(
+                    f"{options.out}: expected the options that its fit began with, "
+                    f"got another {', '.join(changed)}; choose another --out."
+                )
+        elif options.out.exists() and any(options.out.iterdir()):
+            raise ConfigError(
+                f"{options.out}: expected a new folder or one of a fit, found files without {STATE_FILE}."
+            )
+        else:
+            self.record = {"options": wanted, "done": {}}
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage was finished, in this call or before."""
+        return stage in self.record["done"]
+
+    def result(self, stage: str) -> dict[str, Any]:
+        """What a finished stage found."""
+        return dict(self.record["done"][stage])
+
+    def finish(self, stage: str, result: dict[str, Any]) -> None:
+        """Note a stage and write the file, whole or not at all."""
+        self.record["done"][stage] = result
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, self._path)
+
+
+def _plain(options: FitOptions) -> dict[str, Any]:
+    """The options as JSON gives them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
+    return plain

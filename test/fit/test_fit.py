@@ -1,0 +1,98 @@
+"""The stages of a fit: each once, in order, and on from where it was interrupted."""
+
+import json
+
+import pytest
+
+from mtv_perception.errors import ConfigError
+from mtv_perception.fit import fit as module
+from mtv_perception.fit.fit import fit
+from mtv_perception.fit.options import FitOptions, parse_budget
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Stages that note their names; one of them can be made to fail."""
+    calls, failing = [], set()
+
+    def stage(name):
+        def run(options, prepared, state):
+            calls.append(name)
+            if name in failing:
+                raise KeyboardInterrupt
+            return {"per_class": {}, "of": name}
+
+        return run
+
+    fakes = {name: stage(name) for name in module._STAGES}
+    monkeypatch.setattr(module, "_STAGES", fakes)
+    return calls, failing
+
+
+def quiet(text):
+    pass
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, floor, stages):
+    calls, failing = stages
+    options = FitOptions((floor(),), tmp_path / "model")
+    failing.add("tune")
+    with pytest.raises(KeyboardInterrupt):
+        fit(options, quiet)
+    failing.clear()
+
+    scores = fit(options, quiet)
+
+    assert calls == ["train", "export", "tune", "tune", "judge"]
+    assert scores["of"] == "judge"
+    record = json.loads((tmp_path / "model" / "fit.json").read_text())
+    assert list(record["done"]) == ["prepare", "train", "export", "tune", "judge"]
+
+
+def test_other_options_in_the_same_folder_are_refused(tmp_path, floor, stages):
+    data = (floor(),)
+    fit(FitOptions(data, tmp_path / "model"), quiet)
+
+    with pytest.raises(ConfigError, match="another minutes"):
+        fit(FitOptions(data, tmp_path / "model", minutes=60), quiet)
+
+
+def test_a_folder_with_other_files_is_not_written_into(tmp_path, floor, stages):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.yaml").write_text("mine")
+
+    with pytest.raises(ConfigError, match=r"without fit\.json"):
+        fit(FitOptions((floor(),), tmp_path / "model"), quiet)
+
+    assert (tmp_path / "model" / "model.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("30m", 30), ("2h", 120), ("1h30m", 90), ("1.5h", 90), ("45", 45), ("1H", 60)],
+)
+def test_budgets(text, minutes):
+    assert parse_budget(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "30s", "m"])
+def test_budgets_that_are_none(text):
+    with pytest.raises(ValueError, match="30m"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("values", [{"minutes": 0}, {"minutes": 0.5}, {"classes": ("background",)}])
+def test_options_that_cannot_be(tmp_path, values):
+    with pytest.raises(ConfigError):
+        FitOptions((tmp_path,), tmp_path / "model", **values)
+
+
+@pytest.mark.slow
+def test_a_whole_fit_writes_a_model_and_a_report(tmp_path, floor):
+    out = tmp_path / "model"
+
+    fit(FitOptions((floor(),), out, steps=2, size_hw=(96, 128)), quiet)
+
+    assert (out / "model.tflite").is_file()
+    report = (out / "report.html").read_text()
+    assert "What to label next" in report and "truck" in report

@@ -1,0 +1,123 @@
+"""What a fit makes of its data before anything is trained."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtv_perception.config import load
+from mtv_perception.data.formats.open import open_datasets
+from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.fit.fit import plan_fit
+from mtv_perception.fit.options import FitOptions
+from mtv_perception.fit.prepare import own_splits, prepare
+from mtv_perception.training.config import TrainConfig
+
+
+def options(tmp_path, *data, **values):
+    return FitOptions(tuple(data), tmp_path / "model", **values)
+
+
+def names(prepared, part):
+    return {sample.image_path for sample in prepared.samples(part)}
+
+
+def test_a_folder_without_splits_is_parted_without_overlap(tmp_path, floor):
+    prepared = prepare(options(tmp_path, floor()), tmp_path / "lists")
+
+    train, check, judge = (names(prepared, part) for part in ("train", "check", "judge"))
+    assert prepared.labels.foreground == ("truck", "worker")
+    assert len(train | check | judge) == 24 == len(train) + len(check) + len(judge)
+    assert len(check) >= 3 and len(judge) >= 3
+
+
+def test_own_splits_are_kept(tmp_path, floor):
+    prepared = prepare(options(tmp_path, floor(splits=True)), tmp_path / "lists")
+
+    assert [len(prepared.samples(part)) for part in ("train", "check", "judge")] == [12, 6, 6]
+    assert any("own splits" in note for note in prepared.notes)
+
+
+def test_near_duplicates_across_own_splits_are_told(tmp_path, floor):
+    prepared = prepare(options(tmp_path, floor(splits=True, copies=3)), tmp_path / "lists")
+
+    assert any("3 pairs of near-duplicates" in note for note in prepared.notes)
+
+
+def test_the_same_images_that_choose_and_judge_are_told(tmp_path, floor):
+    root = floor(splits=True)
+    shutil.rmtree(root / "test")
+    (root / "data.yaml").write_text(
+        "train: train/images\nval: valid/images\nnames: [truck, worker]\n"
+    )
+
+    prepared = prepare(options(tmp_path, root), tmp_path / "lists")
+
+    assert names(prepared, "check") == names(prepared, "judge")
+    assert any("flatters" in note for note in prepared.notes)
+
+
+def test_classes_can_be_chosen_and_renamed(tmp_path, floor):
+    chosen = options(tmp_path, floor(), classes=("person",), rename={"worker": "person"})
+
+    prepared = prepare(chosen, tmp_path / "lists")
+
+    assert prepared.labels.names == ("background", "person")
+    objects = sum(
+        len(sample.class_ids) for part in prepared.entries for sample in prepared.samples(part)
+    )
+    assert objects == 12
+    assert any("truck" in note for note in prepared.notes)
+
+
+def test_a_class_that_the_data_lacks_is_refused(tmp_path, floor):
+    with pytest.raises(ConfigError, match=r"truck, worker.*'forklift'"):
+        prepare(options(tmp_path, floor(), classes=("forklift",)), tmp_path / "lists")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere"):
+        prepare(options(tmp_path, tmp_path / "nowhere"), tmp_path / "lists")
+
+
+@pytest.mark.parametrize(
+    ("found", "parts"),
+    [
+        ((), {}),
+        (("train",), {}),
+        (("train", "valid"), {"train": ("train",), "check": ("valid",), "judge": ("valid",)}),
+        (("train", "test"), {"train": ("train",), "check": ("test",), "judge": ("test",)}),
+        (
+            ("train2017", "val2017", "test"),
+            {"train": ("train2017",), "check": ("val2017",), "judge": ("test",)},
+        ),
+        (("val", "test"), {}),
+    ],
+)
+def test_splits_by_their_usual_names(found, parts):
+    assert own_splits(found) == parts
+
+
+def test_the_plan_is_a_training_configuration(tmp_path, floor):
+    file = tmp_path / "model" / "config.yaml"
+
+    plan_fit(options(tmp_path, floor(), minutes=5, sources={"worker": "person"}), file)
+
+    plan = yaml.safe_load(file.read_text())
+    config = load(TrainConfig, file)
+    assert plan["network"]["names"] == ["truck", "worker"]
+    assert config.minutes == pytest.approx(3.75)
+    counts = [len(d) for d in open_datasets(config.train, config.network.labels)]
+    assert sum(counts) >= 16
+
+
+def test_the_plan_can_be_trained_from_another_folder(tmp_path, floor, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = floor()
+    plan_fit(options(Path(), Path(root.name)), Path("model/config.yaml"))
+    monkeypatch.chdir("/")
+
+    config = load(TrainConfig, tmp_path / "model" / "config.yaml")
+
+    assert open_datasets(config.train, config.network.labels)
