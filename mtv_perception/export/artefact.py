@@ -15,8 +15,6 @@ from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import Artefact, ModelSpec
-from mtv_perception.runtime.backends import EngineConfig
-from mtv_perception.runtime.self_test import record
 from mtv_perception.training.keras_model import spec_of
 
 PARITY_IMAGES = 8
@@ -41,7 +39,7 @@ def make_artefact(
     calibration: Sequence[np.ndarray],
     describe: dict[str, Any],
 ) -> tuple[Artefact, dict[str, float]]:
-    """Convert, compare with the network and record the self-test; nothing is written.
+    """Convert and compare with the network; nothing is written.
 
     Args:
         network: with its final weights.
@@ -66,5 +64,4 @@ def make_artefact(
     errors = output_errors(content, network, positions, calibration[:PARITY_IMAGES])
     check_errors(errors, precision)
     spec: ModelSpec = replace(spec_of(network), outputs=positions, precision=precision, **describe)
-    artefact = Artefact(folder, spec, content)
-    return replace(artefact, golden=record(artefact.open(EngineConfig()), spec.size_hw)), errors
+    return Artefact(folder, spec, content), errors

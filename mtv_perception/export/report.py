@@ -90,8 +90,7 @@ def export_precisions(
         except ArtefactError as error:
             reports.append(PrecisionReport(precision, target, refused=str(error)))
             continue
-        spec = replace(artefact.spec, metrics=_shown(scores))
-        write_artefact(target, spec, artefact.content, golden=artefact.golden)
+        write_artefact(target, replace(artefact.spec, metrics=_shown(scores)), artefact.content)
         megabytes = len(artefact.content) / 1e6
         reports.append(PrecisionReport(precision, target, "", megabytes, errors, scores))
     return reports

@@ -102,9 +102,8 @@ class NodeParameters(Generic[S]):
             self._node.declare_parameter(name, value, descriptor, ignore_override=True)
             return
         # rclpy would infer that an empty list is one of bytes.
-        kind = self._types[name]
-        self._node.declare_parameter(name, kind, descriptor, ignore_override=True)
-        self._node.set_parameters([Parameter(name, kind, [])])
+        self._node.declare_parameter(name, [], descriptor, ignore_override=True)
+        self._node.set_parameters([Parameter(name, self._types[name], [])])
         if fixed:
             closed = copy.deepcopy(descriptor)  # The node keeps the object that it was given.
             closed.read_only = True
@@ -124,7 +123,10 @@ class NodeParameters(Generic[S]):
         return [_coerced(p, self._types[p.name]) if p.name in self._types else p for p in changed]
 
     def _check(self, changed: Sequence[Parameter]) -> SetParametersResult:
-        values = self._values() | {p.name: p.value for p in changed if p.name in self._types}
+        ours = {p.name: p.value for p in changed if p.name in self._types}
+        if not ours:
+            return SetParametersResult(successful=True)
+        values = self._values() | ours
         try:
             settings = self._settings(values)
             for check in self._extra_checks:
@@ -142,7 +144,10 @@ def _default(item: Field[Any]) -> Any:
 
 def _descriptor(item: Field[Any], hint: Any, kind: Parameter.Type) -> ParameterDescriptor:
     rule = rule_of(item)
-    descriptor = ParameterDescriptor(name=item.name, type=kind.value, description=rule.help)
+    # rclpy refuses another type without naming the parameter, so our own check of types does it.
+    descriptor = ParameterDescriptor(
+        name=item.name, type=kind.value, description=rule.help, dynamic_typing=True
+    )
     if rule.choices:
         descriptor.additional_constraints = "one of " + ", ".join(rule.choices)
     if rule.low is not None and rule.high is not None:

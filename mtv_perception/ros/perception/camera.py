@@ -19,12 +19,15 @@ from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.image_health import ImageHealth
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.perception.stamps import Freshness
-from mtv_perception.ros.qos import RELIABILITY
+from mtv_perception.ros.qos import RELIABILITY, overridable
+from mtv_perception.ros.silence import what_is_heard
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.tracking.tracker import Tracker
 from mtv_perception.types import Detections
 
 _QUEUE_DEPTH = 10
+# Between two lines in the log about a camera that sends nothing, s.
+_EXPLAIN_PERIOD = 10.0
 
 
 class Tracks:
@@ -87,6 +90,7 @@ class Camera:
         self.info: CameraInfo | None = None
         self._health = ImageHealth()
         self._newest: int | None = None
+        self._explained_at = -_EXPLAIN_PERIOD
         self._node, self._take = node, take
         self.configure(settings)
         kind, self.topic, self.to_rgb = TO_RGB[config.transport]
@@ -119,9 +123,7 @@ class Camera:
             while taken := self._images.handle.take_message(self._images.msg_type, False):
                 self._receive(taken[0])
 
-    def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None]
-    ) -> Subscription[Any]:
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
         """A subscription that counts what the middleware loses, where the middleware can say so."""
         topic = f"{self.name}/{topic}" if self.name else topic
         # Deep enough that the middleware drops nothing: the worker drops old images, and counts.
@@ -131,12 +133,21 @@ class Camera:
         events = SubscriptionEventCallbacks(
             message_lost=lambda event: self.account.lost(int(event.total_count_change))
         )
+        create = self._node.create_subscription
         try:
-            return self._node.create_subscription(
-                kind, topic, callback, qos, event_callbacks=events
-            )
+            return overridable(create, kind, topic, callback, qos, event_callbacks=events)
         except UnsupportedEventTypeError:
-            return self._node.create_subscription(kind, topic, callback, qos)
+            return overridable(create, kind, topic, callback, qos)
+
+    def why_silent(self) -> str:
+        """What is seen of the image topic; also logged, now and then."""
+        kind, topic, _ = TO_RGB[self._config.transport]
+        topic = f"{self.name}/{topic}" if self.name else topic
+        text = what_is_heard(self._node, topic, kind, self._images.qos_profile)
+        if time.monotonic() - self._explained_at >= _EXPLAIN_PERIOD:
+            self._explained_at = time.monotonic()
+            self._node.get_logger().warning(text)
+        return text
 
     def _receive(self, message: Any) -> None:
         now = self._node.get_clock().now().nanoseconds

@@ -73,8 +73,8 @@ class NodeConfig:
         read_only=True,
     )
     mask_reliability: str = setting(
-        "best_effort",
-        "Quality of service of the mask and picture topics.",
+        "reliable",
+        "Quality of service of the mask and picture topics; reliable serves all subscribers.",
         choices=("best_effort", "reliable"),
         read_only=True,
     )

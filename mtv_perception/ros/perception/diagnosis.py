@@ -35,7 +35,7 @@ def _diagnosis(
     name: str, pipeline: Pipeline, camera: Camera, enabled: bool, warning: str
 ) -> DiagnosticStatus:
     situation = camera.account.situation(pipeline.settings.node.camera_timeout)
-    error = next(_errors(pipeline, situation), "") if enabled else ""
+    error = next(_errors(pipeline, camera, situation), "") if enabled else ""
     return camera_status(
         name,
         pipeline.slot.spec.model_id,
@@ -47,7 +47,7 @@ def _diagnosis(
     )
 
 
-def _errors(pipeline: Pipeline, situation: Situation) -> Iterator[str]:
+def _errors(pipeline: Pipeline, camera: Camera, situation: Situation) -> Iterator[str]:
     """What is wrong, the worst first."""
     config, busy = pipeline.settings.node, pipeline.worker.busy_seconds()
     if pipeline.watchdog.error:
@@ -55,7 +55,7 @@ def _errors(pipeline: Pipeline, situation: Situation) -> Iterator[str]:
     if busy > config.network_timeout:
         yield f"the network has been running for {busy:.1f} s"
     if situation.silent_seconds > config.camera_timeout:
-        yield f"no image for {situation.silent_seconds:.1f} s"
+        yield f"no image for {situation.silent_seconds:.1f} s; {camera.why_silent()}"
     if situation.stamps:
         yield situation.stamps
     if situation.error:

@@ -16,12 +16,14 @@ from std_srvs.srv import SetBool, Trigger
 
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ConfigError, MtvError
+from mtv_perception.ros.bond import Bond
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.perception.config import FIELD_SECTION, Settings
 from mtv_perception.ros.perception.diagnosis import camera_diagnoses
 from mtv_perception.ros.perception.notify import Notifier
 from mtv_perception.ros.perception.pipeline import Pipeline
+from mtv_perception.ros.qos import overridable
 from mtv_perception.runtime.loading import check_model
 
 _DIAGNOSTICS_PERIOD = 1.0
@@ -47,10 +49,11 @@ class PerceptionNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("perception", **kwargs)
         self.finished = self.failed = False
+        self._pipeline: Pipeline | None = None
         self._declared = NodeParameters(self, Settings)
         self._declared.add_check(self._check_settings)
         self.add_post_set_parameters_callback(self._apply)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
+        self._diagnostics = overridable(self.create_publisher, DiagnosticArray, "/diagnostics", 5)
         # On a clock of its own: people look at diagnostics when a simulation or bag is paused.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_DIAGNOSTICS_PERIOD, self._watch, clock=self._steady)
@@ -63,8 +66,7 @@ class PerceptionNode(LifecycleNode):
             qos_profile=_MANY_CALLS,
             callback_group=ReentrantCallbackGroup(),
         )
-        self._notifier = Notifier()
-        self._pipeline: Pipeline | None = None
+        self._notifier, self._bond = Notifier(), Bond(self)
         self._active = False
         self._enabled = True
         self._state = "unconfigured"
@@ -98,11 +100,14 @@ class PerceptionNode(LifecycleNode):
         if self._pipeline:
             self._pipeline.activate(self._enabled)
         self._active, self._state = True, "active"
+        if not self.get_parameter("autostart").value:
+            self._bond.form()
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Fall silent."""
         self._active, self._state = False, "inactive"
+        self._bond.end()
         if self._pipeline:
             self._pipeline.deactivate()
         return super().on_deactivate(state)
@@ -127,6 +132,7 @@ class PerceptionNode(LifecycleNode):
     def close(self) -> None:
         """End the worker before the node is destroyed."""
         self._active = False
+        self._bond.end()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline:
             pipeline.close()
@@ -224,7 +230,7 @@ class PerceptionNode(LifecycleNode):
             self.finished = self.failed = True
         elif not (pipeline and pipeline.watchdog.error):
             self._notifier.send("WATCHDOG=1")
-        if self._active:
+        if self._active or not self.get_parameter("autostart").value:
             self._notifier.send_once("READY=1")
         self._diagnostics.publish(
             diagnostic_array(self.get_clock().now().to_msg(), self._statuses())

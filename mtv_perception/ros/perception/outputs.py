@@ -23,7 +23,7 @@ from mtv_perception.ros.conversions import (
     vision_info,
 )
 from mtv_perception.ros.perception.config import NodeConfig
-from mtv_perception.ros.qos import LATCHED, newest_only
+from mtv_perception.ros.qos import LATCHED, newest_only, overridable
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.types import Result
@@ -58,7 +58,8 @@ class CameraOutputs:
         self.fit(spec)
 
     def _declare(self, name: str, kind: type, topic: str, qos: QoSProfile | int) -> None:
-        self._publishers[name] = self._node.create_lifecycle_publisher(kind, topic, qos)
+        create = self._node.create_lifecycle_publisher
+        self._publishers[name] = overridable(create, kind, topic, qos)
 
     def fit(self, spec: ModelSpec) -> None:
         """Have mask topics for a model that was trained for masks, and none for another."""

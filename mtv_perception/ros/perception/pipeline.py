@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode
 from mtv_perception.errors import ImageError
 from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes
 from mtv_perception.ros.conversions import stamp_ns, status_message
+from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.perception.camera import Camera
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.gate import Gate
@@ -238,9 +239,9 @@ class Pipeline:
         log = self._node.get_logger()
         if isinstance(error, ImageError):
             camera.account.failed(str(error))
-            log.warning(f"image refused: {error}", throttle_duration_sec=_LOG_PERIOD)
+            log.warning(f"image refused: {shorten(str(error))}", throttle_duration_sec=_LOG_PERIOD)
             return
         text = f"{type(error).__name__}: {error}"
         camera.account.failed(text)
         self.watchdog.failed()
-        log.error(f"frame failed: {text}", throttle_duration_sec=_LOG_PERIOD)
+        log.error(f"frame failed: {shorten(text)}", throttle_duration_sec=_LOG_PERIOD)

@@ -30,7 +30,7 @@ from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
 from mtv_perception.ranging.measure import Ranger
 from mtv_perception.ros.calibration import intrinsics_from
 from mtv_perception.ros.conversions import stamp_ns
-from mtv_perception.ros.diagnostics import diagnostic_array, make_status
+from mtv_perception.ros.diagnostics import diagnostic_array, make_status, shorten
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import LATCHED, newest_only, overridable
 from mtv_perception.ros.ranging.conversions import (
@@ -120,7 +120,9 @@ class RangingNode(Node):
                 text = str(error) if expected else f"{type(error).__name__}: {error}"
                 self._counts["refused"] += 1
                 self._refusal = text
-                self.get_logger().error(f"message refused: {text}", throttle_duration_sec=5.0)
+                self.get_logger().error(
+                    f"message refused: {shorten(text)}", throttle_duration_sec=5.0
+                )
 
         return call
 

@@ -19,6 +19,7 @@ from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.calibration import intrinsics_from
 from mtv_perception.ros.clock import ClockWatch
 from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.qos import newest_only, overridable
 from mtv_perception.ros.silence import what_is_heard
 from mtv_perception.ros.transforms import TransformReader, publisher_gid
@@ -186,7 +187,7 @@ class ZoneFeed:
             self.refused += 1
             self.fault = _shortened(str(error) if expected else f"{type(error).__name__}: {error}")
             self._node.get_logger().error(
-                f"message refused: {self.fault}", throttle_duration_sec=5.0
+                f"message refused: {shorten(self.fault)}", throttle_duration_sec=5.0
             )
 
     def _take(self, kind: str, message: Any, publisher: bytes) -> None:

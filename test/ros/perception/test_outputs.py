@@ -45,7 +45,7 @@ class Node:
     def __init__(self):
         self.topics = {}
 
-    def create_lifecycle_publisher(self, kind, topic, qos):
+    def create_lifecycle_publisher(self, kind, topic, qos, **_):
         return self.topics.setdefault(topic, Publisher())
 
     def destroy_lifecycle_publisher(self, publisher):
