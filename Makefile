@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
 
-.PHONY: help setup demo pictures test bench lint format docs colcon clean distclean
+.PHONY: help setup demo pictures test bench lint format docs colcon lock sbom clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -41,6 +41,12 @@ docs: setup ## build the documentation site into build/docs, warnings are errors
 
 colcon: setup ## build with colcon as on a robot, with and without --symlink-install
 	@tools/colcon_check.sh
+
+lock: ## write the hashed requirements again, from the versions in .venv
+	@tools/lock.sh
+
+sbom: ## write the bill of materials (CycloneDX) to build/sbom.json
+	@python3 tools/sbom.py build/sbom.json
 
 clean: ## remove what was built and cached, but keep .venv
 	rm -rf build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

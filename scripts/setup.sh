@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 venv=$root/.venv
 log=$root/build/setup.log
+DEFAULT_EXTRAS=train,synth,replay,dev,docs
 export HOME="${HOME:-$root/build/home}"
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 umask 022
@@ -154,6 +155,12 @@ make_venv() {
   echo "$ros" >"$venv/mtv-ros"
 }
 
+# The hashed requirements are those of the default extras, for Python 3.11 and newer.
+lock_fits() {
+  [ "$ros" = wheels ] && [ "$extras" = "$DEFAULT_EXTRAS" ] &&
+    "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))'
+}
+
 install_python_packages() {
   local constraints=requirements/constraints.txt wanted=(-r requirements/ros-wheels.txt) pip
   pip=("$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off)
@@ -167,6 +174,12 @@ install_python_packages() {
     command -v colcon >/dev/null || wanted=(colcon-common-extensions)
   fi
   say "2/4 installing Python packages (the first time downloads about 1 GB and takes some minutes) ..."
+  if lock_fits; then
+    run "Usually the network: run make setup again. A hash that does not fit means that a file was changed." \
+      "${pip[@]}" --require-hashes --no-deps -r requirements/lock.txt -r requirements/no-deps-lock.txt
+    # The build requirements are in the lock too.
+    run "Run make setup again." "${pip[@]}" --no-deps --no-build-isolation -e .
+  fi
   run "Usually the network: run make setup again, it goes on where it stopped." \
     "${pip[@]}" -c "$constraints" "${wanted[@]}" -e ".${extras:+[$extras]}"
   if [[ ",$extras," == *,dev,* ]]; then
@@ -242,7 +255,7 @@ main() {
     flock -n 9 || { say "waiting for another make setup ..."; flock 9; }
   fi
   choose_ros
-  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo train,synth,replay,dev,docs)}
+  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")}
   python_key=$(hash_of "$root $ros ${ROS_DISTRO:-} $extras" pyproject.toml setup.py requirements scripts/setup.sh)
   message_key=$(hash_of "$python_key" msg third_party cmake CMakeLists.txt package.xml)
   if [ -x "$venv/bin/python" ] && up_to_date mtv-python-key "$python_key" && up_to_date mtv-message-key "$message_key"; then
