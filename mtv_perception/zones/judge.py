@@ -21,7 +21,7 @@ from mtv_perception.types import Detections
 from mtv_perception.zones.config import BOX, FLOOR, FOOT, ZoneConfig
 from mtv_perception.zones.footprints import Contacts, contacts_of, foot_pixels, footprints_of
 from mtv_perception.zones.presence import Verdict
-from mtv_perception.zones.source import Source, View
+from mtv_perception.zones.source import DetectionSource, View
 
 # Spacing of the floor points whose visibility is looked at, as a share of the zone's extent.
 _VISIBILITY_GRID = 0.05
@@ -47,7 +47,7 @@ class Observation:
 
     stamp_ns: int
     detections: Detections
-    source: Source
+    source: DetectionSource
     view: View = View()  # noqa: RUF009
     mask: np.ndarray | None = None
 

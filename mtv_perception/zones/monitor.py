@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from mtv_perception.types import NANOSECONDS
 from mtv_perception.zones.config import FLOOR, CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
-from mtv_perception.zones.presence import Presence, State, Verdict
-from mtv_perception.zones.source import Source, View, why_unusable
+from mtv_perception.zones.presence import State, Verdict, ZonePresence
+from mtv_perception.zones.source import DetectionSource, View, why_unusable
 from mtv_perception.zones.status import Admission, ZoneStatus
 
 # The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
@@ -20,7 +20,7 @@ NO_RESULT = "no result yet"
 @dataclass
 class _Zone:
     config: ZoneConfig
-    presence: Presence
+    presence: ZonePresence
     judge: ZoneJudge | None = None
     basis: tuple[object, ...] = ()
     seen_ns: int | None = None
@@ -120,7 +120,7 @@ class CameraMonitor:
         if newest is not None and newest - max(now_ns, stamp_ns) > self._jump_ns:
             self.forget(now_ns, "the clock went back")
 
-    def _pin_image_size(self, source: Source) -> None:
+    def _pin_image_size(self, source: DetectionSource) -> None:
         """Image zones stay with the size of the first image where the file names none."""
         if self._image_hw is None and min(source.size_hw) > 0:
             self._image_hw = source.size_hw
@@ -147,7 +147,7 @@ class CameraMonitor:
 def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
     leave_ns = round(zone.leave_seconds * NANOSECONDS)
     return _Zone(
-        zone, Presence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
+        zone, ZonePresence(zone.enter_results, zone.leave_results, leave_ns, since_ns=since_ns)
     )
 
 

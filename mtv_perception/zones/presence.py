@@ -23,7 +23,7 @@ class State(Enum):
 
 
 @dataclass
-class Presence:
+class ZonePresence:
     """Hysteresis of one zone.
 
     Attributes:

@@ -15,7 +15,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Source:
+class DetectionSource:
     """Who made a result, from what, and what it can't contain.
 
     Attributes:
@@ -67,7 +67,7 @@ class View:
 
 
 def why_unusable(
-    zone: ZoneConfig, image_hw: tuple[int, int] | None, source: Source, view: View
+    zone: ZoneConfig, image_hw: tuple[int, int] | None, source: DetectionSource, view: View
 ) -> str:
     """Why a zone can't be judged by a result at all; an empty text where it can.
 
@@ -93,14 +93,14 @@ def why_unusable(
     )
 
 
-def _why_not_classes(classes: Sequence[str], source: Source) -> str:
+def _why_not_classes(classes: Sequence[str], source: DetectionSource) -> str:
     missing = [name for name in classes if name not in source.labels.foreground]
     if missing:
         return f"the model knows no {_listed(missing)}, only {_listed(source.labels.foreground)}"
     return ""
 
 
-def _why_not_trained(zone: ZoneConfig, source: Source) -> str:
+def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
     for wanted, trained, what in (
         (zone.wants_boxes, source.box_classes, "boxes"),
         (zone.wants_mask, source.mask_classes, "masks"),
@@ -113,7 +113,7 @@ def _why_not_trained(zone: ZoneConfig, source: Source) -> str:
     return ""
 
 
-def _why_not_scores(zone: ZoneConfig, source: Source) -> str:
+def _why_not_scores(zone: ZoneConfig, source: DetectionSource) -> str:
     if not zone.wants_boxes:
         return ""
     hidden = [name for name in zone.classes if name in source.suppressed]
@@ -129,7 +129,7 @@ def _why_not_scores(zone: ZoneConfig, source: Source) -> str:
     return ""
 
 
-def _limit(zone: ZoneConfig, name: str, source: Source) -> float:
+def _limit(zone: ZoneConfig, name: str, source: DetectionSource) -> float:
     """The score down to which the zone has to see a class."""
     if zone.min_score is not None:
         return zone.min_score
@@ -137,12 +137,12 @@ def _limit(zone: ZoneConfig, name: str, source: Source) -> float:
     return max(DEFAULT_MIN_SCORE, own if math.isfinite(own) else 0.0)
 
 
-def _score(scores: tuple[float, ...] | None, name: str, source: Source) -> float:
+def _score(scores: tuple[float, ...] | None, name: str, source: DetectionSource) -> float:
     index = source.labels.id_of(name)
     return scores[index] if scores is not None and index < len(scores) else math.nan
 
 
-def _why_not_floor(source: Source, view: View) -> str:
+def _why_not_floor(source: DetectionSource, view: View) -> str:
     if view.floor_camera() is None:
         return view.why_not or "calibration or pose of the camera is not known"
     assert view.intrinsics is not None
@@ -151,7 +151,9 @@ def _why_not_floor(source: Source, view: View) -> str:
     return ""
 
 
-def _why_not_image(zone: ZoneConfig, image_hw: tuple[int, int] | None, source: Source) -> str:
+def _why_not_image(
+    zone: ZoneConfig, image_hw: tuple[int, int] | None, source: DetectionSource
+) -> str:
     if image_hw and image_hw != source.size_hw:
         return f"the zone is drawn for a {_by(image_hw)} image, the image is {_by(source.size_hw)}"
     low, high = zone.corners.min(0), zone.corners.max(0)

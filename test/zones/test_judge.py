@@ -8,14 +8,14 @@ from mtv_perception.types import Detections
 from mtv_perception.zones.config import ZoneConfig
 from mtv_perception.zones.judge import Observation, ZoneJudge
 from mtv_perception.zones.presence import Verdict
-from mtv_perception.zones.source import Source
+from mtv_perception.zones.source import DetectionSource
 
 FLOOR = ZoneConfig("floor", ((1.5, -0.6), (4.0, -0.6), (4.0, 0.6), (1.5, 0.6)))
 IMAGE = ZoneConfig(
     "image", ((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), space="image"
 )
 PERSON = 2
-SOURCE = Source(WAREHOUSE, (480, 640))
+SOURCE = DetectionSource(WAREHOUSE, (480, 640))
 
 
 def seen(*boxes, score=0.9, class_id=PERSON, mask=None):

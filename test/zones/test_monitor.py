@@ -11,7 +11,7 @@ from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
 from mtv_perception.zones.monitor import CameraMonitor, replay
 from mtv_perception.zones.points import obstacle_points
-from mtv_perception.zones.source import Source, View
+from mtv_perception.zones.source import DetectionSource, View
 
 MS = 1_000_000
 ZONE = ZoneConfig(
@@ -25,7 +25,7 @@ LENS = Intrinsics(
     (480, 640), (525.0, 523.0), (318.2, 241.7), "plumb_bob", (-0.21, 0.06, 6e-4, -4e-4, -5e-3)
 )
 VIEW = View(LENS, Mounting((0.3, 0.0, 1.2), (0.0, 20.0, 0.0)))
-SOURCE = Source(WAREHOUSE, (480, 640), model=("warehouse", 1))
+SOURCE = DetectionSource(WAREHOUSE, (480, 640), model=("warehouse", 1))
 
 
 @pytest.fixture

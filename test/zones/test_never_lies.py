@@ -15,7 +15,7 @@ from mtv_perception.types import Detections
 from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
 from mtv_perception.zones.monitor import CameraMonitor
-from mtv_perception.zones.source import Source, View
+from mtv_perception.zones.source import DetectionSource, View
 
 MS = 1_000_000
 FULL = (0, 0, 0, 0)
@@ -158,7 +158,7 @@ class World:
         ids = np.full(count, self.labels.id_of("person"), np.int32)
         found = Detections(boxes, np.full(count, score, np.float32), ids)
         thresholds = tuple([1.0] + [self.threshold] * 3)
-        source = Source(
+        source = DetectionSource(
             self.labels,
             self.camera.intrinsics.size_hw,
             model=(self.epoch,),

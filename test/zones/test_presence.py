@@ -1,13 +1,13 @@
 import pytest
 
-from mtv_perception.zones.presence import Presence, State, Verdict
+from mtv_perception.zones.presence import State, Verdict, ZonePresence
 
 WORDS = {"o": Verdict.OCCUPIED, "c": Verdict.CLEAR, "?": Verdict.UNSURE}
 STATES = {State.UNKNOWN: "U", State.FREE: "F", State.OCCUPIED: "O"}
 
 
 def run(verdicts, enter=1, leave=2, leave_frames=0, step=1):
-    presence = Presence(enter, leave, leave_frames * step)
+    presence = ZonePresence(enter, leave, leave_frames * step)
     return "".join(
         STATES[presence.update(WORDS[word], index * step)] for index, word in enumerate(verdicts)
     )
@@ -39,7 +39,7 @@ def test_states_after_verdicts(verdicts, states, options):
 
 
 def test_since_changes_with_the_state_only():
-    presence = Presence(1, 1, 0)
+    presence = ZonePresence(1, 1, 0)
     since = []
     for stamp, word in enumerate("oocco", start=10):
         presence.update(WORDS[word], stamp)
@@ -49,7 +49,7 @@ def test_since_changes_with_the_state_only():
 
 
 def test_forgotten_means_all_over_again():
-    presence = Presence(1, 2, 0)
+    presence = ZonePresence(1, 2, 0)
     for stamp in range(3):
         presence.update(Verdict.CLEAR, stamp)
     presence.forget(5)

@@ -18,7 +18,7 @@ from mtv_perception.msg import PerceptionStatus, ZoneState
 from mtv_perception.ros.conversions import byte_array
 from mtv_perception.types import NANOSECONDS, Detections
 from mtv_perception.zones.config import FLOOR, CameraConfig
-from mtv_perception.zones.source import Source
+from mtv_perception.zones.source import DetectionSource
 from mtv_perception.zones.status import ZoneStatus
 
 _MOST_DETECTIONS = 1000
@@ -37,7 +37,7 @@ _COLOURS: dict[tuple[bool, bool], Rgb] = {
 _WORDS = {(True, True): "occupied", (True, False): "free", (False, False): "unknown"}
 
 
-def source_from(status: PerceptionStatus, publisher: bytes) -> Source:
+def source_from(status: PerceptionStatus, publisher: bytes) -> DetectionSource:
     """What perception says about one of its results.
 
     Args:
@@ -55,7 +55,7 @@ def source_from(status: PerceptionStatus, publisher: bytes) -> Source:
             raise ValueError(
                 f"Expected {len(names)} {what} in the status, one a class, got {len(values)}."
             )
-    return Source(
+    return DetectionSource(
         labels,
         (int(status.source_height), int(status.source_width)),
         model=(publisher, status.model_hash, int(status.epoch)),
@@ -75,7 +75,7 @@ def _shown(health: str, detail: str) -> str:
 
 def source_of_another_detector(
     message: Detection2DArray, camera: CameraConfig, publisher: bytes
-) -> Source:
+) -> DetectionSource:
     """What is known of a detector without a status: the names in its results.
 
     Args:
@@ -95,7 +95,7 @@ def source_of_another_detector(
         )
     wanted = {name for zone in camera.zones for name in zone.classes}
     names = sorted((wanted | found) - {"background"})
-    return Source(LabelSet(("background", *names)), camera.image_hw, model=(publisher,))
+    return DetectionSource(LabelSet(("background", *names)), camera.image_hw, model=(publisher,))
 
 
 def best_of(item: Detection2D) -> ObjectHypothesis:
@@ -106,7 +106,7 @@ def best_of(item: Detection2D) -> ObjectHypothesis:
     return max(hypotheses, key=lambda guess: float(guess.score))
 
 
-def detections_from(message: Detection2DArray, source: Source) -> Detections:
+def detections_from(message: Detection2DArray, source: DetectionSource) -> Detections:
     """The best hypothesis of every detection, its class given by name or by id.
 
     Raises:

@@ -24,11 +24,11 @@ from mtv_perception.ros.zones.conversions import (
     zone_state,
 )
 from mtv_perception.zones.config import CameraConfig, ZoneConfig
-from mtv_perception.zones.source import Source
+from mtv_perception.zones.source import DetectionSource
 from mtv_perception.zones.status import ZoneStatus
 
 S = 1_000_000_000
-SOURCE = Source(WAREHOUSE, (480, 640))
+SOURCE = DetectionSource(WAREHOUSE, (480, 640))
 FLOOR = ZoneConfig("floor", ((1.0, 0.0), (2.0, 0.0), (2.0, 1.0)))
 DOOR = ZoneConfig("door", ((10, 0), (20, 0), (20, 10)), space="image", classes=("person", "dog"))
 CAMERA = CameraConfig(position=(0, 0, 1), image_hw=(480, 640), zones=(FLOOR, DOOR))
@@ -100,7 +100,7 @@ def test_no_more_detections_than_anybody_publishes():
 
 
 def test_a_number_is_no_id_where_names_are_numbers():
-    numbered = Source(LabelSet(("background", "2", "1")), (480, 640))
+    numbered = DetectionSource(LabelSet(("background", "2", "1")), (480, 640))
 
     assert detections_from(array_of(detection(0, 0, 5, 5, ("1", 0.5))), numbered).class_ids == [2]
     with pytest.raises(ValueError, match="class id"):
@@ -122,7 +122,7 @@ def test_a_status_explains_its_result(tools):
         epoch=7,
     )
 
-    assert source_from(status, b"me") == Source(
+    assert source_from(status, b"me") == DetectionSource(
         WAREHOUSE,
         (480, 640),
         (b"me", "0123abcd", 7),
@@ -156,7 +156,7 @@ def test_another_detector_is_known_by_the_names_it_uses():
     message = array_of(detection(0, 0, 5, 5, ("cat", 0.5)))
     source = source_of_another_detector(message, CAMERA, b"it")
 
-    assert source == Source(
+    assert source == DetectionSource(
         LabelSet(("background", "cat", "dog", "person")), (480, 640), model=(b"it",)
     )
     with pytest.raises(ValueError, match="class names"):
