@@ -161,6 +161,13 @@ lock_fits() {
     "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))'
 }
 
+# One `source .venv/bin/activate` is enough: it sets what the processes of this project need, too.
+extend_activate() {
+  local line=". \"$root/scripts/env.sh\""
+  grep -qsF "$line" "$venv/bin/activate" ||
+    printf '\n# mtv_perception\n[ -z "${BASH_VERSION:-}" ] || %s\n' "$line" >>"$venv/bin/activate"
+}
+
 install_python_packages() {
   local constraints=requirements/constraints.txt wanted=(-r requirements/ros-wheels.txt) pip
   pip=("$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off)
@@ -266,6 +273,7 @@ main() {
   choose_python
   install_missing_tools
   make_venv
+  extend_activate
   if up_to_date mtv-python-key "$python_key"; then
     say "2/4 Python packages: up to date"
   else

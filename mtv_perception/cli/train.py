@@ -41,13 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print where the best checkpoint is."""
+    logging.getLogger("mtv_perception").setLevel(logging.INFO)
+    # Keras chooses its backend when it is imported, which reading the configuration already does.
+    if args.backend == "torch":
+        os.environ["KERAS_BACKEND"] = "torch"
+    else:
+        from mtv_perception.network.loading import load_tensorflow
+
+        load_tensorflow()
     from mtv_perception.config import load
     from mtv_perception.training.config import TrainConfig
 
-    logging.getLogger("mtv_perception").setLevel(logging.INFO)
-    if args.backend == "torch":
-        # Keras reads it when it is imported, which reading the configuration already does.
-        os.environ["KERAS_BACKEND"] = "torch"
     config = load(TrainConfig, args.config, args.overrides)
     folder = args.run or Path("runs") / args.config.stem
     train = {"tensorflow": _on_tensorflow, "torch": _on_torch}[args.backend]
@@ -57,15 +61,12 @@ def run(args: argparse.Namespace) -> int:
 def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) -> int:
     from mtv_perception.data.formats.open import open_datasets
 
-    # Before TensorFlow is loaded, and the errors of all of them at once.
+    # The errors of all of them at once.
     datasets = open_datasets([*config.train, *config.validation], config.network.labels)
     counts = [len(dataset.samples) for dataset in datasets]
     trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
-    print(f"{trained} images to train on, {validated} to validate; TensorFlow starts", flush=True)
+    print(f"{trained} images to train on, {validated} to validate", flush=True)
 
-    from mtv_perception.network.loading import load_tensorflow
-
-    load_tensorflow()
     from mtv_perception.training.trainer import Trainer
     from mtv_perception.training.validation import Validation
 

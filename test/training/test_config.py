@@ -17,7 +17,7 @@ from mtv_perception.training.config import OptimiserConfig, TrainConfig
 from mtv_perception.training.losses.config import LossConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "research").rglob("*.yaml"))
+CONFIGS = sorted([*(ROOT / "research").rglob("*.yaml"), *(ROOT / "config/train").glob("*.yaml")])
 PARTS = (
     TrainConfig,
     NetworkConfig,

@@ -93,7 +93,7 @@ class Walker:
 
 
 @dataclass(frozen=True)
-class Rigid:
+class RigidActor:
     """A machine, its driver or its load: one mesh that does not change."""
 
     class_id: int

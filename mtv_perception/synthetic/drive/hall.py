@@ -8,7 +8,7 @@ import numpy as np
 
 from mtv_perception.synthetic.building import building, distractors, floor_marks, storage
 from mtv_perception.synthetic.building.rails import crossing, make_rail, straight_path
-from mtv_perception.synthetic.drive.actors import Actor, Rigid, Walker
+from mtv_perception.synthetic.drive.actors import Actor, RigidActor, Walker
 from mtv_perception.synthetic.drive.route import Route
 from mtv_perception.synthetic.people.outfits import sample_outfit
 from mtv_perception.synthetic.people.people import make_person
@@ -29,7 +29,7 @@ _GAP = 3.4
 
 
 @dataclass(frozen=True)
-class Hall:
+class DriveHall:
     """Everything in a drive.
 
     Attributes:
@@ -71,7 +71,7 @@ class _Plan:
         return tuple((x - _GAP / 2, x + _GAP / 2) for x in (self.step_out_x, self.crossing_x))
 
 
-def build_hall(assets: Assets, seconds: float, seed: int) -> Hall:
+def build_hall(assets: Assets, seconds: float, seed: int) -> DriveHall:
     """A hall of the split's assets; the same seed gives the same hall."""
     rng = np.random.default_rng([977, seed])
     plan = _sample_plan(seconds, rng)
@@ -84,7 +84,7 @@ def build_hall(assets: Assets, seconds: float, seed: int) -> Hall:
     ground = [building.floor_mesh(), floor_marks.stains(rng)]
     ground += [place(floor_marks.floor_markings(assets, rng), (x, 0, 0)) for x in (0.0, 14.0)]
     actors, loads = _actors(assets, plan, rng)
-    return Hall(
+    return DriveHall(
         robot=plan.robot,
         actors=tuple(actors),
         loads=tuple(loads),
@@ -254,15 +254,17 @@ def _machine(assets: Assets, route: Route, rng: Rng) -> tuple[list[Actor], list[
     def centred(mesh: Mesh) -> Mesh:
         return transform(mesh, np.eye(3), (-middle, 0, 0))
 
-    parts: list[Actor] = [Rigid(FORKLIFT, route, centred(machine.mesh))]
+    parts: list[Actor] = [RigidActor(FORKLIFT, route, centred(machine.mesh))]
     if machine.seat is not None:
-        parts.append(Rigid(PERSON, route, centred(_driver(assets, machine, rng))))
+        parts.append(RigidActor(PERSON, route, centred(_driver(assets, machine, rng))))
     loads: list[Actor] = []
     if rng.random() < 0.5:
         goods = storage.loaded_pallet(assets, rng, float(rng.uniform(0.3, 0.9)))
         lift = machine.lift - 0.07 if machine.lift > 0.09 else 0.0
         loads.append(
-            Rigid(0, route, centred(place(goods, (machine.fork_heel + 0.42, 0, lift), np.pi / 2)))
+            RigidActor(
+                0, route, centred(place(goods, (machine.fork_heel + 0.42, 0, lift), np.pi / 2))
+            )
         )
     return parts, loads
 

@@ -59,7 +59,7 @@ def sample_look(rng: np.random.Generator) -> Look:
     )
 
 
-class Lens:
+class LensMap:
     """Where each pixel of a calibrated camera lies in an undistorted rendering with the same eye point.
 
     Args:
@@ -112,7 +112,7 @@ class Sensor:
         look: everything else.
     """
 
-    def __init__(self, lens: Lens, look: Look) -> None:
+    def __init__(self, lens: LensMap, look: Look) -> None:
         self._lens, self._look = lens, look
         self._gain: float | None = None
         height, width = lens.size_hw

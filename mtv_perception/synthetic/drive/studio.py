@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mtv_perception.geometry.camera import Intrinsics, Mounting
 from mtv_perception.synthetic.drive.actors import Actor, extent_of, placed
-from mtv_perception.synthetic.drive.hall import Hall, build_hall
+from mtv_perception.synthetic.drive.hall import DriveHall, build_hall
 from mtv_perception.synthetic.drive.route import Placement
-from mtv_perception.synthetic.drive.sensor import Lens, Sensor, sample_look
+from mtv_perception.synthetic.drive.sensor import LensMap, Sensor, sample_look
 from mtv_perception.synthetic.render.assets import make_assets
-from mtv_perception.synthetic.render.camera import FAR, Camera
+from mtv_perception.synthetic.render.camera import FAR, RenderCamera
 from mtv_perception.synthetic.render.renderer import Rendered, Renderer
-from mtv_perception.synthetic.render.scene import RAIL, Scene
+from mtv_perception.synthetic.render.scene import RAIL, RenderScene
 from mtv_perception.synthetic.scene.annotate import annotate, class_mask
 
 Floats = NDArray[np.float64]
@@ -127,10 +127,10 @@ class DriveStudio:
         self.options = options
         rng = np.random.default_rng([911, options.seed])
         self.intrinsics, self.mounting = _sample_camera(options.size_hw, rng)
-        self._lens = Lens(self.intrinsics, options.supersampling)
+        self._lens = LensMap(self.intrinsics, options.supersampling)
         self._sensor = Sensor(self._lens, sample_look(rng))
         assets = make_assets(options.split)
-        self.hall: Hall = build_hall(assets, options.seconds, options.seed)
+        self.hall: DriveHall = build_hall(assets, options.seconds, options.seed)
         self._renderer = Renderer(self._lens.render_hw, assets.textures, options.threads)
         self._class_ids = [RAIL] * len(self.hall.rails) + [
             actor.class_id for actor in self.hall.actors
@@ -169,9 +169,9 @@ class DriveStudio:
             tuple(self._objects(t, instances, depth, found)),
         )
 
-    def _scene(self, t: float) -> Scene:
+    def _scene(self, t: float) -> RenderScene:
         hall = self.hall
-        scene = Scene(self._camera(t), hall.light, hall.floor)
+        scene = RenderScene(self._camera(t), hall.light, hall.floor)
         scene.ground_layers, scene.no_shadow = [hall.ground], [hall.shell]
         scene.clutter = [hall.clutter, *(placed(load, t) for load in hall.loads)]
         for rail in hall.rails:
@@ -180,12 +180,12 @@ class DriveStudio:
             scene.add_target(actor.class_id, placed(actor, t))
         return scene
 
-    def _camera(self, t: float) -> Camera:
+    def _camera(self, t: float) -> RenderCamera:
         base, mounting = self.hall.robot.at(t), self.mounting
         ahead = mounting.position_xyz[0]
         xy = (base.x + ahead * float(np.cos(base.yaw)), base.y + ahead * float(np.sin(base.yaw)))
         roll, pitch, yaw = np.deg2rad(mounting.rpy_deg).tolist()
-        return Camera(
+        return RenderCamera(
             mounting.position_xyz[2], pitch, roll, self._lens.fov, (0.0, 0.0), xy, base.yaw + yaw
         )
 
@@ -275,7 +275,7 @@ def _depth(rendered: Rendered) -> NDArray[np.float32]:
     return np.where(depth < 0.99 * FAR, depth, 0.0).astype(np.float32)
 
 
-def _optical_axes(camera: Camera) -> Floats:
+def _optical_axes(camera: RenderCamera) -> Floats:
     """(3, 3): its columns are the optical frame's x (right), y (down) and z (ahead)."""
     ahead, left, up = camera.axes.T
     return np.column_stack([-left, -up, ahead])

@@ -13,7 +13,7 @@ NEAR, FAR = 0.08, 120.0
 
 
 @dataclass(frozen=True)
-class Camera:
+class RenderCamera:
     """A camera above the floor; by default above the origin, looking along +x.
 
     Attributes:
@@ -87,7 +87,7 @@ def distortion_map(
     ).astype(np.float32)
 
 
-def sample_camera(rng: np.random.Generator) -> Camera:
+def sample_camera(rng: np.random.Generator) -> RenderCamera:
     """A robot's camera 0.3-2 m above the floor."""
     height = float(
         rng.choice([rng.uniform(0.3, 0.8), rng.uniform(0.6, 1.6), rng.uniform(1.2, 2.0)])
@@ -95,7 +95,7 @@ def sample_camera(rng: np.random.Generator) -> Camera:
     horizon = rng.normal(0.03, 0.05) + 0.10 * (height - 0.8)
     strong = rng.random() < 0.2
     k1 = rng.uniform(-0.18, -0.05) if strong else rng.uniform(-0.05, 0.03)
-    return Camera(
+    return RenderCamera(
         height=height,
         pitch=float(np.clip(horizon, -0.15, 0.45)),
         roll=float(rng.normal(0, 0.015) if rng.random() < 0.8 else rng.normal(0, 0.07)),

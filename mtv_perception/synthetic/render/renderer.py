@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtv_perception.errors import MtvError
 from mtv_perception.synthetic.render.camera import depth_metres
 from mtv_perception.synthetic.render.mesh import Mesh, merge
-from mtv_perception.synthetic.render.scene import Scene
+from mtv_perception.synthetic.render.scene import RenderScene
 from mtv_perception.synthetic.render.shaders import (
     COUNT_FRAGMENT,
     DEPTH_FRAGMENT,
@@ -123,7 +123,7 @@ class Renderer:
         texture.compare_func = "<="
         return texture, self._gl.framebuffer([], texture)
 
-    def render(self, scene: Scene, depth: bool = False) -> Rendered:
+    def render(self, scene: RenderScene, depth: bool = False) -> Rendered:
         """Draws a scene, with distances if `depth`, whatever was drawn before."""
         meshes = [
             merge([*scene.ground_layers, *scene.clutter]),
@@ -179,7 +179,7 @@ class Renderer:
         return depth_metres(np.frombuffer(data, np.float32).reshape(self._size_hw)[::-1])
 
     def _draw_mirror(
-        self, scene: Scene, camera: np.ndarray, arrays: Any, vertices: int, first: int
+        self, scene: RenderScene, camera: np.ndarray, arrays: Any, vertices: int, first: int
     ) -> None:
         """What a polished floor reflects: everything but the floor, upside down, at a third of the size."""
         glossy = bool(scene.ground.params[2] < MIRROR_ROUGHNESS)
@@ -245,7 +245,9 @@ class Renderer:
                 data = np.asarray(value, np.float32)
                 program[name].write((data.T if data.shape == (4, 4) else data).tobytes())
 
-    def _set_uniforms(self, scene: Scene, camera: np.ndarray, matrices: list[np.ndarray]) -> None:
+    def _set_uniforms(
+        self, scene: RenderScene, camera: np.ndarray, matrices: list[np.ndarray]
+    ) -> None:
         light, ground = scene.light, scene.ground
         for unit, texture in enumerate(
             (self._textures, self._cutouts, *(t for t, _ in self._shadow_maps), self._mirror)
@@ -298,7 +300,7 @@ class Renderer:
         return np.array(counts, np.float64) * (self._size_hw[0] * self._size_hw[1] / cells)
 
 
-def shadow_matrices(scene: Scene) -> list[NDArray[np.float64]]:
+def shadow_matrices(scene: RenderScene) -> list[NDArray[np.float64]]:
     """Clip matrices (4, 4) of the main light and of the light from above, over what is near."""
     eye, ahead = scene.camera.position * [1, 1, 0], scene.camera.axes[:, 0] * [1, 1, 0]
     ahead = ahead / np.linalg.norm(ahead)

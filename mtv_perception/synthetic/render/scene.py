@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mtv_perception.synthetic.render.camera import Camera
+from mtv_perception.synthetic.render.camera import RenderCamera
 from mtv_perception.synthetic.render.mesh import Floats, Mesh
 
 RAIL, PERSON, FORKLIFT = 1, 2, 3
@@ -65,7 +65,7 @@ class Ground:
 
 
 @dataclass
-class Scene:
+class RenderScene:
     """A scene under construction: instance 0 is everything that is not a target.
 
     Attributes:
@@ -79,7 +79,7 @@ class Scene:
         no_shadow: walls and ceiling, which would shade everything.
     """
 
-    camera: Camera
+    camera: RenderCamera
     light: Light
     ground: Ground
     ground_layers: list[Mesh] = field(default_factory=list)

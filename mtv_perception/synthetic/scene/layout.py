@@ -16,7 +16,7 @@ from mtv_perception.synthetic.render.assets import Assets
 from mtv_perception.synthetic.render.camera import sample_camera
 from mtv_perception.synthetic.render.mesh import Mesh, merge, place, rotation_z, transform
 from mtv_perception.synthetic.render.renderer import MAX_CUTOUTS
-from mtv_perception.synthetic.render.scene import FORKLIFT, PERSON, RAIL, Scene
+from mtv_perception.synthetic.render.scene import FORKLIFT, PERSON, RAIL, RenderScene
 from mtv_perception.synthetic.scene import lighting
 from mtv_perception.synthetic.vehicles.forklifts import make_forklift
 
@@ -46,7 +46,7 @@ class Plan:
         taken: (x, y, radius) of what stands on the floor.
     """
 
-    scene: Scene
+    scene: RenderScene
     yaw: float
     lane: tuple[float, float]
     reach: float
@@ -103,7 +103,7 @@ def sample_census(rng: Rng) -> Census:
     return Census(rails, people, forklifts, clutter)
 
 
-def compose(assets: Assets, rng: Rng, cutouts: list[Cutout] | None = None) -> Scene:
+def compose(assets: Assets, rng: Rng, cutouts: list[Cutout] | None = None) -> RenderScene:
     """A complete random scene."""
     setting = str(rng.choice(list(SETTINGS), p=list(SETTINGS.values())))
     plan = _surroundings(assets, setting, rng)
@@ -127,7 +127,7 @@ def _surroundings(assets: Assets, setting: str, rng: Rng) -> Plan:
     height = 0.0 if outdoors else float(rng.uniform(3.5, 11))
     lamp_on = float(rng.uniform(0.03, 0.25) if dark else rng.uniform(0.5, 1.0))
     light = lighting.outdoor_light(rng) if outdoors else lighting.indoor_light(rng, height, lamp_on)
-    scene = Scene(sample_camera(rng), light, lighting.sample_ground(rng, outdoors))
+    scene = RenderScene(sample_camera(rng), light, lighting.sample_ground(rng, outdoors))
     yaw = float(
         rng.normal(0, 0.08) if setting == "aisle" and rng.random() < 0.7 else rng.normal(0, 0.45)
     )

@@ -20,7 +20,7 @@ SUPERSAMPLING = 1.5
 
 
 @dataclass(frozen=True)
-class Sample:
+class RenderedImage:
     """One finished image.
 
     Attributes:
@@ -56,7 +56,7 @@ class Studio:
         """Releases the renderer."""
         self._renderer.close()
 
-    def shoot(self, seed: int, index: int) -> Sample:
+    def shoot(self, seed: int, index: int) -> RenderedImage:
         """Composes, renders and annotates image `index`."""
         rng = np.random.default_rng([seed, index])
         scene = compose(self._assets, rng, self._cutouts)
@@ -67,7 +67,7 @@ class Studio:
         instances = rendered.instances[rows, columns]
         class_ids = [class_id for class_id, _ in scene.targets]
         found = annotate(instances, class_ids, rendered.full_pixels / SUPERSAMPLING**2)
-        return Sample(
+        return RenderedImage(
             expose(rendered.color, map_xy, SUPERSAMPLING, rng),
             class_mask(instances, class_ids),
             instances,
