@@ -45,7 +45,7 @@ ROOMS = {
     "testing": {"compare"},
     "pytest_plugin": {"replay", "runtime", "testing"},
     "ros": {"geometry", "tracking", "zones", "ranging", "viewer", "msg"} | PERCEPTION | RUNS,
-    "demo": {"ros"} | PERCEPTION | RUNS,
+    "demo": {"geometry", "ros"} | PERCEPTION | RUNS,
     "cli": {"geometry", "evaluation", "export", "fit", "ros", "synthetic", "training", "viewer"}
     | PERCEPTION
     | RUNS

@@ -28,7 +28,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetShare:
     """One data set's share.
 
     Attributes:
@@ -113,7 +113,7 @@ class DatasetStatistics:
     """
 
     size_hw: tuple[int, int]
-    sources: tuple[Source, ...]
+    sources: tuple[DatasetShare, ...]
     classes: tuple[ClassStatistics, ...]
     unlabelled_share: float | None
     clusters: Clusters | None
@@ -191,10 +191,10 @@ def network_boxes(sample: Sample, size_hw: tuple[int, int]) -> np.ndarray:
     )
 
 
-def _source(dataset: Dataset) -> Source:
+def _source(dataset: Dataset) -> DatasetShare:
     samples = dataset.samples
     masks = sum(sample.mask_path is not None or sample.regions is not None for sample in samples)
-    return Source(
+    return DatasetShare(
         dataset.name, len(samples), masks, sum(int((~sample.crowd).sum()) for sample in samples)
     )
 
