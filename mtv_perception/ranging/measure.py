@@ -22,6 +22,8 @@ _CUT_OFF = 1.5
 _LEAST_SHARE = 0.15
 # Depth of neighbouring pixels is not independent: so many pixels count as one.
 _CORRELATED = 50.0
+# A foot this share of the box's height below it may be the same object's, of which the box shows a part.
+_FOOT_BELOW = 0.5
 # MAD to standard deviation of a normal distribution.
 _MAD = 1.4826
 
@@ -136,6 +138,10 @@ class Ranger:
             points = self._points(own, corner, depth)
             if len(points) >= max(self._config.min_pixels, _LEAST_SHARE * np.count_nonzero(own)):
                 return self._by_depth(index, box, shape, points)
+        if mask is not None and _touches_lower_edge(
+            mask == class_id, box, self._camera.intrinsics.size_hw
+        ):
+            raise NotMeasurable("cut off by the lower edge of the image")
         return self._by_floor(index, box, shape)
 
     def _points(self, own: np.ndarray, corner: tuple[int, int], depth: np.ndarray) -> np.ndarray:
@@ -280,3 +286,11 @@ def _densest(values: np.ndarray, reach: float) -> float:
     counts = np.searchsorted(ordered, ordered + 2 * reach, side="right") - np.arange(len(ordered))
     first = int(np.argmax(counts > 0.9 * counts.max()))
     return float(np.median(ordered[first : first + counts[first]]))
+
+
+def _touches_lower_edge(hit: np.ndarray, box: np.ndarray, size_hw: tuple[int, int]) -> bool:
+    """Whether a class's pixels reach the image's lower edge below a box: the foot may lie outside."""
+    scale = hit.shape[1] / size_hw[1]
+    left, right = int(max(box[0], 0) * scale), int(np.ceil(box[2] * scale))
+    share = (size_hw[0] - box[3]) / max(box[3] - box[1], 1.0)
+    return bool(hit[-1, left:right].any()) and share < _FOOT_BELOW

@@ -261,3 +261,15 @@ def test_a_mask_of_the_network_s_size_gives_nearly_the_same_map():
 
 def test_every_shape_belongs_to_a_class_of_the_shipped_model():
     assert set(SHAPES) <= set(LABELS.names)
+
+
+def test_a_box_that_ends_above_a_body_that_the_image_cuts_off_is_not_on_the_floor():
+    view = camera()
+    mask = np.zeros(SIZE_HW, np.uint8)
+    mask[100:, 260:380] = PERSON
+    found = moved(view, [260, 100, 380, 400])
+
+    assert Ranger(view, LABELS).measure(found, mask).reasons == {
+        "cut off by the lower edge of the image": 1
+    }
+    assert len(Ranger(view, LABELS).measure(found).objects) == 1

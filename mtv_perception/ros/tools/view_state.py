@@ -16,6 +16,7 @@ _POINTS = 240
 # A picture older than this is not shown as the present one.
 _RECENT_S = 1.0
 _MOST_STREAMS = 8
+_RATE_S = 3.0
 _COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
 
 
@@ -29,6 +30,8 @@ class ViewState:
         self._total: deque[float] = deque(maxlen=_POINTS)
         self._network: deque[float] = deque(maxlen=_POINTS)
         self._updated_at: float | None = None
+        self._arrivals: deque[float] = deque(maxlen=_POINTS)
+        self._parts: dict[str, tuple[float, Any]] = {}
         self._watchers = 0
         self.closed = False
 
@@ -54,6 +57,12 @@ class ViewState:
             self._total.append(total_ms)
             self._network.append(network_ms)
             self._updated_at = time.monotonic()
+            self._arrivals.append(self._updated_at)
+
+    def tell(self, part: str, content: Any) -> None:
+        """Take another part of the page, as plain values: counts, zones, objects or floor."""
+        with self._changed:
+            self._parts[part] = (time.monotonic(), content)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything but the picture, for JSON."""
@@ -67,8 +76,23 @@ class ViewState:
                 **self._status,
                 "age_s": age,
                 "latency_ms": latency,
+                "fps": self._rate(),
                 "series": {"total": total, "network": network},
+                **self._told(),
             }
+
+    def _rate(self) -> float:
+        """Results a second, over the last seconds."""
+        since = time.monotonic() - _RATE_S
+        return sum(at >= since for at in self._arrivals) / _RATE_S
+
+    def _told(self) -> dict[str, Any]:
+        """The other parts, each with its age: what is old must not look like the present."""
+        now = time.monotonic()
+        return {
+            name: {"age_s": now - at, "content": content}
+            for name, (at, content) in self._parts.items()
+        }
 
     def newer(self, serial: int, timeout_s: float) -> tuple[int, bytes]:
         """The first picture after `serial`, waiting for it; an empty one when none came or the server ends."""

@@ -1,22 +1,33 @@
-"""A web page of one camera: overlay, counters and latency, in any browser, without ROS on that side. Read-only."""
+"""A web page of one camera: overlay, zones, a view from above and figures, in any browser. Read-only."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nav_msgs.msg import OccupancyGrid  # type: ignore[import-untyped,unused-ignore]
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
 from mtv_perception.config import fixed
 from mtv_perception.errors import ConfigError, ImageError
-from mtv_perception.msg import PerceptionStatus
+from mtv_perception.msg import PerceptionStatus, ZoneStateArray
 from mtv_perception.ros.conversions import image_to_rgb
 from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
+from mtv_perception.ros.tools.view_parts import (
+    counts_by_class,
+    floor_cells,
+    places,
+    zone_outlines,
+    zone_states,
+)
 from mtv_perception.ros.tools.view_state import ViewState
 from mtv_perception.ros.tools.web_server import WebServer
 
@@ -65,8 +76,27 @@ class WebViewNode(Node):
             self._report,
             QoSProfile(depth=5),
         )
+        self._listen()
         self.create_timer(_CHECK_PERIOD_S, self._follow_watchers)
         self.get_logger().info(f"http://{config.host}:{self.port}/")
+
+    def _listen(self) -> None:
+        """Everything beside the overlay is small, and is kept up to date for whoever comes."""
+        for kind, topic, part, read in (
+            (Detection2DArray, "detections", "counts", counts_by_class),
+            (ZoneStateArray, "zones/zones", "zones", zone_states),
+            (MarkerArray, "zones/markers", "outlines", zone_outlines),
+            (Detection3DArray, "detections_3d", "objects", places),
+            (OccupancyGrid, "floor", "floor", floor_cells),
+        ):
+            keep = self._keeper(part, read)
+            overridable(self.create_subscription, kind, topic, keep, QoSProfile(depth=1))
+
+    def _keeper(self, part: str, read: Callable[[Any], Any]) -> Callable[[Any], None]:
+        def keep(message: Any) -> None:
+            self._state.tell(part, read(message))
+
+        return keep
 
     def close(self) -> None:
         """Stop serving."""
