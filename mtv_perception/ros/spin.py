@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,7 +82,7 @@ def _spin(node: Node, stopping: list[int], ready: Callable[[Any], None] | None) 
         if ready and not stopping:
             ready(node)
         while not stopping and rclpy.ok() and not getattr(node, "finished", False):
-            executor.spin_once(timeout_sec=0.5)
+            _spin_once(executor, node)
     except ExternalShutdownException:
         pass
     finally:
@@ -94,3 +95,16 @@ def _spin(node: Node, stopping: list[int], ready: Callable[[Any], None] | None) 
         node.destroy_node()
         rclpy.try_shutdown()
         faulthandler.cancel_dump_traceback_later()
+
+
+def _spin_once(executor: SingleThreadedExecutor, node: Node) -> None:
+    """Run one callback; an exception in it is logged and ends nothing."""
+    try:
+        executor.spin_once(timeout_sec=0.5)
+    except ExternalShutdownException:
+        raise
+    except Exception as error:
+        node.get_logger().error(
+            f"a callback failed: {type(error).__name__}: {error}", throttle_duration_sec=5.0
+        )
+        node.get_logger().debug(traceback.format_exc())

@@ -43,6 +43,7 @@ class Situation:
         error: of the last image, if it failed.
         stale: why the last image was too old, if it was.
         health: problems of the last picture, and their figures.
+        calibration: why the calibration does not fit the images, if it does not.
         lost: images that the middleware lost.
         latency_ms: percentiles of stamp to publication.
     """
@@ -52,6 +53,7 @@ class Situation:
     error: str
     stale: str
     health: str
+    calibration: str
     lost: int
     latency_ms: dict[str, float] = field(default_factory=dict)
 
@@ -64,7 +66,7 @@ class CameraAccount:
         self._latency = LatencyWindow()
         self._stamps = StampJudge()
         self._arrived_at = time.monotonic()
-        self._error = self._stale = self._health = ""
+        self._error = self._stale = self._health = self._calibration = ""
         self._lost = 0
 
     def begin(self) -> None:
@@ -72,7 +74,7 @@ class CameraAccount:
         with self._lock:
             self._stamps.forget()
             self._arrived_at = time.monotonic()
-            self._error = self._stale = self._health = ""
+            self._error = self._stale = self._health = self._calibration = ""
             self._lost = 0
 
     def wait_from_now(self) -> None:
@@ -107,6 +109,11 @@ class CameraAccount:
         with self._lock:
             self._error, self._stale = error, ""
 
+    def calibrated(self, reason: str) -> None:
+        """The calibration was compared with an image; `reason` is empty where it fits."""
+        with self._lock:
+            self._calibration = reason
+
     def published(self, latency_ms: float, health: str) -> None:
         """A result went out."""
         with self._lock:
@@ -132,6 +139,7 @@ class CameraAccount:
                 self._error,
                 self._stale,
                 self._health,
+                self._calibration,
                 self._lost,
                 self._latency.percentiles(),
             )

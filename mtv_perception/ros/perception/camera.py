@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
+from mtv_perception.ros.calibration import why_info_unfit
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
@@ -87,7 +88,7 @@ class Camera:
         self.name, config = name, settings.node
         self.account, self.tracks = CameraAccount(), Tracks(settings)
         self.outputs = CameraOutputs(node, f"{name}/" if name else "", config, spec)
-        self.info: CameraInfo | None = None
+        self._info: CameraInfo | None = None
         self._health = ImageHealth()
         self._newest: int | None = None
         self._explained_at = -_EXPLAIN_PERIOD
@@ -155,7 +156,7 @@ class Camera:
         self._take(self.name, message)
 
     def _keep_info(self, message: CameraInfo) -> None:
-        self.info = message
+        self._info = message
 
     def admit(self, message: Any) -> bool:
         """Whether the message is new enough to be processed; if so it becomes the newest."""
@@ -167,6 +168,14 @@ class Camera:
         else:
             self._newest = stamp
         return not reason
+
+    def calibration(self, size_hw: tuple[int, int]) -> CameraInfo | None:
+        """The calibration of images of a size; None where none was received, or it does not fit them."""
+        if self._info is None:
+            return None
+        reason = why_info_unfit(self._info, size_hw)
+        self.account.calibrated(reason)
+        return None if reason else self._info
 
     def health(self, image_rgb: np.ndarray) -> tuple[str, str]:
         """Problems of a picture and their figures, both empty when all is well or nothing is to be checked."""

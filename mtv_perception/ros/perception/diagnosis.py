@@ -67,4 +67,6 @@ def _errors(pipeline: Pipeline, camera: Camera, situation: Situation) -> Iterato
 def _warning(situation: Situation, warning: str) -> str:
     if situation.stale:
         return warning or f"last image was stale: {situation.stale}"
+    if situation.calibration:
+        return warning or f"camera_info does not fit the images: {situation.calibration}"
     return warning

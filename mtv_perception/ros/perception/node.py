@@ -17,6 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ConfigError, MtvError
 from mtv_perception.ros.bond import Bond
+from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.perception.config import FIELD_SECTION, Settings
@@ -48,6 +49,7 @@ class PerceptionNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("perception", **kwargs)
+        guard_clock(self)
         self.finished = self.failed = False
         self._pipeline: Pipeline | None = None
         self._declared = NodeParameters(self, Settings)

@@ -135,6 +135,11 @@ class Pipeline:
         """Look after the worker and the loading of models; called every second."""
         self.slot.check(self.settings.node.model_timeout)
         self.watchdog.check(self.settings.node.network_timeout)
+        patience = self.settings.node.camera_timeout
+        for name, camera in self.cameras.items():
+            if error := camera.account.situation(patience).stamps:
+                prefix = f"{name}: " if name else ""
+                self._node.get_logger().error(f"{prefix}{error}", throttle_duration_sec=_LOG_PERIOD)
 
     def poll(self) -> None:
         """Keep images flowing while a callback keeps the executor's thread busy."""
@@ -211,9 +216,8 @@ class Pipeline:
         stamp = stamp_ns(message.header)
         track_ids = camera.tracks.ids(seen.result.detections, stamp, seen.perceiver)
         labels = seen.perceiver.spec.labels
-        camera.outputs.publish(
-            seen.result, seen.image_rgb, message.header, labels, camera.info, track_ids
-        )
+        info = camera.calibration(seen.result.size_hw)
+        camera.outputs.publish(seen.result, seen.image_rgb, message.header, labels, info, track_ids)
         publish_ms = (time.perf_counter() - begun) * 1e3
         latency = (self._node.get_clock().now().nanoseconds - stamp) / 1e6
         health, figures = seen.health
