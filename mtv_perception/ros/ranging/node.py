@@ -44,7 +44,7 @@ from mtv_perception.ros.ranging.conversions import (
 from mtv_perception.ros.ranging.settings import Settings
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
-from mtv_perception.zones.source import Source
+from mtv_perception.zones.source import DetectionSource
 
 _NANOSECONDS = 1_000_000_000
 _DIAGNOSTICS_PERIOD = 1.0
@@ -169,7 +169,7 @@ class RangingNode(Node):
         if camera is None:
             self._counts["skipped"] += 1
             return
-        source = Source(self._ranger.labels, camera.intrinsics.size_hw)
+        source = DetectionSource(self._ranger.labels, camera.intrinsics.size_hw)
         found = detections_from(moment.detections, source)
         mask = None if moment.mask is None else mask_from(moment.mask)
         measured = self._ranger.measure(found, mask, moment.depth)
