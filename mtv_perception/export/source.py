@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mtv_perception.config import load
 from mtv_perception.errors import ArtefactError, ConfigError, WeightsError
 from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.layers import make_divisible
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.network.weights.litert import read_folded_weights, set_folded_weights
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.keras_model import spec_of
 from mtv_perception.training.state import load_averaged
 
 CONFIG_FILE = "config.yaml"
-# An artefact does not say which preset it is of; the shapes of its weights do.
-_PRESETS = ("warehouse", "warehouse-small", "reference")
 _WIDTHS = (1.0, 0.75, 0.5, 0.35)
+# Layers whose channels tell the preset and the width, and how many they have at width 1.
+_PYRAMID = "level64_pointwise"
+_PRESETS = {128: "warehouse", 64: "warehouse-small"}
+_DEEPEST, _DEEPEST_CHANNELS = "block_16_project", 320
 
 
 def run_folder(source: Path) -> Path:
@@ -61,23 +62,21 @@ def load_network(
 
 def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwork:
     """The network of an exported model in float32; int8 kernels stay rounded."""
-    weights, reasons = read_folded_weights(artefact.content), []
-    for preset in _PRESETS:
-        for width in _WIDTHS:
-            config = NetworkConfig(preset, artefact.spec.classes, size_hw, width=width)
-            try:
-                network = build_network(config)
-                set_folded_weights(network.model, weights)
-            except (WeightsError, ValueError) as error:
-                reasons.append(str(error))
-                continue
-            if size_hw != artefact.size_hw or _boxes(network) == artefact.spec.default_boxes:
-                return network
-    raise WeightsError(
-        f"{artefact.folder}: expected a float32 or int8 model of preset {', '.join(_PRESETS)}; "
-        f"{reasons[0] if reasons else 'its default boxes are of none of them'}"
-    )
-
-
-def _boxes(network: MultitaskNetwork) -> Any:
-    return spec_of(network).default_boxes
+    try:
+        weights = read_folded_weights(artefact.content)
+        # An artefact does not say which preset it is of; the shapes of its weights do.
+        channels = {name: kernel.shape[-1] for name, kernel in weights.kernels.items()}
+        preset = _PRESETS.get(channels.get(_PYRAMID, 0), "reference")
+        widths = [
+            width
+            for width in _WIDTHS
+            if make_divisible(_DEEPEST_CHANNELS * width) == channels.get(_DEEPEST)
+        ]
+        width = widths[0] if widths else 1.0
+        network = build_network(NetworkConfig(preset, artefact.spec.classes, size_hw, width=width))
+        set_folded_weights(network.model, weights)
+    except (WeightsError, ValueError) as error:
+        raise WeightsError(
+            f"{artefact.folder}: expected a float32 or int8 model of a MobileNetV2 preset; {error}"
+        ) from error
+    return network

@@ -77,3 +77,18 @@ class Conversions(dict):
 @pytest.fixture(scope="session")
 def contents(network, images):
     return Conversions(network, images)
+
+
+@pytest.fixture(scope="session")
+def save_model(images):
+    """Writes a network's LiteRT artefact, compared with the network."""
+    from mtv_perception.export.report import export_precisions
+
+    def save(network, folder, precision):
+        (report,) = export_precisions(
+            network, folder, [precision], images, {"name": "saved"}, largest_drop=0.05
+        )
+        assert not report.refused
+        return folder
+
+    return save

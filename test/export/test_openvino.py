@@ -11,7 +11,6 @@ pytest.importorskip("tensorflow")
 
 from mtv_perception.errors import ArtefactError
 from mtv_perception.export import openvino as export
-from mtv_perception.export.artefact import export_artefact
 from mtv_perception.export.openvino import TITLE, export_openvino, openvino_files
 from mtv_perception.export.parity import ERROR_LIMITS, backend_errors
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
@@ -26,10 +25,9 @@ def files(network, images):
 
 
 @pytest.fixture
-def folder(network, images, tmp_path):
+def folder(network, save_model, tmp_path):
     """A LiteRT artefact of the network."""
-    export_artefact(network, tmp_path / "model", "int8", images, {"name": "small"})
-    return tmp_path / "model"
+    return save_model(network, tmp_path / "model", "int8")
 
 
 @pytest.fixture

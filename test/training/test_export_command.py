@@ -82,3 +82,36 @@ def test_bad_parity_is_refused(tiny_run, drawn, tmp_path, monkeypatch, capsys):
 def test_no_run_is_an_error(tmp_path, capsys):
     assert main(["export", str(tmp_path / "none"), "--out", str(tmp_path / "m")]) == 2
     assert "expected a run folder or a checkpoint in one" in capsys.readouterr().err
+
+
+def test_a_run_becomes_an_onnx_file(tiny_run, drawn, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "tiny.onnx"
+    options = ["--format", "onnx", "--calibrate", str(drawn), "--images", "2"]
+
+    assert main(["export", str(tiny_run), "--out", str(file), *options]) == 0
+
+    assert "class_logits" in [item.name for item in onnx.load(file).graph.output]
+    assert "largest relative errors in ONNX Runtime" in capsys.readouterr().out
+
+
+def test_openvino_is_added_to_the_model_beside(tiny_run, drawn, tmp_path, monkeypatch, capsys):
+    from mtv_perception.export import openvino
+
+    given = []
+    monkeypatch.setattr(
+        openvino,
+        "export_openvino",
+        lambda network, folder, images, dataset, *, largest_drop: (
+            given.append((folder, len(images), load_artefact(folder).spec.precision))
+            or openvino.PrecisionReport(openvino.TITLE, folder, refused="it said so")
+        ),
+    )
+    options = ["--precision", "int8", "--calibrate", str(drawn), "--images", "2", "--unscored"]
+    out = tmp_path / "m"
+    both = ["--backend", "litert", "openvino"]
+
+    assert main(["export", str(tiny_run), "--out", str(out), *options, *both]) == 1
+    assert given == [(out, 2, "int8")]
+    assert "openvino int8: REFUSED, nothing written: it said so" in capsys.readouterr().out

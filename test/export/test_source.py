@@ -1,0 +1,52 @@
+"""What `mtv export` takes for a network: a run, a checkpoint, a model."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from mtv_perception.errors import ConfigError, WeightsError
+from mtv_perception.export.source import load_network
+from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.multitask import build_network, normalise
+
+SIZE_HW = (64, 96)
+
+
+@pytest.fixture(scope="module", params=["warehouse-small"])
+def exported(request, save_model, tmp_path_factory):
+    """A network and its float32 artefact."""
+    network = build_network(NetworkConfig(request.param, size_hw=SIZE_HW, width=0.35))
+    return network, save_model(network, tmp_path_factory.mktemp("models") / "model", "float32")
+
+
+def test_a_model_folder_gives_the_network_it_was_exported_from(exported, images):
+    network, folder = exported
+
+    config, found = load_network(folder, None)
+
+    assert config.network.preset == network.config.preset and config.network.width == 0.35
+    assert list(config.train) == []
+    expected = network.model(normalise(images[0][None]), training=False)
+    for name, array in found.model(normalise(images[0][None]), training=False).items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-3)
+
+
+def test_a_model_is_taken_at_another_size(exported):
+    _, found = load_network(exported[1], (96, 128))
+
+    assert found.config.size_hw == (96, 128)
+
+
+def test_a_model_of_no_preset_is_an_error(network, save_model, tmp_path):
+    folder = save_model(network, tmp_path / "odd", "float32")
+
+    with pytest.raises(WeightsError, match="float32 or int8 model of a MobileNetV2 preset"):
+        load_network(folder, None)
+
+
+def test_what_is_neither_is_an_error_that_names_all(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"run folder or a checkpoint .* nor is it a model folder"
+    ):
+        load_network(tmp_path / "nothing", None)
