@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mtv_perception.errors import DatasetError
+from mtv_perception.errors import DatasetError, ImageError
+from mtv_perception.media.decode import checked
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # PNG, third edition, table 11.1: colour types.
@@ -25,7 +26,11 @@ def read_mask(path: Path) -> np.ndarray:
     bits, colour = _kind(path)
     if colour == _PALETTE:
         return _palette_indices(path)
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        content = np.frombuffer(checked(path.read_bytes()), np.uint8)
+    except ImageError as error:
+        raise DatasetError(f"{path}: expected a mask, could not decode one: {error}") from error
+    mask = cv2.imdecode(content, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if mask is None:
         raise DatasetError(f"{path}: expected a mask, could not decode one.")
     if mask.ndim == 3:

@@ -60,6 +60,17 @@ def decode_compressed(data: Any, *, max_pixels: int = MAX_PIXELS, form: str = ""
     return _pixels(raw, head, form.partition(";")[0].strip().lower())
 
 
+def checked(raw: bytes, max_pixels: int = MAX_FILE_PIXELS) -> bytes:
+    """An image file's bytes for a caller that decodes them by itself, as masks need it.
+
+    Raises:
+        ImageError: of an unknown format, too large, or not whole.
+    """
+    head = read_head(raw)
+    check_size(head.size_hw, max_pixels)
+    return check(raw, head)
+
+
 def _pixels(raw: bytes, head: Header, original: str) -> np.ndarray:
     data = check(raw, head)
     is_mosaic = original.startswith("bayer_") and head.channels == 1

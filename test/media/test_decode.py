@@ -327,3 +327,15 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image(tmp_path):
     assert is_whole(path)
     path.write_bytes(content[:2] + thumbnail + content[2 : len(content) // 2])
     assert not is_whole(path)
+
+
+@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_masks_of_data_sets_are_checked_before_they_are_decoded(tmp_path, monkeypatch, claimed):
+    from mtv_perception.data.mask_file import read_mask
+    from mtv_perception.errors import DatasetError
+
+    path = tmp_path / "a.png"
+    path.write_bytes(coded("png")[:33] + chunk(b"tEXt", b"", claimed))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    with pytest.raises(DatasetError, match=f"claims {claimed} bytes"):
+        read_mask(path)

@@ -13,8 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mtv_perception.errors import DatasetError
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from mtv_perception.media.files import IMAGE_SUFFIXES
 
 # Byte-order marks; the UTF-32 marks first, because one begins like UTF-16's.
 _MARKS = (

@@ -10,7 +10,6 @@ from typing import Any
 
 from mtv_perception.data.formats.base import Split
 from mtv_perception.data.formats.files import (
-    IMAGE_SUFFIXES,
     children,
     files,
     folders,
@@ -19,6 +18,7 @@ from mtv_perception.data.formats.files import (
     is_folder,
     json_or_none,
 )
+from mtv_perception.media.files import IMAGE_SUFFIXES
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _NAMES = (

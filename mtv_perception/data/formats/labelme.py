@@ -16,7 +16,6 @@ import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split, are_splits
 from mtv_perception.data.formats.files import (
-    IMAGE_SUFFIXES,
     files,
     folders,
     images_in,
@@ -37,6 +36,7 @@ from mtv_perception.data.formats.shapes import (
     runs_of,
 )
 from mtv_perception.errors import DatasetError
+from mtv_perception.media.files import IMAGE_SUFFIXES
 
 # Shapes without an area.
 _NO_OBJECTS = frozenset({"point", "line", "linestrip", "points"})

@@ -257,7 +257,9 @@ def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file}: expected a list of images, could not read it: {error}") from error
+        raise DatasetError(
+            f"{file}: expected a list of images, could not read it: {error}"
+        ) from error
     wanted = {(root / line.strip()).resolve() for line in lines if line.strip()}
     samples = tuple(s for s in dataset.samples if s.image_path.resolve() in wanted)
     missing = wanted - {sample.image_path.resolve() for sample in samples}

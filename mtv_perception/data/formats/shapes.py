@@ -12,6 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mtv_perception.errors import ImageError
+from mtv_perception.media.decode import checked
+
 # Corners of a polygon in place of a circle or an ellipse; its area is 0.3% too small.
 _CIRCLE_CORNERS = 48
 _LARGEST_BITMAP = 64 * 1024 * 1024
@@ -106,6 +109,10 @@ def decode_bitmap(text: Any) -> np.ndarray:
             content = zlib.decompressobj().decompress(content, _LARGEST_BITMAP)
         except zlib.error as error:
             raise ShapeError("expected a bitmap, could not decompress it") from error
+    try:
+        content = checked(content)
+    except ImageError as error:
+        raise ShapeError("expected a bitmap, could not decode it") from error
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ShapeError("expected a bitmap, could not decode it")

@@ -16,7 +16,7 @@ _FRAME = 12
 """Bytes of a chunk beside its content: length, name, checksum."""
 # PNG, table 11.1: channels of each colour type.
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_PIXELS = (b"IHDR", b"PLTE", b"IDAT")
+_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 _EMPTY_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
