@@ -3,8 +3,9 @@
     mtv synth --drive --rate 10 --depth stereo --seed 101 --split heldout --out build/drives/101
     python tools/measure_drives.py build/drives/* --model warehouse --json build/drives.json
 
-Distances: the middle of the surface that the camera sees, on the floor plane. Tracks: MOTA and IDF1
-by motmetrics (pip install motmetrics), of our tracker and of a plain IoU matcher.
+Distances: the middle of the surface that the camera sees, on the floor plane. Zones: those of the demo.
+Tracks: MOTA and IDF1 by motmetrics (pip install motmetrics), of our tracker and
+of a plain IoU matcher.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 
+from mtv_perception.demo.hall import ZONES, TrueObject
 from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.geometry.frames import Rigid
+from mtv_perception.geometry.polygons import shared_points
 from mtv_perception.media.encodings import decode_raw
 from mtv_perception.messages.typestore import typestore
 from mtv_perception.ranging.measure import Ranger
@@ -32,6 +35,10 @@ from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.tracking.assignment import assign
 from mtv_perception.tracking.tracker import Tracker
 from mtv_perception.types import Detections
+from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
+from mtv_perception.zones.judge import Observation
+from mtv_perception.zones.monitor import CameraMonitor
+from mtv_perception.zones.source import DetectionSource, View
 
 BANDS = ((0, 2), (2, 4), (4, 6), (6, 8), (8, 12), (12, 20))
 MATCH_IOU = 0.5
@@ -71,14 +78,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     perceiver = Perceiver(load_artefact(find_model(args.model)))
-    distances, tracks = Distances(), {}
+    distances, tracks, zones = Distances(), {}, {}
     for bag in args.bags:
         camera, moments = read(bag)
         results = list(perceive(perceiver, moments))
         measure(distances, camera, results)
         if len(results) > 1 and results[1][0] - results[0][0] < 300_000_000:
             tracks[bag.name] = track_scores(results)
-    report = {"distances": table(distances), "tracks": tracks, "missing": dict(distances.missing)}
+            zones[bag.name] = zone_scores(camera, results)
+    report = {
+        "distances": table(distances),
+        "tracks": tracks,
+        "zones": zones,
+        "missing": dict(distances.missing),
+    }
     print_report(report)
     if args.json:
         args.json.write_text(json.dumps(report, indent=1) + "\n")
@@ -245,11 +258,75 @@ def scores_of(tracker: Any, results: list[Seen]) -> dict[str, float]:
     return {name: round(float(summary[name].iloc[0]), 4) for name in names}
 
 
+def zone_scores(camera: FloorCamera, results: list[Seen]) -> dict[str, dict[str, float]]:
+    """How each zone of the demo was judged, as if results came without any delay.
+
+    Reactions are counted in images: 0 is the image in which somebody has entered.
+    """
+    monitor = CameraMonitor(zone_config(camera), ZonesConfig(cameras=(zone_config(camera),)))
+    view = View(camera.intrinsics, camera.mounting)
+    rows: dict[str, list[tuple[bool, str]]] = {name: [] for name in ZONES}
+    for stamp, moment, result, labels in results:
+        source = DetectionSource(labels, camera.intrinsics.size_hw)
+        mask = result.segmentation.class_ids
+        monitor.observe(Observation(stamp, result.detections, source, view, mask), stamp)
+        truth = footprints_of(moment)
+        for state in monitor.states(stamp):
+            word = ("occupied" if state.occupied else "free") if state.valid else "unknown"
+            corners = np.array(ZONES[state.name])
+            now = any(len(shared_points(shape, corners)) > 0 for shape in truth)
+            rows[state.name].append((now, word))
+    return {name: zone_row(found) for name, found in rows.items()}
+
+
+def zone_config(camera: FloorCamera) -> CameraConfig:
+    zones = tuple(
+        ZoneConfig(name=name, polygon=tuple(map(tuple, c)), classes=("person", "forklift"))
+        for name, c in ZONES.items()
+    )
+    place = camera.mounting
+    return CameraConfig(position=place.position_xyz, rpy_deg=place.rpy_deg, zones=zones)
+
+
+def footprints_of(moment: Moment) -> list[np.ndarray]:
+    """Outlines on the floor of what the camera sees."""
+    found = []
+    for item in moment.places.detections:
+        if item.results[0].hypothesis.score >= 0.15:
+            at, turn, size = item.bbox.center.position, item.bbox.center.orientation, item.bbox.size
+            yaw = 2 * float(np.arctan2(turn.z, turn.w))
+            true = TrueObject(0, "", (at.x, at.y), yaw, (size.x, size.y), 1.0)
+            found.append(true.corners)
+    return found
+
+
+def zone_row(found: list[tuple[bool, str]]) -> dict[str, float]:
+    """Figures of one zone."""
+    entries = [k for k, (now, _) in enumerate(found) if now and not (k and found[k - 1][0])]
+    words = [word for _, word in found]
+    delays = [
+        next((j - k for j in range(k, len(words)) if words[j] == "occupied"), len(words))
+        for k in entries
+    ]
+    outside = [word for now, word in found if not now]
+    return {
+        "images": len(found),
+        "inside": sum(now for now, _ in found),
+        "free_while_inside": sum(now and word == "free" for now, word in found),
+        "unknown": sum(word == "unknown" for word in words),
+        "entries": len(entries),
+        "reaction_images_p50": float(np.median(delays)) if delays else 0.0,
+        "reaction_images_max": float(max(delays, default=0)),
+        "false_occupied_share": round(outside.count("occupied") / max(len(outside), 1), 3),
+    }
+
+
 def print_report(report: dict[str, Any]) -> None:
     for row in report["distances"]:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
     for bag, scores in report["tracks"].items():
         print(bag, json.dumps(scores))
+    print(json.dumps(report["zones"]))
     print(json.dumps(report["missing"]))
 
 
