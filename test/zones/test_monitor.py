@@ -57,6 +57,7 @@ def test_unknown_before_the_first_result(monitor):
     status = monitor.states(5 * MS)[0]
 
     assert (status.name, word(status), status.objects) == ("stop", "unknown", 0)
+    assert (status.since_ns, status.stamp_ns, status.reason) == (0, 5 * MS, "no result yet")
     assert math.isnan(status.nearest_m)
 
 
@@ -82,6 +83,22 @@ def test_late_early_and_out_of_order_results_are_counted_and_not_used(monitor):
     assert not monitor.observe(result(600 * MS), 1010 * MS)
     assert not monitor.observe(result(1400 * MS), 1010 * MS)
     assert vars(monitor.admission) == {"used": 1, "late": 1, "early": 1, "out_of_order": 2}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "text"),
+    [
+        (600, "late: 0.41 s old"),
+        (1400, "stamped 0.390 s in the future"),
+        (1000, "not newer than the one before"),
+    ],
+)
+def test_why_a_result_is_not_used_is_told(monitor, stamp, text):
+    monitor.observe(result(1000 * MS), 1010 * MS)
+    assert monitor.refusal == ""
+    monitor.observe(result(stamp * MS), 1010 * MS)
+
+    assert monitor.refusal == text
 
 
 def test_a_clock_that_jumps_back_begins_anew(monitor):

@@ -351,4 +351,5 @@ def tools():
         detection_of_class=detection_of_class,
         stop=STOP,
         status_message=status_message,
+        array=lambda found, header: detection_array(found, WAREHOUSE, header, "name"),
     )
