@@ -60,6 +60,14 @@ class AugmentConfig:
     blur: float = setting(1.0, "How often it is motion blur, against the other two.", low=0)
     noise: float = setting(1.0, "How often it is sensor noise, against the other two.", low=0)
     jpeg: float = setting(1.0, "How often it is JPEG artefacts, against the other two.", low=0)
+    low_resolution: float = setting(
+        0.0,
+        "How often it is a source of a half to a quarter of the pixels a side, against the others.",
+        low=0,
+    )
+    cast: float = setting(
+        0.0, "Probability of a grey picture in one tint, as of an infrared camera.", low=0, high=1
+    )
 
 
 OFF = AugmentConfig(
@@ -75,6 +83,7 @@ OFF = AugmentConfig(
     saturation=0,
     hue=0,
     degrade=0,
+    cast=0,
 )
 
 
@@ -97,6 +106,8 @@ def augment(
     if rng.random() < config.copy_paste:
         scene = copy_paste(scene, draw(rng), rng)
     image = photometric(scene.image, config, rng)
+    if config.cast and rng.random() < config.cast:
+        image = cast(image, rng)
     if rng.random() < config.degrade:
         image = degrade(image, config, rng)
     return replace(scene, image=image)
@@ -256,6 +267,16 @@ def _affine_table(gain: float, bias: float) -> np.ndarray:
     return np.clip(np.arange(256) * gain + bias, 0, 255).astype(np.uint8)
 
 
+def cast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The grey levels of an RGB picture in one random tint, with a share of its own colours left."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    tint = rng.uniform(0.5, 1.15, 3) if rng.random() < 0.7 else np.ones(3)
+    tables = np.clip(np.arange(256)[:, None] * tint, 0, 255).astype(np.uint8)
+    tinted = cv2.LUT(cv2.merge([grey] * 3), tables[None])
+    kept = rng.uniform(0, 0.4)
+    return cv2.addWeighted(tinted, 1 - kept, image, kept, 0)
+
+
 def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     length = int(rng.integers(1, 5)) * 2 + 1
     kernel = np.zeros((length, length), np.float32)
@@ -281,12 +302,20 @@ def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return decoded
 
 
-_DEGRADATIONS = (_blur, _noise, _jpeg)
+def _low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape[:2]
+    share = rng.uniform(0.25, 0.6)
+    small = max(8, round(width * share)), max(8, round(height * share))
+    coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+_DEGRADATIONS = (_blur, _noise, _jpeg, _low_resolution)
 
 
 def degrade(image: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
-    """One of motion blur, sensor noise or JPEG artefacts, each as often as `config` says; none where all are off."""
-    weights = np.array([config.blur, config.noise, config.jpeg])
+    """One of motion blur, sensor noise, JPEG artefacts or a low resolution, each as often as `config` says."""
+    weights = np.array([config.blur, config.noise, config.jpeg, config.low_resolution])
     if not weights.any():
         return image
     return _DEGRADATIONS[rng.choice(len(weights), p=weights / weights.sum())](image, rng)

@@ -12,6 +12,7 @@ from mtv_perception.data.augment import (
     OFF,
     AugmentConfig,
     augment,
+    cast,
     copy_paste,
     degrade,
     photometric,
@@ -23,6 +24,9 @@ SIZE_HW = (96, 128)
 EVERYTHING = AugmentConfig(
     flip=0.5, mosaic=0.5, crop=0.5, zoom_out=1.0, copy_paste=0.5, degrade=1.0, brightness=40, hue=20
 )
+
+
+DEGRADATIONS = ("blur", "noise", "jpeg", "low_resolution")
 
 
 def rectangle(box=(40, 20, 90, 80), size_hw=(100, 140), colour=RED, class_id=2):
@@ -244,13 +248,36 @@ def test_degrade_keeps_the_scene_recognisable():
         assert 0 < np.abs(changed.astype(int) - image).mean() < 15
 
 
+def test_a_cast_is_grey_in_one_tint():
+    rng = np.random.default_rng(0)
+    image = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    spread = np.ptp(image.astype(int), axis=-1).mean()
+
+    changed = [cast(image, rng).astype(float) for _ in range(20)]
+
+    for picture in changed:
+        # Without the tint, colours differ by at most the share of its own that is left.
+        tint = picture.mean((0, 1)) / picture.mean()
+        assert np.ptp(picture / tint, axis=-1).mean() < 0.5 * spread
+    assert len({round(picture.mean()) for picture in changed}) > 5
+
+
+def test_a_cast_comes_only_when_asked_for():
+    def colour(share, seed):
+        return np.ptp(run(replace(OFF, cast=share), seed).image.astype(int), axis=-1).max()
+
+    plain = [colour(0.0, seed) for seed in range(5)]
+    tinted = [colour(1.0, seed) for seed in range(5)]
+
+    assert plain == [190] * 5  # red's own
+    assert max(tinted) < 190
+
+
 def test_each_degradation_can_be_left_out():
     image = rectangle().image
     once = {
-        name: degrade(
-            image, replace(OFF, **{**dict.fromkeys(("blur", "noise", "jpeg"), 0.0), name: 1.0}), rng
-        )
-        for name in ("blur", "noise", "jpeg")
+        name: degrade(image, replace(OFF, **{**dict.fromkeys(DEGRADATIONS, 0.0), name: 1.0}), rng)
+        for name in DEGRADATIONS
         for rng in [np.random.default_rng(1)]
     }
     flat = np.s_[:10, :30]  # far from the rectangle, where noise alone changes anything
@@ -258,9 +285,10 @@ def test_each_degradation_can_be_left_out():
         False,
         True,
         False,
+        False,
     ]
     assert all((changed != image).any() for changed in once.values())
-    config = replace(OFF, blur=0.0, noise=0.0, jpeg=0.0)
+    config = replace(OFF, **dict.fromkeys(DEGRADATIONS, 0.0))
     assert degrade(image, config, np.random.default_rng(0)) is image
 
 

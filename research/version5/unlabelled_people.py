@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Find people that have no label, with PicoDet-S (PaddleDetection, Apache-2.0): they become ignore regions.
+
+    research/version5/unlabelled_people.py $MTV_DATA --detector picodet_s_416_coco.onnx --out ignore.json
+
+Needs onnxruntime. A detection above SCORE counts as unlabelled when no box overlaps it by IOU and it does not
+lie mostly inside one. The output maps `set/file_name` to boxes (x, y, width, height) in pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SETS = (
+    "indoor_nir", "construction_clean", "people_street416", "people_coco416",
+    "people_openimages416", "people_posed416", "ccp_people",
+)  # fmt: skip
+PERSON = 2
+SCORE, IOU, INSIDE = 0.55, 0.35, 0.6
+SIDE, STRIDES, BINS = 416, (8, 16, 32, 64), 8  # of PicoDet-S
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, as PicoDet was trained
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+LOWEST_SCORE, NMS_IOU = 0.3, 0.5
+
+
+class PicoDet:
+    """RGB images to boxes (x0, y0, x1, y1) of people in pixels, and their scores."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options)
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pixels = (cv2.resize(image, (SIDE, SIDE)).astype(np.float32) / 255 - MEAN) / STD
+        outputs = self._session.run(None, {"image": pixels.transpose(2, 0, 1)[None]})
+        levels = zip(outputs[:4], outputs[4:], STRIDES, strict=True)
+        parts = [decode(scores[0, :, 0], bins[0], stride) for scores, bins, stride in levels]
+        boxes = np.concatenate([part[0] for part in parts])
+        scores = np.concatenate([part[1] for part in parts])
+        height, width = image.shape[:2]
+        boxes = boxes * np.array([width, height, width, height]) / SIDE
+        return strongest(boxes, scores)
+
+
+def decode(scores: np.ndarray, bins: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of one level: each side's distance is the mean of a distribution over BINS cells."""
+    logits = bins.reshape(-1, 4, BINS)
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    sides = (shares / shares.sum(-1, keepdims=True)) @ np.arange(BINS) * stride
+    count = round(float(np.sqrt(len(scores))))
+    y, x = (np.mgrid[:count, :count].reshape(2, -1) + 0.5) * stride
+    boxes = np.stack([x - sides[:, 0], y - sides[:, 1], x + sides[:, 2], y + sides[:, 3]], 1)
+    kept = scores > LOWEST_SCORE
+    return boxes[kept], scores[kept]
+
+
+def strongest(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Non-maximum suppression."""
+    if not len(boxes):
+        return boxes, scores
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
+    kept = np.ravel(cv2.dnn.NMSBoxes(xywh, scores.tolist(), LOWEST_SCORE, NMS_IOU)).astype(int)
+    return boxes[kept], scores[kept]
+
+
+def unlabelled(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The sure boxes that no label covers."""
+    sure = boxes[scores > SCORE]
+    low = np.maximum(sure[:, None, :2], labels[None, :, :2])
+    high = np.minimum(sure[:, None, 2:], labels[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    own = (sure[:, 2:] - sure[:, :2]).prod(1)[:, None]
+    theirs = (labels[:, 2:] - labels[:, :2]).prod(1)[None]
+    iou = (shared / (own + theirs - shared)).max(1, initial=0)
+    inside = (shared / own).max(1, initial=0)
+    return sure[(iou < IOU) & (inside < INSIDE)]
+
+
+def main() -> int:
+    """Run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--detector", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    detector, found = PicoDet(args.detector), {}
+    for name in SETS:
+        record = json.loads((args.data / name / "annotations.json").read_text())
+        labels: dict[int, list] = {}
+        for item in record["annotations"]:
+            if item["category_id"] == PERSON:
+                x, y, width, height = item["bbox"]
+                labels.setdefault(item["image_id"], []).append([x, y, x + width, y + height])
+        for image in record["images"]:
+            path = args.data / name / "images" / image["file_name"]
+            rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+            known = np.array(labels.get(image["id"], []), float).reshape(-1, 4)
+            boxes = unlabelled(*detector(rgb), known).clip(0)
+            if len(boxes):
+                rows = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+                found[f"{name}/{image['file_name']}"] = rows.round(1).tolist()
+        print(name, sum(key.startswith(f"{name}/") for key in found), "of", len(record["images"]))
+    args.out.write_text(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
