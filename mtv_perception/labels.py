@@ -25,6 +25,16 @@ _PALETTE_RGB = (
     (230, 159, 0),
 )
 UNLABELED_RGB = (128, 128, 128)
+_OWN_COLOURS = {"rail": 1, "person": 2, "forklift": 3}
+# Towards white (255) or black (0), and how far, for each further round through the palette.
+_SHADES = ((255, 0.5), (0, 0.4), (255, 0.75), (0, 0.65))
+
+
+def _shade(rgb: tuple[int, int, int], number: int) -> tuple[int, int, int]:
+    """A colour, or a lighter or darker one of it."""
+    end, share = _SHADES[number % len(_SHADES)]
+    red, green, blue = (round(value + (end - value) * share) for value in rgb)
+    return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,23 @@ class LabelSet:
         return self._ids[name]
 
     def colour(self, class_id: int) -> tuple[int, int, int]:
-        """The RGB colour (0..255) of a class id."""
+        """The RGB colour (0..255) of a class id.
+
+        The shipped model's classes keep their colours in any set. The others take the free colours
+        of the palette in their order, and then lighter and darker ones.
+        """
         if class_id in (BACKGROUND_ID, UNLABELED_ID):
             return UNLABELED_RGB if class_id else _PALETTE_RGB[0]
-        return _PALETTE_RGB[1 + (class_id - 1) % (len(_PALETTE_RGB) - 1)]
+        name = self.names[class_id]
+        if name in _OWN_COLOURS:
+            return _PALETTE_RGB[_OWN_COLOURS[name]]
+        taken = {_OWN_COLOURS[other] for other in self.foreground if other in _OWN_COLOURS}
+        free = [c for index, c in enumerate(_PALETTE_RGB) if index and index not in taken]
+        before = sum(other not in _OWN_COLOURS for other in self.names[1:class_id])
+        if before < len(free):
+            return free[before]
+        number, index = divmod(before - len(free), len(_PALETTE_RGB) - 1)
+        return _shade(_PALETTE_RGB[1 + index], number)
 
     def colour_table(self) -> np.ndarray:
         """All colours as a lookup table, `(256, 3)` uint8, RGB, indexed by mask value."""

@@ -12,6 +12,7 @@ from mtv_perception.labels import (
     WAREHOUSE,
     LabelSet,
     labels_of,
+    labels_with_background,
 )
 
 name_lists = st.lists(st.text(min_size=1), min_size=2, max_size=UNLABELED_ID, unique=True)
@@ -81,3 +82,17 @@ def test_the_first_classes_differ_from_each_other():
 
     for a, b in itertools.combinations(range(8), 2):
         assert labels.colour(a) != labels.colour(b)
+
+
+def test_a_class_keeps_its_colour_in_any_set():
+    own = labels_with_background(("truck", "person", "rail", "worker"))
+    for name in ("person", "rail"):
+        assert own.colour(own.id_of(name)) == WAREHOUSE.colour(WAREHOUSE.id_of(name))
+
+
+@pytest.mark.parametrize("count", [2, 7, 20, 30])
+@pytest.mark.parametrize("known", [(), ("person",), ("rail", "person", "forklift")])
+def test_many_classes_have_different_colours(count, known):
+    labels = labels_with_background((*known, *(f"class {number}" for number in range(count))))
+    colours = [labels.colour(index) for index in range(len(labels))]
+    assert len(set(colours)) == len(colours)

@@ -18,7 +18,7 @@ from mtv_perception.cli.measuring import (
     write_json,
 )
 from mtv_perception.config import to_plain
-from mtv_perception.data.formats.open import find_splits, open_datasets
+from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 
@@ -79,10 +79,6 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     console.print(_source_table(statistics), _class_table(statistics), sep="\n")
     console.print(*_sentences(statistics, args.preset), sep="\n", highlight=False)
-    for config in configs:
-        splits = find_splits(config.path, config.format)
-        if splits and not config.split:
-            print(f"{config.path}: all splits together; --split takes one of {', '.join(splits)}.")
     if args.json:
         write_json(args.json, to_plain(statistics))
     if args.plot:

@@ -6,12 +6,14 @@ import argparse
 import importlib.util
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mtv_perception.data.sample import Dataset
     from mtv_perception.training.config import TrainConfig
 
 HELP = "train a network from a configuration file"
@@ -39,6 +41,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _warn_of_overlap(train: Sequence[Dataset], validation: Sequence[Dataset]) -> None:
+    """Say so where validation judges images that training shows."""
+    parts = [
+        {sample.image_path.resolve() for dataset in datasets for sample in dataset.samples}
+        for datasets in (train, validation)
+    ]
+    both = sorted(parts[0] & parts[1])
+    if both:
+        print(
+            f"{len(both)} of {len(parts[1])} validation images are training images too, such as "
+            f"{both[0]}; `split` or `take` keeps them apart",
+            flush=True,
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, then print where the best checkpoint is."""
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
@@ -64,6 +81,7 @@ def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) 
     # The errors of all of them at once.
     datasets = open_datasets([*config.train, *config.validation], config.network.labels)
     counts = [len(dataset.samples) for dataset in datasets]
+    _warn_of_overlap(datasets[: len(config.train)], datasets[len(config.train) :])
     trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
     print(f"{trained} images to train on, {validated} to validate", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID
 
 _MIN_POLYGON_NUMBERS = 6
+_MOST_BITS = 60  # of a run length; no image has so many pixels
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,16 @@ def encode_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> bytes:
 def _is_polygon(polygon: Any) -> bool:
     if not isinstance(polygon, list) or len(polygon) < _MIN_POLYGON_NUMBERS or len(polygon) % 2:
         return False
-    numbers = all(isinstance(value, (int, float)) for value in polygon)
-    return numbers and bool(np.isfinite(polygon).all())
+    return all(_is_finite(value) for value in polygon)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _encode_runs(runs: dict[str, Any], size_hw: tuple[int, int]) -> bytes:
@@ -95,6 +105,8 @@ def _unpack(text: str | bytes) -> list[int]:
         bits = byte - 48
         value |= (bits & 0x1F) << shift
         shift += 5
+        if shift > _MOST_BITS:
+            raise ValueError("Expected COCO's string of run lengths, got a number without end.")
         if bits & 0x20:
             continue
         if bits & 0x10:

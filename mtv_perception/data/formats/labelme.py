@@ -95,7 +95,7 @@ def _entry(path: Path, where: str) -> tuple[Entry, list[str], int]:
     faults, left_out = [], 0
     for number, shape in enumerate(content["shapes"]):
         kind = shape.get("shape_type", "polygon") if isinstance(shape, dict) else None
-        if kind in _NO_OBJECTS:
+        if isinstance(kind, str) and kind in _NO_OBJECTS:
             left_out += 1
             continue
         try:

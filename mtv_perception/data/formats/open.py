@@ -148,9 +148,15 @@ def read_dataset(path: Path, options: ReadOptions, format: str = AUTO) -> Datase
 
 
 def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
+    """The chosen splits; if several are read because none is named, the first says so."""
     name, splits = find_format(path, format)
     chosen = choose_splits(path, splits, options.split)
-    return [FORMATS[name].read(path, split, options) for split in chosen]
+    found = [FORMATS[name].read(path, split, options) for split in chosen]
+    if len(found) > 1:
+        names = ", ".join(split.name for split in chosen)
+        note = f"the splits {names} are read together; `split` chooses one"
+        found[0] = replace(found[0], notes=(note, *found[0].notes))
+    return found
 
 
 def class_names(configs: Iterable[DatasetConfig]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def _entry(folder: Path, path: Path, where: str) -> tuple[Entry, list[str], int]
     names, boxes, outlines, faults, left_out = [], [], [], [], 0
     for number, item in enumerate(listed):
         kind = item.get("geometryType") if isinstance(item, dict) else None
-        if kind in _NO_OBJECTS:
+        if isinstance(kind, str) and kind in _NO_OBJECTS:
             left_out += 1
             continue
         try:
