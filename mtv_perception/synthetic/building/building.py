@@ -95,12 +95,12 @@ def walls(assets: Assets, hall: Hall, rng: Rng) -> Mesh:
                 _opening(
                     assets,
                     hall,
-                    np.array([x, y]),
-                    np.array([dx, dy]) / length,
-                    inward,
-                    length,
-                    height,
-                    rng,
+                    corner=np.array([x, y]),
+                    along=np.array([dx, dy]) / length,
+                    inward=inward,
+                    length=length,
+                    height=height,
+                    rng=rng,
                 )
             )
     return merge(parts)

@@ -73,7 +73,9 @@ def make_rail(assets: Assets, path: Path, rng: np.random.Generator) -> Mesh:
     spacing = design.uniform(0.35, 1.2)
     stations = np.linspace(0, len(path) - 2, max(2, int(len(path) * 0.12 / spacing))).astype(int)
     if design.random() < 0.75:
-        parts += _fastenings(path, stations, base_half, base_top, materials[0], design)
+        parts += _fastenings(
+            path, stations, half=base_half, top=base_top, material=materials[0], design=design
+        )
     if rng.random() < 0.5:
         parts += [_end_stop(path, base_half, section, rng)]
     return merge(parts)

@@ -161,12 +161,12 @@ class DriveStudio:
         found = self._annotations(instances, rendered.full_pixels)
         return DriveFrame(
             t,
-            base,
-            rgb,
-            depth,
-            class_mask(instances, self._class_ids),
-            {k + 1: found[k][0] for k in range(len(self.hall.rails)) if k in found},
-            tuple(self._objects(t, instances, depth, found)),
+            base=base,
+            rgb=rgb,
+            depth=depth,
+            mask=class_mask(instances, self._class_ids),
+            rails={k + 1: found[k][0] for k in range(len(self.hall.rails)) if k in found},
+            objects=tuple(self._objects(t, instances, depth, found)),
         )
 
     def _scene(self, t: float) -> RenderScene:
@@ -186,7 +186,13 @@ class DriveStudio:
         xy = (base.x + ahead * float(np.cos(base.yaw)), base.y + ahead * float(np.sin(base.yaw)))
         roll, pitch, yaw = np.deg2rad(mounting.rpy_deg).tolist()
         return RenderCamera(
-            mounting.position_xyz[2], pitch, roll, self._lens.fov, (0.0, 0.0), xy, base.yaw + yaw
+            mounting.position_xyz[2],
+            pitch=pitch,
+            roll=roll,
+            fov=self._lens.fov,
+            distortion=(0.0, 0.0),
+            xy=xy,
+            yaw=base.yaw + yaw,
         )
 
     def _flow(self, rendered: Rendered, t: float) -> NDArray[np.float32]:

@@ -108,7 +108,14 @@ def make_assets(split: str) -> Assets:
     first, count = (0, 400) if split == "train" else (100_000, 120)
     seeds = tuple(range(first, first + count))
     return Assets(
-        split, textures, _MACHINES[split], _CLOTH[split], _RACKS[split], seeds, seeds, seeds
+        split,
+        textures=textures,
+        machine_colors=_MACHINES[split],
+        cloth_colors=_CLOTH[split],
+        rack_colors=_RACKS[split],
+        designs=seeds,
+        bodies=seeds,
+        rail_profiles=seeds,
     )
 
 

@@ -260,10 +260,10 @@ def _add_cutout(plan: Plan, assets: Assets, cutouts: list[Cutout], rng: Rng) -> 
     board = billboard(
         chosen,
         layer,
-        (*spot, stature - shown),
-        shown,
-        bool(rng.random() < 0.5),
-        float(rng.uniform(0.8, 1.15)),
+        foot=(*spot, stature - shown),
+        height=shown,
+        mirrored=bool(rng.random() < 0.5),
+        gain=float(rng.uniform(0.8, 1.15)),
     )
     plan.scene.add_target(PERSON, board)
     if not chosen.whole:

@@ -33,24 +33,26 @@ def indoor_light(rng: Rng, height: float, lamp_on: float) -> Light:
     power = rng.uniform(3, 14, (LAMP_COUNT, 1)) * (rng.random((LAMP_COUNT, 1)) < 0.8) * tint * level
     ambient = level * rng.uniform(0.45, 0.9)
     return Light(
-        _unit(
+        sun_direction=_unit(
             (
                 np.cos(azimuth) * np.cos(elevation),
                 np.sin(azimuth) * np.cos(elevation),
                 np.sin(elevation),
             )
         ),
-        (direct * tint * level).astype(np.float32),
-        float(rng.uniform(0.0008, 0.004)),
-        (ambient * tint).astype(np.float32),
-        (ambient * rng.uniform(0.25, 0.5) * np.array([1.0, 0.95, 0.88])).astype(np.float32),
-        lamps.astype(np.float32),
-        power.astype(np.float32),
-        float(rng.uniform(0.5, 1.4)),
-        float(rng.uniform(1, 6)) * lamp_on,
-        float(rng.uniform(0.7, 1.0)),
-        float(rng.choice([0.0, rng.uniform(0.001, 0.012)])),
-        (0.5 * ambient * np.ones(3)).astype(np.float32),
+        sun_color=(direct * tint * level).astype(np.float32),
+        sun_radius=float(rng.uniform(0.0008, 0.004)),
+        sky_color=(ambient * tint).astype(np.float32),
+        ground_color=(ambient * rng.uniform(0.25, 0.5) * np.array([1.0, 0.95, 0.88])).astype(
+            np.float32
+        ),
+        lamp_positions=lamps.astype(np.float32),
+        lamp_colors=power.astype(np.float32),
+        lamp_rows=float(rng.uniform(0.5, 1.4)),
+        lamp_gain=float(rng.uniform(1, 6)) * lamp_on,
+        roof_strength=float(rng.uniform(0.7, 1.0)),
+        fog_density=float(rng.choice([0.0, rng.uniform(0.001, 0.012)])),
+        fog_color=(0.5 * ambient * np.ones(3)).astype(np.float32),
     )
 
 
@@ -65,24 +67,24 @@ def outdoor_light(rng: Rng) -> Light:
         else np.ones(3) * rng.uniform(0.7, 1.1)
     )
     return Light(
-        _unit(
+        sun_direction=_unit(
             (
                 np.cos(azimuth) * np.cos(elevation),
                 np.sin(azimuth) * np.cos(elevation),
                 np.sin(elevation),
             )
         ),
-        sun.astype(np.float32),
-        0.0008 if sunny else 0.004,
-        sky.astype(np.float32),
-        (sky * 0.3 + sun * 0.08).astype(np.float32),
-        np.zeros((LAMP_COUNT, 3), np.float32),
-        np.zeros((LAMP_COUNT, 3), np.float32),
-        1.0,
-        0.0,
-        float(rng.uniform(0.5, 0.9)),
-        float(rng.uniform(0, 0.008)),
-        (sky * 0.9).astype(np.float32),
+        sun_color=sun.astype(np.float32),
+        sun_radius=0.0008 if sunny else 0.004,
+        sky_color=sky.astype(np.float32),
+        ground_color=(sky * 0.3 + sun * 0.08).astype(np.float32),
+        lamp_positions=np.zeros((LAMP_COUNT, 3), np.float32),
+        lamp_colors=np.zeros((LAMP_COUNT, 3), np.float32),
+        lamp_rows=1.0,
+        lamp_gain=0.0,
+        roof_strength=float(rng.uniform(0.5, 0.9)),
+        fog_density=float(rng.uniform(0, 0.008)),
+        fog_color=(sky * 0.9).astype(np.float32),
     )
 
 

@@ -114,10 +114,10 @@ def counterbalance(assets: Assets, design: Rng, rng: Rng) -> Machine:
         guard(
             (0.62, 0.85 * scale),
             (rear * 0.6, hood),
-            (design.uniform(0.2, 0.42), rear * design.uniform(0.45, 0.62), top),
-            hull - 0.08,
-            frame,
-            design,
+            roof=(design.uniform(0.2, 0.42), rear * design.uniform(0.45, 0.62), top),
+            width=hull - 0.08,
+            material=frame,
+            rng=design,
         )
     )
     parts += [part.seat(-0.42 * scale, 0, hood + 0.16, design), part.steering(0.2, 0, hood + 0.32)]
@@ -131,10 +131,10 @@ def counterbalance(assets: Assets, design: Rng, rng: Rng) -> Machine:
         part.lights(
             design,
             rng,
-            (0.56, hull / 2 - 0.1, top - 0.3),
-            (rear * 0.55, hull / 2 - 0.08, top - 0.25),
-            top,
-            rear * 0.4,
+            front=(0.56, hull / 2 - 0.1, top - 0.3),
+            rear=(rear * 0.55, hull / 2 - 0.08, top - 0.25),
+            top=top,
+            beacon_x=rear * 0.4,
         )
     )
     parts.append(
@@ -165,14 +165,14 @@ def counterbalance(assets: Assets, design: Rng, rng: Rng) -> Machine:
         mast(
             x,
             0.1,
-            height,
-            design.uniform(0.68, 0.85),
-            lift,
-            rng.normal(0.02, 0.03),
-            paint,
-            int(design.integers(1, 3)),
-            fork,
-            design.uniform(0.4, 0.8) if design.random() < 0.75 else 0,
+            height=height,
+            gauge=design.uniform(0.68, 0.85),
+            lift=lift,
+            tilt=rng.normal(0.02, 0.03),
+            paint=paint,
+            stages=int(design.integers(1, 3)),
+            fork=fork,
+            backrest=design.uniform(0.4, 0.8) if design.random() < 0.75 else 0,
         )
     )
     for s in (1, -1):
@@ -180,14 +180,14 @@ def counterbalance(assets: Assets, design: Rng, rng: Rng) -> Machine:
             cylinder((0.6, s * 0.32, deck - 0.05), (x, s * 0.32, deck + 0.1), 0.035, DARK_STEEL, 8)
         )
     return Machine(
-        merge(parts),
-        (-0.42 * scale - 0.02, 0, hood + 0.27, 0.0),
-        True,
-        x + 0.2 + fork[1],
-        x + 0.24,
-        lift,
-        rear,
-        width / 2,
+        mesh=merge(parts),
+        seat=(-0.42 * scale - 0.02, 0, hood + 0.27, 0.0),
+        seated=True,
+        fork_tip=x + 0.2 + fork[1],
+        fork_heel=x + 0.24,
+        lift=lift,
+        rear=rear,
+        half_width=width / 2,
     )
 
 

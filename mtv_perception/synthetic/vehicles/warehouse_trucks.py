@@ -80,10 +80,10 @@ def reach_truck(assets: Assets, design: Rng, rng: Rng) -> Machine:
         part.lights(
             design,
             rng,
-            (0.09, width / 2 - 0.08, top - 0.2),
-            (rear * 0.9, width / 2 - 0.1, top - 0.2),
-            top,
-            rear * 0.5,
+            front=(0.09, width / 2 - 0.08, top - 0.2),
+            rear=(rear * 0.9, width / 2 - 0.1, top - 0.2),
+            top=top,
+            beacon_x=rear * 0.5,
         )
     )
     parts.append(
@@ -101,25 +101,25 @@ def reach_truck(assets: Assets, design: Rng, rng: Rng) -> Machine:
         mast(
             reach_x + 0.05,
             0.08,
-            design.uniform(2.2, 2.9),
-            design.uniform(0.62, 0.8),
-            lift,
-            rng.normal(0, 0.02),
-            paint,
-            2,
-            fork,
-            design.uniform(0.3, 0.7) if design.random() < 0.6 else 0,
+            height=design.uniform(2.2, 2.9),
+            gauge=design.uniform(0.62, 0.8),
+            lift=lift,
+            tilt=rng.normal(0, 0.02),
+            paint=paint,
+            stages=2,
+            fork=fork,
+            backrest=design.uniform(0.3, 0.7) if design.random() < 0.6 else 0,
         )
     )
     return Machine(
-        merge(parts),
-        (rear * 0.5, -0.1, hood * 0.62 + 0.2, float(np.pi / 2 * rng.uniform(0.5, 1.0))),
-        True,
-        reach_x + 0.25 + fork[1],
-        reach_x + 0.29,
-        lift,
-        rear,
-        width / 2,
+        mesh=merge(parts),
+        seat=(rear * 0.5, -0.1, hood * 0.62 + 0.2, float(np.pi / 2 * rng.uniform(0.5, 1.0))),
+        seated=True,
+        fork_tip=reach_x + 0.25 + fork[1],
+        fork_heel=reach_x + 0.29,
+        lift=lift,
+        rear=rear,
+        half_width=width / 2,
     )
 
 
@@ -213,14 +213,14 @@ def pallet_truck(assets: Assets, design: Rng, rng: Rng) -> Machine:
         ]
         seat = (-depth - 0.22, 0.0, 0.145, 0.0)
     return Machine(
-        merge(parts),
-        seat,
-        False,
-        fork_length,
-        0.02,
-        lift,
-        -depth - (0.45 if seat else 0.15),
-        width / 2,
+        mesh=merge(parts),
+        seat=seat,
+        seated=False,
+        fork_tip=fork_length,
+        fork_heel=0.02,
+        lift=lift,
+        rear=-depth - (0.45 if seat else 0.15),
+        half_width=width / 2,
     )
 
 
@@ -242,14 +242,14 @@ def stacker(assets: Assets, design: Rng, rng: Rng) -> Machine:
         mast(
             0.0,
             0.06,
-            design.uniform(1.75, 2.2),
-            0.62,
-            lift,
-            0.0,
-            paint,
-            1,
-            fork,
-            design.uniform(0.3, 0.6) if design.random() < 0.5 else 0,
+            height=design.uniform(1.75, 2.2),
+            gauge=0.62,
+            lift=lift,
+            tilt=0.0,
+            paint=paint,
+            stages=1,
+            fork=fork,
+            backrest=design.uniform(0.3, 0.6) if design.random() < 0.5 else 0,
         )
     )
     for s in (1, -1):
@@ -267,4 +267,13 @@ def stacker(assets: Assets, design: Rng, rng: Rng) -> Machine:
         ),
         _tiller(-depth * 0.8, height * 0.6, rng.uniform(0.1, 1.0), BLACK),
     ]
-    return Machine(merge(parts), None, False, 0.2 + fork[1], 0.24, lift, -depth - 0.2, width / 2)
+    return Machine(
+        mesh=merge(parts),
+        seat=None,
+        seated=False,
+        fork_tip=0.2 + fork[1],
+        fork_heel=0.24,
+        lift=lift,
+        rear=-depth - 0.2,
+        half_width=width / 2,
+    )
