@@ -129,7 +129,7 @@ def export_openvino(
             check_scores(scores, expected, largest_drop, TITLE)
     except ArtefactError as error:
         return PrecisionReport(TITLE, folder, refused=str(error))
-    write_artefact(folder, artefact.spec, artefact.content, artefact.files)
+    write_artefact(folder, artefact.spec, artefact.content, artefact.files, artefact.golden)
     return PrecisionReport(TITLE, folder, "", megabytes, errors, scores)
 
 

@@ -17,8 +17,10 @@ from mtv_perception.export.artefact import make_artefact
 from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import write_artefact
+from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.backends.config import LITERT
 from mtv_perception.runtime.perceiver import Model, Perceiver
+from mtv_perception.runtime.self_test import record
 from mtv_perception.training.keras_model import KerasModel
 
 
@@ -90,7 +92,9 @@ def export_precisions(
         except ArtefactError as error:
             reports.append(PrecisionReport(precision, target, refused=str(error)))
             continue
-        write_artefact(target, replace(artefact.spec, metrics=_shown(scores)), artefact.content)
+        spec = replace(artefact.spec, metrics=_shown(scores))
+        golden = record(artefact.open(EngineConfig()), spec.size_hw)
+        write_artefact(target, spec, artefact.content, golden=golden)
         megabytes = len(artefact.content) / 1e6
         reports.append(PrecisionReport(precision, target, "", megabytes, errors, scores))
     return reports
