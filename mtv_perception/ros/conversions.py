@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
@@ -89,6 +90,16 @@ ANNOTATIONS_KIND = _optional_class(ANNOTATIONS)
 def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """An image message of `(H, W)` or `(H, W, 3)` uint8 pixels, rows without padding."""
     return _BUILDER.image(pixels, encoding, header)
+
+
+_CODERS = {"jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 85]), "png": (".png", [])}
+
+
+def compressed_message(pixels_rgb: np.ndarray, form: str, header: Header) -> CompressedImage:
+    """A compressed image message of `(H, W, 3)` uint8 RGB; `form` is "jpeg" or "png"."""
+    suffix, options = _CODERS[form]
+    _, coded = cv2.imencode(suffix, cv2.cvtColor(pixels_rgb, cv2.COLOR_RGB2BGR), options)
+    return _BUILDER.compressed(coded, f"rgb8; {form} compressed bgr8", header)
 
 
 def detection_array(

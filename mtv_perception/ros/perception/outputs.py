@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
@@ -16,6 +17,7 @@ from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import (
     ANNOTATIONS_KIND,
     annotation_message,
+    compressed_message,
     detection_array,
     image_message,
     label_info,
@@ -29,7 +31,14 @@ from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
-_MASK_OUTPUTS = ("mask", "confidence", "mask_labels", "colour", "camera_info")
+_MASK_OUTPUTS = (
+    "mask",
+    "confidence",
+    "mask_labels",
+    "colour",
+    "colour_compressed",
+    "camera_info",
+)
 
 
 class CameraOutputs:
@@ -52,6 +61,7 @@ class CameraOutputs:
         self._declare("vision_info", VisionInfo, f"{prefix}vision_info", LATCHED)
         picture = newest_only(config.mask_reliability)
         self._declare("overlay", Image, f"{prefix}overlay", picture)
+        self._declare("overlay_compressed", CompressedImage, f"{prefix}overlay/compressed", picture)
         self._declare("status", PerceptionStatus, f"~/{prefix}status", 5)
         if ANNOTATIONS_KIND:
             self._declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
@@ -75,6 +85,7 @@ class CameraOutputs:
         self._declare("confidence", Image, f"{folder}/confidence", picture)
         self._declare("mask_labels", LabelInfo, f"{folder}/label_info", LATCHED)
         self._declare("colour", Image, f"{folder}/color", picture)
+        self._declare("colour_compressed", CompressedImage, f"{folder}/color/compressed", picture)
         if self._config.camera_info:
             self._declare("camera_info", CameraInfo, f"{folder}/camera_info", picture)
 
@@ -136,15 +147,23 @@ class CameraOutputs:
             publishers["camera_info"].publish(
                 scaled_camera_info(info, pixels.class_ids.shape, header)
             )
-        if self.wanted("colour"):
-            publishers["colour"].publish(
-                image_message(colour_mask(pixels.class_ids, labels), "rgb8", header)
-            )
-        if self.wanted("overlay"):
-            footer = f"{result.timing.total_ms:.1f} ms"
-            publishers["overlay"].publish(
-                image_message(draw_overlay(image_rgb, result, labels, footer), "rgb8", header)
-            )
+        self._show("colour", "png", header, lambda: colour_mask(pixels.class_ids, labels))
+        footer = f"{result.timing.total_ms:.1f} ms"
+        self._show(
+            "overlay", "jpeg", header, lambda: draw_overlay(image_rgb, result, labels, footer)
+        )
+
+    def _show(self, name: str, form: str, header: Header, draw: Callable[[], np.ndarray]) -> None:
+        """Publish a picture for people, raw and compressed, each only while someone subscribes."""
+        compressed = f"{name}_compressed"
+        wants_raw, wants_compressed = self.wanted(name), self.wanted(compressed)
+        if not wants_raw and not wants_compressed:
+            return
+        picture = draw()
+        if wants_raw:
+            self._publishers[name].publish(image_message(picture, "rgb8", header))
+        if wants_compressed:
+            self._publishers[compressed].publish(compressed_message(picture, form, header))
 
     def publish_status(self, status: PerceptionStatus) -> None:
         """Publish what one frame cost and what became of the others."""

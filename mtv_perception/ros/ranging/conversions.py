@@ -129,7 +129,7 @@ def object_markers(
         box.color = ColorRGBA(r=0.0, g=0.45, b=0.7, a=0.45)
         text = Marker(header=header, ns="labels", id=2 * number + 1, lifetime=lifetime)
         text.type, text.scale.z = Marker.TEXT_VIEW_FACING, 0.25
-        text.pose.position = _point([*item.center, 0.0, 0.0, item.size[2] / 2 + 0.2])
+        text.pose.position = _point(item.center + np.array([0.0, 0.0, item.size[2] / 2 + 0.2]))
         text.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
         reach = math.hypot(*item.position[:2])
         text.text = f"{name} {detection.id}\n{reach:.1f} m".replace(" \n", "\n")

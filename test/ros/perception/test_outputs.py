@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.messages.foxglove import DEFINITIONS
+from mtv_perception.ros.conversions import compressed_to_rgb, image_to_rgb
 from mtv_perception.ros.perception import outputs as outputs_module
 from mtv_perception.ros.perception.config import NodeConfig
 from mtv_perception.ros.perception.outputs import CameraOutputs
@@ -119,7 +120,9 @@ def test_without_subscribers_only_detections_are_made(drawn):
     ("topic", "drawing"),
     [
         ("overlay", ["draw_overlay"]),
+        ("overlay/compressed", ["draw_overlay"]),
         ("segmentation/color", ["colour_mask"]),
+        ("segmentation/color/compressed", ["colour_mask"]),
         ("segmentation/mask", []),
         ("segmentation/confidence", []),
     ],
@@ -127,6 +130,31 @@ def test_without_subscribers_only_detections_are_made(drawn):
 def test_a_picture_is_made_for_its_subscriber(drawn, topic, drawing):
     assert published(NodeConfig(), [topic]) == {"detections", topic}
     assert drawn == drawing
+
+
+def test_a_picture_is_drawn_once_for_both_of_its_topics(drawn):
+    topics = ["overlay", "overlay/compressed"]
+    assert published(NodeConfig(), topics) == {"detections", *topics}
+    assert drawn == ["draw_overlay"]
+
+
+@pytest.mark.parametrize("topic", ["overlay/compressed", "segmentation/color/compressed"])
+def test_compressed_pictures_decode_to_the_raw_ones(topic):
+    node, raw = Node(), topic.removesuffix("/compressed")
+    outputs = CameraOutputs(node, "", NodeConfig(), SPEC)
+    for name in (topic, raw):
+        node.topics[name].subscribers = 1
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:40] = 1
+    result = Result(Detections(), Segmentation(mask, mask), (48, 64))
+    outputs.publish(result, np.full((48, 64, 3), 90, np.uint8), Header(), LabelSet(), None)
+    (coded,), (plain,) = node.topics[topic].messages, node.topics[raw].messages
+    found, expected = compressed_to_rgb(coded), image_to_rgb(plain)
+
+    assert found.shape == expected.shape
+    assert np.median(np.abs(found.astype(int) - expected)) <= 2
+    if "png" in coded.format:
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_mask_and_confidence_can_be_switched_off():
