@@ -31,7 +31,7 @@ from mtv_perception.ros.params_file import read_params_file
 from mtv_perception.ros.processes import start_node, stop_node
 
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 90.0
 _SHOWN_LINES = 6
 # A second domain, so that a node configured by a dump does not meet the one that was dumped.
 _DOMAINS = ("77", "78")

@@ -1,5 +1,6 @@
 """The SROS2 policy allows exactly what the nodes do."""
 
+import importlib
 import os
 import time
 import xml.etree.ElementTree as ElementTree
@@ -9,7 +10,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from rclpy.parameter import Parameter
+
 from mtv_perception.errors import ArtefactError
+from mtv_perception.ros.main import PROGRAMS
 from mtv_perception.ros.processes import start_node, stop_node
 from mtv_perception.runtime.models import find_model
 
@@ -21,6 +25,11 @@ OPTIONAL = {
     "/segmentation/camera_info",
     "/clock",
     "/image_annotations",
+    # With bondpy, where a lifecycle manager manages the node.
+    "/bond",
+    "/image",
+    "/depth/image",
+    "/overlay",
     "/tf",
     "/tf_static",
 }
@@ -99,3 +108,35 @@ def test_the_perception_node_needs_what_it_is_allowed(stage, tmp_path):
             compare("perception", settled(stage.node, "perception", stage.namespace))
         finally:
             stop_node(process)
+
+
+TOOLS = {
+    "ranging": {},
+    "recorder": {},
+    "state_log": {"file": "states.jsonl"},
+    "web_view": {"port": 0},
+    "image_replay": {"source": str(ROOT / "docs/media/people.mp4"), "clock": True},
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_other_nodes_need_what_they_are_allowed(ros, tmp_path, monkeypatch, name):
+    """In this process: a node sees its own topics at once."""
+    monkeypatch.chdir(tmp_path)
+    module, _, kind = PROGRAMS[f"{name}_node"].node.partition(":")
+    parameters = [Parameter(key, value=value) for key, value in TOOLS[name].items()]
+    namespace = f"/policy_{name}"
+    node = getattr(importlib.import_module(module), kind)(
+        context=ros.context, namespace=namespace, parameter_overrides=parameters
+    )
+    try:
+        compare(name, used(node, name, namespace))
+    finally:
+        getattr(node, "close", int)()
+        node.destroy_node()
+
+
+def test_every_node_has_an_enclave():
+    policy = ElementTree.parse(ROOT / "config/sros2/policy.xml")
+    paths = {item.get("path").rpartition("/")[2] for item in policy.iter("enclave")}
+    assert paths == {program.removesuffix("_node") for program in PROGRAMS}
