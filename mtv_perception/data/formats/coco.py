@@ -16,9 +16,7 @@ Source: https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,6 +30,7 @@ from mtv_perception.data.formats.base import (
     are_splits,
     same_split,
 )
+from mtv_perception.data.formats.coco_index import CROWD, KEYS, is_box, read_index, short
 from mtv_perception.data.formats.files import (
     MaskFolder,
     files,
@@ -39,27 +38,23 @@ from mtv_perception.data.formats.files import (
     is_file,
     is_folder,
     json_or_none,
-    read_json,
     read_names,
     shown,
 )
-from mtv_perception.errors import DatasetError
 
 OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
 MASK_CLASSES = "classes.txt"
 """Class name of each mask value, a line each; without it the values are our class ids."""
-_KEYS = ("images", "annotations", "categories")
 # Files of COCO's own download that hold no boxes of objects.
 _OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
 # More JSON files than this in one folder are annotations of single images.
 _MOST_INDICES = 20
-_SHOWN = 60  # characters of a wrong value
 
 
 def is_index(content: Any) -> bool:
     """Whether a JSON file's content looks like COCO annotations."""
-    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS)
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
 
 
 class CocoFormat:
@@ -127,7 +122,7 @@ class _Reader:
             path.parent.parent if path.parent.name.lower() == "annotations" else path.parent
         )
         self._bases = _image_folders(self._home, path.parent, split)
-        self._index, self._faults = _read_index(path)
+        self._index, self._faults = read_index(path)
 
     def contents(self) -> Contents:
         index, faults = self._index, self._faults
@@ -149,7 +144,7 @@ class _Reader:
                     image_path=image_path,
                     names=tuple(names[a["category_id"]] for a in annotations),
                     boxes_xyxy=_boxes(annotations),
-                    crowd=tuple(_CROWD[a.get("iscrowd", 0)] for a in annotations),
+                    crowd=tuple(CROWD[a.get("iscrowd", 0)] for a in annotations),
                     segmentations=tuple(a.get("segmentation") for a in annotations)
                     if outlined
                     else None,
@@ -183,8 +178,8 @@ class _Reader:
                 faults.append(f"{where}: image id {annotation['image_id']!r} is not listed")
             elif annotation["category_id"] not in names:
                 faults.append(f"{where}: category {annotation['category_id']!r} is not listed")
-            elif not _is_box(annotation["bbox"]):
-                shown_box = _short(annotation["bbox"])
+            elif not is_box(annotation["bbox"]):
+                shown_box = short(annotation["bbox"])
                 faults.append(f"{where}: expected bbox [x, y, width, height], got {shown_box}")
             else:
                 by_image[annotation["image_id"]].append(annotation)
@@ -202,7 +197,7 @@ class _Reader:
         own = [p for p in found if any(same_split(self._split, part) for part in p.parts[-3:-1])]
         if len(own or found) > 1:
             places = ", ".join(shown(p, self._root) for p in own or found)
-            return found[0], [f"{_short(name)}: stands in more than one folder: {places}"]
+            return found[0], [f"{short(name)}: stands in more than one folder: {places}"]
         return (own or found)[0], []
 
 
@@ -226,158 +221,3 @@ def _boxes(annotations: list[dict[str, Any]]) -> np.ndarray:
     boxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return boxes
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A key that an item needs: what it must be, and how to read it; ValueError where it is not."""
-
-    expected: str
-    read: Callable[[Any], Any]
-
-
-def _read_id(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(value)
-    return _whole(value) if isinstance(value, float) else value
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise ValueError(value)
-    return int(value)
-
-
-def _side(value: Any) -> int:
-    side = _whole(value)
-    if side < 1:
-        raise ValueError(value)
-    return side
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError(value)
-    value.encode("utf-8")  # half of a surrogate pair is no text
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(value)
-    return value
-
-
-def _crowd(value: Any) -> Any:
-    if not isinstance(value, (int, float, str)) or value not in _CROWD:
-        raise ValueError(value)
-    return value
-
-
-# As keys, True is 1 and False is 0.
-_CROWD: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True} | {
-    text: text.lower() == "true" for text in ("true", "false", "True", "False")
-}
-_IDENTITY = _Rule("a whole number or text", _read_id)
-_RULES: dict[str, dict[str, _Rule]] = {
-    "images": {
-        "id": _IDENTITY,
-        "file_name": _Rule("a file name", _text),
-        "width": _Rule("a whole number above 0", _side),
-        "height": _Rule("a whole number above 0", _side),
-    },
-    "annotations": {
-        "image_id": _IDENTITY,
-        "category_id": _IDENTITY,
-        "bbox": _Rule("a list", _list),
-    },
-    "categories": {"id": _IDENTITY, "name": _Rule("text", _text)},
-}
-_OPTIONAL = {"annotations": {"iscrowd": _Rule("0 or 1", _crowd)}}
-
-
-def _read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
-    """The three lists without their invalid items, and a fault for each of these."""
-    index = read_json(path)
-    missing = [
-        key for key in _KEYS if not isinstance(index, dict) or not isinstance(index.get(key), list)
-    ]
-    if missing:
-        expected, found = (
-            ", ".join(map(repr, _KEYS)),
-            _short(index if index is None else _keys(index)),
-        )
-        raise DatasetError(
-            f"{path}: expected COCO annotations with lists {expected}, missing {missing!r} in {found}."
-        )
-    valid: dict[str, list[dict[str, Any]]] = {}
-    faults = []
-    for key in _KEYS:
-        valid[key] = []
-        for number, item in enumerate(index[key]):
-            ready, wrong = _checked(key, item)
-            if wrong:
-                named = (
-                    f" (id {_short(item['id'])})" if isinstance(item, dict) and "id" in item else ""
-                )
-                faults.append(f"{path.name}: {key}[{number}]{named}: {wrong}")
-            else:
-                valid[key].append(ready)
-    return valid, faults
-
-
-def _keys(index: Any) -> Any:
-    return sorted(map(str, index)) if isinstance(index, dict) else type(index).__name__
-
-
-def _checked(kind: str, item: Any) -> tuple[dict[str, Any], str]:
-    """An item with its values read, and what is wrong with it."""
-    rules = dict(_RULES[kind])
-    if not isinstance(item, dict):
-        return {}, f"expected a valid {', '.join(rules)}, got {_short(item)}"
-    ready = {key: value for key, value in item.items() if value is not None}
-    rules |= {key: rule for key, rule in _OPTIONAL.get(kind, {}).items() if key in ready}
-    if (
-        kind == "annotations"
-        and not item.get("bbox")
-        and isinstance(item.get("segmentation"), list)
-    ):
-        ready["bbox"] = _around(item["segmentation"])
-    wrong = {}
-    for key, rule in rules.items():
-        try:
-            ready[key] = rule.read(ready[key])
-        except KeyError:
-            wrong[key] = "nothing"
-        except (ValueError, OverflowError):
-            wrong[key] = f"{_short(ready[key])} (not {rule.expected})"
-    found = ", ".join(wrong.values())
-    return ready, f"expected a valid {', '.join(wrong)}, got {found}" if wrong else ""
-
-
-def _around(polygons: list[Any]) -> list[float] | None:
-    """The box `[x, y, width, height]` around polygons; None where they are none."""
-    try:
-        points = np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in polygons])
-    except ValueError:
-        return None
-    low, high = points.min(0), points.max(0)
-    return [*map(float, low), *map(float, high - low)]
-
-
-def _is_box(bbox: list[Any]) -> bool:
-    return len(bbox) == 4 and all(_is_number(value) for value in bbox)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,31 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
         ) from error
     except LookupError as error:
         raise DatasetError(f"{path}: expected a known text encoding, got {encoding!r}.") from error
+
+
+def read_lines(path: Path, where: str) -> tuple[list[tuple[int, str]], list[str]]:
+    """The lines that are not blank, stripped, each with its number from 1, and the faults.
+
+    Args:
+        path: a text file with LF or CRLF, with or without a byte-order mark.
+        where: its name in the faults.
+    """
+    try:
+        lines = read_text(path).splitlines()
+    except DatasetError as error:
+        return [], [f"{where}: {str(error).removeprefix(f'{path}: ')}"]
+    return [
+        (number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()
+    ], []
+
+
+def parse_numbers(cells: Sequence[str]) -> list[float]:
+    """The finite numbers in the cells, or nothing where one is none."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def read_json(path: Path) -> Any:

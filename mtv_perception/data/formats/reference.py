@@ -16,8 +16,14 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
-from mtv_perception.data.formats.files import is_file, json_or_none, read_json, shown
-from mtv_perception.data.formats.lines import parse_numbers, read_lines
+from mtv_perception.data.formats.files import (
+    is_file,
+    json_or_none,
+    parse_numbers,
+    read_json,
+    read_lines,
+    shown,
+)
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 

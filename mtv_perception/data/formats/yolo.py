@@ -27,12 +27,12 @@ from mtv_perception.data.formats.files import (
     MaskFolder,
     by_stem,
     files,
-    folders,
     is_file,
     is_folder,
+    parse_numbers,
+    read_lines,
     shown,
 )
-from mtv_perception.data.formats.lines import parse_numbers, read_lines
 from mtv_perception.data.formats.yolo_layout import (
     find_splits,
     images_of,
@@ -207,10 +207,3 @@ def _around(polygon: list[float]) -> list[float]:
     points = np.array(polygon).reshape(-1, 2)
     low, high = points.min(0), points.max(0)
     return [*((low + high) / 2), *(high - low)]
-
-
-def has_label_folders(root: Path) -> bool:
-    """Whether a folder or one below it holds `labels/`, for the hint about a missing list of names."""
-    return is_folder(root / "labels") or any(
-        is_folder(folder / "labels") for folder in folders(root)
-    )
