@@ -109,3 +109,58 @@ def test_the_default_floor_frame_is_that_of_the_example():
 
 
 AISLE = ZoneConfig("a", ((1.0, 0.0), (2.0, 0.0), (2.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("min_score", -0.1),
+        ("min_score", 1.1),
+        ("foot_width", -0.1),
+        ("foot_width", 1.1),
+        ("mask_columns", 0),
+        ("mask_columns", 1001),
+        ("mask_share", 0.0),
+        ("mask_share", 1.1),
+        ("max_unlabelled", -0.1),
+        ("max_unlabelled", 1.1),
+        ("min_visible", -0.1),
+        ("min_visible", 1.1),
+        ("enter_results", 0),
+        ("enter_results", 101),
+        ("leave_results", 0),
+        ("leave_results", 1001),
+        ("leave_seconds", -0.1),
+        ("leave_seconds", 3601.0),
+    ],
+)
+def test_bounds_of_a_zone(field, value):
+    with pytest.raises(ConfigError, match=field):
+        from_mapping(ZonesConfig, {"cameras": [{**CAMERA, "zones": [{**ZONE, field: value}]}]})
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [
+        ("deadline", 0.01, 61.0),
+        ("mask_wait", -0.1, 10.1),
+        ("time_jump", -0.1, 3601.0),
+        ("ahead", -0.1, 0.6),
+        ("repeat", 0.0, 1.1),
+        ("point_height", -0.1, 3.1),
+        ("point_spacing", 0.0, 1.1),
+    ],
+)
+def test_bounds_of_the_timing(field, low, high):
+    for value in (low, high):
+        with pytest.raises(ConfigError, match=field):
+            from_mapping(ZonesConfig, {**GOOD, field: value})
+
+
+def test_what_a_zone_is_by_default():
+    zone = from_mapping(ZonesConfig, GOOD).cameras[0].zones[0]
+
+    assert (zone.lowest_score, zone.tests, zone.classes) == (0.3, ("foot",), ("person",))
+    assert (zone.foot_width, zone.min_visible, zone.max_unlabelled) == (0.5, 0.9, 0.2)
+    assert (zone.enter_results, zone.leave_results, zone.leave_seconds) == (1, 3, 0.3)
+    assert (zone.mask_columns, zone.mask_share, zone.unplaced) == (2, 0.02, "unknown")
