@@ -64,6 +64,7 @@ def arguments() -> list[DeclareLaunchArgument]:
     declare("use_sim_time", "", "follow /clock", ["", *SWITCH])
     declare("log_level", "info", "of the nodes' loggers", levels)
     declare("zones", "", "zones file for the zones node; empty: no zones node")
+    declare("ranging", "false", "put detections into metres with ranging_node", SWITCH)
     declare("rviz", "false", "show the results in rviz2", SWITCH)
     declare("rviz_config", layout, "layout that rviz2 opens")
     declare("respawn", "false", "start a node again when it ends unexpectedly", SWITCH)
@@ -186,6 +187,15 @@ def zones_node(context: LaunchContext) -> Node:
     )
 
 
+def ranging_node(context: LaunchContext) -> Node:
+    return Node(
+        executable="ranging_node",
+        name="ranging",
+        parameters=[LaunchConfiguration("params_file"), *given(context, {"use_sim_time": bool})],
+        **supervised(context),
+    )
+
+
 def rviz_node(context: LaunchContext) -> Node:
     return Node(
         package="rviz2",
@@ -213,6 +223,8 @@ def nodes(context: LaunchContext) -> list[Node]:
     found: list[Node] = [perception_node(context)]
     if text_of(context, "zones"):
         found.append(zones_node(context))
+    if text_of(context, "ranging").lower() == "true":
+        found.append(ranging_node(context))
     if text_of(context, "rviz").lower() == "true":
         found.append(rviz_node(context))
     return found

@@ -88,6 +88,7 @@ def test_arguments_are_described_and_have_defaults(launch):
         "model",
         "log_level",
         "zones",
+        "ranging",
         "respawn",
         "respawn_delay",
     }
@@ -133,6 +134,12 @@ def started(found):
 def test_without_a_zones_file_there_is_no_zones_node(launch, given):
     _, found = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py", **given)
     assert set(started(found)) == {"perception_node"}
+
+
+@pytest.mark.parametrize("given, expected", [({}, False), ({"ranging": "true"}, True)])
+def test_the_ranging_node_starts_where_it_is_asked_for(launch, given, expected):
+    _, found = entities(launch, SOURCE_ROOT / "launch" / "perception.launch.py", **given)
+    assert ("ranging_node" in started(found)) == expected
 
 
 def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch, tmp_path):
