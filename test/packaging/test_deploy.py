@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.ros.middleware import FASTDDS_TRANSPORT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,14 @@ def test_the_documented_limits_are_those_of_the_units(name):
     )
 
     assert row.groups() == tuple(dict(settings(unit))[name] for unit in UNITS)
+
+
+def test_the_memory_limit_holds_the_largest_image_that_is_accepted():
+    megabytes = 250 + 100 + MAX_PIXELS * (12.4 + 3 * 3 + 10 * 3) / 1e6
+    found = dict(settings(ROOT / "deploy" / "mtv-perception.service"))
+
+    assert megabytes <= int(found["MemoryMax"].removesuffix("M")) <= 2 * megabytes
+    assert int(found["MemoryHigh"].removesuffix("M")) < int(found["MemoryMax"].removesuffix("M"))
 
 
 @unit_of
