@@ -17,7 +17,10 @@ FOLDERS = {
 
 
 def data_files() -> list[tuple[str, list[str]]]:
-    """Each folder to install, with its files; none for an editable installation, which has the tree."""
+    """Each folder to install, with its files.
+
+    None for an editable installation, which has the tree.
+    """
     if "editable_wheel" in sys.argv:
         return []
     found: dict[str, list[str]] = {}

@@ -207,7 +207,10 @@ def rviz_node(context: LaunchContext) -> Node:
 
 
 def check(context: LaunchContext) -> None:
-    """Refuse a file that is not there, which launch would leave out, and tell misspelt arguments."""
+    """Refuse a file that is not there, which launch would leave out.
+
+    And tell misspelt arguments.
+    """
     for name in ("params_file", "zones"):
         file = text_of(context, name)
         if file and not Path(file).is_file():

@@ -1,4 +1,7 @@
-"""Objects and pixels for warehouse robots: one network, one pass, detections and a segmentation mask."""
+"""Objects and pixels for warehouse robots.
+
+One network, one pass, detections and a segmentation mask.
+"""
 
 from pkgutil import extend_path
 

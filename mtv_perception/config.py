@@ -1,4 +1,7 @@
-"""Dataclasses from YAML, strictly: defaults live in the dataclass, an unknown key is an error that lists the known."""
+"""Dataclasses from YAML, strictly.
+
+Defaults live in the dataclass, an unknown key is an error that lists the known.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 10
 
 
 def _short(value: Any) -> str:
-    """A value in an error text, never long: aliases let a small YAML file hold a value of any size."""
+    """A value in an error text, never long.
+
+    Aliases let a small YAML file hold a value of any size.
+    """
     return _REPR.repr(value)
 
 
@@ -133,7 +139,10 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 def convert(hint: Any, value: Any, label: str) -> Any:
-    """Convert a YAML value to the type `hint` says, without guessing: '3' is no number, 1 is no bool."""
+    """Convert a YAML value to the type `hint` says, without guessing.
+
+    '3' is no number, 1 is no bool.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
@@ -222,8 +231,8 @@ def load(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     Args:
         cls: the dataclass.
         path: the file.
-        overrides: `key=value` or `outer.inner=value`, which replace the file's; values are YAML, and
-            a number in the key is an index into a list.
+        overrides: `key=value` or `outer.inner=value`, which replace the file's; values are YAML,
+            and a number in the key is an index into a list.
 
     Raises:
         ConfigError: an unreadable file, an unknown key, or a value out of bounds.

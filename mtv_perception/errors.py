@@ -1,4 +1,7 @@
-"""The errors this package raises at its input/output boundaries. A bad argument is a plain ValueError."""
+"""The errors this package raises at its input/output boundaries.
+
+A bad argument is a plain ValueError.
+"""
 
 
 class MtvError(Exception):

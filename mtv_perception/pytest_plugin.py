@@ -1,4 +1,6 @@
-"""Pytest fixtures for tests on bags. In your conftest.py: `pytest_plugins = ["mtv_perception.pytest_plugin"]`.
+"""Pytest fixtures for tests on bags.
+
+In your conftest.py: `pytest_plugins = ["mtv_perception.pytest_plugin"]`.
 
 def test_person_at_the_gate(mtv_replay):
 run = mtv_replay("bags/gate")

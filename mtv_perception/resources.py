@@ -10,7 +10,10 @@ SOURCE_ROOT = Path(__file__).resolve().parents[1]
 
 
 def share_folders(package: str) -> list[Path]:
-    """The share folders of a ROS package: beside this installation, of the environment, and of the sourced prefixes."""
+    """The share folders of a ROS package.
+
+    Beside this installation, of the environment, and of the sourced prefixes.
+    """
     prefixes = [Path(sys.prefix)]
     # Installed: <prefix>/lib/pythonX.Y/site-packages/mtv_perception, or into one folder.
     prefixes += [*SOURCE_ROOT.parents[1:3], SOURCE_ROOT]

@@ -1,7 +1,7 @@
 """YAML text to plain values, by the rules of YAML 1.2 where PyYAML's of 1.1 surprise.
 
-`no`, `on` and `y` are text, `1e-3` is a number, `012` and `1:30` are text. A key that stands twice is
-an error. Only plain values are made, never objects.
+`no`, `on` and `y` are text, `1e-3` is a number, `012` and `1:30` are text. A key that stands twice
+is an error. Only plain values are made, never objects.
 
 Source: https://yaml.org/spec/1.2.2/, section 10.3, "Core Schema".
 """
@@ -17,7 +17,10 @@ import yaml
 
 
 class PlainWord(str):
-    """`yes`, `no`, `on`, `off`, `y` or `n` without quotes: text in YAML 1.2, a boolean in YAML 1.1."""
+    """`yes`, `no`, `on`, `off`, `y` or `n` without quotes.
+
+    Text in YAML 1.2, a boolean in YAML 1.1.
+    """
 
     __slots__ = ()
 

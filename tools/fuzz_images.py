@@ -4,8 +4,8 @@
     .venv/bin/python tools/fuzz_images.py --mutations 100000 --seconds 600
 
 Each batch runs in a process of its own, so that a crash of a decoder is seen and counted. The same
-seed gives the same mutations. Exit status 1: a crash, an error that is not ImageError, an image over
-`--slow` seconds, or a batch over `--memory` MB.
+seed gives the same mutations. Exit status 1: a crash, an error that is not ImageError, an image
+over `--slow` seconds, or a batch over `--memory` MB.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def seeds() -> list[bytes]:
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """One to six edits; numbers of headers are set to remarkable values, PNG checksums are repaired."""
+    """One to six edits; numbers of headers are set to remarkable values.
+
+    PNG checksums are repaired.
+    """
     edited = bytearray(data)
     for _ in range(chance.randint(1, 6)):
         at = min(chance.randrange(len(edited) or 1), chance.choice((60, len(edited))))

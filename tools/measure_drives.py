@@ -3,7 +3,8 @@
     mtv synth --drive --rate 10 --depth stereo --seed 101 --split heldout --out build/drives/101
     python tools/measure_drives.py build/drives/* --model warehouse --json build/drives.json
 
-Distances: the middle of the surface that the camera sees, on the floor plane. Zones: those of the demo.
+Distances: the middle of the surface that the camera sees, on the floor plane. Zones: those of the
+demo.
 Tracks: MOTA and IDF1 by motmetrics (pip install motmetrics), of our tracker and
 of a plain IoU matcher.
 """

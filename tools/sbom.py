@@ -25,7 +25,10 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 def python_components(locked: str) -> list[dict[str, Any]]:
-    """One component a pinned package of a hashed requirements file; a hash for each of its files."""
+    """One component a pinned package of a hashed requirements file.
+
+    A hash for each of its files.
+    """
     parts = re.split(r"(?m)^(?=[A-Za-z0-9])", locked)
     found = []
     for part in parts:

@@ -21,7 +21,10 @@ class DamageError(Exception):
 
 
 def plain(data: bytes) -> bytes:
-    """A message without rosbag2's compression; serialised messages never begin like a zstd frame."""
+    """A message without rosbag2's compression.
+
+    Serialised messages never begin like a zstd frame.
+    """
     return unzstd(data) if data[:4] == _ZSTD_MAGIC else data
 
 

@@ -34,7 +34,8 @@ class BagFiles:
     Attributes:
         files: in recorded order.
         damage: what is known to be wrong before any is opened.
-        is_finished: whether the recorder closed the bag: its metadata is there, or a file was named.
+        is_finished: whether the recorder closed the bag: its metadata is there, or a file was
+            named.
     """
 
     files: tuple[Path, ...]

@@ -1,4 +1,7 @@
-"""The clock of a replay: source time against wall time, with speed, pauses and jumps. No ROS, no sleeping."""
+"""The clock of a replay: source time against wall time, with speed, pauses and jumps.
+
+No ROS, no sleeping.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,10 @@ _PARSERS = {"ros2msg": get_types_from_msg, "ros2idl": lambda text, _: get_types_
 
 
 def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
-    """The pixels of a bag's image message, `(H, W, 3)` uint8 RGB; ImageError when they are broken."""
+    """The pixels of a bag's image message, `(H, W, 3)` uint8 RGB.
+
+    ImageError when they are broken.
+    """
     if msgtype == COMPRESSED:
         return decode_compressed(message.data, form=str(getattr(message, "format", "")))
     return decode_raw(
@@ -63,8 +66,8 @@ class BagSource:
 
     Attributes:
         path: of it.
-        counts: messages by topic, as far as known before reading. A name may be there several times,
-            each with another type.
+        counts: messages by topic, as far as known before reading. A name may be there several
+            times, each with another type.
         damage: what is wrong with the bag; empty while nothing was found. Complete when `messages`
             has ended.
 
@@ -184,7 +187,10 @@ class BagSource:
             ) from error
 
     def _store(self, msgtype: str) -> Typestore:
-        """The types as the bag defines them, which may be older than ours; ours where it does not."""
+        """The types as the bag defines them, which may be older than ours.
+
+        Ours where it does not.
+        """
         if msgtype not in self._stores:
             self._stores[msgtype] = _store_of(msgtype, self._definitions.get(msgtype))
         return self._stores[msgtype] or typestore()

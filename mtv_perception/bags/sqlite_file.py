@@ -48,7 +48,8 @@ class SqliteFile:
         return (Path(self._copy.name) / self._path.name).as_uri()
 
     def _open(self) -> None:
-        # SQLite refuses a file shorter than its header says, unless the schema is declared writable.
+        # SQLite refuses a file shorter than its header says, unless the schema is declared
+        # writable.
         self._database.execute("PRAGMA writable_schema=ON")
         rows = self._database.execute("SELECT id, name, type, serialization_format FROM topics")
         self._topics = {row[0]: Topic(*(str(value) for value in row[1:])) for row in rows}

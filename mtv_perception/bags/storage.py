@@ -1,4 +1,7 @@
-"""What every storage of a bag gives: its topics with their counts, and their messages in recorded order."""
+"""What every storage of a bag gives.
+
+Its topics with their counts, and their messages in recorded order.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which image topics of a bag are pictures of cameras, and which camera name prefixes their results.
+"""Which image topics of a bag are pictures of cameras.
+
+And which camera name prefixes their results.
 
 Nothing is left out in silence: a choice says what it uses, what it does not, and why.
 """
@@ -237,7 +239,10 @@ def _is_flat(message: Any) -> bool:
 
 
 def _named(topics: Sequence[Topic]) -> dict[Topic, str]:
-    """The namespace names a camera; the whole topic where that is no name of its own; nothing for one."""
+    """The namespace names a camera; the whole topic where that is no name of its own.
+
+    Nothing for one.
+    """
     if len(topics) == 1:
         return {topics[0]: ""}
     for names in _ways_to_name([topic.name for topic in topics]):

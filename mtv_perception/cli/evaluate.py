@@ -73,7 +73,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
-    """What the options name: a model folder, a model that comes along, or a peer; with its classes and a name."""
+    """What the options name: a model folder, a model that comes along, or a peer.
+
+    With its classes and a name.
+    """
     if str(args.model) in PEER_NAMES:
         from mtv_perception.evaluation.peers import open_peer
 

@@ -1,4 +1,7 @@
-"""`mtv export`: a run's best weights as model folders or an ONNX file, compared with the network."""
+"""`mtv export`: a run's best weights as model folders or an ONNX file.
+
+Compared with the network.
+"""
 
 from __future__ import annotations
 
@@ -197,7 +200,10 @@ def _onnx(file: Path, network: MultitaskNetwork, datasets: Sequence[Dataset], co
 
 
 def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> Dataset | None:
-    """What to score on: --data, or else all of the run's validation data; the name tells which folds."""
+    """What to score on: --data, or else all of the run's validation data.
+
+    The name tells which folds.
+    """
     if args.unscored:
         return None
     if args.data:

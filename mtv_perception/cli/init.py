@@ -1,4 +1,7 @@
-"""`mtv init DATA... --out FILE.yaml`: the training configuration that `mtv fit` would use, to edit."""
+"""`mtv init DATA... --out FILE.yaml`.
+
+The training configuration that `mtv fit` would use, to edit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`mtv`: finds the subcommand's module and runs it; nothing is imported that the subcommand does not need."""
+"""`mtv`: finds the subcommand's module and runs it.
+
+Nothing is imported that the subcommand does not need.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _missing(error: ImportError, command: str) -> str:
-    """What to install, for an optional package that is not there; any other import error is raised."""
+    """What to install, for an optional package that is not there.
+
+    Any other import error is raised.
+    """
     package = (error.name or "").partition(".")[0]
     extras = [name for name, packages in EXTRAS.items() if package in packages]
     if not extras or not isinstance(error, ModuleNotFoundError):
@@ -120,7 +126,10 @@ def _told(text: str, status: int) -> int:
 
 
 def _first_cause(text: str) -> str:
-    """The line of a TensorFlow error that says what happened; of an error in our own Python code, that error's."""
+    """The line of a TensorFlow error that says what happened.
+
+    Of an error in our own Python code, that error's.
+    """
     lines = [re.sub(r"\{\{.*?\}\} ?", "", line).strip() for line in text.splitlines()]
     causes = [line for line in lines if re.match(r"\w+Error: ", line)]
     return next(iter(causes or filter(None, lines)), "an error in TensorFlow")

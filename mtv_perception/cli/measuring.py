@@ -1,4 +1,7 @@
-"""What the commands that measure a model on labelled data share: their options, the model, the data."""
+"""What the commands that measure a model on labelled data share.
+
+Their options, the model, the data.
+"""
 
 from __future__ import annotations
 

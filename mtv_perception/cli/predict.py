@@ -1,4 +1,7 @@
-"""`mtv predict SOURCE...`: images, folders, videos, bags or a camera to overlays, masks and JSON lines."""
+"""`mtv predict SOURCE...`: images, folders, videos, bags or a camera to overlays.
+
+Masks and JSON lines.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,10 @@ class _Tally:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Perceive every frame; 1 when something could not be read, 2 when there was no frame at all."""
+    """Perceive every frame; 1 when something could not be read.
+
+    2 when there was no frame at all.
+    """
     from mtv_perception.errors import ReplayError
     from mtv_perception.replay.inputs import exit_status
     from mtv_perception.replay.predictions import Predictions

@@ -160,7 +160,10 @@ def _work(args: argparse.Namespace) -> Work:
 
 
 def _threads(args: argparse.Namespace) -> int:
-    """Of each job: its share of this machine's CPUs; one on a cluster, where every CPU takes a bag of its own."""
+    """Of each job: its share of this machine's CPUs.
+
+    One on a cluster, where every CPU takes a bag of its own.
+    """
     if args.engine == "ray":
         return 1
     return max(1, (os.cpu_count() or 2) // min(args.jobs, len(args.inputs)))

@@ -1,4 +1,7 @@
-"""`mtv synth`: synthetic warehouse images with boxes and masks, or a drive through a hall as a bag."""
+"""`mtv synth`: synthetic warehouse images with boxes and masks.
+
+Or a drive through a hall as a bag.
+"""
 
 from __future__ import annotations
 

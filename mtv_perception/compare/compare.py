@@ -23,7 +23,8 @@ _WAITING_MASKS = 256
 class Tolerances:
     """How much may change.
 
-    A person that vanished is what this product must not do, so strict classes have limits of their own.
+    A person that vanished is what this product must not do, so strict classes have limits of their
+    own.
     """
 
     match_iou: float = setting(
@@ -199,7 +200,10 @@ class Comparison:
 
 
 def match(a: Detections, b: Detections, least_iou: float) -> list[tuple[int, int, float]]:
-    """Pairs of the same class, best overlap first, each detection at most once: index in A, in B, IoU."""
+    """Pairs of the same class, best overlap first, each detection at most once.
+
+    Index in A, in B, IoU.
+    """
     iou = pairwise_iou(a.boxes_xyxy, b.boxes_xyxy) * (a.class_ids[:, None] == b.class_ids[None, :])
     rows, columns = np.nonzero(iou >= max(least_iou, 1e-9))
     order = np.argsort(-iou[rows, columns], kind="stable")

@@ -1,4 +1,7 @@
-"""A run in a small file that fits into a repository: boxes, scores and masks at an eighth of their size."""
+"""A run in a small file that fits into a repository.
+
+Boxes, scores and masks at an eighth of their size.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a run of the network said, frame by frame, from any bag with its topics: replayed, or recorded from the node."""
+"""What a run of the network said, frame by frame, from any bag with its topics.
+
+Replayed, or recorded from the node.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +207,10 @@ def bag_masks(path: Path, cameras: list[str]) -> Iterator[tuple[FrameKey, np.nda
 
 
 def mask_pixels(message: Any) -> np.ndarray:
-    """A mono8 image message as `(H, W)` uint8; ReplayError where its fields contradict each other."""
+    """A mono8 image message as `(H, W)` uint8.
+
+    ReplayError where its fields contradict each other.
+    """
     data, height, width = np.asarray(message.data, np.uint8), message.height, message.width
     step = message.step or width
     if message.encoding != "mono8" or step < width or data.size < height * step:

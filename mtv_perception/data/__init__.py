@@ -1,1 +1,4 @@
-"""Labelled images: readers (formats/), statistics, augmentation, targets and the training pipeline."""
+"""Labelled images: readers (formats/), statistics, augmentation.
+
+Targets and the training pipeline.
+"""

@@ -1,4 +1,7 @@
-"""From what a reader found to a Dataset: classes matched, boxes clipped, every fault reported at once."""
+"""From what a reader found to a Dataset.
+
+Classes matched, boxes clipped, every fault reported at once.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
 
 
 def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:
-    """A fault for each image file that stands in more than one entry: each would hide the other's objects."""
+    """A fault for each image file that stands in more than one entry.
+
+    Each would hide the other's objects.
+    """
     counts: dict[Path, int] = {}
     for entry in entries:
         counts[entry.image_path] = counts.get(entry.image_path, 0) + 1
@@ -212,7 +218,10 @@ class _Maker:
         return replace(sample, mask_path=path, mask_ids=self._table.sample_ids)
 
     def _outlined(self, sample: Sample, segmentations: Sequence[Any], where: str) -> Sample:
-        """Outlined objects; crowds, whose outline is coarse, and boxes without outline are ignored."""
+        """Outlined objects; crowds, whose outline is coarse.
+
+        And boxes without outline are ignored.
+        """
         regions = []
         for index, segmentation in enumerate(segmentations):
             box = sample.boxes_xyxy[index]

@@ -1,4 +1,7 @@
-"""What a person should look at in a data set: errors of its labels, and labels that are hardly meant so."""
+"""What a person should look at in a data set.
+
+Errors of its labels, and labels that are hardly meant so.
+"""
 
 from __future__ import annotations
 

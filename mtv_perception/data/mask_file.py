@@ -1,4 +1,7 @@
-"""Mask files as the values that are stored in them: PNG of 1 to 8 bits, grey, grey as RGB, or a palette."""
+"""Mask files as the values that are stored in them.
+
+PNG of 1 to 8 bits, grey, grey as RGB, or a palette.
+"""
 
 from __future__ import annotations
 

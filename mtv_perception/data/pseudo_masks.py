@@ -1,4 +1,6 @@
-"""Masks for images that have boxes alone: what teachers are sure of in each box is labelled, the rest ignored.
+"""Masks for images that have boxes alone.
+
+What teachers are sure of in each box is labelled, the rest ignored.
 
 People come from networks that segment the person in a crop. Forklifts come from a model of ours,
 where GrabCut agrees (Rother et al. 2004, "GrabCut", section 3). Outside its boxes a class is
@@ -96,7 +98,10 @@ def people(image_rgb: np.ndarray, boxes_xyxy: np.ndarray, teachers: Sequence[Tea
 def look(
     image_rgb: np.ndarray, box_xyxy: np.ndarray, teacher: Teacher, margin: float
 ) -> np.ndarray:
-    """A teacher's share of a person, `(H, W)` float32, from a square crop around a box; 0 outside the crop."""
+    """A teacher's share of a person, `(H, W)` float32, from a square crop around a box.
+
+    0 outside the crop.
+    """
     height, width = image_rgb.shape[:2]
     centre, side = (
         (box_xyxy[:2] + box_xyxy[2:]) / 2,
@@ -120,7 +125,9 @@ def forklifts(
     class_id: int,
     person: np.ndarray,
 ) -> Opinion:
-    """The forklifts in their boxes: where a model is confident and GrabCut, begun from its mask, agrees.
+    """The forklifts in their boxes.
+
+    Where a model is confident and GrabCut, begun from its mask, agrees.
 
     Nothing is denied: what both leave out is often a part of the truck in a colour of its own.
 
@@ -143,7 +150,9 @@ def forklifts(
 
 
 def cut_out(image_rgb: np.ndarray, box_xyxy: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """GrabCut's object in a box, `(H, W)` bool; empty where the seed has next to no pixels in the box.
+    """GrabCut's object in a box, `(H, W)` bool.
+
+    Empty where the seed has next to no pixels in the box.
 
     Args:
         image_rgb: `(H, W, 3)` uint8.

@@ -1,4 +1,7 @@
-"""Objects' pixels as run lengths: COCO's polygons and RLE encoded compactly, and rendered into a mask."""
+"""Objects' pixels as run lengths.
+
+COCO's polygons and RLE encoded compactly, and rendered into a mask.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,9 @@ def _encode_runs(runs: dict[str, Any], size_hw: tuple[int, int]) -> bytes:
 
 
 def _unpack(text: str | bytes) -> list[int]:
-    """Run lengths from COCO's string: five bits a character; from the fourth on, less the last but one.
+    """Run lengths from COCO's string: five bits a character.
+
+    From the fourth on, less the last but one.
 
     Source: rleFrString in the COCO API (maskApi.c).
     """

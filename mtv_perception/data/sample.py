@@ -28,10 +28,12 @@ class Sample:
         class_ids: `(N,)` int32.
         crowd: `(N,)` bool; such a box is neither an object to find nor background.
         mask_path: a PNG of class ids (255 = ignore), or None where pixels are unlabelled.
-        box_classes: class ids whose every object in the image has a box; nothing is known of the others.
+        box_classes: class ids whose every object in the image has a box; nothing is known of the
+            others.
         mask_classes: class ids the mask tells apart; its background may hide the others.
         mask_ids: class id of each value in the mask file; empty where the values are the class ids.
-        regions: in place of a mask file, the pixels of each object; None where pixels are unlabelled.
+        regions: in place of a mask file, the pixels of each object; None where pixels are
+            unlabelled.
         as_stored: boxes and mask refer to the stored pixels, not to those that EXIF data turns.
     """
 
@@ -89,7 +91,10 @@ def sample_image(sample: Sample) -> np.ndarray:
 
 
 def sample_mask(sample: Sample) -> np.ndarray | None:
-    """What every pixel is, `(H, W)` uint8 class ids (255 = ignore); None where pixels are unlabelled."""
+    """What every pixel is, `(H, W)` uint8 class ids (255 = ignore).
+
+    None where pixels are unlabelled.
+    """
     if sample.mask_path is None:
         return None if sample.regions is None else render_regions(sample.regions, sample.size_hw)
     mask = read_mask(sample.mask_path)

@@ -1,4 +1,6 @@
-"""A labelled image in memory, with what is known at each pixel, so that labels stay true through any warp.
+"""A labelled image in memory, with what is known at each pixel.
+
+So that labels stay true through any warp.
 
 A data set may box people but not rails, or mask people but not forklifts. When images of several
 data sets meet in one mosaic, that knowledge differs from pixel to pixel, so it travels as images
@@ -53,7 +55,9 @@ def load_scene(sample: Sample) -> Scene:
 
 
 def read_pixels(sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
-    """A sample's image `(H, W, 3)` uint8 RGB and mask `(H, W)` uint8, None where pixels are unlabelled.
+    """A sample's image `(H, W, 3)` uint8 RGB and mask `(H, W)` uint8.
+
+    None where pixels are unlabelled.
 
     Raises:
         DatasetError: one can't be decoded, or has another size than the index says.

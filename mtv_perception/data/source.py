@@ -45,7 +45,9 @@ class Mixture:
 
 
 class SceneSource:
-    """Draws augmented scenes by index: the same seed and index give the same scene, whatever came before.
+    """Draws augmented scenes by index.
+
+    The same seed and index give the same scene, whatever came before.
 
     Args:
         mixture: where scenes come from.

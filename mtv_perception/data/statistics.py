@@ -174,7 +174,10 @@ def describe(
 def _all_boxes(
     samples: Sequence[Sample], size_hw: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes `(N, 4)` in network pixels, class ids, crowd and index of the sample `(N,)` of all samples."""
+    """Boxes `(N, 4)` in network pixels, class ids.
+
+    Crowd and index of the sample `(N,)` of all samples.
+    """
     boxes = np.concatenate(
         [np.empty((0, 4)), *(network_boxes(sample, size_hw) for sample in samples)]
     )

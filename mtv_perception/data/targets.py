@@ -46,7 +46,8 @@ class Targets:
     """What the network should say about one scene.
 
     Attributes:
-        classes: `(N,)` int8 (int16 for more than 127 classes); 0 background, c > 0 an object of class c, -1 ignored.
+        classes: `(N,)` int8 (int16 for more than 127 classes); 0 background, c > 0 an object of
+            class c, -1 ignored.
         objects: `(N,)` int16, which object of the scene, -1 where there is none.
         boxes_xyxy: `(N, 4)` float32, the matched object's box in pixels; zeros where there is none.
         known: `(N,)` uint16, bit set of the classes whose absence is certain at the default box's
@@ -106,7 +107,10 @@ def match(
 
 
 def _intersections(boxes_xyxy: np.ndarray, default_xyxy: np.ndarray) -> np.ndarray:
-    """Overlap areas of every pair, `(M, N)`: geometry's, but column by column, four times as fast for few boxes."""
+    """Overlap areas of every pair, `(M, N)`.
+
+    Geometry's, but column by column, four times as fast for few boxes.
+    """
     x0, y0, x1, y1 = np.ascontiguousarray(default_xyxy.T)
     left, top, right, bottom = boxes_xyxy.T[..., None]
     width = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
@@ -114,7 +118,10 @@ def _intersections(boxes_xyxy: np.ndarray, default_xyxy: np.ndarray) -> np.ndarr
 
 
 def _spare_box(iou: np.ndarray, result: np.ndarray) -> int:
-    """The best default box whose present object, if any, has others too: for an object that lost all of its own."""
+    """The best default box whose present object, if any, has others too.
+
+    For an object that lost all of its own.
+    """
     owners, counts = np.unique(result[result >= 0], return_counts=True)
     taken = np.isin(result, owners[counts < 2])
     return int(np.where(taken, -1.0, iou).argmax())

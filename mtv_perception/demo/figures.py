@@ -93,7 +93,10 @@ def state_at(run: Run, zone: str, at_ns: int) -> str:
 
 
 def reactions_ms(run: Run, clip: HallClip, zone: str) -> list[float]:
-    """From the image in which something has entered a zone to the message that says so, for each entry."""
+    """From the image in which something has entered a zone to the message that says so.
+
+    For each entry.
+    """
     found, before = [], False
     for stamp, objects in zip(run.stamps, clip.frames, strict=False):
         now = inside(zone, objects)
@@ -144,7 +147,10 @@ def _surface_gap(true: TrueObject, xyz: Sequence[float]) -> float:
 
 
 def cut_figures(run: Run) -> dict[str, float | str]:
-    """How long after the last image the zones are unknown, and after the first new one known again, ms."""
+    """How long after the last image the zones are unknown.
+
+    And after the first new one known again, ms.
+    """
     last = run.stamps[-1]
     lost = [c for c in run.changes if c.at_ns > last and UNKNOWN in c.states.values()]
     first = run.again[0] if run.again else None

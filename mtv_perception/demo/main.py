@@ -182,7 +182,10 @@ def _silence(run: Run, clip: HallClip, last: np.ndarray) -> Iterator[np.ndarray]
 
 
 def _moments(run: Run, clip: HallClip) -> dict[str, int]:
-    """The frames that the page shows: a person nearest ahead, a forklift in the slow zone, a free aisle."""
+    """The frames that the page shows.
+
+    A person nearest ahead, a forklift in the slow zone, a free aisle.
+    """
     found: dict[str, int] = {}
     for name, words in (("person", "person"), ("forklift", "forklift")):
         ranks = {

@@ -1,4 +1,7 @@
-"""The demo's second part: a real clip through real nodes over real DDS, recorded, summed up and drawn."""
+"""The demo's second part: a real clip through real nodes over real DDS, recorded.
+
+Summed up and drawn.
+"""
 
 from __future__ import annotations
 

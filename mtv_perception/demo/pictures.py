@@ -60,7 +60,10 @@ class TopView:
         measured: Sequence[dict[str, Any]],
         truth: Sequence[TrueObject],
     ) -> np.ndarray:
-        """One moment, `(H, W, 3)` uint8 RGB: zones, measured objects (filled) and true ones (outlines)."""
+        """One moment, `(H, W, 3)` uint8 RGB.
+
+        Zones, measured objects (filled) and true ones (outlines).
+        """
         canvas = np.full((*self._size, 3), _PAPER, np.uint8)
         self._grid(canvas)
         for name, corners in reversed(ZONES.items()):

@@ -1,4 +1,7 @@
-"""The demo's processes: camera, perception, zones, ranging, recorder and state log, over real DDS."""
+"""The demo's processes: camera, perception, zones, ranging, recorder and state log.
+
+Over real DDS.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pictures for a model card: what a model sees, where it errs, and its curves; each small enough for a repository."""
+"""Pictures for a model card: what a model sees, where it errs, and its curves.
+
+Each small enough for a repository.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,9 @@ def worst_sheet(
     columns: int = 2,
     tile_wh: tuple[int, int] = (540, 204),
 ) -> np.ndarray:
-    """The images with the most errors, truth on the left and prediction on the right; white when there are none.
+    """The images with the most errors, truth on the left and prediction on the right.
+
+    White when there are none.
 
     Args:
         evaluation: scores of the model.

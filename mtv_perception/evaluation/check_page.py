@@ -79,7 +79,10 @@ def _figure(problem: Problem) -> str:
 
 
 def _crop(image: np.ndarray, problem: Problem) -> np.ndarray:
-    """The picture around the box with the box drawn, or all of it, at most 320 pixels wide and high."""
+    """The picture around the box with the box drawn, or all of it.
+
+    At most 320 pixels wide and high.
+    """
     height, width = image.shape[:2]
     area = np.array([0, 0, width, height], np.float64)
     image = image.copy()

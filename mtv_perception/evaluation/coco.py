@@ -18,7 +18,10 @@ from mtv_perception.metrics.matching import xyxy_to_xywh
 
 @dataclass(frozen=True)
 class _Figure:
-    """Which part of COCOeval's tables a figure averages: precision or recall, IoU index, area, detections."""
+    """Which part of COCOeval's tables a figure averages.
+
+    Precision or recall, IoU index, area, detections.
+    """
 
     table: str
     iou_index: int | None = None
@@ -55,7 +58,10 @@ class ClassPrecision:
 
 @dataclass(frozen=True)
 class CocoScores:
-    """COCO's twelve figures by name, AP at IoU .70, and AP by class id; None where nothing was to find."""
+    """COCO's twelve figures by name, AP at IoU .70, and AP by class id.
+
+    None where nothing was to find.
+    """
 
     figures: dict[str, float | None]
     ap70: float | None
@@ -103,7 +109,10 @@ def _truth(record: BoxRecord) -> list[dict[str, Any]]:
 
 
 def _read(tables: COCOeval, figure: _Figure, class_index: int | None = None) -> float | None:
-    """The mean of a part of a table `(T, R, K, A, M)` or `(T, K, A, M)`, without the -1 of absent classes."""
+    """The mean of a part of a table `(T, R, K, A, M)` or `(T, K, A, M)`.
+
+    Without the -1 of absent classes.
+    """
     values = tables.eval[figure.table]
     values = values[
         ...,
@@ -117,7 +126,10 @@ def _read(tables: COCOeval, figure: _Figure, class_index: int | None = None) -> 
 
 
 def coco_scores(records: Sequence[BoxRecord]) -> CocoScores:
-    """Score detections as the COCO challenge does; a class counts in the images where it is boxed."""
+    """Score detections as the COCO challenge does.
+
+    A class counts in the images where it is boxed.
+    """
     classes = boxed_classes(records)
     if not classes:
         return CocoScores(dict.fromkeys(_FIGURES), None, {})

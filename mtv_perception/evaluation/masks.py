@@ -121,7 +121,10 @@ class MaskScorer:
 
 
 def _column_means(rows: list[np.ndarray], width: int) -> np.ndarray:
-    """Means of the columns, `(width,)`, without NaN entries; NaN for a column that has nothing else."""
+    """Means of the columns, `(width,)`, without NaN entries.
+
+    NaN for a column that has nothing else.
+    """
     table = np.array(rows, float).reshape(-1, width)
     count = (~np.isnan(table)).sum(0)
     means: np.ndarray = np.divide(

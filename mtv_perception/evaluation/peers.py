@@ -84,7 +84,10 @@ PEERS: dict[str, Callable[[str], Callable[[np.ndarray], Result]]] = {
 
 
 def open_peer(name: str) -> Callable[[np.ndarray], Result]:
-    """A peer by name; WeightsError when there is none of that name, or its package is not installed."""
+    """A peer by name; WeightsError when there is none of that name.
+
+    Or its package is not installed.
+    """
     if name not in PEERS:
         raise WeightsError(f"Expected a peer of {', '.join(PEERS)}, got {name!r}.")
     return PEERS[name](name)

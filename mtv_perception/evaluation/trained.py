@@ -1,4 +1,7 @@
-"""Scores of what a model was trained for alone: of other classes nothing is said, and nothing counts."""
+"""Scores of what a model was trained for alone.
+
+Of other classes nothing is said, and nothing counts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Score thresholds for each class and the overlap for non-maximum suppression, from one pass of the network.
+"""Score thresholds for each class and the overlap for non-maximum suppression.
+
+From one pass of the network.
 
 Tune on validation data alone: thresholds chosen on the data that a model is then judged on flatter
 it.
@@ -59,7 +61,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What a threshold gives on the data it was chosen on; not `reached` where the goal is out of reach."""
+    """What a threshold gives on the data it was chosen on.
+
+    Not `reached` where the goal is out of reach.
+    """
 
     threshold: float
     precision: float
@@ -142,7 +147,9 @@ def tune(
     goals: Mapping[str, Goal] | None = None,
     overlaps: Sequence[float] = NMS_OVERLAPS,
 ) -> Tuning:
-    """Choose thresholds and the suppression overlap; of equally good overlaps the one nearest to 0.5.
+    """Choose thresholds and the suppression overlap.
+
+    Of equally good overlaps the one nearest to 0.5.
 
     Args:
         records: see `collect`.

@@ -1,7 +1,8 @@
 """A network as an ONNX graph: NCHW, explicit padding, batch norms folded, raw outputs by name.
 
-The graph is written layer by layer, so that it holds nothing but what the network computes: convolutions, clips,
-additions, concatenations and resizing. TensorRT, ONNX Runtime and OpenVINO read it.
+The graph is written layer by layer, so that it holds nothing but what the network computes:
+convolutions, clips, additions, concatenations and resizing. TensorRT, ONNX Runtime and OpenVINO
+read it.
 """
 
 from __future__ import annotations
@@ -62,13 +63,15 @@ class _Graph:
 def onnx_model(network: MultitaskNetwork, *, joined: bool = True) -> onnx.ModelProto:
     """The network as ONNX, opset 17, batch 1.
 
-    The input is `images` `(1, 3, H, W)` float32, RGB in 0..255; scaling to -1..1 is part of the graph.
+    The input is `images` `(1, 3, H, W)` float32, RGB in 0..255; scaling to -1..1 is part of the
+    graph.
 
     Args:
         network: with its final weights.
-        joined: outputs `class_logits` `(1, N, K)`, `box_offsets` `(1, N, 4)` and `segmentation_logits`
-            `(1, C, h, w)`. Otherwise the first two stay apart as `class_logits_0` `(1, h0, w0, n * K)` and so on,
-            one a level, finest first, which saves an engine a copy.
+        joined: outputs `class_logits` `(1, N, K)`, `box_offsets` `(1, N, 4)` and
+            `segmentation_logits` `(1, C, h, w)`. Otherwise the first two stay apart as
+            `class_logits_0` `(1, h0, w0, n * K)` and so on, one a level, finest first, which saves
+            an engine a copy.
 
     Raises:
         WeightsError: a layer that this conversion does not know.
@@ -114,7 +117,10 @@ def _outputs(graph: _Graph, network: MultitaskNetwork, joined: bool) -> list[Any
 
 
 def _level_outputs(graph: _Graph, name: str, tensor: Any) -> list[Any]:
-    """The inputs of the concatenation that makes an output, before they are reshaped, as outputs."""
+    """The inputs of the concatenation that makes an output, before they are reshaped.
+
+    As outputs.
+    """
     found = []
     for index, part in enumerate(tensor._keras_history.operation._inbound_nodes[0].input_tensors):
         grid = part._keras_history.operation._inbound_nodes[0].input_tensors[0]

@@ -1,4 +1,6 @@
-"""Depthwise kernels rounded to int8 by what their outputs lose by it, not each weight to the nearest.
+"""Depthwise kernels rounded to int8 by what their outputs lose by it.
+
+Not each weight to the nearest.
 
 Such a kernel has nine weights and one scale. Where they nearly cancel, as in an edge filter, nine
 roundings to the nearest leave a sum that was none, and the norm after it makes it large: one such
@@ -29,7 +31,9 @@ _POSITIONS_STEP = 2
 
 
 def round_kernel(kernel: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Whole numbers of steps of max / 127 for the weights of one kernel, each rounded up or down, that err least.
+    """Whole numbers of steps of max / 127 for the weights of one kernel.
+
+    Each rounded up or down, that err least.
 
     Args:
         kernel: `(K,)`, not all 0.
@@ -51,7 +55,9 @@ def round_kernel(kernel: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def rounded_depthwise(model: keras.Model, images: Sequence[np.ndarray]) -> Iterator[None]:
-    """Within it, the kernels of depthwise convolutions before norms are what int8 can hold; afterwards what they were.
+    """Within it, the kernels of depthwise convolutions before norms are what int8 can hold.
+
+    Afterwards what they were.
 
     Args:
         model: of `network.multitask`.
@@ -78,7 +84,10 @@ def rounded_depthwise(model: keras.Model, images: Sequence[np.ndarray]) -> Itera
 
 
 def _norm_after(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The norm that alone reads a depthwise convolution without bias, if that is what the layer is."""
+    """The norm that alone reads a depthwise convolution without bias.
+
+    If that is what the layer is.
+    """
     if not isinstance(layer, keras.layers.DepthwiseConv2D) or layer.use_bias:
         return None
     readers = [node.operation for node in layer._outbound_nodes]

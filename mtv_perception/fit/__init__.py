@@ -1,1 +1,4 @@
-"""From labelled images to a model folder in one call: split, plan, train, export, tune, judge, report."""
+"""From labelled images to a model folder in one call.
+
+Split, plan, train, export, tune, judge, report.
+"""

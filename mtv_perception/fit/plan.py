@@ -10,8 +10,8 @@ import numpy as np
 from mtv_perception.data.sample import Sample
 from mtv_perception.fit.options import FitOptions
 
-# Sides over 32 and over 64 are odd or even as in 480x640, which the shipped weights were trained at:
-# elsewhere padding shifts the cells of the coarse maps by half a cell.
+# Sides over 32 and over 64 are odd or even as in 480x640, which the shipped weights were trained
+# at: elsewhere padding shifts the cells of the coarse maps by half a cell.
 SIZES = ((352, 384), (352, 512), (480, 640))
 SMALL_PX = 16.0
 """Below this side in network pixels an object covers hardly one cell of the finest boxes."""

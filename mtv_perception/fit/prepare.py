@@ -127,7 +127,10 @@ def _add(prepared: Prepared, config: DatasetConfig, lists: Path) -> list[str]:
 
 
 def own_splits(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Splits of a data set by our parts; empty unless it has images to train on and others to judge by."""
+    """Splits of a data set by our parts.
+
+    Empty unless it has images to train on and others to judge by.
+    """
     found = {
         part: tuple(name for name in names if name.lower() in known)
         for part, known in _SPLIT_NAMES.items()

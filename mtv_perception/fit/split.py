@@ -102,7 +102,10 @@ def connected(pairs: np.ndarray, together: Sequence[str]) -> np.ndarray:
 
 
 def _by_group(groups: np.ndarray, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Whole groups, in an order that depends on the names alone, fill `judge`, `check`, then `train`."""
+    """Whole groups, in an order that depends on the names alone, fill `judge`, `check`.
+
+    Then `train`.
+    """
     members: dict[int, list[int]] = {}
     for position, group in enumerate(groups.tolist()):
         members.setdefault(group, []).append(position)

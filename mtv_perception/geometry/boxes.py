@@ -43,7 +43,10 @@ def pairwise_intersections(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray
 
 
 def pairwise_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair, `(N, 4)` and `(M, 4)` to `(N, M)` in 0..1; 0 for two empty boxes."""
+    """Intersection over union of every pair, `(N, 4)` and `(M, 4)` to `(N, M)` in 0..1.
+
+    0 for two empty boxes.
+    """
     shared = pairwise_intersections(a_xyxy, b_xyxy)
     union = box_areas(a_xyxy)[:, None] + box_areas(b_xyxy)[None, :] - shared
     ratio = np.zeros(shared.shape, np.result_type(shared, np.float32))

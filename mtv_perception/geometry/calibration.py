@@ -13,12 +13,14 @@ def why_unfit(
 
     Args:
         size_hw: height and width of the calibrated image, pixels.
-        roi_xywh: region of interest: offset x and y, width, height, pixels; all 0 for the full image.
+        roi_xywh: region of interest: offset x and y, width, height, pixels; all 0 for the full
+            image.
         binning_xy: camera pixels that make one image pixel; 0 and 1 mean none.
         image_hw: height and width of the source image, pixels.
 
     Returns:
-        One sentence, or an empty text where it fits. A full image of the same size fits, and nothing else.
+        One sentence, or an empty text where it fits. A full image of the same size fits, and
+        nothing else.
     """
     height, width = size_hw
     if max(binning_xy) > 1:

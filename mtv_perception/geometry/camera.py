@@ -1,10 +1,10 @@
 """Camera geometry: lens distortion both ways, and image points on the floor from a known mounting.
 
-Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer coordinates on pixel
-centres, half a pixel off; the conversion happens here and nowhere else.
+Image points are in this package's pixels: pixel i covers i..i+1. A CameraInfo puts integer
+coordinates on pixel centres, half a pixel off; the conversion happens here and nowhere else.
 
-Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera rays are in the
-optical frame: x right, y down, z forward.
+Floor frame: x forward, y left, z up, metres, the floor at z = 0 (REP 103; `base_footprint`). Camera
+rays are in the optical frame: x right, y down, z forward.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Intrinsics:
         size_hw: of the calibrated image, pixels.
         focal_xy: focal lengths, pixels.
         centre_xy: principal point in CameraInfo's coordinates (pixel centres at integers), pixels.
-        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names them.
+        lens: distortion model: plumb_bob, rational_polynomial or equidistant, as CameraInfo names
+            them.
         distortion: its coefficients in CameraInfo's order; empty for none.
         skew: of the camera matrix, pixels a unit of y/z.
 
@@ -124,7 +125,10 @@ class Intrinsics:
         return straight
 
     def pixels(self, rays: np.ndarray) -> np.ndarray:
-        """Image points of directions, `(N, 2)` x/z and y/z to `(N, 2)` pixels; NaN where the lens model folds."""
+        """Image points of directions, `(N, 2)` x/z and y/z to `(N, 2)` pixels.
+
+        NaN where the lens model folds.
+        """
         straight = np.asarray(rays, np.float64).reshape(-1, 2)
         with np.errstate(invalid="ignore", over="ignore"):
             bent = LENSES[self.lens].distort(straight, self._coefficients)
@@ -139,8 +143,8 @@ class Mounting:
 
     Attributes:
         position_xyz: of the camera, floor frame, m.
-        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the fixed axes,
-            degrees; a positive pitch looks down, a positive yaw left.
+        rpy_deg: roll, pitch, yaw of the camera's body (x out of the lens, y left, z up) about the
+            fixed axes, degrees; a positive pitch looks down, a positive yaw left.
     """
 
     position_xyz: tuple[float, float, float]
@@ -159,7 +163,10 @@ class Mounting:
     def from_rotation(
         cls, position_xyz: tuple[float, float, float], rotation: np.ndarray
     ) -> Mounting:
-        """From a `(3, 3)` matrix that turns optical-frame vectors into the floor frame; the inverse of `rotation`."""
+        """From a `(3, 3)` matrix that turns optical-frame vectors into the floor frame.
+
+        The inverse of `rotation`.
+        """
         body = np.asarray(rotation, np.float64).reshape(3, 3) @ _OPTICAL_IN_BODY.T
         pitch = math.atan2(-body[2, 0], math.hypot(body[0, 0], body[1, 0]))
         if abs(math.cos(pitch)) > _GIMBAL_LOCK:
@@ -197,7 +204,10 @@ class FloorCamera:
         return np.array(self.mounting.position_xyz[:2])
 
     def headings(self, pixels_xy: np.ndarray) -> np.ndarray:
-        """Unit vectors along the floor towards image points, `(N, 2)`; NaN where the lens has no inverse."""
+        """Unit vectors along the floor towards image points, `(N, 2)`.
+
+        NaN where the lens has no inverse.
+        """
         along = self._directions(pixels_xy)[:, :2]
         return along / np.hypot(*along.T)[:, None]
 
@@ -208,8 +218,8 @@ class FloorCamera:
             pixels_xy: `(N, 2)`, pixels.
 
         Returns:
-            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where the lens model
-            has no inverse.
+            `(N, 2)` float64, x and y in the floor frame, m; NaN at and above the horizon, and where
+            the lens model has no inverse.
         """
         directions = self._directions(pixels_xy)
         slope = -directions[:, 2] / np.hypot(*directions[:, :2].T)
@@ -220,7 +230,10 @@ class FloorCamera:
         return floor
 
     def points_to_pixels(self, points_xyz: np.ndarray) -> np.ndarray:
-        """Image points of points in the floor frame, `(N, 3)` m to `(N, 2)` pixels; NaN behind the camera."""
+        """Image points of points in the floor frame, `(N, 3)` m to `(N, 2)` pixels.
+
+        NaN behind the camera.
+        """
         offset = np.asarray(points_xyz, np.float64).reshape(-1, 3) - self.mounting.position_xyz
         seen = offset @ self.mounting.rotation
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -77,7 +77,10 @@ class DefaultBoxSpec:
         )
 
     def boxes_xyxy(self) -> np.ndarray:
-        """Every default box, `(count, 4)` float32, corners, network-input pixels; not clipped to the image."""
+        """Every default box, `(count, 4)` float32, corners, network-input pixels.
+
+        Not clipped to the image.
+        """
         return cxcywh_to_xyxy(self.boxes_cxcywh())
 
 

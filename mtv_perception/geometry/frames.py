@@ -1,4 +1,7 @@
-"""Coordinate frames over time: where one frame sits in another, as /tf and /tf_static tell it. No ROS here."""
+"""Coordinate frames over time: where one frame sits in another, as /tf and /tf_static tell it.
+
+No ROS here.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Rigid:
 
     @classmethod
     def of(cls, translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Rigid:
-        """From numbers as messages hold them; FrameError where they are not finite or no rotation."""
+        """From numbers as messages hold them.
+
+        FrameError where they are not finite or no rotation.
+        """
         place, turn = np.array(translation, np.float64), np.array(quaternion, np.float64)
         length = float(np.linalg.norm(turn))
         if not np.isfinite(place).all() or not abs(length - 1) <= _UNIT_TOLERANCE:
@@ -153,7 +159,8 @@ class FrameTree:
             parent: frame in which the child is given.
             child: frame.
             stamp_ns: when it holds; of no meaning for a static one.
-            place: of the child in its parent; or why it can't be used, which holds until a usable one comes.
+            place: of the child in its parent; or why it can't be used, which holds until a usable
+                one comes.
             is_static: whether it holds at all times.
         """
         parent, child = parent.lstrip("/"), child.lstrip("/")

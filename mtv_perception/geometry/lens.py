@@ -61,7 +61,10 @@ def _undistort_polynomial(bent: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 def _largest_radius_polynomial(k: np.ndarray) -> float:
-    """Where the image radius stops growing with the ray's: beyond it the model folds back onto itself."""
+    """Where the image radius stops growing with the ray's.
+
+    Beyond it the model folds back onto itself.
+    """
     k = np.pad(k, (0, 8 - len(k)))
     radii = np.geomspace(1e-3, _WIDEST, 4000)
     with np.errstate(all="ignore"):
@@ -137,7 +140,8 @@ LENSES = {
 def fitted_lens(name: str, coefficients: Sequence[float]) -> tuple[str, tuple[float, ...]]:
     """The lens and the coefficients that a CameraInfo means.
 
-    Drivers pad coefficients with zeros, and some publish the eight of a rational lens as `plumb_bob`.
+    Drivers pad coefficients with zeros, and some publish the eight of a rational lens as
+    `plumb_bob`.
 
     Args:
         name: distortion model as CameraInfo names it; empty means plumb_bob.
@@ -147,7 +151,8 @@ def fitted_lens(name: str, coefficients: Sequence[float]) -> tuple[str, tuple[fl
         The name in LENSES, and at most as many coefficients as that lens has.
 
     Raises:
-        ValueError: an unknown model, a coefficient that is no finite number, or too many that are not zero.
+        ValueError: an unknown model, a coefficient that is no finite number, or too many that are
+            not zero.
     """
     name = name or "plumb_bob"
     if name not in LENSES:

@@ -36,7 +36,10 @@ class Letterbox:
     def fit(
         cls, source_hw: tuple[int, int], network_hw: tuple[int, int], stride: int = 4
     ) -> Letterbox:
-        """The largest placement of the source in the network input, centred, on multiples of `stride`."""
+        """The largest placement of the source in the network input, centred.
+
+        On multiples of `stride`.
+        """
         if min(source_hw) < 1:
             raise ValueError(f"Expected an image of at least 1x1 pixels, got {source_hw!r}.")
         if network_hw[0] % stride or network_hw[1] % stride:
@@ -60,7 +63,10 @@ class Letterbox:
         return self.inner_hw[1] / self.source_hw[1], self.inner_hw[0] / self.source_hw[0]
 
     def write(self, image: np.ndarray, out: np.ndarray) -> None:
-        """Scale `image` `(H, W, 3)` uint8 into its place in `out` (network size, uint8), padding around it."""
+        """Scale `image` `(H, W, 3)` uint8 into its place in `out` (network size, uint8).
+
+        Padding around it.
+        """
         top, left = self.offset_yx
         height, width = self.inner_hw
         if self.inner_hw != self.network_hw:

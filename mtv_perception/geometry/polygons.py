@@ -1,4 +1,6 @@
-"""Polygons in the plane: what lies inside, what touches, how far away. Their outline belongs to them.
+"""Polygons in the plane: what lies inside, what touches, how far away.
+
+Their outline belongs to them.
 
 A polygon is `(M, 2)`, its corners in order, not closed; one of two corners is a segment, of one a
 point.
@@ -12,7 +14,10 @@ _TOUCH = 1e-9
 
 
 def check_polygon(polygon: np.ndarray) -> np.ndarray:
-    """The polygon as float64; ValueError unless it has three finite corners, an area, and no edge across another."""
+    """The polygon as float64; ValueError unless it has three finite corners, an area.
+
+    And no edge across another.
+    """
     corners = np.asarray(polygon, np.float64)
     if (
         corners.ndim != 2
@@ -47,7 +52,9 @@ def crosses_itself(polygon: np.ndarray) -> bool:
 
 
 def points_inside(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Which points lie in the polygon or on its outline, `(M, 2)` and `(N, 2)` to `(N,)` bool; NaN never.
+    """Which points lie in the polygon or on its outline, `(M, 2)` and `(N, 2)` to `(N,)` bool.
+
+    NaN never.
 
     Source: even-odd rule; Shimrat, "Algorithm 112" (1962).
     """

@@ -1,1 +1,4 @@
-"""Pixels and frames from images and videos: one decoder, one order of files, one list of suffixes."""
+"""Pixels and frames from images and videos.
+
+One decoder, one order of files, one list of suffixes.
+"""

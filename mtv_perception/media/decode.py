@@ -173,7 +173,8 @@ def image_size(path: Path) -> tuple[int, int]:
 def is_whole(path: Path) -> bool:
     """Whether an image file is complete; damage inside of a complete one is found by decoding it.
 
-    Only a JPEG without its end marker is decoded here, which tells whether all its pixels are there.
+    Only a JPEG without its end marker is decoded here, which tells whether all its pixels are
+    there.
     """
     with path.open("rb") as file:
         start = file.read(_HEAD_BYTES)

@@ -1,7 +1,8 @@
 """Image messages' pixels as RGB arrays, for every usual ROS encoding, without cv_bridge.
 
-Works on plain fields, so a live subscription and a bag reader share it. Rows may be padded (`step`), numbers may be of
-either byte order, sizes may be odd. Where the layout is RGB already the result is a view, not a copy.
+Works on plain fields, so a live subscription and a bag reader share it. Rows may be padded
+(`step`), numbers may be of either byte order, sizes may be odd. Where the layout is RGB already the
+result is a view, not a copy.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ _BAYER = {
     "grbg": cv2.COLOR_BayerGRBG2RGB,
 }
 
-# Encoding: channels, bytes a channel, conversion of uint8 pixels. 16-bit pixels are scaled to 8 bits first.
+# Encoding: channels, bytes a channel, conversion of uint8 pixels. 16-bit pixels are scaled to 8
+# bits first.
 _ENCODINGS: dict[str, tuple[int, int, _Convert]] = {
     "rgb8": (3, 1, _same),
     "bgr8": (3, 1, _colour(cv2.COLOR_BGR2RGB)),
@@ -158,8 +160,8 @@ def _refuse_coded(buffer: np.ndarray, encoding: str) -> None:
 def to_8_bits(words: np.ndarray) -> np.ndarray:
     """16-bit channels as 8-bit ones.
 
-    Many cameras fill only the lower 10, 12 or 14 bits. The fewest of 10, 12, 14 and 16 bits that hold
-    the image's largest number become white; otherwise such an image would be nearly black.
+    Many cameras fill only the lower 10, 12 or 14 bits. The fewest of 10, 12, 14 and 16 bits that
+    hold the image's largest number become white; otherwise such an image would be nearly black.
 
     Args:
         words: `(...)` uint16.
@@ -173,7 +175,10 @@ def to_8_bits(words: np.ndarray) -> np.ndarray:
 
 
 def demosaic(pixels: np.ndarray, encoding: str) -> np.ndarray:
-    """The colours of a mosaic `(H, W)` uint8 as `(H, W, 3)` uint8 RGB; ImageError for an unknown pattern."""
+    """The colours of a mosaic `(H, W)` uint8 as `(H, W, 3)` uint8 RGB.
+
+    ImageError for an unknown pattern.
+    """
     if encoding not in _ENCODINGS:
         raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
     return _ENCODINGS[encoding][2](pixels)

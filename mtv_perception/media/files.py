@@ -1,4 +1,7 @@
-"""Images and videos on a disk: which files are meant, in which order, and their frames with stamps."""
+"""Images and videos on a disk.
+
+Which files are meant, in which order, and their frames with stamps.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,10 @@ def _video(path: Path, rate: float) -> Iterator[LazyFrame]:
 
 
 def _own_stamp(own_ns: int, steady_ns: int, last_ns: int) -> int:
-    """The container's stamp; the steady one where both say the same, or the container's stands still."""
+    """The container's stamp; the steady one where both say the same.
+
+    Or the container's stands still.
+    """
     if abs(own_ns - steady_ns) <= _ROUNDING_NS:
         return max(steady_ns, last_ns + 1)
     return own_ns if own_ns > last_ns else last_ns + max(1, steady_ns - last_ns)

@@ -43,7 +43,8 @@ class FrameCost:
     Attributes:
         decode_ms: from the message to pixels.
         publish_ms: filling and publishing.
-        stamp_to_publish_ms: from the stamp to the publication; without a clock to measure against, the work alone.
+        stamp_to_publish_ms: from the stamp to the publication; without a clock to measure against,
+            the work alone.
     """
 
     decode_ms: float
@@ -163,7 +164,10 @@ class MessageBuilder:
         )
 
     def _no_pose(self) -> Any:
-        """The default, for a camera alone knows no pose; one object for all detections, as nobody fills it in."""
+        """The default, for a camera alone knows no pose.
+
+        One object for all detections, as nobody fills it in.
+        """
         if self._pose is not None:
             return self._pose
         make = self.make

@@ -1,4 +1,6 @@
-"""Boxes and labels as Foxglove's ImageAnnotations: drawn over the camera image by the viewer, without a second image.
+"""Boxes and labels as Foxglove's ImageAnnotations.
+
+Drawn over the camera image by the viewer, without a second image.
 
 The definitions follow foxglove_msgs, https://docs.foxglove.dev/docs/sdk/schemas/image-annotations;
 fields added to these messages later are optional to viewers, which read fields by name.

@@ -1,1 +1,4 @@
-"""Scores of detections and masks against the truth, in NumPy (and OpenCV for distances and erosion) alone."""
+"""Scores of detections and masks against the truth.
+
+In NumPy (and OpenCV for distances and erosion) alone.
+"""

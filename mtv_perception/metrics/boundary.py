@@ -35,7 +35,10 @@ def boundary(region: np.ndarray) -> np.ndarray:
 
 
 def share_near(outline: np.ndarray, other: np.ndarray, tolerance_px: float) -> float:
-    """Share of an outline's pixels at most so far from another, both `(H, W)` bool; NaN if there are none."""
+    """Share of an outline's pixels at most so far from another, both `(H, W)` bool.
+
+    NaN if there are none.
+    """
     if not outline.any():
         return float("nan")
     if not other.any():

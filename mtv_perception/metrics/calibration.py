@@ -36,7 +36,10 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The D-ECE: mean distance of precision from confidence, weighted by count; NaN if there is none."""
+        """The D-ECE: mean distance of precision from confidence, weighted by count.
+
+        NaN if there is none.
+        """
         if not self.count.sum():
             return float("nan")
         return float(

@@ -1,4 +1,7 @@
-"""Average precision, precision-recall curves and recall at a false-alarm rate, from matched detections."""
+"""Average precision, precision-recall curves and recall at a false-alarm rate.
+
+From matched detections.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ def interpolated_precision(matches: Matches, recalls: np.ndarray = COCO_RECALLS)
 
 
 def precision_recall(matches: Matches, threshold_index: int = 0) -> PrecisionRecall:
-    """The raw curve at one IoU threshold; equal scores fall together, ignored detections give no point."""
+    """The raw curve at one IoU threshold.
+
+    Equal scores fall together, ignored detections give no point.
+    """
     counted = ~matches.ignored[threshold_index]
     scores, hits = matches.scores[counted], matches.hits[threshold_index][counted]
     last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]

@@ -1,4 +1,6 @@
-"""LEGACY scores, as older code for this task computed them. Only for comparison with its published numbers.
+"""LEGACY scores, as older code for this task computed them.
+
+Only for comparison with its published numbers.
 
 They are not the scores that papers mean by the same words: the IoU is averaged over images and
 counts 0 for every class an image lacks, so a perfect mask does not reach 1; the accuracy counts
@@ -33,7 +35,9 @@ def legacy_image_jaccard(confusion: np.ndarray) -> np.ndarray:
 
 
 def legacy_image_accuracy(confusion: np.ndarray) -> float:
-    """Legacy "categorical accuracy" of one image: the share of right yes/no answers; NaN without pixels.
+    """Legacy "categorical accuracy" of one image: the share of right yes/no answers.
+
+    NaN without pixels.
 
     There is an answer for each class and pixel, so true negatives count.
     A pixel given a wrong class answers wrong for two classes, one given none answers wrong for one.

@@ -89,7 +89,10 @@ def xyxy_to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
 def iou_with_crowds(
     detected_xywh: np.ndarray, truth_xywh: np.ndarray, crowd: np.ndarray
 ) -> np.ndarray:
-    """IoU of every pair, `(D, 4)` and `(G, 4)` to `(D, G)`; with a crowd, the detection's share in it."""
+    """IoU of every pair, `(D, 4)` and `(G, 4)` to `(D, G)`.
+
+    With a crowd, the detection's share in it.
+    """
     d, g = detected_xywh[:, None], truth_xywh[None]
     sides = np.minimum(d[..., 2:] + d[..., :2], g[..., 2:] + g[..., :2]) - np.maximum(
         d[..., :2], g[..., :2]

@@ -29,7 +29,8 @@ def class_rows(
 
     Args:
         names: of the new network, the background first.
-        old_names: of the other network; None where they are not known, so that they have to be equal.
+        old_names: of the other network; None where they are not known, so that they have to be
+            equal.
         renamed: new name to old name.
         where: the other network's name in the error.
 
@@ -84,7 +85,10 @@ def _class_layers(network: MultitaskNetwork) -> dict[str, bool]:
 
 
 def _last_layers(layer: Any) -> list[Any]:
-    """The convolution that makes an output, and norms after it; several where outputs are joined."""
+    """The convolution that makes an output, and norms after it.
+
+    Several where outputs are joined.
+    """
     if isinstance(layer, keras.layers.Conv2D):
         return [layer]
     inputs = layer.input if isinstance(layer.input, list) else [layer.input]

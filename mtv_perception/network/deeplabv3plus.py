@@ -27,7 +27,9 @@ def atrous_rates(stride: int) -> tuple[int, ...]:
 
 
 def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -> Any:
-    """A 1x1 branch, one atrous separable branch a rate, and image pooling, concatenated and projected.
+    """A 1x1 branch, one atrous separable branch a rate, and image pooling.
+
+    Concatenated and projected.
 
     Args:
         feature: `[B, H, W, C]`, of fixed size.

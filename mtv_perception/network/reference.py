@@ -1,4 +1,6 @@
-"""The reference layout, to compare with: MobileNetV2, four SSDLite maps, DeepLabV3+ with a dense decoder.
+"""The reference layout, to compare with.
+
+MobileNetV2, four SSDLite maps, DeepLabV3+ with a dense decoder.
 
 Exactly 4,047,408 parameters at 4 classes and 6 boxes a point. With `legacy_heads` the last
 convolution of each head is followed by batch norm and ReLU6, as in the original, which confines
@@ -65,7 +67,10 @@ def _aspp(x: Any, rates: Sequence[int]) -> Any:
 def reference_outputs(
     images: Any, config: NetworkConfig
 ) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
-    """Class logits, box offsets, segmentation logits (stride 4), the default boxes and the kind of score."""
+    """Class logits, box offsets, segmentation logits (stride 4).
+
+    The default boxes and the kind of score.
+    """
     if config.backbone != "mobilenetv2":
         raise ValueError(
             f"Expected backbone 'mobilenetv2' in the reference preset, got {config.backbone!r}."

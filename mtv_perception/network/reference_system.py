@@ -42,7 +42,10 @@ class DecodeBoxes(keras.layers.Layer):
 
 
 class Suppress(keras.layers.Layer):
-    """Non-maximum suppression within each class, then of the classes that the mask shows no pixel of."""
+    """Non-maximum suppression within each class.
+
+    Then of the classes that the mask shows no pixel of.
+    """
 
     def call(self, boxes: Any, class_logits: Any, pixels: Any) -> Any:
         """Boxes, scores and classes `[B, 4 a class, ...]`; 0 where suppressed."""

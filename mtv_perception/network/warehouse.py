@@ -1,4 +1,6 @@
-"""The product's layout: a light feature pyramid at strides 8 to 128 under SSDLite, DeepLabV3+ on its stride-16 level.
+"""The product's layout: a light feature pyramid at strides 8 to 128 under SSDLite.
+
+DeepLabV3+ on its stride-16 level.
 
 The pyramid (Lin et al. 2017, "Feature Pyramid Networks") costs 0.8 ms of 7.5 on two cores and gives
 the stride-8 level the context small people need. Context pooling stands on the fused stride-16
@@ -54,7 +56,10 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
 def warehouse_outputs(
     images: Any, config: NetworkConfig
 ) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
-    """Class logits, box offsets, segmentation logits (stride 4), the default boxes and the kind of score."""
+    """Class logits, box offsets, segmentation logits (stride 4).
+
+    The default boxes and the kind of score.
+    """
     height, width = config.size_hw
     if height % 32 or width % 32:
         raise ValueError(f"Expected a network size in multiples of 32, got {config.size_hw!r}.")

@@ -1,4 +1,7 @@
-"""The curves of a training run: losses, task weights, learning rate and validation figures over the steps."""
+"""The curves of a training run.
+
+Losses, task weights, learning rate and validation figures over the steps.
+"""
 
 from __future__ import annotations
 

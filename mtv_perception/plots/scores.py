@@ -82,7 +82,10 @@ def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
 
 
 def plot_reliability(reliability: Reliability) -> Figure:
-    """Precision of the detections in each score bin, with their number, against a calibrated model."""
+    """Precision of the detections in each score bin, with their number.
+
+    Against a calibrated model.
+    """
     figure, axes = _unit_axes("Is the score the chance to be right?", "score", "precision")
     axes.plot([0, 1], [0, 1], "--", color="grey", label="calibrated")
     filled = reliability.count > 0
@@ -103,7 +106,10 @@ def plot_reliability(reliability: Reliability) -> Figure:
 
 
 def plot_corruptions(scores: Mapping[str, Sequence[float]], clean: float, title: str) -> Figure:
-    """A score under each corruption, averaged over the severities, against the score of clean images."""
+    """A score under each corruption, averaged over the severities.
+
+    Against the score of clean images.
+    """
     figure = Figure(figsize=(7, 0.28 * len(scores) + 1.2))
     axes = figure.add_subplot(
         title=title, xlim=(0, max(1e-6, 1.05 * max(clean, *map(max, scores.values()))))

@@ -21,7 +21,9 @@ Panel = Callable[[Any, DatasetStatistics, LabelSet], None]
 
 
 def plot_statistics(statistics: DatasetStatistics, labels: LabelSet, path: Path) -> None:
-    """Write instances, box sizes, aspect ratios, pixel shares, weights and suggested shapes to a PNG.
+    """Write instances, box sizes, aspect ratios, pixel shares.
+
+    Weights and suggested shapes to a PNG.
 
     Args:
         statistics: of one or more data sets.

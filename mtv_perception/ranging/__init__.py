@@ -1,1 +1,4 @@
-"""From pixels to metres: where detections stand, how large they are, and what of the floor is free."""
+"""From pixels to metres: where detections stand, how large they are.
+
+And what of the floor is free.
+"""

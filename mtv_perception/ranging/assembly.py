@@ -1,4 +1,7 @@
-"""Brings detections, mask and depth of one moment together; detections never wait long for the others."""
+"""Brings detections, mask and depth of one moment together.
+
+Detections never wait long for the others.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,10 @@ class Assembler:
         return masked and (not self._wants_depth or self._depth_is_best(stamp_ns))
 
     def _depth_is_best(self, stamp_ns: int) -> bool:
-        """Whether no better depth can come: one of the same stamp or a later one is here already."""
+        """Whether no better depth can come.
+
+        One of the same stamp or a later one is here already.
+        """
         newest = max(self._depths, default=-1)
         return newest >= stamp_ns and self._nearest(stamp_ns) is not None
 

@@ -15,8 +15,10 @@ class Shape:
     Attributes:
         thickness: usual extent away from the camera; completes the side that the camera cannot see.
         heights: smallest and largest height that is believed.
-        surface_sigma: how far the middle of the seen surface lies from the point that was measured by depth.
-        floor_sigma: the same for the point where the object meets the floor; heels and wheels differ more.
+        surface_sigma: how far the middle of the seen surface lies from the point that was measured
+            by depth.
+        floor_sigma: the same for the point where the object meets the floor; heels and wheels
+            differ more.
         floor_offset: how far the seen surface lies behind that point.
     """
 
@@ -28,9 +30,11 @@ class Shape:
 
 
 SHAPES = {
-    # Shoulder breadth and stature: ISO 7250-3, 1st and 99th percentile, with margins for stooping and helmets.
+    # Shoulder breadth and stature: ISO 7250-3, 1st and 99th percentile, with margins for stooping
+    # and helmets.
     "person": Shape(0.5, (0.6, 2.4), 0.04, 0.12, 0.0),
-    # Counterbalance and reach trucks with the mast lowered or raised: EN ISO 3691-1 machines up to 3 t.
+    # Counterbalance and reach trucks with the mast lowered or raised: EN ISO 3691-1 machines up to
+    # 3 t.
     "forklift": Shape(1.4, (0.8, 6.0), 0.12, 0.35, 0.3),
 }
 """By class name; a class without a shape is not measured."""
@@ -38,7 +42,10 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class RangingConfig:
-    """Noise of the sensors and limits of what is measured. Flat, so that every field can be one ROS parameter."""
+    """Noise of the sensors and limits of what is measured.
+
+    Flat, so that every field can be one ROS parameter.
+    """
 
     max_range: float = setting(
         20.0, "Nothing farther than this is measured (m).", low=0.5, high=200.0
@@ -71,7 +78,10 @@ class RangingConfig:
     )
 
     def depth_noise(self, metres: float) -> float:
-        """Standard deviation of a measured depth, m. Source: stereo triangulation, the error grows with z squared."""
+        """Standard deviation of a measured depth, m.
+
+        Source: stereo triangulation, the error grows with z squared.
+        """
         return self.depth_sigma * metres * metres
 
     @property

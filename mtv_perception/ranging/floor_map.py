@@ -1,4 +1,7 @@
-"""What of the floor in front of the robot is free: a grid of cells from the mask and the measured objects."""
+"""What of the floor in front of the robot is free.
+
+A grid of cells from the mask and the measured objects.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,10 @@ class FloorMapConfig:
 class FloorMapper:
     """Makes floor maps for one camera.
 
-    A cell is free where the mask shows background at its middle, and marked where any pixel on it shows a rail. It is
-    occupied where a person or a forklift in the mask meets the floor, or where the box of a measured object stands.
-    What lies behind people and forklifts, or outside of the image, is unknown. Background is no proof of free floor:
+    A cell is free where the mask shows background at its middle, and marked where any pixel on it
+    shows a rail. It is occupied where a person or a forklift in the mask meets the floor, or where
+    the box of a measured object stands. What lies behind people and forklifts, or outside of the
+    image, is unknown. Background is no proof of free floor:
     goods and racks that the network was not trained on look like it.
 
     Args:
@@ -69,13 +73,13 @@ class FloorMapper:
         """One frame's map.
 
         Args:
-            mask: `(H, W)` uint8 class ids, source size or scaled; None where there is no mask: then only measured
-                objects are known.
+            mask: `(H, W)` uint8 class ids, source size or scaled; None where there is no mask: then
+                only measured objects are known.
             objects: measured.
 
         Returns:
-            `(rows, columns)` int8 of UNKNOWN, FREE, RAIL, OCCUPIED; row 0 is the smallest y (the right side), column 0
-            the smallest x.
+            `(rows, columns)` int8 of UNKNOWN, FREE, RAIL, OCCUPIED; row 0 is the smallest y (the
+            right side), column 0 the smallest x.
         """
         grid = np.full(self.config.shape, UNKNOWN, np.int8)
         if mask is not None:
@@ -95,7 +99,10 @@ class FloorMapper:
         grid.reshape(-1)[cells[cells >= 0]] = value
 
     def _pixel_cells(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The flat index of the cell on which each pixel's lower edge lies, -1 outside of the grid; kept by size."""
+        """The flat index of the cell on which each pixel's lower edge lies.
+
+        -1 outside of the grid; kept by size.
+        """
         if shape not in self._cells_of:
             (height, width), (rows, columns) = self._camera.intrinsics.size_hw, self.config.shape
             y, x = np.mgrid[: shape[0], : shape[1]]
@@ -111,7 +118,10 @@ class FloorMapper:
 
     @cached_property
     def _middles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows and columns of the source pixels of the cells in the image, and which cells these are."""
+        """Rows and columns of the source pixels of the cells in the image.
+
+        And which cells these are.
+        """
         rows, columns = self.config.shape
         x0, y0 = self.config.origin_xy
         y, x = (np.mgrid[:rows, :columns] + 0.5) * self.config.floor_cell

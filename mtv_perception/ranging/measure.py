@@ -1,4 +1,7 @@
-"""Position, size and covariance of detections: from depth where there is any, else from the floor."""
+"""Position, size and covariance of detections.
+
+From depth where there is any, else from the floor.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ from mtv_perception.types import Detections
 
 DEPTH, FLOOR = "depth", "floor"
 _DEFAULTS = RangingConfig()
-# A box that ends nearer to an edge of the image than so many standard deviations of its own edge may go on beyond it.
+# A box that ends nearer to an edge of the image than so many standard deviations of its own edge
+# may go on beyond it.
 _CUT_OFF = 1.5
-# With depth on a smaller share of its own pixels an object is beyond the sensor's range or not seen by it.
+# With depth on a smaller share of its own pixels an object is beyond the sensor's range or not seen
+# by it.
 _LEAST_SHARE = 0.15
 # Depth of neighbouring pixels is not independent: so many pixels count as one.
 _CORRELATED = 50.0
-# A foot this share of the box's height below it may be the same object's, of which the box shows a part.
+# A foot this share of the box's height below it may be the same object's, of which the box shows a
+# part.
 _FOOT_BELOW = 0.5
 # MAD to standard deviation of a normal distribution.
 _MAD = 1.4826
@@ -37,7 +43,8 @@ class Measured:
         method: "depth" or "floor".
         position: `(3,)` middle of the surface that the camera sees.
         covariance: `(3, 3)` of the position, square metres.
-        center: `(3,)` of the box around the object; the unseen side is completed by the class's usual thickness.
+        center: `(3,)` of the box around the object; the unseen side is completed by the class's
+            usual thickness.
         size: `(3,)` of that box, along `yaw`, across, and up.
         yaw: the direction from the camera to the object, radians.
     """
@@ -99,8 +106,8 @@ class Ranger:
         Args:
             found: detections, source pixels.
             mask: `(H, W)` uint8 class ids, source size or scaled, or None.
-            depth: `(H, W)` float32 m along the optical axis, registered with the image, in its size; 0 or NaN where
-                nothing was measured; or None.
+            depth: `(H, W)` float32 m along the optical axis, registered with the image, in its
+                size; 0 or NaN where nothing was measured; or None.
 
         Raises:
             ValueError: the depth image has another size than the calibrated image.
@@ -247,7 +254,10 @@ class Ranger:
         position: np.ndarray,
         covariance: np.ndarray,
     ) -> Measured:
-        """The box around the object; nothing beyond the largest range, and nothing that is no number."""
+        """The box around the object; nothing beyond the largest range.
+
+        And nothing that is no number.
+        """
         offset = position[:2] - self._camera.nadir_xy
         reach = float(np.hypot(*offset))
         if not np.isfinite(position).all() or not np.isfinite(covariance).all():
@@ -281,7 +291,10 @@ class Ranger:
 
 
 def _densest(values: np.ndarray, reach: float) -> float:
-    """The value with the most others within `reach`, nearer ones first: the object, not what shows behind it."""
+    """The value with the most others within `reach`, nearer ones first.
+
+    The object, not what shows behind it.
+    """
     ordered = np.sort(values)
     counts = np.searchsorted(ordered, ordered + 2 * reach, side="right") - np.arange(len(ordered))
     first = int(np.argmax(counts > 0.9 * counts.max()))
@@ -289,7 +302,10 @@ def _densest(values: np.ndarray, reach: float) -> float:
 
 
 def _touches_lower_edge(hit: np.ndarray, box: np.ndarray, size_hw: tuple[int, int]) -> bool:
-    """Whether a class's pixels reach the image's lower edge below a box: the foot may lie outside."""
+    """Whether a class's pixels reach the image's lower edge below a box.
+
+    The foot may lie outside.
+    """
     scale = hit.shape[1] / size_hw[1]
     left, right = int(max(box[0], 0) * scale), int(np.ceil(box[2] * scale))
     share = (size_hw[0] - box[3]) / max(box[3] - box[1], 1.0)

@@ -21,11 +21,13 @@ def own_pixels(
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """The pixels of one of several objects of a class.
 
-    Pixels inside of a nearer object's box (one whose lower edge is lower) count as the nearer one's, and the outermost
-    pixels, where depth mixes with the background, are left out where enough others remain.
+    Pixels inside of a nearer object's box (one whose lower edge is lower) count as the nearer
+    one's, and the outermost pixels, where depth mixes with the background, are left out where
+    enough others remain.
 
     Args:
-        mask: `(H, W)` uint8 class ids, in the source image's size or scaled; None where there is no mask.
+        mask: `(H, W)` uint8 class ids, in the source image's size or scaled; None where there is no
+            mask.
         class_id: of the object.
         boxes_xyxy: `(N, 4)` boxes of this class, source pixels.
         index: which of them.

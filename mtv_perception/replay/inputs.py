@@ -1,4 +1,7 @@
-"""What a replay reads: the image messages of a bag, or the frames of a video or image folder, one form for both."""
+"""What a replay reads: the image messages of a bag, or the frames of a video or image folder.
+
+One form for both.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +187,10 @@ def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Ite
 
 
 def check_readable(path: Path) -> None:
-    """Raise ReplayError where there is no bag, video, image folder or image, and say what there is."""
+    """Raise ReplayError where there is no bag, video, image folder or image.
+
+    And say what there is.
+    """
     kinds = "an image, a folder of images, a video or a bag"
     if not path.exists():
         raise ReplayError(f"{path}: expected {kinds}, found nothing.")
@@ -220,7 +226,10 @@ def left_out_lines(left_out: Sequence[str]) -> list[str]:
 
 
 def exit_status(frames: int, failures: bool) -> int:
-    """Of every command that takes frames: 2 for no frame at all, 1 for some failures, 0 for all done."""
+    """Of every command that takes frames.
+
+    2 for no frame at all, 1 for some failures, 0 for all done.
+    """
     return 2 if not frames else int(failures)
 
 

@@ -63,7 +63,9 @@ Progress = Callable[[int, int, "int | None"], None]
 
 
 def make_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
-    """One input goes into the bag `out`; several into bags of their own names inside the folder `out`.
+    """One input goes into the bag `out`.
+
+    Several into bags of their own names inside the folder `out`.
 
     Raises:
         ReplayError: two inputs of one name.
@@ -80,7 +82,10 @@ def make_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
 
 @cache
 def _perceivers(model: str, config: PerceiverConfig) -> tuple[Perceiver, ...]:
-    """One perceiver a thread, loaded once a process: frames side by side wait less for each other than their parts."""
+    """One perceiver a thread, loaded once a process.
+
+    Frames side by side wait less for each other than their parts.
+    """
     artefact, single = load_artefact(find_model(model)), replace(config, num_threads=1)
     return tuple(Perceiver(artefact, single) for _ in range(config.num_threads))
 
@@ -125,7 +130,9 @@ def run_local(
 
 
 def run_ray(jobs: Sequence[Job], work: Work, workers: int, progress: Progress) -> Iterator[Outcome]:
-    """On a Ray cluster: the one that RAY_ADDRESS names, else one of `workers` processes on this machine.
+    """On a Ray cluster: the one that RAY_ADDRESS names.
+
+    Else one of `workers` processes on this machine.
 
     A bag whose worker dies is taken up again where it was cut off, by another worker. Sources,
     outputs and the model must be at the same paths on every machine (a network share).

@@ -1,4 +1,7 @@
-"""What `mtv predict` writes: JSON lines, masks, overlays or an annotated video, and labels on request."""
+"""What `mtv predict` writes: JSON lines, masks, overlays or an annotated video.
+
+And labels on request.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from mtv_perception.replay.label_files import LABEL_WRITERS
 from mtv_perception.types import Result
 from mtv_perception.visual.overlay import draw_overlay
 
-# WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times as long.
+# WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
+# as long.
 _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
 
 

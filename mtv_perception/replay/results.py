@@ -92,7 +92,10 @@ class ResultWriter:
         return name not in EXTRAS or name in self._extras
 
     def announce(self, camera: str, log_ns: int, stamp_ns: int) -> None:
-        """Write the latched descriptions of labels and model, once, before the camera's first frame."""
+        """Write the latched descriptions of labels and model, once.
+
+        Before the camera's first frame.
+        """
         build, topics = builder(), result_topics(camera)
         header = build.header(stamp_ns, "")
         for name, threshold in self._thresholds.items():

@@ -1,4 +1,7 @@
-"""Going on where a replay was cut off: what its unfinished bag holds is taken over, not computed again."""
+"""Going on where a replay was cut off.
+
+What its unfinished bag holds is taken over, not computed again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading ahead, working side by side and writing behind: each in threads of its own, in order, a few items deep."""
+"""Reading ahead, working side by side and writing behind.
+
+Each in threads of its own, in order, a few items deep.
+"""
 
 from __future__ import annotations
 

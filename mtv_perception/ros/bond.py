@@ -1,7 +1,8 @@
 """The bond by which Nav2's lifecycle manager notices that a node it manages has died.
 
 Both sides publish heartbeats on `bond` under the node's name as id. The protocol is that of the
-ROS package bondpy; without that package there is no bond, and the manager needs `bond_timeout: 0.0`.
+ROS package bondpy; without that package there is no bond, and the manager needs `bond_timeout:
+0.0`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Calibrations as CameraInfo states them: read, and compared with the image that they should describe."""
+"""Calibrations as CameraInfo states them.
+
+Read, and compared with the image that they should describe.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ def intrinsics_from(message: CameraInfo) -> Intrinsics:
 
 
 def why_info_unfit(message: CameraInfo, image_hw: tuple[int, int]) -> str:
-    """Why a message does not describe an image of `image_hw` (height, width); empty where it does."""
+    """Why a message does not describe an image of `image_hw` (height, width).
+
+    Empty where it does.
+    """
     roi = message.roi
     return why_unfit(
         (int(message.height), int(message.width)),

@@ -11,8 +11,8 @@ from rclpy.node import Node
 def guard_clock(node: Node) -> None:
     """Ignore and log a /clock message that rclpy can't take, such as a negative time.
 
-    rclpy reads /clock in a subscription of its own and raises there, which would end the process. An ignored message
-    leaves the clock standing.
+    rclpy reads /clock in a subscription of its own and raises there, which would end the process.
+    An ignored message leaves the clock standing.
     """
     source: Any = getattr(node, "_time_source", None)
     if source is None or not hasattr(source, "clock_callback"):

@@ -12,7 +12,10 @@ _LONGEST = 300
 
 
 def shorten(text: str, most: int = _LONGEST) -> str:
-    """One line of at most `most` characters: a text from a message may be long, or hold newlines."""
+    """One line of at most `most` characters.
+
+    A text from a message may be long, or hold newlines.
+    """
     line = "".join(sign if sign.isprintable() else " " for sign in text[: most + 1])
     return line if len(line) <= most else f"{line[: most - 1]}…"
 

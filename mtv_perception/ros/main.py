@@ -72,7 +72,8 @@ def run(program: str, arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; by default this process'.
 
     Returns:
-        The exit status: 0 after a stop on request, 1 where the node failed, 2 where it could not start.
+        The exit status: 0 after a stop on request, 1 where the node failed, 2 where it could not
+        start.
     """
     try:
         return _run(program, sys.argv[1:] if arguments is None else list(arguments))

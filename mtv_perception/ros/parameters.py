@@ -1,4 +1,7 @@
-"""ROS parameters from dataclass fields: declared with type, range and description, read back into one object."""
+"""ROS parameters from dataclass fields.
+
+Declared with type, range and description, read back into one object.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ _OWN_PREFIXES = ("qos_overrides.",)
 
 
 def sections_of(cls: type) -> dict[str, type]:
-    """The dataclasses whose fields are parameters: those of `cls` by field name, or `cls` itself under ''."""
+    """The dataclasses whose fields are parameters.
+
+    Those of `cls` by field name, or `cls` itself under ''.
+    """
     hints = typing.get_type_hints(cls)
     return hints if all(is_dataclass(hint) for hint in hints.values()) else {"": cls}
 
@@ -45,10 +51,10 @@ def sections_of(cls: type) -> dict[str, type]:
 class NodeParameters(Generic[S]):
     """The settings of a node as ROS parameters.
 
-    Each has one type for good, arrays included, so that a dump of them is a file that configures. Integers are taken
-    for doubles, and an empty list for an empty list of the parameter's type.
-    An override that breaks a rule does not stop the node: it keeps its error until it is set right, and reading the
-    settings raises meanwhile.
+    Each has one type for good, arrays included, so that a dump of them is a file that configures.
+    Integers are taken for doubles, and an empty list for an empty list of the parameter's type. An
+    override that breaks a rule does not stop the node: it keeps its error until it is set right,
+    and reading the settings raises meanwhile.
 
     Args:
         node: where parameters are declared.
@@ -180,7 +186,10 @@ def _plain(value: Any) -> Any:
 
 
 def _overrides(node: Node) -> Mapping[str, Parameter]:
-    """What the command line, its parameters files and the caller set; rclpy has no public way to ask for it."""
+    """What the command line, its parameters files and the caller set.
+
+    Rclpy has no public way to ask for it.
+    """
     return typing.cast("Mapping[str, Parameter]", getattr(node, "_parameter_overrides", {}))
 
 

@@ -1,6 +1,7 @@
 """Checks a ROS parameters file before ROS reads it, and tells which nodes it is for. No rclpy.
 
-ROS names neither the cause nor the cure of a wrong file, and says nothing of a right one that no node matches.
+ROS names neither the cause nor the cure of a wrong file, and says nothing of a right one that no
+node matches.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class ParamsFile:
 
 
 def matches(key: str, node: str) -> bool:
-    """Whether a key of a parameters file, wildcards included, applies to a fully qualified node name."""
+    """Whether a key of a parameters file, wildcards included.
+
+    Applies to a fully qualified node name.
+    """
     tokens = [token for token in key.split("/") if token]
     pattern = "".join(_TOKENS.get(token) or "/" + re.escape(token) for token in tokens)
     return re.fullmatch(pattern, node) is not None

@@ -72,7 +72,10 @@ def start_node(
 
 
 def stop_node(process: subprocess.Popen[str], timeout: float = 15.0) -> int:
-    """End a node as a robot would (SIGINT), and by force where it does not listen; returns its exit status."""
+    """End a node as a robot would (SIGINT), and by force where it does not listen.
+
+    Returns its exit status.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:

@@ -26,7 +26,10 @@ LATCHED = QoSProfile(
 
 
 def newest_only(reliability: str) -> QoSProfile:
-    """Depth 1 with the given reliability: whoever is late gets the newest image, not a queue of old ones."""
+    """Depth 1 with the given reliability.
+
+    Whoever is late gets the newest image, not a queue of old ones.
+    """
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=1, reliability=RELIABILITY[reliability]
     )
@@ -74,7 +77,8 @@ def watched(depth: int, longest: float) -> QoSProfile:
 
     Args:
         depth: of the queue.
-        longest: seconds; the node publishes at least this often, and is no longer alive after as long without.
+        longest: seconds; the node publishes at least this often, and is no longer alive after as
+            long without.
     """
     limit = Duration(seconds=longest)
     return QoSProfile(

@@ -42,7 +42,10 @@ def what_is_heard(node: Node, topic: str, kind: type, qos: QoSProfile | int) -> 
 
 
 def _counted(publishers: Sequence[TopicEndpointInfo]) -> str:
-    """How many publishers there are of each type and quality of service, and which node has them."""
+    """How many publishers there are of each type and quality of service.
+
+    And which node has them.
+    """
     kinds = Counter(
         f"{item.topic_type} ({item.qos_profile.reliability.name.lower()}, "
         f"{item.qos_profile.durability.name.lower()}) by {_who(item)}"

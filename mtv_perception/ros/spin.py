@@ -34,8 +34,8 @@ def spin(
 ) -> int:
     """Run a node until it is told to stop.
 
-    A MultiThreadedExecutor starves the inference thread, so there is one thread for callbacks and the node's own for
-    work. The order of the end matters: executor, worker, node, context.
+    A MultiThreadedExecutor starves the inference thread, so there is one thread for callbacks and
+    the node's own for work. The order of the end matters: executor, worker, node, context.
 
     Args:
         make_node: builds the node once rclpy is up.
@@ -44,8 +44,8 @@ def spin(
         params_files: those of the command line, to warn about settings that no node of them uses.
 
     Returns:
-        The exit status: 2 when the node can't be built, else its own `exit_status`, or 1 when it says that it
-        has `failed`.
+        The exit status: 2 when the node can't be built, else its own `exit_status`, or 1 when it
+        says that it has `failed`.
 
     Raises:
         ConfigError: ROS can't start with these arguments or in this environment.
@@ -90,7 +90,8 @@ def _spin(node: Node, stopping: list[int], ready: Callable[[Any], None] | None) 
         close = getattr(node, "close", None)
         if close:
             close()
-        # Fast DDS can wait for ever for its lock while it closes a connection to a process that was killed.
+        # Fast DDS can wait for ever for its lock while it closes a connection to a process that was
+        # killed.
         faulthandler.dump_traceback_later(_LONGEST_GOODBYE, exit=True)
         node.destroy_node()
         rclpy.try_shutdown()

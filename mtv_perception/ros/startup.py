@@ -1,7 +1,7 @@
 """What must hold before a node can start: command line, environment, parameters files. No rclpy.
 
-Whatever a user may get wrong here ends in a ConfigError of one sentence; ROS itself answers with tracebacks, or by
-ending the process while its library is loaded.
+Whatever a user may get wrong here ends in a ConfigError of one sentence; ROS itself answers with
+tracebacks, or by ending the process while its library is loaded.
 """
 
 from __future__ import annotations

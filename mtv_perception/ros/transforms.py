@@ -1,6 +1,7 @@
 """Transforms from /tf and /tf_static, for nodes that need a camera's pose.
 
-The reader needs the message type only, so it works where tf2_ros is not installed, and behaves the same where it is.
+The reader needs the message type only, so it works where tf2_ros is not installed, and behaves the
+same where it is.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class TransformReader:
             longest_ns: how much older than this the newest transform on the way may be.
 
         Raises:
-            FrameError: there is no such transform at this time, or the publisher of a static one is gone.
+            FrameError: there is no such transform at this time, or the publisher of a static one is
+                gone.
         """
         place = self._tree.lookup(target, source, stamp, longest_ns)
         for name in self._tree.static_frames(target, source):
@@ -101,11 +103,15 @@ class TransformReader:
             self._alive = {bytes(item.endpoint_gid[:_GID_BYTES]) for item in found}
             self._ever_alive |= self._alive
         gid = self._publisher_of.get(name, b"")
-        # A middleware that names publishers differently in messages and in the graph tells their number only.
+        # A middleware that names publishers differently in messages and in the graph tells their
+        # number only.
         return gid not in self._alive if gid in self._ever_alive else not self._alive
 
 
 def publisher_gid(info: Any) -> bytes:
-    """Who published a message, from rclpy's message info; empty where the middleware does not tell."""
+    """Who published a message, from rclpy's message info.
+
+    Empty where the middleware does not tell.
+    """
     gid = info.get("publisher_gid") if isinstance(info, dict) else None
     return bytes(gid["data"])[:_GID_BYTES] if gid else b""

@@ -1,6 +1,7 @@
 """The model artefact: a folder that holds a network and all that is needed to read its outputs.
 
-`model.tflite` has the raw heads, `model.yaml` describes them; `openvino/` may hold the same network.
+`model.tflite` has the raw heads, `model.yaml` describes them; `openvino/` may hold the same
+network.
 """
 
 from __future__ import annotations
@@ -139,7 +140,10 @@ class ModelSpec:
 
     @property
     def model_id(self) -> str:
-        """Name, version and number format with the first digits of the hash, for status messages."""
+        """Name, version and number format with the first digits of the hash.
+
+        For status messages.
+        """
         return f"{self.name}-v{self.version}-{self.precision}-{self.sha256[:8]}"
 
 

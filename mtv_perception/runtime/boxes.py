@@ -1,4 +1,7 @@
-"""From raw class logits and offsets to boxes: threshold in logit space, keep the best, decode only those."""
+"""From raw class logits and offsets to boxes.
+
+Threshold in logit space, keep the best, decode only those.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def sigmoid_candidates(class_logits: Tensor, thresholds: np.ndarray, limit: int) -> Candidates:
-    """The pairs of default box and class whose sigmoid reaches the class's threshold, at most the `limit` best.
+    """The pairs of default box and class whose sigmoid reaches the class's threshold.
+
+    At most the `limit` best.
 
     Args:
         class_logits: `(N, K)`, classes 1..K.
@@ -77,7 +82,10 @@ def detect(
     limit_per_class: int,
     limit: int,
 ) -> Detections:
-    """Decode the candidates' boxes and suppress duplicates within each class; boxes in network pixels."""
+    """Decode the candidates' boxes and suppress duplicates within each class.
+
+    Boxes in network pixels.
+    """
     rows, class_ids, scores = candidates
     boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
     kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)

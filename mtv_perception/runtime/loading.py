@@ -1,4 +1,7 @@
-"""From the name of a model to a perceiver that was tested: found, verified, tried in a child process, warmed up."""
+"""From the name of a model to a perceiver that was tested.
+
+Found, verified, tried in a child process, warmed up.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ def check_model(
         meanwhile: called again and again until the child has ended.
 
     Raises:
-        ArtefactError: the model can't be loaded, crashes, hangs, or computes something else than at its export.
+        ArtefactError: the model can't be loaded, crashes, hangs, or computes something else than at
+            its export.
         ConfigError: the settings do not fit its classes.
     """
     artefact = source.read()
@@ -60,7 +64,9 @@ def check_model(
 
 
 def load_perceiver(source: ModelSource, config: PerceiverConfig) -> Perceiver:
-    """A perceiver that has run: checked as by `check_model`, then loaded, tested and warmed up in this process.
+    """A perceiver that has run: checked as by `check_model`, then loaded.
+
+    Tested and warmed up in this process.
 
     Raises:
         ArtefactError, ConfigError: see check_model.

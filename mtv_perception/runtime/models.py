@@ -19,7 +19,9 @@ def model_folders() -> list[Path]:
 
 
 def find_model(name: str, allowed: Sequence[str] = ()) -> Path:
-    """The folder of a model. A plain name is that of a model of the package, even if a folder here has that name.
+    """The folder of a model. A plain name is that of a model of the package.
+
+    Even if a folder here has that name.
 
     Args:
         name: of a model that comes with the package, or the path of a model folder.

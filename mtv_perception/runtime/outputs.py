@@ -10,7 +10,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tensor:
-    """An array and its affine quantisation: real = scale * (value - zero_point); 1 and 0 for floats.
+    """An array and its affine quantisation: real = scale * (value - zero_point).
+
+    1 and 0 for floats.
 
     Attributes:
         values: any shape, float32 or int8.

@@ -92,7 +92,10 @@ class PerceiverConfig:
         return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
 
     def suppressed(self, spec: ModelSpec) -> list[int]:
-        """The ids of the classes in `suppress_absent`; ConfigError where the model has no mask of one."""
+        """The ids of the classes in `suppress_absent`.
+
+        ConfigError where the model has no mask of one.
+        """
         names = spec.labels.foreground
         for name in self.suppress_absent:
             if name not in names:
@@ -235,7 +238,10 @@ class Perceiver:
         return Result(detections, segmentation, letterbox.source_hw, timing, truncated)
 
     def raw_outputs(self, input_rgb: np.ndarray) -> RawOutputs:
-        """The network's outputs for a picture `(H, W, 3)` uint8 of its own size; valid until the next run."""
+        """The network's outputs for a picture `(H, W, 3)` uint8 of its own size.
+
+        Valid until the next run.
+        """
         self._backend.input_view()[:] = input_rgb
         return self._backend.run()
 
@@ -259,7 +265,10 @@ class Perceiver:
     def _finish(
         self, found: Detections, letterbox: Letterbox, segmentation: Segmentation
     ) -> Detections:
-        """To source pixels, clipped; boxes that lie wholly in the padding, and absent classes where asked, dropped."""
+        """To source pixels, clipped; boxes that lie wholly in the padding.
+
+        And absent classes where asked, dropped.
+        """
         boxes = clip_boxes(letterbox.boxes_to_source(found.boxes_xyxy), letterbox.source_hw)
         keep = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
         for class_id in self._suppressed:

@@ -40,7 +40,10 @@ class Reading:
 
 
 def reading_of(spec: ModelSpec, config: PerceiverConfig) -> Reading:
-    """How results of a model are to be read; ConfigError when the settings do not fit its classes."""
+    """How results of a model are to be read.
+
+    ConfigError when the settings do not fit its classes.
+    """
 
     def thresholds(values: PerceiverConfig) -> tuple[float, ...]:
         by_name = dict(zip(spec.labels.foreground, values.thresholds(spec).tolist(), strict=True))

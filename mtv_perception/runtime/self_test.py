@@ -1,4 +1,7 @@
-"""Whether a network computes what it computed at its export: a stored picture and the outputs that belong to it."""
+"""Whether a network computes what it computed at its export.
+
+A stored picture and the outputs that belong to it.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ _NAMES = ("class_logits", "box_offsets", "segmentation_logits")
 _LARGEST_BYTES = 64 * 1024 * 1024
 # Values kept of each output, evenly spaced.
 _KEPT_VALUES = 4096
-# Root mean square of the difference over the spread of the stored values. Other processors and number formats stay
-# below 0.1; a network with other weights, or reading another class order, is near 1.
+# Root mean square of the difference over the spread of the stored values. Other processors and
+# number formats stay below 0.1; a network with other weights, or reading another class order, is
+# near 1.
 _LARGEST_DIFFERENCE = 0.25
 
 
@@ -73,7 +77,10 @@ class Golden:
 
 
 def test_picture(size_hw: tuple[int, int]) -> np.ndarray:
-    """A picture `(H, W, 3)` uint8 that excites a network at every scale: gradients, rectangles, stripes, grain."""
+    """A picture `(H, W, 3)` uint8 that excites a network at every scale.
+
+    Gradients, rectangles, stripes, grain.
+    """
     height, width = size_hw
     random = np.random.default_rng(20)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -134,7 +141,10 @@ def _sample(network: Runnable, picture: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Root mean square of the difference in units of the stored values' spread; infinite for other shapes."""
+    """Root mean square of the difference in units of the stored values' spread.
+
+    Infinite for other shapes.
+    """
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     error = np.sqrt(np.mean(np.square(found.astype(np.float64) - expected)))

@@ -19,7 +19,8 @@ def check_signature(description: bytes, signature_file: Path, public_key_file: P
         public_key_file: PEM, from a place that whoever writes models can't write.
 
     Raises:
-        ArtefactError: no signature, another one, no key, or the package `cryptography` is not installed.
+        ArtefactError: no signature, another one, no key, or the package `cryptography` is not
+            installed.
     """
     try:
         from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -1,7 +1,9 @@
-"""A model's first run, in a child process: a broken model can crash, hang or eat memory there without harm.
+"""A model's first run, in a child process.
 
-Models that passed are remembered for the version of LiteRT that ran them, so that a start with a known model does
-not pay for the child process.
+A broken model can crash, hang or eat memory there without harm.
+
+Models that passed are remembered for the version of LiteRT that ran them, so that a start with a
+known model does not pay for the child process.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.runtime.self_test import check_outputs
 
-# Address space of the child: far above what a network of this package needs (0.5 GB), far below a robot's end.
+# Address space of the child: far above what a network of this package needs (0.5 GB), far below a
+# robot's end.
 _CHILD_BYTES = 4 * 1024**3
 _POLL_SECONDS = 0.005
 _KEPT_REASON = 500

@@ -11,7 +11,9 @@ import numpy as np
 
 
 def assign(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pair rows with columns so that the sum of costs is smallest; every row or every column is paired.
+    """Pair rows with columns so that the sum of costs is smallest.
+
+    Every row or every column is paired.
 
     Args:
         costs: `(N, M)`, finite.

@@ -23,7 +23,10 @@ _APART = 1e3
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """What the user may choose about tracking. Flat, so that every field can be one ROS parameter."""
+    """What the user may choose about tracking.
+
+    Flat, so that every field can be one ROS parameter.
+    """
 
     track_high_score: float = setting(
         0.5, "Detections from this score on are matched first, and begin tracks.", low=0.0, high=1.0

@@ -42,7 +42,9 @@ def load_initial(
     images: Callable[[], np.ndarray],
     renamed: Mapping[str, str] | None = None,
 ) -> Path:
-    """Set weights to those of a run folder, a checkpoint or an exported model, perhaps a bundled one.
+    """Set weights to those of a run folder, a checkpoint or an exported model.
+
+    Perhaps a bundled one.
 
     A network of other classes takes all layers but the last ones of classes and masks. Of these it
     takes the rows of classes of the same name, and of those that `renamed` maps.

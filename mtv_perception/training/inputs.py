@@ -1,4 +1,7 @@
-"""What a run is trained on: the scenes its configuration names, and targets of its network's shape."""
+"""What a run is trained on: the scenes its configuration names.
+
+And targets of its network's shape.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A Keras network behind the runtime's interface, so that training is judged by the code that runs on the robot."""
+"""A Keras network behind the runtime's interface.
+
+So that training is judged by the code that runs on the robot.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,10 @@ class RunLog:
 
 
 def _is_before(row: list[str], step: int) -> bool:
-    """Whether a row was logged before the checkpoint of a step, which follows that step's validation."""
+    """Whether a row was logged before the checkpoint of a step.
+
+    Which follows that step's validation.
+    """
     if len(row) != 3 or not row[0].isdigit():
         return False
     return int(row[0]) < step or (int(row[0]) == step and row[1].startswith(VALIDATION))
@@ -77,7 +80,10 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 @contextmanager
 def messages_to(path: Path, logger: logging.Logger) -> Iterator[None]:
-    """Append a logger's messages to a file as long as the context lasts, from INFO on whatever the program shows."""
+    """Append a logger's messages to a file as long as the context lasts.
+
+    From INFO on whatever the program shows.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level

@@ -89,7 +89,10 @@ class TrainingStep:
         return logged
 
     def _bounded(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients clipped to the largest norm, and their norm before; in half precision an overflow is no step."""
+        """Gradients clipped to the largest norm, and their norm before.
+
+        In half precision an overflow is no step.
+        """
         norm = tf.linalg.global_norm(gradients)
         if self._half:
             finite = tf.math.is_finite(norm)

@@ -8,7 +8,10 @@ import tensorflow as tf
 
 
 def is_chief() -> bool:
-    """Whether this process keeps the run's files: the only one, or of several machines (`TF_CONFIG`) the first."""
+    """Whether this process keeps the run's files.
+
+    The only one, or of several machines (`TF_CONFIG`) the first.
+    """
     if "TF_CONFIG" not in os.environ:
         return True
     cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()

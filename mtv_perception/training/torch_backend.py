@@ -206,7 +206,10 @@ class _Pace:
         self._waited += time.monotonic() - self._ready
 
     def describe(self, done: int, rate: float, logged: dict[str, torch.Tensor]) -> str:
-        """One line about the steps since the last line; FloatingPointError for a loss that is none."""
+        """One line about the steps since the last line.
+
+        FloatingPointError for a loss that is none.
+        """
         values = {name: float(value) for name, value in logged.items()}
         if not np.isfinite(list(values.values())).all():
             raise FloatingPointError(

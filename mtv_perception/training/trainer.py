@@ -1,4 +1,7 @@
-"""A training run from first weights to best checkpoint; killed at any time, it goes on exactly where it was."""
+"""A training run from first weights to best checkpoint.
+
+Killed at any time, it goes on exactly where it was.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,10 @@ class Trainer:
             )
 
     def batches(self) -> Iterator[Any]:
-        """The batches from the step that is due to the end of the run, as `data.pipeline` makes them."""
+        """The batches from the step that is due to the end of the run.
+
+        As `data.pipeline` makes them.
+        """
         config = self._config
         encoder = target_encoder(self.network, config)
         indices = range(self._done * config.batch_size, config.steps * config.batch_size)
@@ -214,7 +220,10 @@ class Trainer:
         return self._over or self._done % every == 0
 
     def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
-        """The figures of a step as numbers; FloatingPointError where the loss or its gradient is none."""
+        """The figures of a step as numbers.
+
+        FloatingPointError where the loss or its gradient is none.
+        """
         values = {name: float(value) for name, value in logged.items()}
         # A gradient that is none has made weights that are none, of which only the next step's loss
         # would tell.
@@ -253,7 +262,10 @@ class Trainer:
         plot_curves(read_curves(self._output), self._output / "curves.png")
 
     def _score(self, figures: Mapping[str, Any]) -> float:
-        """The mean of the monitored figures that apply; without validation the step, which makes the last the best."""
+        """The mean of the monitored figures that apply.
+
+        Without validation the step, which makes the last the best.
+        """
         if self._validate is None:
             return float(self._done)
         unknown = [name for name in self._config.monitor if name not in figures]

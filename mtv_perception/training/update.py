@@ -40,7 +40,10 @@ def freeze_norms(model: keras.Model, which: str) -> None:
 
 
 def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
-    """Take layers out of training, by the beginning of their name; ValueError for a prefix that names none."""
+    """Take layers out of training, by the beginning of their name.
+
+    ValueError for a prefix that names none.
+    """
     for prefix in prefixes:
         layers = [layer for layer in model.layers if layer.name.startswith(prefix)]
         if not layers:
@@ -50,7 +53,9 @@ def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
 
 
 def average_decay(decay: float, updates: Any) -> Any:
-    """How much of the averaged weights stays at an update: less in the beginning, nothing where the decay is 0.
+    """How much of the averaged weights stays at an update.
+
+    Less in the beginning, nothing where the decay is 0.
 
     Source: tf.train.ExponentialMovingAverage, decay min(decay, (1 + n) / (10 + n)) with
     `num_updates` n.

@@ -1,4 +1,7 @@
-"""Validation while training: the averaged weights through the robot's own post-processing, judged as `mtv evaluate`."""
+"""Validation while training: the averaged weights through the robot's own post-processing.
+
+Judged as `mtv evaluate`.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ class Validation:
             )
 
     def __call__(self, model: KerasModel) -> dict[str, Any]:
-        """Figures of each set as `set/figure`, None where labels lack, and their means over the sets as `figure`."""
+        """Figures of each set as `set/figure`, None where labels lack.
+
+        And their means over the sets as `figure`.
+        """
         perceiver = Perceiver(model, SCORING)
         figures: dict[str, list[float]] = {name: [] for name in FIGURES}
         named: dict[str, Any] = {}

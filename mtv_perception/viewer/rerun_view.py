@@ -1,4 +1,7 @@
-"""A run in the Rerun viewer: image, boxes, mask, and plots of scores, objects and durations over time."""
+"""A run in the Rerun viewer: image, boxes, mask, and plots of scores.
+
+Objects and durations over time.
+"""
 
 from __future__ import annotations
 

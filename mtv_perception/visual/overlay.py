@@ -69,7 +69,10 @@ def _tinted(image_rgb: np.ndarray, class_ids: np.ndarray, labels: LabelSet) -> n
 
 
 def _draw_boxes(canvas: np.ndarray, found: Detections, labels: LabelSet, scale: float) -> None:
-    """Each box in its class's colour on a dark rim, so that it shows on any ground; the best on top."""
+    """Each box in its class's colour on a dark rim, so that it shows on any ground.
+
+    The best on top.
+    """
     width = max(1, round(scale * 3))
     for index in range(len(found) - 1, -1, -1):
         colour = labels.colour(int(found.class_ids[index]))
@@ -99,7 +102,10 @@ def _legend(canvas: np.ndarray, found: Detections, labels: LabelSet, scale: floa
 def _draw_labels(
     canvas: np.ndarray, found: Detections, labels: LabelSet, scale: float, taken: list[Rect]
 ) -> None:
-    """Labels of the best first: above the box, inside it, below it, beside it; the first place that is free."""
+    """Labels of the best first: above the box, inside it, below it, beside it.
+
+    The first place that is free.
+    """
     height, width = canvas.shape[:2]
     for box, score, class_id in zip(found.boxes_xyxy, found.scores, found.class_ids, strict=True):
         text = f"{labels.names[class_id]} {score:.2f}"

@@ -54,7 +54,10 @@ class VideoWriter:
         self._file.close()
 
     def write(self, image_rgb: np.ndarray) -> None:
-        """Append a frame, `(H, W, 3)` uint8 RGB; the first sets the size, an odd last row or column is dropped."""
+        """Append a frame, `(H, W, 3)` uint8 RGB.
+
+        The first sets the size, an odd last row or column is dropped.
+        """
         height, width = (side // 2 * 2 for side in image_rgb.shape[:2])
         if self._stream is None:
             self._stream = self._open(height, width)

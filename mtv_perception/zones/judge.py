@@ -59,7 +59,8 @@ class Evidence:
     Attributes:
         verdict: occupied, clear, or unsure; None when the result lacks what the zone's tests need.
         objects: how many detections are inside.
-        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is none.
+        nearest_m: from the camera to the nearest floor point found inside, m; NaN when there is
+            none.
         points_xy: `(N, 2)` occupied floor points inside the zone, m.
         why: where the verdict is unsure or None, the reason.
     """
@@ -82,7 +83,8 @@ class ZoneJudge:
         zone: the zone.
         class_ids: ids of its classes.
         camera: of the zone, needed for floor zones.
-        image_hw: height and width of the source image, pixels; by default the calibration's, or the mask's.
+        image_hw: height and width of the source image, pixels; by default the calibration's, or the
+            mask's.
 
     Attributes:
         visible: share of a floor zone that lies in the image; 1 for image zones.
@@ -195,7 +197,10 @@ class ZoneJudge:
         return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
 
     def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
-        """Which of every fourth pixel show the zone, bool; kept, as it changes with the mask's size only."""
+        """Which of every fourth pixel show the zone, bool.
+
+        Kept, as it changes with the mask's size only.
+        """
         if self._pixels is None or self._pixels_hw != mask_hw:
             self._pixels_hw = mask_hw
             if self.zone.space == FLOOR and self._camera:
@@ -216,7 +221,10 @@ _BY_SPACE: dict[str, Callable[[ZoneJudge, np.ndarray], Evidence]] = {
 
 
 def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray) -> np.ndarray:
-    """The contacts that touch a zone; where one was cut off, the zone's part of the line to the camera."""
+    """The contacts that touch a zone.
+
+    Where one was cut off, the zone's part of the line to the camera.
+    """
     points = []
     for start, end in zip(contacts.starts[touching], contacts.ends[touching], strict=True):
         line = end[None] if np.array_equal(start, end) else np.stack([start, end])

@@ -1,4 +1,7 @@
-"""The zones of one camera over time: results in, states out; the same for a robot and for a recording."""
+"""The zones of one camera over time: results in, states out.
+
+The same for a robot and for a recording.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,8 @@ class CameraMonitor:
 
         Args:
             now_ns: the time on the clock of the stamps.
-            why: what is known about results that stay away; part of the reason of zones without a fresh one.
+            why: what is known about results that stay away; part of the reason of zones without a
+                fresh one.
         """
         for zone in self._zones:
             if zone.seen_ns is not None and not self._is_fresh(zone.seen_ns, now_ns):
@@ -152,7 +156,10 @@ def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
 
 
 def _prepare(zone: _Zone, seen: Observation) -> None:
-    """A new judge, and nothing of what the old one saw, where model, image size, calibration or pose changed."""
+    """A new judge, and nothing of what the old one saw, where model, image size.
+
+    Calibration or pose changed.
+    """
     source, view = seen.source, seen.view if zone.config.space == FLOOR else View()
     basis = (source.model, source.labels, source.size_hw, view.intrinsics, view.mounting)
     if basis == zone.basis:

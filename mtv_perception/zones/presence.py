@@ -1,4 +1,7 @@
-"""A zone's state over time: quick to say occupied, slow to say free, and unknown when there is nothing to say."""
+"""A zone's state over time: quick to say occupied, slow to say free.
+
+And unknown when there is nothing to say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is known about one result beside its objects: the model behind it, the image, and where the camera stands."""
+"""What is known about one result beside its objects.
+
+The model behind it, the image, and where the camera stands.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,13 @@ class DetectionSource:
     Attributes:
         labels: the names behind the class ids of this result.
         size_hw: height and width of the source image, pixels.
-        model: identifies publisher, model and activation; results of different ones are never mixed.
-        thresholds: by class id, the lowest score that the result can contain; None where that is not known.
+        model: identifies publisher, model and activation; results of different ones are never
+            mixed.
+        thresholds: by class id, the lowest score that the result can contain; None where that is
+            not known.
         tuned: by class id, the model's own thresholds; None where they are not known.
-        box_classes: names that the model was trained to find as boxes; None where that is not known.
+        box_classes: names that the model was trained to find as boxes; None where that is not
+            known.
         mask_classes: names that it was trained to fill in the mask; None where that is not known.
         suppressed: names whose detections are dropped where the mask shows none.
         truncated: a limit on the number of detections was reached.
@@ -73,7 +79,8 @@ def why_unusable(
 
     Args:
         zone: the zone.
-        image_hw: height and width of the image that image zones are drawn in, pixels; None accepts each.
+        image_hw: height and width of the image that image zones are drawn in, pixels; None accepts
+            each.
         source: model and image behind the result.
         view: where the camera looks.
     """

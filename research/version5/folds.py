@@ -2,15 +2,15 @@
 """Split the real data sets of model version 5 into train, check and judge folders.
 
 `check` (a tenth) chooses checkpoints and thresholds. `judge` (another tenth) is the last judgement.
-Images whose perceptual hashes differ in at most 7 of 64 bits form one group. A group lies in one fold, also
-across data sets. Images of indoor_nir form groups by blocks of ten minutes, as their names tell. Its corridors
-all look alike, so single links of 7 bits would join everything: there 2 bits count as alike.
-A group that looks like an image of forklift_person/val is left out.
+Images whose perceptual hashes differ in at most 7 of 64 bits form one group. A group lies in one
+fold, also across data sets. Images of indoor_nir form groups by blocks of ten minutes, as their
+names tell. Its corridors all look alike, so single links of 7 bits would join everything: there 2
+bits count as alike. A group that looks like an image of forklift_person/val is left out.
 
     research/version5/folds.py $MTV_DATA --out DIR [--ignore FILE.json]
 
-FILE.json maps `set/file_name` to boxes (x, y, width, height) of people that have no label; they become crowd
-boxes, which training and evaluation ignore.
+FILE.json maps `set/file_name` to boxes (x, y, width, height) of people that have no label; they
+become crowd boxes, which training and evaluation ignore.
 """
 
 from __future__ import annotations
@@ -75,7 +75,10 @@ def scene_of(name: str) -> str | None:
 
 
 def assign(keys: list[str], groups: list[int], left_out: set[int]) -> dict[str, str]:
-    """The fold of each key. In every set the groups, in the order of their hashes, fill check, judge, train."""
+    """The fold of each key. In every set the groups, in the order of their hashes, fill check.
+
+    Judge, train.
+    """
     members: dict[int, list[str]] = {}
     for key, group in zip(keys, groups, strict=True):
         members.setdefault(group, []).append(key)

@@ -3,9 +3,9 @@
 
     research/version5/forklift_masks.py $MTV_DATA --boxes FOLDER --out $MTV_PSEUDO/forklift_real
 
-CHOSEN are those of the 48 that were accurate when looked at. Sure pixels become forklift. Every other pixel in a
-forklift's box and every pixel in a person's box is ignored: nothing there is called background. Images of fold
-0/10, which validate, are left out.
+CHOSEN are those of the 48 that were accurate when looked at. Sure pixels become forklift. Every
+other pixel in a forklift's box and every pixel in a person's box is ignored: nothing there is
+called background. Images of fold 0/10, which validate, are left out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Give box-only folders person masks from two teachers: DeepLabV3 (VOC classes) and a person segmenter.
+"""Give box-only folders person masks from two teachers.
 
-    research/version5/person_masks.py IN --deeplab FILE.tflite --segmenter FILE.tflite --take N --out DIR
+DeepLabV3 (VOC classes) and a person segmenter.
 
-The rules of `mtv data pseudo-masks` hold: a pixel is labelled only where the teachers are sure, a box whose
-person does not reach its sides stays unknown. Of the images, N are taken by the order of their hashed names.
+    research/version5/person_masks.py IN --deeplab FILE.tflite --segmenter FILE.tflite --take N
+    --out DIR
+
+The rules of `mtv data pseudo-masks` hold: a pixel is labelled only where the teachers are sure, a
+box whose person does not reach its sides stays unknown. Of the images, N are taken by the order of
+their hashed names.
 """
 
 from __future__ import annotations

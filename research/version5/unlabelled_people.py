@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Find people that have no label, with PicoDet-S (PaddleDetection, Apache-2.0): they become ignore regions.
+"""Find people that have no label, with PicoDet-S (PaddleDetection, Apache-2.0).
 
-    research/version5/unlabelled_people.py $MTV_DATA --detector picodet_s_416_coco.onnx --out ignore.json
+They become ignore regions.
 
-Needs onnxruntime. A detection above SCORE counts as unlabelled when no box overlaps it by IOU and it does not
-lie mostly inside one. The output maps `set/file_name` to boxes (x, y, width, height) in pixels.
+    research/version5/unlabelled_people.py $MTV_DATA --detector picodet_s_416_coco.onnx --out
+    ignore.json
+
+Needs onnxruntime. A detection above SCORE counts as unlabelled when no box overlaps it by IOU and
+it does not lie mostly inside one. The output maps `set/file_name` to boxes (x, y, width, height) in
+pixels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Bags as others write them: foreign topics, killed recorders, later versions, and what claims too much."""
+"""Bags as others write them: foreign topics, killed recorders, later versions.
+
+And what claims too much.
+"""
 
 import shutil
 import sqlite3

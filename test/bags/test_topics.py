@@ -23,7 +23,10 @@ def packed(form="jpeg"):
 
 
 class FakeBag:
-    """Topics with their first messages, by name and type; a number stands for how many there are."""
+    """Topics with their first messages, by name and type.
+
+    A number stands for how many there are.
+    """
 
     path = "bag"
 

@@ -38,7 +38,10 @@ def board(view, x, y, width=0.5, height=1.75):
 
 
 def scene(view, *boards):
-    """Detections, mask and depth of boards (class, x, y); nearer ones hide others, the rest is floor or far wall."""
+    """Detections, mask and depth of boards (class, x, y).
+
+    Nearer ones hide others, the rest is floor or far wall.
+    """
     mask, depth = np.zeros(SIZE_HW, np.uint8), np.full(SIZE_HW, 30.0, np.float32)
     boxes, ids = [], []
     for class_id, x, y, width in sorted(boards, key=lambda b: -np.hypot(b[1], b[2])):

@@ -1,4 +1,7 @@
-"""Nothing that a user gets wrong at the start of a node ends in a traceback, or goes by in silence."""
+"""Nothing that a user gets wrong at the start of a node ends in a traceback.
+
+Or goes by in silence.
+"""
 
 import os
 import subprocess
@@ -20,7 +23,10 @@ program_of = pytest.mark.parametrize("program", PROGRAMS)
 
 
 def environment_of(tmp_path, **changes):
-    """This process' environment with a log folder that can be written, and changes; None removes."""
+    """This process' environment with a log folder that can be written, and changes.
+
+    None removes.
+    """
     merged = {**os.environ, "ROS_LOG_DIR": str(tmp_path / "log"), **changes}
     return {name: value for name, value in merged.items() if value is not None}
 

@@ -33,6 +33,10 @@ def test_no_packages_import_each_other(tree):
     assert measures.cycles(tree.package_imports()) == []
 
 
+def test_few_python_lines_are_long(tree):
+    assert measures.long_share(tree) < 0.5
+
+
 def test_functions_are_short(tree):
     lengths = [lines for lines, _ in tree.functions(but="synthetic")]
 

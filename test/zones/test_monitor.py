@@ -161,7 +161,10 @@ def test_points_of_a_zone(monitor, box_of):
 
 
 def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
-    """Random visits, latencies, lost and disordered results; the truth at the stamp is never contradicted by free."""
+    """Random visits, latencies, lost and disordered results.
+
+    The truth at the stamp is never contradicted by free.
+    """
     random, truth, arrivals = np.random.default_rng(0), {}, []
     inside, stamp = False, 0
     for _ in range(1000):

@@ -1,4 +1,6 @@
-"""Properties: for random cameras, calibrations, places, stamps and class orders a zone is never free
+"""Properties: for random cameras, calibrations, places.
+
+Stamps and class orders a zone is never free.
 while somebody whom perception can show stands in it.
 """
 

@@ -15,7 +15,10 @@ _SGEMM_SIDE = 1024
 
 
 def sgemm_gflops() -> float:
-    """The best of some float32 matrix products, G operations a second: what this machine gave to us in this run."""
+    """The best of some float32 matrix products, G operations a second.
+
+    What this machine gave to us in this run.
+    """
     a = np.ones((_SGEMM_SIDE, _SGEMM_SIDE), np.float32)
     out = np.empty_like(a)
     best_ms = min(clock(np.matmul, a, a, out) for _ in range(20))

@@ -1,4 +1,7 @@
-"""Other networks on the same machine, timed in turns with ours: an ONNX file, the reference system."""
+"""Other networks on the same machine, timed in turns with ours.
+
+An ONNX file, the reference system.
+"""
 
 from __future__ import annotations
 

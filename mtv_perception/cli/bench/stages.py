@@ -22,7 +22,10 @@ from mtv_perception.runtime.perceiver import Perceiver
 def split(
     backend: Backend, perceiver: Perceiver, images: Sequence[np.ndarray], frames: int
 ) -> dict[str, Any]:
-    """Percentiles of the parts that Timing puts together, run one by one outside of the perceiver."""
+    """Percentiles of the parts that Timing puts together.
+
+    Run one by one outside of the perceiver.
+    """
     defaults = perceiver.spec.box_spec.boxes_cxcywh()
     names = ("letterbox_ms", "boxes_ms", "mask_ms", "confidence_ms")
     taken: dict[str, list[float]] = {name: [] for name in names}

@@ -1,4 +1,7 @@
-"""Several cameras on one machine: one network on all threads, or a network with one thread for each."""
+"""Several cameras on one machine.
+
+One network on all threads, or a network with one thread for each.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
 def compare_layouts(
     models: Mapping[str, Model], images: Sequence[np.ndarray], streams: int, frames: int
 ) -> dict[str, dict[str, Any]]:
-    """Figures of both layouts, in turns, where `streams` images arrive at once, one of each camera, again and again.
+    """Figures of both layouts, in turns, where `streams` images arrive at once.
+
+    One of each camera, again and again.
 
     Args:
         models: by name; "model" is the first engine's.

@@ -152,7 +152,10 @@ def _aliases(name: str) -> tuple[str, ...]:
 
 
 def are_splits(names: Iterable[str]) -> bool:
-    """Whether folder names look like parts of one data set: at least one is called train, val or test."""
+    """Whether folder names look like parts of one data set.
+
+    At least one is called train, val or test.
+    """
     known = {alias for group in _ALIASES for alias in group}
     return any(_begins(name.lower(), known) for name in names)
 

@@ -222,7 +222,9 @@ def find_format(path: Path, format: str = AUTO) -> tuple[str, tuple[Split, ...]]
 
 
 def take_part(dataset: Dataset, take: str) -> Dataset:
-    """A part that depends on the image names alone: fold K of N has every N-th name, from the K-th on.
+    """A part that depends on the image names alone.
+
+    Fold K of N has every N-th name, from the K-th on.
 
     Args:
         dataset: any.

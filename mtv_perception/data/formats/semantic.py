@@ -1,4 +1,6 @@
-"""Labelled pixels alone: `images/NAME.*` and `masks/NAME.png`, perhaps in a folder a split; no boxes.
+"""Labelled pixels alone: `images/NAME.*` and `masks/NAME.png`, perhaps in a folder a split.
+
+No boxes.
 
 Mask values are our class ids, or, where `classes.txt` lists a class name a line, positions in that
 list, the background being first. 255 means ignore, unless `mask_255` names a class. A mask may have

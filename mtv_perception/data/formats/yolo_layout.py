@@ -23,7 +23,8 @@ from mtv_perception.data.formats.files import (
 )
 from mtv_perception.errors import ConfigError, DatasetError
 
-# The list of names stands in the split's folder or above it: ROOT/train/images, or ROOT/images/train.
+# The list of names stands in the split's folder or above it: ROOT/train/images, or
+# ROOT/images/train.
 _LEVELS_UP = 2
 _YAML = (".yaml", ".yml")
 _YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -187,7 +188,10 @@ def relative_image(image: Path, root: Path) -> Path:
 
 
 def _images_folder(image: Path, root: Path) -> Path | None:
-    """The nearest folder `images/` above an image; one above the data set counts only for a split of it."""
+    """The nearest folder `images/` above an image.
+
+    One above the data set counts only for a split of it.
+    """
     base = root if is_folder(root) else root.parent
     for parent in image.parents:
         if parent.name.lower() == "images" and (

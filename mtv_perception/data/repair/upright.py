@@ -194,7 +194,9 @@ class Uprighted:
 
 
 def upright_dataset(source: Path, out: Path, progress: Any = iter) -> Uprighted:
-    """Write a COCO folder with tighter boxes: new `annotations.json`, links to the images, the masks.
+    """Write a COCO folder with tighter boxes.
+
+    New `annotations.json`, links to the images, the masks.
 
     Args:
         source: a COCO folder: annotations.json, images/, and masks/ if there.

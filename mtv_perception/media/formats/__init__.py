@@ -1,4 +1,6 @@
-"""The image formats: what a file says about its pixels, and whether it is whole, before anything is decoded.
+"""The image formats: what a file says about its pixels, and whether it is whole.
+
+Before anything is decoded.
 
 `read_head` looks at the head alone. `check` walks the whole file and returns what may be decoded.
 """
@@ -64,7 +66,8 @@ def check(data: bytes, head: Header) -> bytes:
     """The bytes that may be decoded: the same, or without what a decoder had better not see.
 
     Raises:
-        ImageError: cut short, lengths beyond the end, an animation, or more passes than a camera makes.
+        ImageError: cut short, lengths beyond the end, an animation, or more passes than a camera
+            makes.
     """
     try:
         return _BY_KIND[head.kind].check(data, head)

@@ -45,7 +45,10 @@ class _Segment:
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """As libjpeg goes from marker to marker: bytes between segments and fill bytes are passed over."""
+    """As libjpeg goes from marker to marker.
+
+    Bytes between segments and fill bytes are passed over.
+    """
     at = len(_START)
     while (at := data.find(b"\xff", at)) >= 0:
         kind = data[at + 1] if at + 1 < len(data) else 0
@@ -104,7 +107,10 @@ def _check_scans(data: bytes, head: Header) -> None:
 
 
 def lacks_end(data: bytes) -> bool:
-    """Whether a file has no end marker where one is expected; then only decoding tells if it is whole."""
+    """Whether a file has no end marker where one is expected.
+
+    Then only decoding tells if it is whole.
+    """
     return not data.rstrip(b"\0\r\n").endswith(_END)
 
 
@@ -145,8 +151,8 @@ def decode(data: bytes, head: Header, grey: bool = False) -> np.ndarray:
 def _without_oddities(data: bytes, warning: str) -> bytes:
     """The same image without what libjpeg warns of although all pixels are there.
 
-    These are zeros before the end marker, bytes between the segments of the head, unknown versions of
-    application data, and scan parameters that mean nothing in a sequential image.
+    These are zeros before the end marker, bytes between the segments of the head, unknown versions
+    of application data, and scan parameters that mean nothing in a sequential image.
     """
     if "extraneous bytes before marker 0xd9" in warning:
         body = data[: data.rfind(_END)].rstrip(b"\0")

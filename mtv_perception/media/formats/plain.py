@@ -62,7 +62,10 @@ def _blocks_end(data: bytes, at: int) -> int:
 
 
 def check_gif(data: bytes, head: Header) -> bytes:
-    """Refuse animations, frames beyond the canvas, and what is cut short; the trailer may be missing."""
+    """Refuse animations, frames beyond the canvas, and what is cut short.
+
+    The trailer may be missing.
+    """
     at = _GIF_HEAD + _palette_bytes(data[10])
     frames = 0
     try:

@@ -1,4 +1,6 @@
-"""The weights of a shipped model, read back out of its LiteRT file, so that training can go on from them.
+"""The weights of a shipped model, read back out of its LiteRT file.
+
+So that training can go on from them.
 
 The conversion folds batch norms into the convolutions before them, and int8 rounds the kernels.
 What is read back computes what the file computes; the norms' statistics are lost, and measured anew
@@ -153,7 +155,9 @@ def _weights_of(layer: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
-    """Give every norm the statistics of its inputs, and convolutions before norms outputs of variance 1.
+    """Give every norm the statistics of its inputs.
+
+    And convolutions before norms outputs of variance 1.
 
     What the network computes stays the same; what it computes while it trains, by the statistics of
     a batch, comes near to it, and its kernels get the scale that learning rates are made for.
@@ -180,7 +184,10 @@ def measure_norms(model: keras.Model, batches: Iterable[Any]) -> None:
 def _centre_and_scale(
     norm: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray
 ) -> None:
-    """Set a norm's statistics, and scale the convolution before it, without a change of what they compute."""
+    """Set a norm's statistics, and scale the convolution before it.
+
+    Without a change of what they compute.
+    """
     gamma, beta, old_mean, old_variance = norm.get_weights()
     scale = gamma / np.sqrt(old_variance + norm.epsilon)
     offset = beta - scale * old_mean

@@ -1,4 +1,6 @@
-"""SSDLite-MobileNetV2 as the TF Object Detection API builds it, from our own layers, with a frozen graph's weights.
+"""SSDLite-MobileNetV2 as the TF Object Detection API builds it, from our own layers.
+
+With a frozen graph's weights.
 
 It exists to prove backbone, default boxes, codec and suppression against weights nobody here made,
 and to lend its backbone, which has seen people.

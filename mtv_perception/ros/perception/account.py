@@ -59,7 +59,10 @@ class Situation:
 
 
 class CameraAccount:
-    """Books what happens to images. The executor's thread books arrivals, the worker's thread the rest."""
+    """Books what happens to images.
+
+    The executor's thread books arrivals, the worker's thread the rest.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -170,7 +170,10 @@ class Camera:
         return not reason
 
     def calibration(self, size_hw: tuple[int, int]) -> CameraInfo | None:
-        """The calibration of images of a size; None where none was received, or it does not fit them."""
+        """The calibration of images of a size.
+
+        None where none was received, or it does not fit them.
+        """
         if self._info is None:
             return None
         reason = why_info_unfit(self._info, size_hw)

@@ -13,9 +13,9 @@ def _always() -> bool:
 class Gate:
     """Open while the node is active and enabled.
 
-    Each opening, closing and exchange of the model begins a new epoch. A frame is admitted in one opening and worked
-    on in one epoch; its result passes only in the same epoch. No epoch can begin between that check and the end of
-    the publication.
+    Each opening, closing and exchange of the model begins a new epoch. A frame is admitted in one
+    opening and worked on in one epoch; its result passes only in the same epoch. No epoch can begin
+    between that check and the end of the publication.
 
     Args:
         may_deliver: asked together with the epoch; False for a frame that was given up.
@@ -39,7 +39,10 @@ class Gate:
             return self._opening if self._is_open else None
 
     def set_open(self, is_open: bool) -> bool:
-        """Open or close. Returns when no result of the time before can go out; True if this changed anything."""
+        """Open or close. Returns when no result of the time before can go out.
+
+        True if this changed anything.
+        """
         with self._lock:
             changed = is_open is not self._is_open
             if changed:
@@ -49,7 +52,10 @@ class Gate:
             return changed
 
     def exchange(self, action: Callable[[], None]) -> None:
-        """Run `action`, such as the exchange of the model, between two publications; a new epoch begins."""
+        """Run `action`, such as the exchange of the model, between two publications.
+
+        A new epoch begins.
+        """
         with self._lock:
             self._epoch += 1
             action()

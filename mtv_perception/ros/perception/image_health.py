@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# The picture is judged at this size, pixels: the noise of single pixels is averaged away, and the cost does not rise
-# with the image.
+# The picture is judged at this size, pixels: the noise of single pixels is averaged away, and the
+# cost does not rise with the image.
 _SAMPLE_HW, _SMALL_HW = (192, 256), (48, 64)
-# Measured on 2440 photographs (street, indoor, construction, infrared, posed): the darkest has a 99th percentile of
-# 64, the brightest a 10th percentile of 206, the smoothest a detail of 7.
+# Measured on 2440 photographs (street, indoor, construction, infrared, posed): the darkest has a
+# 99th percentile of 64, the brightest a 10th percentile of 206, the smoothest a detail of 7.
 _DARK_BELOW, _OVEREXPOSED_FROM, _COVERED_BELOW = 24.0, 245.0, 3.0
 # A picture is judged only after the same problem has been seen for this long, seconds.
 _PATIENCE = 0.5
@@ -78,7 +78,10 @@ def _quantile(values: np.ndarray, share: float) -> float:
 
 
 class ImageHealth:
-    """Judges the pictures of one camera, one after the other; called by the worker's thread alone."""
+    """Judges the pictures of one camera, one after the other.
+
+    Called by the worker's thread alone.
+    """
 
     def __init__(self) -> None:
         self._problem, self._since = "", 0.0
@@ -94,7 +97,8 @@ class ImageHealth:
             frozen_after: seconds of the same pixels that make a frozen camera; 0: never.
 
         Returns:
-            The problems ("frozen", "dark", ...; separated by commas) and their figures, both empty when all is well.
+            The problems ("frozen", "dark", ...; separated by commas) and their figures, both empty
+            when all is well.
         """
         found = picture_statistics(image_rgb)
         if found.problem != self._problem:

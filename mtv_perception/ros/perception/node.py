@@ -28,8 +28,8 @@ from mtv_perception.ros.qos import overridable
 from mtv_perception.runtime.loading import check_model
 
 _DIAGNOSTICS_PERIOD = 1.0
-# Between the answer to a shutdown transition and the end of the process, so that the answer and the last state are
-# heard.
+# Between the answer to a shutdown transition and the end of the process, so that the answer and the
+# last state are heard.
 _FAREWELL = 1.0
 _REST = 0.002
 # Calls that come at once; the default of 10 would lose some of them without an answer.
@@ -77,7 +77,10 @@ class PerceptionNode(LifecycleNode):
     # Lifecycle
 
     def autostart(self) -> bool:
-        """Configure and activate without a lifecycle manager; False, and an error logged, if that fails."""
+        """Configure and activate without a lifecycle manager.
+
+        False, and an error logged, if that fails.
+        """
         return self.trigger_configure() is TransitionCallbackReturn.SUCCESS and (
             self.trigger_activate() is TransitionCallbackReturn.SUCCESS
         )
@@ -157,7 +160,10 @@ class PerceptionNode(LifecycleNode):
     async def _reload(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        """Answers when the model has been loaded or refused; calls meanwhile share one more load."""
+        """Answers when the model has been loaded or refused.
+
+        Calls meanwhile share one more load.
+        """
         if not self._pipeline:
             response.success, response.message = False, "the node is not configured"
             return response
@@ -191,7 +197,10 @@ class PerceptionNode(LifecycleNode):
         return self._active and pipeline.settings.node.lock_parameters
 
     def _check_settings(self, settings: Settings) -> None:
-        """Raise ConfigError for settings that can't be taken into use; a new model is tested first."""
+        """Raise ConfigError for settings that can't be taken into use.
+
+        A new model is tested first.
+        """
         pipeline = self._pipeline
         old = pipeline.settings if pipeline else None
         if pipeline and old and self._is_locked(pipeline):
@@ -247,7 +256,9 @@ class PerceptionNode(LifecycleNode):
 
 
 class _Patience:
-    """Awaits the first item of a list. The executor steps a waiting coroutine without a pause, so this makes one.
+    """Awaits the first item of a list.
+
+    The executor steps a waiting coroutine without a pause, so this makes one.
 
     Args:
         answers: filled by another callback.

@@ -58,8 +58,9 @@ class Seen:
 class Pipeline:
     """Cameras, worker and model of a configured node.
 
-    Transitions and the exchange of the model happen in the executor's thread, frames are worked on in the worker's
-    thread; the gate keeps a result from going out after the transition that ended its epoch.
+    Transitions and the exchange of the model happen in the executor's thread, frames are worked on
+    in the worker's thread; the gate keeps a result from going out after the transition that ended
+    its epoch.
 
     Args:
         node: whose topics, clock and log are used.

@@ -1,4 +1,7 @@
-"""The model in service: called by the worker, replaced between two frames by one that was tested."""
+"""The model in service: called by the worker.
+
+Replaced between two frames by one that was tested.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,9 @@ class _Load:
 class ModelSlot:
     """The perceiver in service.
 
-    One model is loaded at a time, in a thread of its own; one more load may wait, and requests meanwhile join that
-    one with the newest settings. `collect` and the calls of `done` belong to the executor's thread.
+    One model is loaded at a time, in a thread of its own; one more load may wait, and requests
+    meanwhile join that one with the newest settings. `collect` and the calls of `done` belong to
+    the executor's thread.
 
     Args:
         settings: which model and how to read it.
@@ -85,7 +89,10 @@ class ModelSlot:
             self._config = config
 
     def current(self) -> Perceiver:
-        """The perceiver of the next frame, its settings up to date; only the worker's thread calls this."""
+        """The perceiver of the next frame, its settings up to date.
+
+        Only the worker's thread calls this.
+        """
         with self._lock:
             perceiver, config = self._perceiver, self._config
         if perceiver.config is not config:

@@ -7,10 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 
 SECOND = 1_000_000_000
-# Stamps further from the clock than these (s) come from another clock. Exposure, transfer and a slow machine take less.
+# Stamps further from the clock than these (s) come from another clock. Exposure, transfer and a
+# slow machine take less.
 _FARTHEST_AHEAD = 1.0
 _FARTHEST_BEHIND = 60.0
-# A bag that loops jumps back once a loop; images of two clocks on one topic jump back with every second image.
+# A bag that loops jumps back once a loop; images of two clocks on one topic jump back with every
+# second image.
 _WINDOW, _MOST_JUMPS = 20, 3
 _REPEATS = 3
 _YEAR = 365.25 * 86400
@@ -98,7 +100,9 @@ class StampJudge:
             self._cause, self._since = cause, arrived
 
     def error(self, arrived: float, patience: float) -> str:
-        """The cause with its figures and what to do; empty while all is well or the cause is younger than `patience`.
+        """The cause with its figures and what to do.
+
+        Empty while all is well or the cause is younger than `patience`.
 
         Args:
             arrived: steady clock now, seconds.

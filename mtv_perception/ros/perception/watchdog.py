@@ -1,4 +1,7 @@
-"""Recovery of the network: a hanging one is given up, one that fails again and again is loaded again."""
+"""Recovery of the network: a hanging one is given up.
+
+One that fails again and again is loaded again.
+"""
 
 from __future__ import annotations
 

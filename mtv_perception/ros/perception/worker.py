@@ -1,4 +1,7 @@
-"""A thread that always works on the newest frame, shares itself among cameras, and counts what it never saw."""
+"""A thread that always works on the newest frame, shares itself among cameras.
+
+And counts what it never saw.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ Outcome = Literal["processed", "dropped", "stale", "failed"]
 
 @dataclass
 class Counters:
-    """What became of one camera's images: received = processed + dropped + stale + failed + those in hand."""
+    """What became of one camera's images.
+
+    Received = processed + dropped + stale + failed + those in hand.
+    """
 
     received: int = 0
     processed: int = 0
@@ -82,7 +88,10 @@ class NewestFrameWorker(Generic[F]):
             self._max_rates = rates
 
     def submit(self, camera: str, frame: F) -> None:
-        """Offer a frame; one of the same camera still waiting is dropped for it, and it itself where it is too many."""
+        """Offer a frame; one of the same camera still waiting is dropped for it.
+
+        And it itself where it is too many.
+        """
         with self._condition:
             counters = self.counters[camera]
             counters.received += 1
@@ -104,7 +113,10 @@ class NewestFrameWorker(Generic[F]):
             self._waiting.clear()
 
     def reset_counters(self) -> None:
-        """Count from zero, as when the node is activated; a frame in work still counts for the time before."""
+        """Count from zero, as when the node is activated.
+
+        A frame in work still counts for the time before.
+        """
         with self._condition:
             self.counters = {camera: Counters() for camera in self.counters}
 
@@ -114,7 +126,10 @@ class NewestFrameWorker(Generic[F]):
         return 0.0 if since is None else time.monotonic() - since
 
     def deliver(self) -> bool:
-        """Asked by work before it lets a result out: False when it was abandoned, and nobody may hear of it."""
+        """Asked by work before it lets a result out.
+
+        False when it was abandoned, and nobody may hear of it.
+        """
         with self._condition:
             if threading.current_thread() is not self._thread:
                 return False

@@ -1,6 +1,7 @@
 """The ranging node: detections, mask and depth in; detections in metres and a floor map out.
 
-It is a process of its own beside the perception node, so that it delays nothing: 2D results are on the wire first.
+It is a process of its own beside the perception node, so that it delays nothing: 2D results are on
+the wire first.
 """
 
 from __future__ import annotations
@@ -56,10 +57,9 @@ _NOTHING_YET = "no detections yet"
 class RangingNode(Node):
     """Measures every result of one camera.
 
-    Publishes `detections_3d` for every result, and `floor`, `obstacles` and `objects` (markers) while
-    someone subscribes.
-    Where the camera's pose, calibration or class names are not known it publishes nothing, and
-    diagnostics say why.
+    Publishes `detections_3d` for every result, and `floor`, `obstacles` and `objects` (markers)
+    while someone subscribes. Where the camera's pose, calibration or class names are not known it
+    publishes nothing, and diagnostics say why.
 
     Args:
         kwargs: of rclpy's Node.
@@ -200,7 +200,10 @@ class RangingNode(Node):
             self._obstacles.publish(point_cloud(points, header))
 
     def _ready(self, header: Header) -> FloorCamera | None:
-        """The camera, where its pose, calibration and class names are known; a new pose takes effect here."""
+        """The camera, where its pose, calibration and class names are known.
+
+        A new pose takes effect here.
+        """
         if self._labels is None or self._intrinsics is None:
             self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
             return None

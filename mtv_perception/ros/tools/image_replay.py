@@ -1,4 +1,6 @@
-"""A camera that is a file: a video, an image folder or a bag's image topic, published as if it happened now.
+"""A camera that is a file: a video, an image folder or a bag's image topic.
+
+Published as if it happened now.
 
 With `clock` the recorded time is replayed too: images keep their stamps, /clock carries the time,
 and nodes with use_sim_time live in it.
@@ -127,7 +129,10 @@ class ImageReplayNode(Node):
 
     @property
     def exit_status(self) -> int:
-        """1 where the source was not read to its end or images were skipped, 2 where it has none."""
+        """1 where the source was not read to its end or images were skipped.
+
+        2 where it has none.
+        """
         if self._was_empty or (not self.published and self._skipped):
             return 2
         return int(self.failed or self._skipped > 0)

@@ -24,7 +24,9 @@ from mtv_perception.viewer.rerun_view import RerunView
 
 
 class LiveViewNode(Node):
-    """Subscribes to one camera's images and results and logs them, from the moment the labels are known.
+    """Subscribes to one camera's images and results and logs them.
+
+    From the moment the labels are known.
 
     Attributes:
         frames: how many results were shown.

@@ -81,7 +81,10 @@ class RecorderNode(Node):
 
     @property
     def exit_status(self) -> int:
-        """0 after detections were recorded, 1 where the bag could not be finished, 2 without any."""
+        """0 after detections were recorded, 1 where the bag could not be finished.
+
+        2 without any.
+        """
         recorded = any(count for topic, count in self.counts.items() if _is_detections(topic))
         return 1 if self._failed else 0 if recorded else 2
 
@@ -120,7 +123,10 @@ class RecorderNode(Node):
                 self.get_logger().warning(what_is_heard(self, topic[1:], *RECORDED["detections"]))
 
     def close(self) -> None:
-        """Finish the bag; where the disk is full it ends without an index, as one that was cut short."""
+        """Finish the bag; where the disk is full it ends without an index.
+
+        As one that was cut short.
+        """
         try:
             self._writer.__exit__(None, None, None)
         except OSError as error:

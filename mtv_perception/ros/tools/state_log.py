@@ -1,4 +1,7 @@
-"""Writes zone states, measured objects and figures of each result as JSON lines, with the time they arrived."""
+"""Writes zone states, measured objects and figures of each result as JSON lines.
+
+With the time they arrived.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ class StateLogConfig:
 class StateLogNode(Node):
     """Subscribes to `zones/zones`, `detections_3d` and `perception/status`.
 
-    Each line is an object with `kind` (zones, objects or status), `at` (arrival) and `stamp` (of the image), both in
-    nanoseconds of the node's clock.
+    Each line is an object with `kind` (zones, objects or status), `at` (arrival) and `stamp` (of
+    the image), both in nanoseconds of the node's clock.
 
     Raises:
         ConfigError: the file can't be written.
@@ -81,7 +84,10 @@ def zones_line(message: ZoneStateArray) -> dict[str, Any]:
 
 
 def objects_line(message: Detection3DArray) -> dict[str, Any]:
-    """The measured objects: id, class, score, x, y, length, width and yaw of the box, and the 2x2 covariance."""
+    """The measured objects: id, class, score, x, y, length, width and yaw of the box.
+
+    And the 2x2 covariance.
+    """
     objects = []
     for item in message.detections:
         pose, best = item.results[0].pose, item.results[0].hypothesis

@@ -1,4 +1,7 @@
-"""Messages as the plain values that the web page draws. They are bounded, for anybody may publish them."""
+"""Messages as the plain values that the web page draws.
+
+They are bounded, for anybody may publish them.
+"""
 
 from __future__ import annotations
 

@@ -95,13 +95,19 @@ class ViewState:
         }
 
     def newer(self, serial: int, timeout_s: float) -> tuple[int, bytes]:
-        """The first picture after `serial`, waiting for it; an empty one when none came or the server ends."""
+        """The first picture after `serial`, waiting for it.
+
+        An empty one when none came or the server ends.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._serial > serial or self.closed, timeout_s)
             return (self._serial, self._jpeg) if self._serial > serial else (serial, b"")
 
     def begin(self) -> int:
-        """The serial after which a new watcher begins: the newest picture is shown to it only if that is recent."""
+        """The serial after which a new watcher begins.
+
+        The newest picture is shown to it only if that is recent.
+        """
         with self._changed:
             recent = time.monotonic() - self._shown_at < _RECENT_S
             return self._serial - 1 if recent else self._serial

@@ -1,4 +1,7 @@
-"""The page of the web view: nothing from elsewhere, no framework, works without a network, on a phone and on a wall."""
+"""The page of the web view: nothing from elsewhere, no framework, works without a network.
+
+On a phone and on a wall.
+"""
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>mtv_perception</title>

@@ -1,4 +1,7 @@
-"""A web page of one camera: overlay, zones, a view from above and figures, in any browser. Read-only."""
+"""A web page of one camera: overlay, zones, a view from above and figures, in any browser.
+
+Read-only.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,9 @@ class WebViewConfig:
 
 
 class WebViewNode(Node):
-    """Subscribes to `overlay` (only while someone watches) and `perception/status`, and serves them.
+    """Subscribes to `overlay` (only while someone watches) and `perception/status`.
+
+    And serves them.
 
     Attributes:
         port: where the page is.
@@ -103,7 +108,10 @@ class WebViewNode(Node):
         self._server.close()
 
     def _follow_watchers(self) -> None:
-        """The perception node draws overlays only while someone subscribes; so does this node only when asked."""
+        """The perception node draws overlays only while someone subscribes.
+
+        So does this node only when asked.
+        """
         if self._state.watched and self._overlay is None:
             self._overlay = overridable(
                 self.create_subscription, Image, "overlay", self._show, self._qos

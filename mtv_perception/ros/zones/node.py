@@ -44,8 +44,8 @@ _PARAMETERS = {
 class ZonesNode(Node):
     """Watches the zones of a zones file.
 
-    Publishes `~/zones` after every result and every `repeat` seconds; beside it a cloud of occupied and unknown places
-    for each camera, and markers for rviz.
+    Publishes `~/zones` after every result and every `repeat` seconds; beside it a cloud of occupied
+    and unknown places for each camera, and markers for rviz.
 
     Args:
         kwargs: of rclpy's Node.
@@ -146,7 +146,10 @@ class ZonesNode(Node):
         return int(self.get_clock().now().nanoseconds)
 
     def _guarded(self, act: Any) -> Any:
-        """A timer's callback whose failure is logged and leaves the node silent, which consumers notice."""
+        """A timer's callback whose failure is logged and leaves the node silent.
+
+        Which consumers notice.
+        """
 
         def call() -> None:
             try:
@@ -183,7 +186,10 @@ class ZonesNode(Node):
         self._publish(stamped(now, ""))
 
     def _publish(self, header: Header) -> None:
-        """Publish what holds at this moment: states are asked for last, after everything that takes time."""
+        """Publish what holds at this moment.
+
+        States are asked for last, after everything that takes time.
+        """
         show = self._markers.get_subscription_count()
         states = [status for part in self._states().values() for status in part]
         self._send(states, header)

@@ -1,4 +1,7 @@
-"""The pose of a zone camera: from the zones file, or from TF for as long as TF keeps it the same."""
+"""The pose of a zone camera: from the zones file.
+
+Or from TF for as long as TF keeps it the same.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.zones.config import TF, CameraConfig
 
 # A pose that differs by less is the same: encoders of a head that stands still jitter.
-# At 1.1 m height 0.1 degrees move a point 5 m ahead by 4 cm: less than one pixel row does at 640x480.
+# At 1.1 m height 0.1 degrees move a point 5 m ahead by 4 cm: less than one pixel row does at
+# 640x480.
 _SAME_METRES, _SAME_DEGREES = 0.005, 0.1
 
 

@@ -59,7 +59,10 @@ class LiteRtBackend:
         }
 
     def input_view(self) -> np.ndarray:
-        """The memory of the input, `(H, W, 3)` uint8 RGB, where it can be the network's own; drop it before `run`."""
+        """The memory of the input, `(H, W, 3)` uint8 RGB, where it can be the network's own.
+
+        Drop it before `run`.
+        """
         return self._network_input() if self._pixels is None else self._pixels
 
     def run(self) -> RawOutputs:

@@ -164,7 +164,10 @@ def _version(package: str) -> str:
 
 
 def _cpu() -> str:
-    """The processor's model name, and a digest of its instruction sets: virtual machines hide them."""
+    """The processor's model name, and a digest of its instruction sets.
+
+    Virtual machines hide them.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

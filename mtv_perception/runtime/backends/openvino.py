@@ -33,8 +33,8 @@ class OpenVinoBackend:
     """Runs an OpenVINO model with uint8 input `(1, H, W, 3)` and float32 raw outputs.
 
     The outputs are `segmentation_logits` `(1, C, h, w)`, and `class_logits` and `box_offsets`, each
-    either one array `(1, N, K)` or one a level, `class_logits_0` `(1, h0, w0, n * K)` and so on. The
-    levels are written one behind the other into one array, so nothing has to join them.
+    either one array `(1, N, K)` or one a level, `class_logits_0` `(1, h0, w0, n * K)` and so on.
+    The levels are written one behind the other into one array, so nothing has to join them.
 
     Args:
         network: with the two files of OPENVINO_FILES.

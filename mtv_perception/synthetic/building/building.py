@@ -40,7 +40,10 @@ class Hall:
 
 
 def floor_mesh() -> Mesh:
-    """The floor, large enough to reach the horizon; subdivided so that interpolation stays accurate."""
+    """The floor, large enough to reach the horizon.
+
+    Subdivided so that interpolation stays accurate.
+    """
     reach, parts = 130.0, []
     edges = np.array([-reach, -30, -8, 0, 8, 30, reach])
     material = Material(kind=FLOOR)

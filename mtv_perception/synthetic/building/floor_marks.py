@@ -1,4 +1,7 @@
-"""What lies flat on the floor: painted lanes, boxes, crossings, hazard tape, stains and tyre marks."""
+"""What lies flat on the floor.
+
+Painted lanes, boxes, crossings, hazard tape, stains and tyre marks.
+"""
 
 from __future__ import annotations
 

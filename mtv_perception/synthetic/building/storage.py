@@ -144,7 +144,10 @@ def loaded_pallet(assets: Assets, rng: Rng, height: float) -> Mesh:
 
 
 def rack_row(assets: Assets, rng: Rng, length: float, tall: float) -> Mesh:
-    """A pallet rack along +x from the origin; its front face lies at y = 0, its depth towards +y."""
+    """A pallet rack along +x from the origin.
+
+    Its front face lies at y = 0, its depth towards +y.
+    """
     depth, bay = 1.1, float(rng.uniform(1.9, 2.9))
     upright = Material(pick_color(assets.rack_colors, rng), 0.5, dirt=0.4)
     beam = Material(pick_color(assets.rack_colors, rng), 0.5, dirt=0.4)

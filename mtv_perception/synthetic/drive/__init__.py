@@ -1,1 +1,4 @@
-"""A drive through a rendered hall: moving people and machines, a moving camera, and their exact truth."""
+"""A drive through a rendered hall.
+
+Moving people and machines, a moving camera, and their exact truth.
+"""

@@ -16,8 +16,8 @@ from mtv_perception.synthetic.render.mesh import Mesh, place
 
 # Poses of one gait cycle; at 10 frames a second a walker shows at most as many.
 _PHASES = 12
-# Length of a cycle (two steps) per stature. Source: Winter, "Biomechanics and Motor Control of Human
-# Movement", chapter 1: 0.83 statures at a natural cadence.
+# Length of a cycle (two steps) per stature. Source: Winter, "Biomechanics and Motor Control of
+# Human Movement", chapter 1: 0.83 statures at a natural cadence.
 _CYCLE_PER_STATURE = 0.83
 _STANDING = 0.08
 
@@ -107,7 +107,10 @@ class RigidActor:
 
 
 def gait(phase: float, rng: np.random.Generator) -> Pose:
-    """A walking pose at a phase of the cycle, radians; the same generator state gives the same walk."""
+    """A walking pose at a phase of the cycle, radians.
+
+    The same generator state gives the same walk.
+    """
     stride, arm_bend, lean = rng.uniform(0.34, 0.48), rng.uniform(0.25, 0.6), rng.uniform(0.0, 0.1)
     legs, arms = [], []
     for side in (0.0, np.pi):

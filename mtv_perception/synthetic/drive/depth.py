@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mtv_perception.geometry.camera import Intrinsics
 
-# A common stereo camera. Source: Intel, "RealSense D400 Series Datasheet": baseline of the D435 50 mm, of the D455
-# 95 mm; subpixel error 0.08 px as in its white paper "Projection, texture and depth"; 10 m largest range.
+# A common stereo camera. Source: Intel, "RealSense D400 Series Datasheet": baseline of the D435 50
+# mm, of the D455 95 mm; subpixel error 0.08 px as in its white paper "Projection, texture and
+# depth"; 10 m largest range.
 BASELINE_M = 0.075
 DISPARITY_SIGMA_PX = 0.08
 NEAREST_M, FARTHEST_M = 0.3, 10.0

@@ -1,4 +1,7 @@
-"""The hall that a drive goes through: racks with two cross aisles, rails, goods, and who moves when."""
+"""The hall that a drive goes through.
+
+Racks with two cross aisles, rails, goods, and who moves when.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ from mtv_perception.synthetic.vehicles.forklifts import make_forklift
 
 Rng = np.random.Generator
 
-# The robot's speed by share of the drive: it slows down where somebody steps out and where a machine crosses. m/s.
+# The robot's speed by share of the drive: it slows down where somebody steps out and where a
+# machine crosses. m/s.
 _SPEEDS = ((0.0, 0.9), (0.30, 0.35), (0.45, 0.9), (0.66, 0.3), (0.82, 0.9), (1.0, 0.9))
 _STEP_OUT, _CROSSING = 0.30, 0.66
 _GAP = 3.4
@@ -125,7 +129,10 @@ def _racks(assets: Assets, plan: _Plan, height: float, rng: Rng) -> list[Mesh]:
 
 
 def _goods(assets: Assets, plan: _Plan, rng: Rng) -> list[Mesh]:
-    """Pallets and look-alikes at the sides of the aisle, clear of the cross aisles and of the robot's way."""
+    """Pallets and look-alikes at the sides of the aisle.
+
+    Clear of the cross aisles and of the robot's way.
+    """
     parts, makers = [], list(distractors.KINDS.values())
     for x in np.arange(4.0, plan.end_x, 4.5) + rng.uniform(0, 1.5):
         if any(low - 0.8 < x < high + 0.8 for low, high in plan.gaps()):

@@ -22,7 +22,8 @@ CLASS_NAMES = ("background", "rail", "person", "forklift")
 MAP, BASE, OPTICAL = "map", "base_link", "camera_optical"
 IMAGES = ("raw", "compressed", "both")
 DEPTHS = ("exact", "stereo", "none")
-# Drives have to begin at some time; this one is the same for all, so that a seed gives the same bytes.
+# Drives have to begin at some time; this one is the same for all, so that a seed gives the same
+# bytes.
 _BEGIN_NS = 1_700_000_000 * NANOSECONDS
 _TF_PERIOD_S = 0.02
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
@@ -231,7 +232,10 @@ def _detection_2d(header: Any, track_id: int, class_id: int, box: np.ndarray) ->
 
 
 def _detection_3d(header: Any, item: TrueObject, base: Placement, mounting: Mounting) -> Any:
-    """The object's whole box; the pose is the middle of its seen surface, the score its visible share."""
+    """The object's whole box; the pose is the middle of its seen surface.
+
+    The score its visible share.
+    """
     offset = item.center[:2] - (base.x, base.y)
     c, s = np.cos(base.yaw), np.sin(base.yaw)
     center = np.array(

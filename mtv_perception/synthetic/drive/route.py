@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Samples are dense against the shortest frame period, so that interpolation between them is exact enough.
+# Samples are dense against the shortest frame period, so that interpolation between them is exact
+# enough.
 _STEP_S = 0.02
 # Nobody turns or stops within less than this; standard deviation of the smoothing in time.
 _SMOOTH_S = 0.35

@@ -96,7 +96,10 @@ class LensMap:
         return float(2 * np.arctan(self.render_hw[1] / 2 / self.focal))
 
     def flow_at(self, flow: Image) -> Image:
-        """Image motion of a rendering, `(h, w, 2)` in any scale of its size, at the camera's pixels."""
+        """Image motion of a rendering, `(h, w, 2)` in any scale of its size.
+
+        At the camera's pixels.
+        """
         # Stretched over the edges of moving bodies, where the image would tear.
         flow = cv2.blur(flow, (5, 5))
         shrink = flow.shape[1] / self.render_hw[1]
@@ -123,7 +126,9 @@ class Sensor:
         self._vignette = (1 - look.vignette * (x * x + y * y))[..., None].astype(np.float32)
 
     def shutter_maps(self, flow: Image) -> list[tuple[Image, Image]]:
-        """Maps into the rendering for moments of the exposure, the middle one in the middle of the list.
+        """Maps into the rendering for moments of the exposure.
+
+        The middle one in the middle of the list.
 
         Args:
             flow: `(H, W, 2)` image motion at the camera's pixels, rendered pixels a second.

@@ -73,7 +73,8 @@ class TrueObject:
         yaw: of its box, map frame, radians.
         box_xyxy: `(4,)` visible extent, pixels; None where too little of it shows.
         visible: share of it that nothing hides, inside the image.
-        surface: `(3,)` median of the surface points that the camera sees, camera's optical frame, m; NaN where none.
+        surface: `(3,)` median of the surface points that the camera sees, camera's optical frame,
+            m; NaN where none.
     """
 
     track_id: int
@@ -148,7 +149,10 @@ class DriveStudio:
         return np.arange(round(self.options.seconds * self.options.rate)) / self.options.rate
 
     def shoot(self, index: int) -> DriveFrame:
-        """Frame `index`. Shoot frames in order: the exposure follows the light from frame to frame."""
+        """Frame `index`. Shoot frames in order.
+
+        The exposure follows the light from frame to frame.
+        """
         t = float(self.times[index])
         base = self.hall.robot.at(t)
         rendered = self._renderer.render(self._scene(t), depth=True)

@@ -1,4 +1,7 @@
-"""What differs between the splits: colours, textures and designs from pools that no other split uses."""
+"""What differs between the splits.
+
+Colours, textures and designs from pools that no other split uses.
+"""
 
 from __future__ import annotations
 

@@ -190,7 +190,10 @@ def quad(
     material: Material,
     repeats: tuple[float, float] = (1, 1),
 ) -> Mesh:
-    """A parallelogram from a corner (3,) and two edges (3,); the texture's top is at origin + edge_v."""
+    """A parallelogram from a corner (3,) and two edges (3,).
+
+    The texture's top is at origin + edge_v.
+    """
     o, u, v = (np.asarray(a, np.float32) for a in (origin, edge_u, edge_v))
     uvs = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32) * repeats
     return make_mesh(

@@ -181,7 +181,10 @@ class Renderer:
     def _draw_mirror(
         self, scene: RenderScene, camera: np.ndarray, arrays: Any, vertices: int, first: int
     ) -> None:
-        """What a polished floor reflects: everything but the floor, upside down, at a third of the size."""
+        """What a polished floor reflects.
+
+        Everything but the floor, upside down, at a third of the size.
+        """
         glossy = bool(scene.ground.params[2] < MIRROR_ROUGHNESS)
         if glossy:
             flip = np.diag([1.0, 1, -1, 1])

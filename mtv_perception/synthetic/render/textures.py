@@ -1,4 +1,7 @@
-"""Procedural textures: an array of tileable layers for each split, painted from a seed of its own."""
+"""Procedural textures: an array of tileable layers for each split.
+
+Painted from a seed of its own.
+"""
 
 from __future__ import annotations
 

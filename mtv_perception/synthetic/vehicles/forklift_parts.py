@@ -1,4 +1,7 @@
-"""Parts that several kinds of forklift share: wheels, mast, carriage, guard, seat, steering, markings."""
+"""Parts that several kinds of forklift share.
+
+Wheels, mast, carriage, guard, seat, steering, markings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What all kinds of forklift have: a finish, a height of the forks, and the measures that a scene needs."""
+"""What all kinds of forklift have.
+
+A finish, a height of the forks, and the measures that a scene needs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How well each default box already answers for its object: the target of its score, its weight in the box loss.
+"""How well each default box already answers for its object.
+
+The target of its score, its weight in the box loss.
 
 Which default box fits an object best, the network finds out while it learns; overlap with the
 untrained default box is but a guess at it. A score that is taught the quality of its box also ranks

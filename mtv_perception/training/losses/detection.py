@@ -1,4 +1,6 @@
-"""Detection losses over raw logits and offsets, for labels that may be partial; on any backend of Keras.
+"""Detection losses over raw logits and offsets, for labels that may be partial.
+
+On any backend of Keras.
 
 Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the
 batch.
@@ -70,7 +72,9 @@ def focal_loss(
 def quality_focal_loss(
     logits: Tensor, classes: Tensor, known: Tensor, quality: Tensor, beta: float = 2.0
 ) -> Tensor:
-    """Focal loss whose target is the quality of each positive's box, summed and divided by the sum of the qualities.
+    """Focal loss whose target is the quality of each positive's box.
+
+    Summed and divided by the sum of the qualities.
 
     Args:
         logits: `[B, N, K]` of classes 1..K.

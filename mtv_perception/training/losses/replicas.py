@@ -1,4 +1,6 @@
-"""A batch over several replicas: what each adds to the whole. With one replica, or outside of a step, nothing to do.
+"""A batch over several replicas: what each adds to the whole.
+
+With one replica, or outside of a step, nothing to do.
 
 Only TensorFlow has replicas here; on another backend of Keras a batch is whole.
 """
@@ -26,5 +28,8 @@ def replica_count() -> int:
 
 
 def sum_over_replicas(values: Any) -> Any:
-    """The sum over all replicas of a tensor, or of each of a structure; its gradient is the sum of theirs."""
+    """The sum over all replicas of a tensor, or of each of a structure.
+
+    Its gradient is the sum of theirs.
+    """
     return values if replica_count() == 1 else _context().all_reduce("SUM", values)

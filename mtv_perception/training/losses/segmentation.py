@@ -1,4 +1,6 @@
-"""Segmentation losses over logits, per-pixel means, for masks that may be partial (255 = ignored); on any backend.
+"""Segmentation losses over logits, per-pixel means.
+
+For masks that may be partial (255 = ignored); on any backend.
 
 Where a batch lies on several replicas, each gives its share: the sum over them is the loss of the
 batch.

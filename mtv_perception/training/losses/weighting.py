@@ -1,4 +1,6 @@
-"""How the losses of several tasks become one; w is the given weight of a task, which counts in all of them.
+"""How the losses of several tasks become one.
+
+W is the given weight of a task, which counts in all of them.
 
 `fixed`: sum of w * L. `uncertainty`: Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to
 Weigh Losses", sum of w * (exp(-s) * L + s / 2) with learned s = log sigma^2 (equation 10 with the
@@ -60,7 +62,9 @@ class TaskWeighting:
         return list(self.log_variances.values())
 
     def __call__(self, losses: Losses) -> tuple[Tensor, Losses]:
-        """The total loss, and the effective weight of each task: the gradient of the total by the task's loss.
+        """The total loss, and the effective weight of each task.
+
+        The gradient of the total by the task's loss.
 
         A loss of exactly 0 is a batch without labels for the task; it neither counts nor moves the
         weights.

@@ -1,7 +1,9 @@
-"""One small data set in the form of every tool: three images, two splits, two classes with outlines.
+"""One small data set in the form of every tool.
 
-Every writer writes what the tool itself writes, with its odd parts: files that are no labels, paths of
-other machines, class lists with extra entries.
+Three images, two splits, two classes with outlines.
+
+Every writer writes what the tool itself writes, with its odd parts: files that are no labels, paths
+of other machines, class lists with extra entries.
 """
 
 import base64
@@ -19,7 +21,10 @@ NAMES = ("person", "forklift")
 
 @dataclass(frozen=True)
 class Thing:
-    """An object: class name and box x0, y0, x1, y1 in whole pixels; its outline is the box's corners."""
+    """An object: class name and box x0, y0, x1, y1 in whole pixels.
+
+    Its outline is the box's corners.
+    """
 
     name: str
     box: tuple

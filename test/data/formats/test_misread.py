@@ -247,7 +247,10 @@ def turn_by_exif(path, orientation):
 
 @pytest.fixture
 def turned(tmp_path, write_image):
-    """A COCO set of one JPEG that is white in the upper left quarter as stored, with an orientation."""
+    """A COCO set of one JPEG that is white in the upper left quarter as stored.
+
+    With an orientation.
+    """
 
     def write(orientation, annotated, stored=(40, 60)):
         image = np.zeros((*stored, 3), np.uint8)

@@ -1,4 +1,7 @@
-"""The ranging node over real DDS, in this process: what goes in, what comes out, and what is said when nothing can."""
+"""The ranging node over real DDS, in this process.
+
+What goes in, what comes out, and what is said when nothing can.
+"""
 
 import os
 import time

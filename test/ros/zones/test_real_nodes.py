@@ -25,7 +25,10 @@ ORDERS = (
 
 @pytest.fixture
 def models(model, tmp_path):
-    """One network under several orders of the same names, so that the same object is called otherwise."""
+    """One network under several orders of the same names.
+
+    So that the same object is called otherwise.
+    """
 
     def make(names):
         folder = tmp_path / "_".join(names) / "warehouse"

@@ -1,4 +1,7 @@
-"""The camera's pose from /tf and /tf_static; missing, late or changing, it makes floor zones unknown."""
+"""The camera's pose from /tf and /tf_static.
+
+Missing, late or changing, it makes floor zones unknown.
+"""
 
 import time
 
