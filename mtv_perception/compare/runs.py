@@ -5,7 +5,7 @@ Replayed, or recorded from the node.
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from mtv_perception.types import Detections
 
 
 class FrameKey(NamedTuple):
-    """Which frame of a run: of equal stamps of a camera the first has `repeat` 0, the next 1."""
+    """Which frame of a run: where stamps stand still the first has `repeat` 0, the next 1."""
 
     camera: str
     stamp_ns: int
@@ -29,16 +29,22 @@ class FrameKey(NamedTuple):
 
 
 class FrameKeys:
-    """Gives frames their keys in order, so that a stamp that comes again names another frame."""
+    """Gives frames their keys in order.
+
+    A stamp that stands still names another frame each time. A stamp that comes again later is the
+    same frame in another round of a loop.
+    """
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[str, int]] = Counter()
+        self._last: dict[str, FrameKey] = {}
 
     def __call__(self, camera: str, stamp_ns: int) -> FrameKey:
         """The key of the next frame of a camera and stamp."""
-        repeat = self._seen[camera, stamp_ns]
-        self._seen[camera, stamp_ns] += 1
-        return FrameKey(camera, stamp_ns, repeat)
+        last = self._last.get(camera)
+        stands = last is not None and last.stamp_ns == stamp_ns
+        key = FrameKey(camera, stamp_ns, last.repeat + 1 if last and stands else 0)
+        self._last[camera] = key
+        return key
 
 
 _DETECTIONS = "vision_msgs/msg/Detection2DArray"
@@ -46,6 +52,7 @@ _STATUS = "mtv_perception/msg/PerceptionStatus"
 _LABELS = "vision_msgs/msg/LabelInfo"
 _INFO = "vision_msgs/msg/VisionInfo"
 _NAMED = "/detections"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def open_run(path: Path) -> Run:
         labels, model_id = LabelSet(), ""
         raw: dict[FrameKey, Any] = {}
         work: dict[FrameKey, float] = {}
-        frame_keys, status_keys = FrameKeys(), FrameKeys()
+        frame_keys, status_keys, again = FrameKeys(), FrameKeys(), 0
         known = bag.named(
             wanted | set(status) | labels_topics | info_topics, _DETECTIONS, _STATUS, _LABELS, _INFO
         )
@@ -112,6 +119,7 @@ def open_run(path: Path) -> Run:
             content = _decoded(bag, message)
             if message.topic in cameras:
                 key = frame_keys(cameras[message.topic], message_stamp_ns(content))
+                again += key in raw
                 raw[key] = content
             elif message.topic in status:
                 key = status_keys(status[message.topic], message_stamp_ns(content))
@@ -125,6 +133,8 @@ def open_run(path: Path) -> Run:
             for key, content in raw.items()
         }
         damage = bag.damage
+    if again:
+        _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
     return Run(path, model_id, labels, frames, damage=damage)
 
 

@@ -131,6 +131,13 @@ def test_frames_whose_stamps_stand_still_are_all_compared(tmp_path, write_bag, r
         assert comparison.by_class["person"]["mask_iou"] == 1.0
 
 
+def test_another_round_of_a_loop_is_the_same_frames():
+    keys = FrameKeys()
+    rounds = [[keys("", stamp) for stamp in (1, 2, 2, 3)] for _ in range(3)]
+    assert rounds[0] == rounds[1] == rounds[2] and len(set(rounds[0])) == 4
+    assert keys("front", 3).repeat == 0 and keys("", 3).repeat == 1
+
+
 def test_missing_frames_count(runs, write_bag):
     comparison = compare_runs(runs("a"), runs("b", bag=write_bag("short", frames=8)))
     assert (comparison.only_a, comparison.only_b) == (2, 0)
