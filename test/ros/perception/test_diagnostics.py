@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CompressedImage
 
 from mtv_perception.ros.perception.account import CameraAccount, LatencyWindow
 from mtv_perception.ros.perception.diagnostics import camera_status
@@ -47,3 +48,13 @@ def test_an_error_wins_over_a_warning(error, warning, level, message):
     assert {"stamp_to_publish_p50_ms", "stamp_to_publish_p95_ms", "stamp_to_publish_p99_ms"} <= set(
         values
     )
+
+
+def test_a_camera_that_sends_another_type_is_explained_in_log_and_diagnostics(own_graph, model):
+    graph = own_graph
+    graph.start(model=model, camera_timeout=0.5)
+    graph.node.create_publisher(CompressedImage, "image", 5)
+    status = graph.diagnosis(lambda found: "CompressedImage" in found.message, "the type")
+    assert status.level == DiagnosticStatus.ERROR
+    assert "no image for" in status.message and "transport: compressed" in status.message
+    graph.wait(lambda: "publisher of sensor_msgs/msg/CompressedImage" in graph.log(), "the log")
