@@ -82,7 +82,24 @@ def test_small_steps_add_up_to_a_change(table, pose):
     assert last is not first
 
 
-@pytest.mark.parametrize("changes", [{"height": 1.02}, {"turn": (-0.51, 0.49, -0.5, 0.5)}])
+def pitched(degrees):
+    half = np.deg2rad(degrees) / 2
+    pitch = Rigid.of((0, 0, 0), (0, np.sin(half), 0, np.cos(half)))
+    return tuple(pitch.then(Rigid.of((0, 0, 0), OPTICAL)).quaternion)
+
+
+def test_jitter_of_an_encoder_is_no_change(table, pose):
+    table.place()
+    first = pose.at("camera", 0)[0]
+    table.place(height=1.004, turn=pitched(0.08))
+
+    assert pose.at("camera", 0)[0] is first
+    assert pose.why_lost("camera", 0) == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"height": 1.006}, {"turn": pitched(0.15)}, {"turn": pitched(-0.15)}]
+)
 def test_another_pose_is_lost_until_it_is_used(table, pose, changes):
     table.place()
     first = pose.at("camera", 0)[0]
