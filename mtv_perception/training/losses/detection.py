@@ -102,7 +102,7 @@ def _targets_and_labelled(classes: Tensor, known: Tensor, count: int) -> tuple[T
     classes = ops.cast(classes, "int32")
     target = one_hot(classes - 1, count)
     valid = ops.cast(classes >= 0, "float32")[..., None] * ops.maximum(
-        known_matrix(known, 1, count), target
+        known_matrix(known, 1, count, is_wide(known, classes)), target
     )
     return target, valid
 
