@@ -7,6 +7,7 @@ ROS package bondpy; without that package there is no bond, and the manager needs
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from rclpy.node import Node
@@ -31,13 +32,13 @@ class Bond:
     def form(self) -> bool:
         """Begin to send heartbeats, as when the node becomes active; False without bondpy."""
         try:
-            from bondpy.bondpy import Bond as Protocol
+            protocol = importlib.import_module("bondpy.bondpy")
         except ImportError:
             self._node.get_logger().info(
                 "no bondpy in this environment: set the lifecycle manager's bond_timeout to 0.0"
             )
             return False
-        self._bond = Protocol(
+        self._bond = protocol.Bond(
             self._node, TOPIC, self._node.get_name(), on_broken=self._report_broken
         )
         self._bond.heartbeat_period = _HEARTBEAT_PERIOD_S

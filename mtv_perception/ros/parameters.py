@@ -92,7 +92,7 @@ class NodeParameters(Generic[S]):
         if given is not None:
             try:
                 # `[]` in a parameters file arrives as no value at all.
-                empty = [] if kind in _ARRAYS else None
+                empty: Any = [] if kind in _ARRAYS else None
                 found = empty if given.value is None else _plain(_coerced(given, kind).value)
                 taken = convert(hint, found, name)
                 rule_of(item).check(name, taken)

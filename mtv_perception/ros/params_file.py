@@ -99,9 +99,9 @@ def _composed(path: Path) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        number = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(
-            f"{path}:{line}: expected YAML: {error.problem or error.context}."
+            f"{path}:{number}: expected YAML: {error.problem or error.context}."
         ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: expected YAML: {str(error).splitlines()[0]}.") from error

@@ -48,7 +48,9 @@ def split_arguments(arguments: Sequence[str]) -> CommandLine:
     Raises:
         ConfigError: an argument that is neither ROS's nor a request for help.
     """
-    ros, others, is_ros = [], [], False
+    ros: list[str] = []
+    others: list[str] = []
+    is_ros = False
     for argument in arguments:
         if argument == "--ros-args":
             is_ros = True

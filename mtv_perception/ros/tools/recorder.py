@@ -71,7 +71,8 @@ class RecorderNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("recorder", **kwargs)
         config = NodeParameters(self, RecorderConfig).read()
-        self.finished, self.counts = False, {}
+        self.finished = False
+        self.counts: dict[str, int] = {}
         self._failed = False
         self._writer = _open_bag(config)
         for camera in config.cameras or ("",):
