@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,12 +117,15 @@ def reactions_ms(run: Run, clip: HallClip, zone: str) -> list[float]:
 
 
 def free_while_inside(run: Run, clip: HallClip, zone: str) -> int:
-    """Messages that call a zone free for an image in which something stands in it."""
-    truth = dict(zip(run.stamps, clip.frames, strict=False))
+    """Messages that call a zone free for an image in which something stands in it.
+
+    The image of the entry itself does not count: a footprint that only touches the edge decides it.
+    """
+    within = [inside(zone, objects) for objects in clip.frames]
+    stays = dict(zip(run.stamps[1:], map(all, pairwise(within)), strict=False))
     return sum(
-        change.states.get(zone) == FREE and inside(zone, truth[change.stamp_ns])
+        change.states.get(zone) == FREE and stays.get(change.stamp_ns, False)
         for change in run.changes
-        if change.stamp_ns in truth
     )
 
 

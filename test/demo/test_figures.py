@@ -75,10 +75,19 @@ def test_a_zone_that_is_occupied_already_reacts_at_once_and_one_that_never_is_ne
     assert summarise(never, clip(OUT, IN))["reaction_ms"]["max"] == math.inf
 
 
-def test_free_while_somebody_is_inside_is_counted_by_the_image_s_stamp():
-    lines = [zones(20, 0, "free"), zones(150, 100, "free"), zones(260, 200, "unknown")]
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (("free", "free", "occupied"), 0),  # the image of the entry
+        (("free", "free", "free"), 1),
+        (("free", "unknown", "unknown"), 0),
+        (("occupied", "occupied", "free"), 1),
+    ],
+)
+def test_free_while_somebody_is_inside_is_counted_by_the_image_s_stamp(words, expected):
+    lines = [zones(100 * k + 50, 100 * k, word) for k, word in enumerate(words)]
 
-    assert free_while_inside(run(lines, 3), clip(OUT, IN, IN), "stop") == 1
+    assert free_while_inside(run(lines, 3), clip(OUT, IN, IN), "stop") == expected
 
 
 def test_the_lost_camera_is_timed_both_ways_with_its_reason():
