@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from mtv_perception.ros.diagnostics import make_status
 from mtv_perception.ros.perception.account import Situation
 from mtv_perception.ros.perception.camera import Camera
-from mtv_perception.ros.perception.diagnostics import camera_status
 from mtv_perception.ros.perception.pipeline import Pipeline
+from mtv_perception.ros.perception.worker import Counters
 
 
 def camera_diagnoses(
@@ -70,3 +71,28 @@ def _warning(situation: Situation, warning: str) -> str:
     if situation.calibration:
         return warning or f"camera_info does not fit the images: {situation.calibration}"
     return warning
+
+
+def camera_status(
+    name: str,
+    hardware_id: str,
+    counters: Counters,
+    situation: Situation,
+    error: str,
+    warning: str,
+    recoveries: int = 0,
+) -> DiagnosticStatus:
+    """One camera's status: ERROR with `error`, WARN with `warning`, else OK."""
+    level = (
+        DiagnosticStatus.ERROR
+        if error
+        else DiagnosticStatus.WARN
+        if warning
+        else DiagnosticStatus.OK
+    )
+    values = {field: str(value) for field, value in vars(counters).items()}
+    values |= {"lost": str(situation.lost), "recoveries": str(recoveries)}
+    values |= {
+        f"stamp_to_publish_{q}_ms": f"{value:.2f}" for q, value in situation.latency_ms.items()
+    }
+    return make_status(name, hardware_id, level, error or warning or "running", values)

@@ -142,10 +142,11 @@ class ModelSlot:
 
     def close(self) -> None:
         """Tell whoever waits for a load that nothing will come of it."""
-        self._next, waiting = None, self._next.waiting if self._next else []
-        for done in (*(self._running.waiting if self._running else ()), *waiting):
-            done("the node was cleaned up")
-        self._running = None
+        loads = [load for load in (self._running, self._next) if load]
+        self._running = self._next = None
+        for load in loads:
+            for done in load.waiting:
+                done("the node was cleaned up")
 
     def _begin_next(self) -> None:
         if self._running or not self._next:
