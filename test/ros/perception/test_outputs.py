@@ -17,7 +17,7 @@ from mtv_perception.ros.conversions import compressed_to_rgb, image_to_rgb
 from mtv_perception.ros.perception import outputs as outputs_module
 from mtv_perception.ros.perception.config import NodeConfig
 from mtv_perception.ros.perception.outputs import CameraOutputs
-from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.artefact import ModelSpec, Trained
 from mtv_perception.types import Detections, Result, Segmentation
 
 SPEC = ModelSpec("toy")
@@ -177,3 +177,30 @@ def test_every_topic_of_a_named_camera_has_its_prefix_and_goes_with_it():
     assert all(topic.removeprefix("~/").startswith("front/") for topic in node.topics)
     outputs.destroy()
     assert not node.topics
+
+
+def test_a_model_that_was_not_trained_for_masks_has_no_mask_topics():
+    node = Node()
+    boxes_only = ModelSpec("toy", trained=Trained(masks=()))
+    outputs = CameraOutputs(node, "", NodeConfig(camera_info=True), boxes_only)
+
+    def mask_topics():
+        return {topic for topic in node.topics if topic.startswith("segmentation/")}
+
+    assert not mask_topics()
+    outputs.publish(RESULT, IMAGE, Header(), LabelSet(), CameraInfo())
+    assert len(node.topics["detections"].messages) == 1
+    outputs.fit(SPEC)
+    assert mask_topics() == {
+        f"segmentation/{name}"
+        for name in (
+            "mask",
+            "confidence",
+            "label_info",
+            "color",
+            "color/compressed",
+            "camera_info",
+        )
+    }
+    outputs.fit(boxes_only)
+    assert not mask_topics()
