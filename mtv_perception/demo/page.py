@@ -7,6 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+# Of the zones: the default of the zones file.
+_DEADLINE_MS = 500.0
+
 _STYLE = """
 body { font: 17px/1.55 system-ui, sans-serif; color: #1e1e1e; background: #fafaf8; margin: 0 }
 main { max-width: 68rem; margin: 0 auto; padding: 1.5rem }
@@ -25,7 +28,15 @@ figure { margin: 1rem 0 } figcaption { color: #555; font-size: .9rem }
 def write_page(out: Path, summary: dict[str, Any]) -> Path:
     """Write `index.html` beside the videos and pictures."""
     hall, people = summary["hall"], summary.get("people")
-    parts = [_head(hall), _figures(hall), _drive(), _cut(hall), _moments(out), _measured(hall)]
+    parts = [
+        _head(hall),
+        _warning(hall),
+        _figures(hall),
+        _drive(),
+        _cut(hall),
+        _moments(out),
+        _measured(hall),
+    ]
     if people:
         parts.append(_people(people))
     parts.append(_limits())
@@ -47,6 +58,17 @@ def _head(hall: dict[str, Any]) -> str:
         "<b>occupied</b> or <b>unknown</b>. When the camera fails, every zone becomes unknown.</p>"
         f"<p>Model: <code>{html.escape(hall['model'])}</code>. Everything below was computed on this machine a moment "
         "ago, by ROS 2 nodes in processes of their own.</p>"
+    )
+
+
+def _warning(hall: dict[str, Any]) -> str:
+    """A machine whose results are later than the zones' deadline shows that they are unknown, not more."""
+    late = hall["latency_ms"]["p50"]
+    if late is None or late < _DEADLINE_MS:
+        return ""
+    return (
+        f"<p><b>This machine was too busy:</b> half of the results came after {_ms(late)} or more. Zones are unknown "
+        "when a result is older than 0.5 s, so most of this drive shows unknown zones.</p>"
     )
 
 
@@ -77,12 +99,18 @@ def _drive() -> str:
 
 def _cut(hall: dict[str, Any]) -> str:
     reason = html.escape(str(hall["reason"]) or "no image")
+    again = hall["known_again_after_ms"]
+    back = (
+        f"The camera comes back, and {_ms(again)} after its first image the zones are known again."
+        if math.isfinite(again)
+        else "The camera came back, but the zones did not become known again."
+    )
     return (
         "<h2>2. The camera is cut off</h2>"
         "<p>At the end of the drive the camera's process is killed, as if its cable was pulled. Nothing is guessed and "
         f"no old result is repeated: after {_ms(hall['unknown_after_ms'])} every zone is unknown, with the reason "
-        f"“{reason}”. A robot treats unknown as occupied. The camera comes back, and "
-        f"{_ms(hall['known_again_after_ms'])} after its first image the zones are known again.</p>"
+        f"“{reason}”. A robot treats unknown as occupied. "
+        f"{back}</p>"
         '<figure><img src="timeline.jpg" alt="states of the zones over time"><figcaption>Colour: what the zones '
         "node said. Black bars above: somebody truly was inside.</figcaption></figure>"
     )
