@@ -17,7 +17,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.decode import decode_compressed
-from mtv_perception.media.encodings import decode_raw
+from mtv_perception.media.encodings import MAX_PIXELS, decode_raw
 from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes, MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
@@ -31,7 +31,7 @@ def stamp_ns(header: Header) -> int:
     return int(header.stamp.sec) * NANOSECONDS + int(header.stamp.nanosec)
 
 
-def image_to_rgb(message: Image) -> np.ndarray:
+def image_to_rgb(message: Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The pixels of a raw image as `(H, W, 3)` uint8 RGB; ImageError when they are not what the fields say."""
     return decode_raw(
         message.data,
@@ -40,15 +40,16 @@ def image_to_rgb(message: Image) -> np.ndarray:
         message.step,
         message.encoding,
         bool(message.is_bigendian),
+        max_pixels,
     )
 
 
-def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
+def compressed_to_rgb(message: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The pixels of a compressed image as `(H, W, 3)` uint8 RGB; ImageError when they can't be decoded."""
-    return decode_compressed(message.data, form=message.format)
+    return decode_compressed(message.data, max_pixels=max_pixels, form=message.format)
 
 
-TO_RGB: dict[str, tuple[type, str, Callable[[Any], np.ndarray]]] = {
+TO_RGB: dict[str, tuple[type, str, Callable[..., np.ndarray]]] = {
     "raw": (Image, "image", image_to_rgb),
     "compressed": (CompressedImage, "image/compressed", compressed_to_rgb),
 }

@@ -1,5 +1,6 @@
 import array
 
+import cv2
 import numpy as np
 import pytest
 
@@ -7,13 +8,14 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("vision_msgs.msg", reason="there is no vision_msgs here; run: make setup")
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from mtv_perception.errors import ImageError
 from mtv_perception.labels import LabelSet
 from mtv_perception.ros.conversions import (
     byte_array,
+    compressed_to_rgb,
     detection_array,
     image_message,
     image_to_rgb,
@@ -162,3 +164,17 @@ def test_ids_of_the_tracker_are_text_and_none_is_empty():
     assert [d.id for d in message.detections] == ["7", "", "12"]
     with pytest.raises(ValueError):
         detection_array(found, LabelSet(), HEADER, track_ids=np.array([7]))
+
+
+@pytest.mark.parametrize("limit", [3, 4])
+def test_images_of_more_pixels_than_the_limit_fail(limit):
+    coded = CompressedImage(
+        format="png", data=cv2.imencode(".png", np.zeros((2, 2, 3), np.uint8))[1].tobytes()
+    )
+    plain = Image(height=2, width=2, encoding="rgb8", step=6, data=bytes(12))
+    for convert, message in ((compressed_to_rgb, coded), (image_to_rgb, plain)):
+        if limit == 4:
+            assert convert(message, limit).shape == (2, 2, 3)
+        else:
+            with pytest.raises(ImageError, match="1 to 3 pixels, got 2x2"):
+                convert(message, limit)

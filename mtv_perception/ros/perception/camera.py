@@ -94,11 +94,15 @@ class Camera:
         self._explained_at = -_EXPLAIN_PERIOD
         self._node, self._take = node, take
         self.configure(settings)
-        kind, self.topic, self.to_rgb = TO_RGB[config.transport]
+        kind, self.topic, self._to_rgb = TO_RGB[config.transport]
         self._images = self._subscribe(kind, self.topic, self._receive)
         self._others: list[Subscription[Any]] = []
         if config.camera_info:
             self._others.append(self._subscribe(CameraInfo, "camera_info", self._keep_info))
+
+    def to_rgb(self, message: Any) -> np.ndarray:
+        """The pixels of an image message, `(H, W, 3)` uint8; ImageError when broken or too many."""
+        return self._to_rgb(message, self._config.max_pixels)
 
     def configure(self, settings: Settings) -> None:
         """Take over changed settings."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from mtv_perception.config import setting
+from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.runtime.backends.config import AUTO, BACKENDS
 from mtv_perception.runtime.loading import ModelSource
 from mtv_perception.runtime.perceiver import PerceiverConfig
@@ -85,6 +86,12 @@ class NodeConfig:
         "name",
         "What ObjectHypothesis.class_id holds: the class name, or the numeric id as text.",
         choices=("name", "id"),
+    )
+    max_pixels: int = setting(
+        MAX_PIXELS,
+        "Images of more pixels fail before they are decoded; memory grows with it.",
+        low=1,
+        high=100_000_000,
     )
     check_images: bool = setting(
         True,
