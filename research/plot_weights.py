@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mtv_perception.training.log import read_curves
+from mtv_perception.training.runs.log import read_curves
 
 _PREFIX = "weight/"
 

@@ -276,7 +276,7 @@ def test_importing_what_runs_on_the_robot_does_not_import_tensorflow(name):
         "inputs",
         "initial",
         "losses.multitask",
-        "provenance",
+        "runs.provenance",
         "schedule",
         "state",
         "update",
@@ -291,7 +291,7 @@ def test_what_trains_on_any_backend_does_not_import_tensorflow(name):
     ] == []
 
 
-@pytest.mark.parametrize("name", ["demo.main", "ros.processes", "cli.main"])
+@pytest.mark.parametrize("name", ["demo.main", "ros.process.processes", "cli.main"])
 def test_what_starts_processes_does_not_import_rclpy(name):
     ways = reached_from(f"{PACKAGE}.{name}")
 

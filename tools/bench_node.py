@@ -37,7 +37,7 @@ from mtv_perception.demo import CLIP
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import byte_array
-from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
 
 _STAGES = ("decode_ms", "preprocess_ms", "network_ms", "postprocess_ms", "publish_ms")

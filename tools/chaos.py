@@ -40,7 +40,7 @@ from vision_msgs.msg import Detection2DArray
 from mtv_perception.msg import PerceptionStatus, ZoneStateArray
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.conversions import image_message, stamp_ns
-from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact, write_artefact
 from mtv_perception.runtime.models import find_model
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 
-from mtv_perception.demo.hall import ZONES, TrueObject
+from mtv_perception.demo.hall import ZONES, HallObject
 from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.geometry.frames import Rigid
@@ -296,7 +296,7 @@ def footprints_of(moment: Moment) -> list[np.ndarray]:
         if item.results[0].hypothesis.score >= 0.15:
             at, turn, size = item.bbox.center.position, item.bbox.center.orientation, item.bbox.size
             yaw = 2 * float(np.arctan2(turn.z, turn.w))
-            true = TrueObject(0, "", (at.x, at.y), yaw, (size.x, size.y), 1.0)
+            true = HallObject(0, "", (at.x, at.y), yaw, (size.x, size.y), 1.0)
             found.append(true.corners)
     return found
 

@@ -27,8 +27,8 @@ import yaml
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.ros.params_file import read_params_file
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.params_file import read_params_file
+from mtv_perception.ros.process.processes import start_node, stop_node
 
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 TIMEOUT_S = 90.0

@@ -33,7 +33,7 @@ from std_msgs.msg import Header
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import image_message
-from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
 
 NODE = "perception_node"

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.network.loading import load_tensorflow
 
     load_tensorflow()
-    from mtv_perception.training.averaging import average_runs
+    from mtv_perception.training.runs.averaging import average_runs
 
     average_runs(args.runs, args.shares, args.start, args.out)
     print(f"{args.out}: the mean of {len(args.runs) + bool(args.start)} sets of weights")

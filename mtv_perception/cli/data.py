@@ -146,7 +146,7 @@ def _label(
     from tqdm import tqdm
 
     from mtv_perception.data.formats.open import expand
-    from mtv_perception.data.pseudo_masks import compose, write_dataset
+    from mtv_perception.data.repair.pseudo_masks import compose, write_dataset
     from mtv_perception.data.repair.teachers import opinions_of
     from mtv_perception.data.sample import sample_image
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtv_perception.demo.hall import ZONES, HallClip, TrueObject
+from mtv_perception.demo.hall import ZONES, HallClip, HallObject
 from mtv_perception.geometry.polygons import shared_points
 
 OCCUPIED, FREE, UNKNOWN = "occupied", "free", "unknown"
@@ -34,7 +34,7 @@ class StateChange:
 
 
 @dataclass(frozen=True)
-class Run:
+class HallRun:
     """What a run of the demo left behind.
 
     Attributes:
@@ -54,7 +54,9 @@ class Run:
     model: str
 
 
-def read_run(lines: Sequence[dict[str, Any]], stamps: Sequence[int], again: Sequence[int]) -> Run:
+def read_run(
+    lines: Sequence[dict[str, Any]], stamps: Sequence[int], again: Sequence[int]
+) -> HallRun:
     """A run from the lines of the state log."""
     changes = [
         StateChange(
@@ -67,7 +69,7 @@ def read_run(lines: Sequence[dict[str, Any]], stamps: Sequence[int], again: Sequ
         if line["kind"] == "zones"
     ]
     status = [line for line in lines if line["kind"] == "status"]
-    return Run(
+    return HallRun(
         tuple(stamps),
         tuple(again),
         tuple(changes),
@@ -77,13 +79,13 @@ def read_run(lines: Sequence[dict[str, Any]], stamps: Sequence[int], again: Sequ
     )
 
 
-def inside(zone: str, objects: Sequence[TrueObject]) -> bool:
+def inside(zone: str, objects: Sequence[HallObject]) -> bool:
     """Whether something that the camera sees stands in a zone."""
     corners = np.array(ZONES[zone])
     return any(o.counts and len(shared_points(o.corners, corners)) > 0 for o in objects)
 
 
-def state_at(run: Run, zone: str, at_ns: int) -> str:
+def state_at(run: HallRun, zone: str, at_ns: int) -> str:
     """What was known of a zone at a time."""
     state = UNKNOWN
     for change in run.changes:
@@ -93,7 +95,7 @@ def state_at(run: Run, zone: str, at_ns: int) -> str:
     return state
 
 
-def reactions_ms(run: Run, clip: HallClip, zone: str) -> list[float]:
+def reactions_ms(run: HallRun, clip: HallClip, zone: str) -> list[float]:
     """From the image in which something has entered a zone to the message that says so.
 
     For each entry.
@@ -116,7 +118,7 @@ def reactions_ms(run: Run, clip: HallClip, zone: str) -> list[float]:
     return found
 
 
-def free_while_inside(run: Run, clip: HallClip, zone: str) -> int:
+def free_while_inside(run: HallRun, clip: HallClip, zone: str) -> int:
     """Messages that call a zone free for an image in which something stands in it.
 
     The image of the entry itself does not count: a footprint that only touches the edge decides it.
@@ -129,7 +131,7 @@ def free_while_inside(run: Run, clip: HallClip, zone: str) -> int:
     )
 
 
-def distance_errors_cm(run: Run, clip: HallClip) -> list[tuple[float, float]]:
+def distance_errors_cm(run: HallRun, clip: HallClip) -> list[tuple[float, float]]:
     """True distance (m) and error (cm) of every measured object that has a true one of its class near it."""
     rows = []
     for stamp, objects in zip(run.stamps, clip.frames, strict=False):
@@ -142,7 +144,7 @@ def distance_errors_cm(run: Run, clip: HallClip) -> list[tuple[float, float]]:
     return rows
 
 
-def _surface_gap(true: TrueObject, xyz: Sequence[float]) -> float:
+def _surface_gap(true: HallObject, xyz: Sequence[float]) -> float:
     """From a point to the true box on the floor, 0 inside of it, m."""
     c, s = np.cos(true.yaw), np.sin(true.yaw)
     offset = np.array([xyz[0] - true.xy[0], xyz[1] - true.xy[1]])
@@ -150,7 +152,7 @@ def _surface_gap(true: TrueObject, xyz: Sequence[float]) -> float:
     return float(np.hypot(*np.maximum(own - np.array(true.size) / 2, 0)))
 
 
-def cut_figures(run: Run) -> dict[str, float | str]:
+def cut_figures(run: HallRun) -> dict[str, float | str]:
     """How long after the last image the zones are unknown.
 
     And after the first new one known again, ms.
@@ -173,7 +175,7 @@ def cut_figures(run: Run) -> dict[str, float | str]:
     }
 
 
-def summarise(run: Run, clip: HallClip) -> dict[str, Any]:
+def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
     """All figures of a run."""
     reactions = {zone: reactions_ms(run, clip, zone) for zone in ZONES}
     every = [value for values in reactions.values() for value in values]

@@ -26,7 +26,7 @@ _SEEN = 0.15
 
 
 @dataclass(frozen=True)
-class TrueObject:
+class HallObject:
     """A person or forklift of the scene, base frame.
 
     Attributes:
@@ -73,7 +73,7 @@ class HallClip:
     video: Path
     rate: float
     camera: FloorCamera
-    frames: tuple[tuple[TrueObject, ...], ...]
+    frames: tuple[tuple[HallObject, ...], ...]
     calibration: dict[str, Any]
 
 
@@ -90,9 +90,9 @@ def load_clip(video: Path = VIDEO) -> HallClip:
     return HallClip(video, float(about["rate"]), camera, frames, known)
 
 
-def _object(row: list[Any]) -> TrueObject:
+def _object(row: list[Any]) -> HallObject:
     track_id, name, x, y, yaw, length, width, visible = row
-    return TrueObject(track_id, name, (x, y), yaw, (length, width), visible)
+    return HallObject(track_id, name, (x, y), yaw, (length, width), visible)
 
 
 def write_settings(clip: HallClip, folder: Path) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mtv_perception.bags.reader import BagSource
 from mtv_perception.demo import people
-from mtv_perception.demo.figures import Run, read_run, state_at, summarise
+from mtv_perception.demo.figures import HallRun, read_run, state_at, summarise
 from mtv_perception.demo.hall import VIDEO, ZONES, HallClip, load_clip, write_settings
 from mtv_perception.demo.page import write_page
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline
@@ -67,7 +67,7 @@ def is_good(summary: dict[str, Any]) -> bool:
     return bool(finite and safe and hall["results"] and clip["good"])
 
 
-def run_hall(clip: HallClip, model: str, rate: float, out: Path, live: bool = False) -> Run:
+def run_hall(clip: HallClip, model: str, rate: float, out: Path, live: bool = False) -> HallRun:
     """The drive through all nodes; then the camera is cut off, and comes back."""
     zones, calibration = write_settings(clip, out)
     bag, log = out / "bag", out / "states.jsonl"
@@ -110,7 +110,7 @@ def run_hall(clip: HallClip, model: str, rate: float, out: Path, live: bool = Fa
     return read_run(lines, [s for s, _ in published(first)], [s for s, _ in published(again)])
 
 
-def draw_hall(run: Run, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
+def draw_hall(run: HallRun, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
     """`hall.mp4`, pictures of the moments that matter, and the timeline.
 
     Returns:
@@ -136,7 +136,7 @@ def draw_hall(run: Run, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
     return moments
 
 
-def _frames(run: Run, clip: HallClip, recording: people.Recording) -> Iterator[np.ndarray]:
+def _frames(run: HallRun, clip: HallClip, recording: people.Recording) -> Iterator[np.ndarray]:
     """Each image of the drive as it was seen, beside the view from above."""
     above: TopView | None = None
     for frame, stamp, truth in zip(
@@ -157,12 +157,12 @@ def _frames(run: Run, clip: HallClip, recording: people.Recording) -> Iterator[n
         yield np.vstack([whole, banner(whole.shape[1], states, note)])
 
 
-def _told(run: Run, stamp: int) -> int:
+def _told(run: HallRun, stamp: int) -> int:
     """When the zones' answer to an image arrived."""
     return next((c.at_ns for c in run.changes if c.stamp_ns == stamp), stamp)
 
 
-def _silence(run: Run, clip: HallClip, last: np.ndarray) -> Iterator[np.ndarray]:
+def _silence(run: HallRun, clip: HallClip, last: np.ndarray) -> Iterator[np.ndarray]:
     """The seconds without a camera: the last picture, grey, and what the zones say meanwhile."""
     grey = np.repeat(cv2.cvtColor(last[:-36], cv2.COLOR_RGB2GRAY)[..., None] // 2, 3, axis=2)
     cv2.putText(
@@ -181,7 +181,7 @@ def _silence(run: Run, clip: HallClip, last: np.ndarray) -> Iterator[np.ndarray]
         yield np.vstack([grey, banner(grey.shape[1], states, "no image")])
 
 
-def _moments(run: Run, clip: HallClip) -> dict[str, int]:
+def _moments(run: HallRun, clip: HallClip) -> dict[str, int]:
     """The frames that the page shows.
 
     A person nearest ahead, a forklift in the slow zone, a free aisle.

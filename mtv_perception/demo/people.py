@@ -21,7 +21,7 @@ from mtv_perception.bags.reader import BagSource, message_stamp_ns
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.processes import start_node, stop_node
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 from mtv_perception.visual.overlay import draw_overlay
 from mtv_perception.visual.video import VideoWriter

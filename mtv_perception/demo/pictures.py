@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtv_perception.demo.figures import FREE, OCCUPIED, UNKNOWN, Run, inside
-from mtv_perception.demo.hall import ZONES, HallClip, TrueObject
+from mtv_perception.demo.figures import FREE, OCCUPIED, UNKNOWN, HallRun, inside
+from mtv_perception.demo.hall import ZONES, HallClip, HallObject
 from mtv_perception.geometry.camera import FloorCamera
 
 STATE_RGB = {OCCUPIED: (213, 94, 0), FREE: (0, 158, 115), UNKNOWN: (240, 228, 66)}
@@ -58,7 +58,7 @@ class TopView:
         self,
         states: Mapping[str, str],
         measured: Sequence[dict[str, Any]],
-        truth: Sequence[TrueObject],
+        truth: Sequence[HallObject],
     ) -> np.ndarray:
         """One moment, `(H, W, 3)` uint8 RGB.
 
@@ -135,7 +135,7 @@ def banner(width: int, states: Mapping[str, str], note: str) -> np.ndarray:
     return canvas
 
 
-def timeline(run: Run, clip: HallClip, width: int = 1100) -> np.ndarray:
+def timeline(run: HallRun, clip: HallClip, width: int = 1100) -> np.ndarray:
     """States of each zone over time, above them when somebody truly was inside; `(H, W, 3)` uint8 RGB."""
     begin, end = run.stamps[0], max([*run.stamps, *run.again, *(c.at_ns for c in run.changes)])
     left, row, gap = 70, 22, 40

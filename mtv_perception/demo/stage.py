@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.processes import start_node, stop_node
 
 _STARTUP_S = 90.0
 

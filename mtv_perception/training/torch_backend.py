@@ -31,7 +31,7 @@ from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.losses.multitask import MultitaskLoss
 from mtv_perception.training.losses.weighting import TaskWeighting
-from mtv_perception.training.provenance import note_initial, note_run
+from mtv_perception.training.runs.provenance import note_initial, note_run
 from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, save_state
 from mtv_perception.training.update import (

@@ -27,9 +27,9 @@ from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.pace import Pace
-from mtv_perception.training.provenance import note_initial, note_run
+from mtv_perception.training.runs.log import VALIDATION, RunLog, messages_to, read_curves
+from mtv_perception.training.runs.provenance import note_initial, note_run
 from mtv_perception.training.schedule import cosine, warmup_cosine
 from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
 from mtv_perception.training.step import TrainingStep

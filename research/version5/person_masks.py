@@ -24,7 +24,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
 from mtv_perception.data.formats.open import DatasetConfig, expand, open_dataset
-from mtv_perception.data.pseudo_masks import CROP_SIDE, compose, people, write_dataset
+from mtv_perception.data.repair.pseudo_masks import CROP_SIDE, compose, people, write_dataset
 from mtv_perception.data.sample import read_image
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 

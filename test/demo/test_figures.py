@@ -7,7 +7,7 @@ import pytest
 
 from mtv_perception.config import load
 from mtv_perception.demo.figures import (
-    Run,
+    HallRun,
     cut_figures,
     distance_errors_cm,
     free_while_inside,
@@ -17,7 +17,7 @@ from mtv_perception.demo.figures import (
     state_at,
     summarise,
 )
-from mtv_perception.demo.hall import ZONES, HallClip, TrueObject, load_clip, write_settings
+from mtv_perception.demo.hall import ZONES, HallClip, HallObject, load_clip, write_settings
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline
 from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.zones.config import ZonesConfig
@@ -27,7 +27,7 @@ START = 1_000_000 * MS
 
 
 def person(x, y, visible=1.0):
-    return TrueObject(1, "person", (x, y), 0.0, (0.4, 0.4), visible)
+    return HallObject(1, "person", (x, y), 0.0, (0.4, 0.4), visible)
 
 
 def zones(at, stamp, stop, slow="free", reason=""):
@@ -173,7 +173,7 @@ def test_the_timeline_shows_what_was_said_and_what_was_true():
 
 
 def test_a_run_without_any_message_has_no_figures_and_no_error():
-    empty = Run((START,), (), (), {}, (), "")
+    empty = HallRun((START,), (), (), {}, (), "")
 
     assert timeline(empty, clip(OUT)).shape[2] == 3
     assert summarise(empty, clip(OUT))["results"] == 0

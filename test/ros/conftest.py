@@ -33,7 +33,7 @@ try:
 
     from mtv_perception.msg import PerceptionStatus
     from mtv_perception.ros.conversions import image_message, stamp_ns
-    from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+    from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
     from mtv_perception.ros.qos import newest_only
 except ImportError:  # The test modules skip themselves and say why.
     rclpy = None

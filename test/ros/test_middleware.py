@@ -9,7 +9,7 @@ from mtv_perception.cli import doctor
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros import middleware
 from mtv_perception.ros.middleware import FASTDDS_TRANSPORT, VGA_BYTES, transport_warning
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.processes import start_node, stop_node
 
 FAST, CYCLONE = "rmw_fastrtps_cpp", "rmw_cyclonedds_cpp"
 VGA = VGA_BYTES["raw"]

@@ -2,7 +2,7 @@ import pytest
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.ros.params_file import matches, read_params_file, unmatched
+from mtv_perception.ros.process.params_file import matches, read_params_file, unmatched
 
 GOOD = """
 # all nodes of a robot

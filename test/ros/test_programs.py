@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs a ROS 2")
 
-from mtv_perception.ros.main import PROGRAMS
+from mtv_perception.ros.process.main import PROGRAMS
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

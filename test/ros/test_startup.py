@@ -11,8 +11,8 @@ import pytest
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.ros.main import PROGRAMS, USAGE, usage
-from mtv_perception.ros.startup import (
+from mtv_perception.ros.process.main import PROGRAMS, USAGE, usage
+from mtv_perception.ros.process.startup import (
     check_environment,
     explain,
     prepare,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtv_perception.training.log import RunLog, messages_to, read_curves
+from mtv_perception.training.runs.log import RunLog, messages_to, read_curves
 
 
 def test_curves_come_back(tmp_path):

@@ -23,8 +23,8 @@ from mtv_perception.network.multitask import build_network
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training import trainer
-from mtv_perception.training.log import read_curves
 from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.runs.log import read_curves
 from mtv_perception.training.state import load_averaged, read_group
 from mtv_perception.training.strategy import is_chief
 from mtv_perception.training.trainer import Trainer, load_run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.data.pseudo_masks import CROP_SIDE, Opinion, forklifts, people
+from mtv_perception.data.repair.pseudo_masks import CROP_SIDE, Opinion, forklifts, people
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import WeightsError
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE

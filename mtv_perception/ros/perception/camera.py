@@ -17,7 +17,7 @@ from mtv_perception.ros.calibration import why_info_unfit
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
-from mtv_perception.ros.perception.image_health import ImageHealth
+from mtv_perception.ros.perception.health.image_health import ImageHealth
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.perception.stamps import Freshness
 from mtv_perception.ros.qos import RELIABILITY, overridable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from mtv_perception.ros.main import run
 from mtv_perception.ros.middleware import VGA_BYTES, transport_warning
+from mtv_perception.ros.process.main import run
 
 if TYPE_CHECKING:
     from mtv_perception.ros.perception.node import PerceptionNode

@@ -21,8 +21,8 @@ from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.perception.config import FIELD_SECTION, Settings
-from mtv_perception.ros.perception.diagnosis import camera_diagnoses
-from mtv_perception.ros.perception.notify import Notifier
+from mtv_perception.ros.perception.health.diagnosis import camera_diagnoses
+from mtv_perception.ros.perception.health.notify import Notifier
 from mtv_perception.ros.perception.pipeline import Pipeline
 from mtv_perception.ros.qos import overridable
 from mtv_perception.runtime.loading import check_model

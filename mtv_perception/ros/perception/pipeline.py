@@ -19,8 +19,8 @@ from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.perception.camera import Camera
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.gate import Gate
+from mtv_perception.ros.perception.health.watchdog import Watchdog
 from mtv_perception.ros.perception.slot import ModelSlot
-from mtv_perception.ros.perception.watchdog import Watchdog
 from mtv_perception.ros.perception.worker import NewestFrameWorker, Outcome
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.types import Result
@@ -29,7 +29,7 @@ _LOG_PERIOD = 5.0
 
 
 @dataclass(frozen=True)
-class Frame:
+class PendingFrame:
     """An image message and the opening of the gate in which it arrived."""
 
     message: Any
@@ -77,7 +77,7 @@ class Pipeline:
         self.slot = ModelSlot(settings, self._wake)
         # The loading thread wakes the executor with this.
         self._loaded = node.create_guard_condition(self._exchange)
-        self.worker: NewestFrameWorker[Frame] = NewestFrameWorker(
+        self.worker: NewestFrameWorker[PendingFrame] = NewestFrameWorker(
             config.camera_names, self._work, config.camera_weights, config.camera_max_rates
         )
         self.gate = Gate(self.worker.deliver)
@@ -182,9 +182,9 @@ class Pipeline:
         """Step 1, in the executor's thread."""
         opening = self.gate.opening
         if opening is not None:
-            self.worker.submit(camera, Frame(message, opening))
+            self.worker.submit(camera, PendingFrame(message, opening))
 
-    def _work(self, name: str, frame: Frame) -> Outcome:
+    def _work(self, name: str, frame: PendingFrame) -> Outcome:
         """Steps 2 to 5, in the worker's thread."""
         camera, epoch = self.cameras.get(name), self.gate.enter(frame.opening)
         if camera is None or epoch is None:

@@ -42,7 +42,7 @@ from mtv_perception.ros.ranging.conversions import (
     object_markers,
     occupancy_grid,
 )
-from mtv_perception.ros.ranging.settings import Settings
+from mtv_perception.ros.ranging.settings import RangingSettings
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
 from mtv_perception.zones.source import DetectionSource
@@ -70,7 +70,7 @@ class RangingNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("ranging", **kwargs)
-        self._settings = NodeParameters(self, Settings).read()
+        self._settings = NodeParameters(self, RangingSettings).read()
         link = self._settings.link
         self._assembler = Assembler(
             link.mask, link.depth, link.wait, round(link.depth_tolerance * _NANOSECONDS)

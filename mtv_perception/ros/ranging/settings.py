@@ -63,7 +63,7 @@ class LinkConfig:
 
 
 @dataclass(frozen=True)
-class Settings:
+class RangingSettings:
     """All parameters of the ranging node."""
 
     link: LinkConfig = field(default_factory=LinkConfig)

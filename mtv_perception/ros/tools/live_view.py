@@ -18,8 +18,8 @@ from mtv_perception.labels import labels_of
 from mtv_perception.media.frame import Frame
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
+from mtv_perception.ros.process.spin import spin
 from mtv_perception.ros.qos import LATCHED, newest_only
-from mtv_perception.ros.spin import spin
 from mtv_perception.viewer.rerun_view import RerunView
 
 

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 
 from mtv_perception.ros.perception.account import CameraAccount, LatencyWindow
-from mtv_perception.ros.perception.diagnosis import camera_status
+from mtv_perception.ros.perception.health.diagnosis import camera_status
 from mtv_perception.ros.perception.worker import Counters
 
 

@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.ros.conversions import image_message, stamp_ns
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.processes import start_node, stop_node
 from mtv_perception.runtime.artefact import MODEL_FILE, load_artefact, write_artefact
 
 SECOND = 1_000_000_000

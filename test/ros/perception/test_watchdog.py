@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
-from mtv_perception.ros.perception import watchdog as watchdog_module
-from mtv_perception.ros.perception.watchdog import Watchdog
+from mtv_perception.ros.perception.health import watchdog as watchdog_module
+from mtv_perception.ros.perception.health.watchdog import Watchdog
 
 TIMEOUT = 5.0
 

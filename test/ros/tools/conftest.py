@@ -32,7 +32,7 @@ class Stage:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
-        from mtv_perception.ros.processes import TRANSPORT
+        from mtv_perception.ros.process.processes import TRANSPORT
 
         os.environ.update({key: os.environ.get(key, value) for key, value in TRANSPORT.items()})
         self.domain, self.folder, self.processes = domain, folder, []
@@ -43,7 +43,7 @@ class Stage:
         self.executor.add_node(self.node)
 
     def start(self, name, remap=None, **parameters):
-        from mtv_perception.ros.processes import start_node
+        from mtv_perception.ros.process.processes import start_node
 
         log = (self.folder / f"{name}.log").open("w")
         environment = {"ROS_DOMAIN_ID": str(self.domain), "ROS_LOG_DIR": str(self.folder)}
@@ -87,7 +87,7 @@ class Stage:
         return future.result()
 
     def stop(self, process):
-        from mtv_perception.ros.processes import stop_node
+        from mtv_perception.ros.process.processes import stop_node
 
         return stop_node(process)
 

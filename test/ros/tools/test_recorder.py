@@ -7,7 +7,7 @@ import yaml
 from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.bags.topics import result_topics
-from mtv_perception.ros.processes import stop_node
+from mtv_perception.ros.process.processes import stop_node
 from mtv_perception.ros.tools.recorder import RECORDED
 
 pytest.importorskip("rosbags", reason="needs the replay extra")

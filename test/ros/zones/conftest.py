@@ -30,7 +30,7 @@ try:
     from mtv_perception.labels import WAREHOUSE
     from mtv_perception.msg import PerceptionStatus, ZoneStateArray
     from mtv_perception.ros.conversions import detection_array, image_message, stamp_ns
-    from mtv_perception.ros.processes import TRANSPORT, start_node, stop_node
+    from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
     from mtv_perception.ros.qos import newest_only
     from mtv_perception.ros.zones.node import ZonesNode
     from mtv_perception.types import Detections

@@ -13,8 +13,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from rclpy.parameter import Parameter
 
 from mtv_perception.errors import ArtefactError
-from mtv_perception.ros.main import PROGRAMS
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.main import PROGRAMS
+from mtv_perception.ros.process.processes import start_node, stop_node
 from mtv_perception.runtime.models import find_model
 
 ROOT = Path(__file__).resolve().parents[3]

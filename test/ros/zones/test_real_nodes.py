@@ -14,7 +14,7 @@ from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import image_message
-from mtv_perception.ros.processes import start_node, stop_node
+from mtv_perception.ros.process.processes import start_node, stop_node
 
 ORDERS = (
     ("rail", "person", "forklift"),

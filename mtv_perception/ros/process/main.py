@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtv_perception.errors import ConfigError
-from mtv_perception.ros.signals import ignore
-from mtv_perception.ros.startup import prepare
+from mtv_perception.ros.process.signals import ignore
+from mtv_perception.ros.process.startup import prepare
 
 USAGE = 2
 """Exit status: nothing was done, because of how the program was called or set up."""
@@ -91,7 +91,7 @@ def _run(program: str, arguments: list[str]) -> int:
         return 0
     node = _load(PROGRAMS[program].node)
     ready = _load(PROGRAMS[program].ready) if PROGRAMS[program].ready else None
-    from mtv_perception.ros.spin import spin
+    from mtv_perception.ros.process.spin import spin
 
     return spin(node, arguments, ready, files)
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mtv_perception.errors import ConfigError
-from mtv_perception.ros.params_file import ParamsFile, read_params_file
+from mtv_perception.ros.process.params_file import ParamsFile, read_params_file
 
 # Source: OMG DDSI-RTPS 2.3, 9.6.1.1: the ports of a higher domain lie beyond 65535.
 _HIGHEST_DOMAIN = 232

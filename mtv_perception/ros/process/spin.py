@@ -17,9 +17,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from mtv_perception.errors import ConfigError, MtvError
 from mtv_perception.ros.parameters import unused_overrides
-from mtv_perception.ros.params_file import ParamsFile, unmatched
-from mtv_perception.ros.signals import watch
-from mtv_perception.ros.startup import explain
+from mtv_perception.ros.process.params_file import ParamsFile, unmatched
+from mtv_perception.ros.process.signals import watch
+from mtv_perception.ros.process.startup import explain
 
 # Seconds for leaving the graph; after them the process ends with status 1, saying where it was.
 _LONGEST_GOODBYE = 5.0

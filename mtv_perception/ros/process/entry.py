@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtv_perception.ros.signals import end_at_once
+from mtv_perception.ros.process.signals import end_at_once
 
 
 def start(program: str) -> int:
@@ -15,6 +15,6 @@ def start(program: str) -> int:
         The exit status.
     """
     end_at_once()
-    from mtv_perception.ros.main import run
+    from mtv_perception.ros.process.main import run
 
     return run(program)

@@ -4,7 +4,7 @@ import pytest
 
 from mtv_perception.data.formats.base import ReadOptions
 from mtv_perception.data.formats.open import read_dataset
-from mtv_perception.data.pseudo_masks import (
+from mtv_perception.data.repair.pseudo_masks import (
     CROP_SIDE,
     Opinion,
     compose,
