@@ -158,12 +158,12 @@ def cut_figures(run: HallRun) -> dict[str, float | str]:
     And after the first new one known again, ms.
     """
     last = run.stamps[-1]
-    lost = [c for c in run.changes if c.at_ns > last and UNKNOWN in c.states.values()]
+    lost = [c for c in run.changes if c.at_ns > last and set(c.states.values()) == {UNKNOWN}]
     first = run.again[0] if run.again else None
     back = [
         c
         for c in run.changes
-        if first is not None and c.stamp_ns >= first and UNKNOWN not in c.states.values()
+        if first is not None and c.stamp_ns >= first and set(c.states.values()) != {UNKNOWN}
     ]
     reasons = [reason for c in lost for reason in c.reasons.values() if reason]
     return {
