@@ -127,102 +127,107 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _handler(state: ViewState, names: _Names) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SEND_TIMEOUT_S
-        server_version = "mtv_perception"
-        sys_version = ""
+class _Handler(BaseHTTPRequestHandler):
+    """What one connection gets; `state` and `names` are those of its server."""
 
-        def setup(self) -> None:
-            super().setup()
-            # `timeout` is one for each read: without this a client could send a byte at a time.
-            self._too_late = threading.Timer(_HEAD_LIMIT_S, self._cut)
-            self._too_late.daemon = True
-            self._too_late.start()
+    state: ViewState
+    names: _Names
+    timeout = _SEND_TIMEOUT_S
+    server_version = "mtv_perception"
+    sys_version = ""
 
-        def _cut(self) -> None:
-            with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+    def setup(self) -> None:
+        super().setup()
+        # `timeout` is one for each read: without this a client could send a byte at a time.
+        self._too_late = threading.Timer(_HEAD_LIMIT_S, self._cut)
+        self._too_late.daemon = True
+        self._too_late.start()
 
-        def parse_request(self) -> bool:
-            try:
-                return super().parse_request()
-            finally:
-                self._too_late.cancel()
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
-        def finish(self) -> None:
+    def parse_request(self) -> bool:
+        try:
+            return super().parse_request()
+        finally:
             self._too_late.cancel()
-            super().finish()
 
-        def do_GET(self) -> None:
-            if not names.accepts(self.headers.get("Host", "")):
-                self.send_error(HTTPStatus.FORBIDDEN, "not served under this name")
-                return
-            answers = {
-                "/": lambda: self._send(PAGE.encode(), "text/html; charset=utf-8"),
-                "/status.json": lambda: self._send(
-                    json.dumps(state.snapshot()).encode(), "application/json"
-                ),
-                "/frame.jpg": self._frame,
-                "/stream.mjpg": self._stream,
-            }
-            answer = answers.get(self.path.partition("?")[0])
-            if answer is None:
-                self.send_error(HTTPStatus.NOT_FOUND)
-            else:
-                answer()
+    def finish(self) -> None:
+        self._too_late.cancel()
+        super().finish()
 
-        def _send(self, content: bytes, kind: str) -> None:
+    def do_GET(self) -> None:
+        if not self.names.accepts(self.headers.get("Host", "")):
+            self.send_error(HTTPStatus.FORBIDDEN, "not served under this name")
+            return
+        answers = {
+            "/": lambda: self._send(PAGE.encode(), "text/html; charset=utf-8"),
+            "/status.json": lambda: self._send(
+                json.dumps(self.state.snapshot()).encode(), "application/json"
+            ),
+            "/frame.jpg": self._frame,
+            "/stream.mjpg": self._stream,
+        }
+        answer = answers.get(self.path.partition("?")[0])
+        if answer is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            answer()
+
+    def _send(self, content: bytes, kind: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Content-Security-Policy", _POLICY)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _frame(self) -> None:
+        if not self.state.enter():
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
+            return
+        try:
+            _, jpeg = self.state.newer(self.state.begin(), 2.0)
+        finally:
+            self.state.leave()
+        if jpeg:
+            self._send(jpeg, "image/jpeg")
+        else:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "no picture yet")
+
+    def _stream(self) -> None:
+        if not self.state.enter():
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
+            return
+        try:
             self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
             self.send_header("Cache-Control", "no-store")
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("X-Frame-Options", "DENY")
-            self.send_header("Content-Security-Policy", _POLICY)
             self.end_headers()
-            self.wfile.write(content)
+            self._send_pictures()
+        except OSError:  # The watcher has gone, or reads too slowly.
+            pass
+        finally:
+            self.state.leave()
 
-        def _frame(self) -> None:
-            if not state.enter():
-                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
-                return
-            try:
-                _, jpeg = state.newer(state.begin(), 2.0)
-            finally:
-                state.leave()
+    def _send_pictures(self) -> None:
+        serial = self.state.begin()
+        while not self.state.closed:
+            serial, jpeg = self.state.newer(serial, 1.0)
             if jpeg:
-                self._send(jpeg, "image/jpeg")
-            else:
-                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "no picture yet")
+                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
 
-        def _stream(self) -> None:
-            if not state.enter():
-                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
-                return
-            try:
-                self.send_response(HTTPStatus.OK)
-                self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
-                self.send_header("Cache-Control", "no-store")
-                self.end_headers()
-                self._send_pictures()
-            except OSError:  # The watcher has gone, or reads too slowly.
-                pass
-            finally:
-                state.leave()
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: a page asks twice a second."""
 
-        def _send_pictures(self) -> None:
-            serial = state.begin()
-            while not state.closed:
-                serial, jpeg = state.newer(serial, 1.0)
-                if jpeg:
-                    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    self.wfile.write(head.encode() + jpeg + b"\r\n")
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent: a page asks twice a second."""
-
-    return Handler
+def _handler(state: ViewState, names: _Names) -> type[BaseHTTPRequestHandler]:
+    return type("Handler", (_Handler,), {"state": state, "names": names})
 
 
 def _name(host: str) -> str:

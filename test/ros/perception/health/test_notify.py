@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from mtv_perception.ros.perception.notify import Notifier
+from mtv_perception.ros.perception.health.notify import Notifier
 
 
 @pytest.fixture(params=["file", "abstract"])
