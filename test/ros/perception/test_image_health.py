@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from mtv_perception.ros.perception.health.image_health import ImageHealth, picture_statistics
+from mtv_perception.runtime.self_test import busy_picture as picture_with_detail
+
+SIZES = [(48, 64), (120, 160), (480, 640), (1080, 1920), (1, 1), (33, 700)]
+PERIOD, FROZEN = 0.1, 2.0
+
+
+def scene(size_hw=(240, 320), seed=0):
+    """A picture full of detail, with the noise of a sensor."""
+    noise = np.random.default_rng(seed).integers(-4, 5, (*size_hw, 3))
+    return np.clip(picture_with_detail(size_hw).astype(int) + noise, 0, 255).astype(np.uint8)
+
+
+def flat(value, size_hw=(240, 320)):
+    noise = np.random.default_rng(value).integers(-2, 3, (*size_hw, 3))
+    return np.clip(np.full((*size_hw, 3), value) + noise, 0, 255).astype(np.uint8)
+
+
+def hand(size_hw=(240, 320)):
+    """Something close before the lens: smooth and reddish."""
+    ramp = np.linspace(60, 110, size_hw[1])[None, :, None] * [1.0, 0.6, 0.5]
+    return np.broadcast_to(ramp, (*size_hw, 3)).astype(np.uint8)
+
+
+def judged(pictures, frozen_after=FROZEN):
+    """Problems after these pictures at 10 Hz."""
+    health, found = ImageHealth(), ("", "")
+    for index, picture in enumerate(pictures):
+        found = health.see(picture, index * PERIOD, frozen_after)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("picture", "problem"),
+    [
+        (scene(), ""),
+        ((scene() * 0.4).astype(np.uint8), ""),
+        (np.clip(scene().astype(int) + 80, 0, 255).astype(np.uint8), ""),
+        ((scene() * 0.05).astype(np.uint8), "dark"),
+        (flat(0), "dark"),
+        (flat(255), "overexposed"),
+        (flat(127), "covered"),
+        (hand(), "covered"),
+    ],
+)
+def test_a_problem_is_named_with_its_figures(picture, problem):
+    found, figures = judged([picture] * 9, frozen_after=0)
+    assert found == problem
+    assert bool(figures) == bool(problem)
+
+
+def test_a_problem_must_last():
+    assert judged([scene(), *[flat(0)] * 4]) == ("", "")
+    assert judged([*[flat(0)] * 9, scene()]) == ("", "")
+
+
+def test_the_same_pixels_are_a_frozen_camera():
+    found, figures = judged([scene()] * 25)
+    assert found == "frozen" and "25 images" in figures
+    assert judged([scene()] * 15) == ("", "")
+    assert judged([scene()] * 25, frozen_after=0) == ("", "")
+    assert judged([scene(seed=seed) for seed in range(25)]) == ("", "")
+    assert judged([*[scene()] * 25, scene(seed=1)]) == ("", "")
+
+
+def test_a_slow_camera_is_not_frozen_by_two_equal_images():
+    health = ImageHealth()
+    health.see(scene(), 0.0, FROZEN)
+    assert health.see(scene(), 10.0, FROZEN) == ("", "")
+
+
+def test_several_problems_are_told_together():
+    found, figures = judged([flat(0)] * 25)
+    assert found == "frozen,dark" and "; " in figures
+
+
+@pytest.mark.parametrize("size_hw", SIZES)
+def test_every_size_is_judged(size_hw):
+    found = picture_statistics(flat(200, size_hw))
+    assert found.dim <= found.bright <= 255
