@@ -76,7 +76,7 @@ class Golden:
             ) from error
 
 
-def test_picture(size_hw: tuple[int, int]) -> np.ndarray:
+def busy_picture(size_hw: tuple[int, int]) -> np.ndarray:
     """A picture `(H, W, 3)` uint8 that excites a network at every scale.
 
     Gradients, rectangles, stripes, grain.
@@ -103,7 +103,7 @@ def _some_values(tensor: Tensor) -> np.ndarray:
 
 def record(backend: Backend, size_hw: tuple[int, int]) -> Golden:
     """Run a network that is known to be right on the test picture."""
-    picture = test_picture(size_hw)
+    picture = busy_picture(size_hw)
     backend.input_view()[:] = picture
     raw = backend.run()
     return Golden(picture, {name: _some_values(getattr(raw, name)) for name in _NAMES})
@@ -152,7 +152,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _check_sane(network: Runnable, size_hw: tuple[int, int]) -> None:
-    pictures = (np.full((*size_hw, 3), 127, np.uint8), test_picture(size_hw))
+    pictures = (np.full((*size_hw, 3), 127, np.uint8), busy_picture(size_hw))
     grey, busy = (_sample(network, picture) for picture in pictures)
     for name in _NAMES:
         if not (np.isfinite(grey[name]).all() and np.isfinite(busy[name]).all()):
