@@ -61,7 +61,8 @@ def test_a_unit_restarts_for_ever_within_limits(unit):
 
 
 def test_the_unit_with_a_watchdog_is_the_one_whose_node_serves_it():
-    notifiers = {path.parent.name for path in (ROOT / "mtv_perception/ros").rglob("notify.py")}
+    nodes = ROOT / "mtv_perception/ros"
+    notifiers = {path.relative_to(nodes).parts[0] for path in nodes.rglob("notify.py")}
     watched = {unit.stem for unit in UNITS if "WatchdogSec" in dict(settings(unit))}
 
     assert watched == {f"mtv-{name}" for name in notifiers}
