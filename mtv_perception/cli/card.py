@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.cli.evaluate import open_model
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
@@ -77,13 +78,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--box-classes", metavar="A,B", help="classes of --curves that have every object boxed")
     add("--take", default="all", metavar="fold:K/N", help="part of --curves (default: %(default)s)")
     add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    add_engine_options(parser)
     add("--out", type=Path, required=True, help="folder for seen.jpg, worst.jpg and curves.png")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw."""
     perceive, labels, model_id = open_model(
-        argparse.Namespace(model=args.model, iou=IOU_THRESHOLD, threads=args.threads)
+        argparse.Namespace(
+            model=args.model,
+            iou=IOU_THRESHOLD,
+            threads=args.threads,
+            backend=args.backend,
+            device=args.device,
+        )
     )
     shown = open_dataset(DatasetConfig(args.data), labels)
     images = chain(
