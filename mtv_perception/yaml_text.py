@@ -49,7 +49,7 @@ _RULES = (
 _KEPT = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "merge", "timestamp"))
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """PyYAML's safe loader with the resolvers of YAML 1.2."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
@@ -106,7 +106,7 @@ def parse_yaml(content: bytes | str) -> Any:
         ) from error
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """PyYAML's safe dumper, with quotes around text that YAML 1.1 or 1.2 would read as something else."""
 
 

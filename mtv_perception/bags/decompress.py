@@ -62,7 +62,7 @@ def unlz4(data: bytes) -> bytes:
     Raises:
         DamageError: broken, or more than MAX_BYTES.
     """
-    import lz4.frame
+    import lz4.frame  # type: ignore[import-untyped]
 
     try:
         decompressor = lz4.frame.LZ4FrameDecompressor()

@@ -6,7 +6,7 @@ import heapq
 import io
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +23,7 @@ from mtv_perception.bags.decompress import plain, unlz4, unzstd
 from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
 
 _LARGEST_RECORD = 1 << 30
-_DECOMPRESS = {"": bytes, "zstd": unzstd, "lz4": unlz4}
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "zstd": unzstd, "lz4": unlz4}
 _WAITING_BYTES = 256 << 20
 """Chunks that overlap in time wait side by side; beyond this the order is given up."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +35,7 @@ RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 IMAGE_TYPES = (RAW, COMPRESSED)
 KILLED = "no metadata.yaml: its recorder was killed or is still running"
 
-_OPENERS = {".mcap": McapFile, ".db3": SqliteFile}
+_OPENERS: dict[str, Callable[[Path], Storage]] = {".mcap": McapFile, ".db3": SqliteFile}
 _PARSERS = {"ros2msg": get_types_from_msg, "ros2idl": lambda text, _: get_types_from_idl(text)}
 
 
@@ -202,7 +202,7 @@ def _store_of(msgtype: str, definition: Definition | None) -> Typestore | None:
         return None
     try:
         store = get_typestore(Stores.EMPTY)
-        store.register(parse(definition.text, msgtype))
+        store.register(parse(definition.text, msgtype))  # type: ignore[no-untyped-call]
         store.generate_msgdef(msgtype, ros_version=2)  # Everything it refers to is there.
     except Exception:  # A foreign dialect: what we know of the type decides.
         return None

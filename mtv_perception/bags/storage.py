@@ -66,13 +66,15 @@ class Storage(Protocol):
 
     Attributes:
         counts: messages by topic.
-        definitions: message definitions by type, as far as the file holds them.
         damage: what is wrong with the file; empty for a whole one.
     """
 
     counts: dict[Topic, int]
-    definitions: dict[str, Definition]
     damage: str
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """Message definitions by type, as far as the file holds them."""
 
     def first(self, topic: Topic) -> RawMessage | None:
         """The first message of a topic."""

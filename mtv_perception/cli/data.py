@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from mtv_perception.cli.measuring import (
 from mtv_perception.data.formats.open import expand
 
 if TYPE_CHECKING:
+    from mtv_perception.data.repair.pseudo_masks import Teacher
     from mtv_perception.data.repair.teachers import Tally
     from mtv_perception.data.sample import Dataset
     from mtv_perception.runtime import Perceiver
@@ -140,7 +142,10 @@ def _pseudo_masks(args: argparse.Namespace) -> int:
 
 
 def _label(
-    args: argparse.Namespace, dataset: Dataset, teachers: list, perceiver: Perceiver | None
+    args: argparse.Namespace,
+    dataset: Dataset,
+    teachers: Sequence[Teacher],
+    perceiver: Perceiver | None,
 ) -> dict[str, float]:
     """Write the data set with its new masks; the share of the pixels each class has."""
     from tqdm import tqdm
@@ -162,7 +167,10 @@ def _label(
 
 
 def _measure(
-    args: argparse.Namespace, dataset: Dataset, teachers: list, perceiver: Perceiver | None
+    args: argparse.Namespace,
+    dataset: Dataset,
+    teachers: Sequence[Teacher],
+    perceiver: Perceiver | None,
 ) -> dict[str, dict[str, float]]:
     """How right the teachers are on images with true masks, by class."""
     from tqdm import tqdm

@@ -14,9 +14,9 @@ from typing import Any
 
 from mtv_perception.bags.files import is_bag
 from mtv_perception.cli.engines import add_engine_options
+from mtv_perception.data.formats import FORMATS
 from mtv_perception.data.formats.open import (
     AUTO,
-    FORMATS,
     DatasetConfig,
     class_names,
     open_dataset,

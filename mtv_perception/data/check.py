@@ -110,9 +110,8 @@ def _unlikely_boxes(sample: Sample, names: tuple[str, ...]) -> Iterator[Problem]
     def problem(index: int, text: str) -> Problem:
         return Problem(f"{where}: {text}", False, sample.image_path, tuple(boxes[index].tolist()))
 
-    for index in np.flatnonzero(
-        (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) < _LEAST_SIDE_PX
-    ):
+    tiny = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) < _LEAST_SIDE_PX
+    for index in np.flatnonzero(tiny).tolist():
         width, height = boxes[index, 2:] - boxes[index, :2]
         name = names[sample.class_ids[index]]
         yield problem(index, f"{name} of {width:.1f}x{height:.1f} pixels")

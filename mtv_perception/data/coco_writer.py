@@ -38,7 +38,9 @@ def write_coco(dataset: Dataset, out: Path) -> None:
     (out / "images").mkdir(parents=True, exist_ok=True)
     # Masks and outlines can't stand side by side in the layout: masks win.
     with_masks = any(sample.mask_path is not None for sample in dataset.samples)
-    images, annotations, used = [], [], set()
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    used: set[str] = set()
     for number, sample in enumerate(dataset.samples, 1):
         name = _unique(sample, used)
         name = _write_image(sample, out / "images", name)

@@ -217,7 +217,7 @@ def copy_pictures(out: Path, moments: dict[str, np.ndarray], model: str) -> None
         cv2.imwrite(str(_PICTURES / f"hall_{name}.jpg"), whole, [cv2.IMWRITE_JPEG_QUALITY, 85])
     sheet = out / "people" / "contact_sheet.png"
     if sheet.is_file():
-        image = cv2.imread(str(sheet))
+        image = np.asarray(cv2.imread(str(sheet)))
         strip = np.full((28, image.shape[1], 3), 255, np.uint8)
         cv2.putText(
             strip, f"{model}, a real clip", (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1

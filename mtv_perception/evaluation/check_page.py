@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,10 @@ def write_check(path: Path, source: Path, check: Check) -> None:
 
 
 def _summary(check: Check) -> str:
-    rows = [("layout", check.format), ("splits", ", ".join(check.splits) or "one part")]
+    rows: list[tuple[str, Any]] = [
+        ("layout", check.format),
+        ("splits", ", ".join(check.splits) or "one part"),
+    ]
     rows += [("errors", check.errors), ("worth a look", len(check.problems) - check.errors)]
     parts = [table(("", ""), rows)]
     if check.dataset is not None:

@@ -165,7 +165,8 @@ def _add_own(
 
 def _own_leaks(parts: dict[str, list[Dataset]]) -> int:
     """Near-duplicate pairs on different sides."""
-    samples, sides = [], {}
+    samples: list[Sample] = []
+    sides: dict[str, tuple[int, ...]] = {}
     for part, datasets in parts.items():
         own = [sample for dataset in datasets for sample in dataset.samples]
         sides[part] = tuple(range(len(samples), len(samples) + len(own)))

@@ -141,16 +141,15 @@ def ssd_spec(
     maps = []
     for index, grid in enumerate(grids_hw):
         scale = scales[index]
-        shapes = [
-            (scale * width * math.sqrt(r), scale * height / math.sqrt(r)) for r in ratios[index]
-        ]  # type: ignore[arg-type, union-attr]
+        of_map: Sequence[float] = ratios[index]  # type: ignore[assignment]  # one list or one a map
+        shapes = [(scale * width * math.sqrt(r), scale * height / math.sqrt(r)) for r in of_map]
         if extra_square:
             following = scales[index + 1] if index + 1 < len(scales) else 1.0
             side = math.sqrt(scale * following)
             shapes.append((side * width, side * height))
         maps.append(
-            DefaultBoxMap(tuple(grid), tuple(shapes), paddings[index] if paddings else None)
-        )  # type: ignore[arg-type]
+            DefaultBoxMap((grid[0], grid[1]), tuple(shapes), paddings[index] if paddings else None)
+        )
     return DefaultBoxSpec(tuple(size_hw), tuple(maps))  # type: ignore[arg-type]
 
 

@@ -148,7 +148,7 @@ class FileInput:
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""
         for stamp_ns, decode in lazy_files(self._path, self._rate):
-            yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode, lambda stamp=stamp_ns: stamp)
+            yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode, partial(int, stamp_ns))
 
 
 def _other_files(path: Path) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Predictions:
         self._folder, self._labels = folder, labels
         self._masks = labels.foreground if masks is None else masks
         self._names: set[str] = set()
-        self._video: cv2.VideoWriter | None = None
+        self._video: _VideoFile | None = None
         for name in ("overlays", "masks") if self._masks else ("overlays",):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._lines = (folder / "results.jsonl").open("w", encoding="utf-8")

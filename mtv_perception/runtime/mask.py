@@ -79,6 +79,11 @@ class UpsampledSegmentation(Segmentation):
         threshold: confidence below which a pixel is unlabelled.
     """
 
+    _planes: Sequence[np.ndarray]
+    _step: float
+    _size_hw: tuple[int, int]
+    _threshold: float
+
     def __init__(
         self,
         planes: Sequence[np.ndarray],

@@ -26,20 +26,20 @@ class ReplayedRun:
 
     def __init__(self, path: Path | str) -> None:
         self.run: Run = read_run(Path(path))
-        self.begin_ns = min((stamp for _, stamp in self.run.frames), default=0)
+        self.begin_ns = min((stamp for _, stamp, _ in self.run.frames), default=0)
 
     def frames(self, camera: str = "") -> list[tuple[float, Detections]]:
         """Time in seconds and detections of each frame of a camera, in order of time."""
         chosen = {
-            stamp: frame for (name, stamp), frame in self.run.frames.items() if name == camera
+            (stamp, count): frame
+            for (name, stamp, count), frame in self.run.frames.items()
+            if name == camera
         }
         if not chosen:
             raise ValueError(
                 f"Expected a camera of {', '.join(map(repr, self.run.cameras))}, got {camera!r}."
             )
-        return [
-            ((stamp - self.begin_ns) / 1e9, chosen[stamp].detections) for stamp in sorted(chosen)
-        ]
+        return [((key[0] - self.begin_ns) / 1e9, chosen[key].detections) for key in sorted(chosen)]
 
     def presence(
         self,

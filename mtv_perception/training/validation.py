@@ -99,7 +99,7 @@ def figures_table(figures: Mapping[str, Any]) -> str:
         figures: as a Validation gives them.
     """
     sets = dict.fromkeys(name.partition("/")[0] for name in figures if name.count("/") == 2)
-    rows = [("set", "class", "AP", "AP@.50", "IoU")]
+    rows: list[tuple[str, ...]] = [("set", "class", "AP", "AP@.50", "IoU")]
     for title in sets:
         classes = [name.rpartition("/")[2] for name in figures if name.startswith(f"{title}/iou/")]
         for name in classes:

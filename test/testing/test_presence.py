@@ -106,7 +106,7 @@ def at_the_gate(index):
 
 
 def test_the_example_of_the_docs_holds_on_a_bag_that_is_as_it_says(pytester, write_bag):
-    page = (ROOT / "docs" / "replay.md").read_text()
+    page = (ROOT / "docs/how-to/test-with-bags.md").read_text()
     example = next(
         code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "mtv_replay" in code
     )

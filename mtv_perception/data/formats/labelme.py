@@ -90,7 +90,8 @@ def _entry(path: Path, where: str) -> tuple[Entry, list[str], int]:
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
         raise DatasetError(f"{path}: expected a list 'shapes', found none.")
     size = content.get("imageHeight"), content.get("imageWidth")
-    size_hw = (int(size[0]), int(size[1])) if all(type(x) is int and x > 0 for x in size) else None
+    known = all(type(x) is int and x > 0 for x in size)
+    size_hw = (int(size[0] or 0), int(size[1] or 0)) if known else None
     objects: dict[Any, tuple[str, list[np.ndarray], list[Any]]] = {}
     faults, left_out = [], 0
     for number, shape in enumerate(content["shapes"]):

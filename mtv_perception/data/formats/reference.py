@@ -58,7 +58,8 @@ class ReferenceFormat:
                 )
                 continue
             found = {key: path.parent / item[key] for key in _KEYS if item.get(key)}
-            names, boxes = [], np.empty((0, 4))
+            names: list[str] = []
+            boxes = np.empty((0, 4))
             if "boxes" in found:
                 where = shown(found["boxes"], path.parent)
                 names, boxes, wrong = _read_boxes(found["boxes"], where, options.labels, known)

@@ -80,7 +80,8 @@ def _entry(folder: Path, path: Path, where: str) -> tuple[Entry, list[str], int]
     if not isinstance(listed, list) or not isinstance(size, dict):
         raise DatasetError(f"{path}: expected 'size' and a list 'objects'.")
     sides = size.get("height"), size.get("width")
-    size_hw = (sides[0], sides[1]) if all(type(x) is int and x > 0 for x in sides) else None
+    known = all(type(x) is int and x > 0 for x in sides)
+    size_hw = (int(sides[0] or 0), int(sides[1] or 0)) if known else None
     names, boxes, outlines, faults, left_out = [], [], [], [], 0
     for number, item in enumerate(listed):
         kind = item.get("geometryType") if isinstance(item, dict) else None

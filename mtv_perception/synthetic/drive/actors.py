@@ -38,8 +38,13 @@ class Extent:
 class Actor(Protocol):
     """A labelled thing that moves."""
 
-    class_id: int
-    route: Route
+    @property
+    def class_id(self) -> int:
+        """What it is labelled as."""
+
+    @property
+    def route(self) -> Route:
+        """Where it moves."""
 
     def body(self, t: float) -> Mesh:
         """The mesh in its own frame at a time."""

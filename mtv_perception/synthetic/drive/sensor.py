@@ -140,7 +140,8 @@ class Sensor:
         maps = []
         for moment in times:
             delay = self._row_time + np.float32(moment)
-            maps.append((x - flow[..., 0] * delay, y - flow[..., 1] * delay))
+            moved = (x - flow[..., 0] * delay, y - flow[..., 1] * delay)
+            maps.append((moved[0].astype(np.float32), moved[1].astype(np.float32)))
         return maps
 
     def expose(
@@ -151,7 +152,9 @@ class Sensor:
         parts = [
             cv2.remap(clipped, *m, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for m in maps
         ]
-        image = np.mean(parts, axis=0, dtype=np.float32) if len(parts) > 1 else parts[0]
+        image: Image = (
+            np.asarray(np.mean(parts, axis=0, dtype=np.float32)) if len(parts) > 1 else parts[0]
+        )
         image = (
             image
             * self._exposure(image)
@@ -162,7 +165,8 @@ class Sensor:
         sigma = np.sqrt(
             np.maximum(image, 0) * (0.12 * self._look.noise) + (0.35 * self._look.noise) ** 2
         )
-        return self._tone(image + sigma * grain)
+        noisy: Image = np.asarray(image + sigma * grain, np.float32)
+        return self._tone(noisy)
 
     def _exposure(self, image: Image) -> float:
         luma = image[::4, ::4] @ _LUMA

@@ -175,7 +175,8 @@ class Renderer:
         return Rendered(color, ids, full, distances)
 
     def _read_depth(self) -> NDArray[np.float32]:
-        data = self._frame.depth_attachment.read(alignment=1)
+        depth = self._frame.depth_attachment
+        data = depth.read(alignment=1)  # type: ignore[union-attr]  # it was made as a texture
         return depth_metres(np.frombuffer(data, np.float32).reshape(self._size_hw)[::-1])
 
     def _draw_mirror(

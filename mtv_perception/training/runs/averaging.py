@@ -42,10 +42,12 @@ def average(parts: list[list[np.ndarray]], shares: list[float]) -> list[np.ndarr
     if any(found != shapes[0] for found in shapes):
         raise WeightsError("Expected runs of one network, got other shapes of weights.")
     return [
-        np.sum(
-            [share * array for share, array in zip(shares, arrays, strict=True)],
-            axis=0,
-            dtype=np.float32,
+        np.asarray(
+            np.sum(
+                [share * array for share, array in zip(shares, arrays, strict=True)],
+                axis=0,
+                dtype=np.float32,
+            )
         )
         for arrays in zip(*parts, strict=True)
     ]
