@@ -105,9 +105,12 @@ def load_exported(network: MultitaskNetwork, folder: Path, images: np.ndarray) -
 
     Raises:
         ArtefactError: not an intact artefact.
-        WeightsError: of another network, or float16.
+        WeightsError: of another network, of other classes, or float16.
     """
     artefact = load_artefact(folder)
+    expected, found = (tuple(names) for names in (network.config.names, artefact.spec.classes))
+    if expected != found:
+        raise WeightsError(f"{folder}: expected the classes {expected}, got a model of {found}.")
     try:
         set_folded_weights(network.model, read_folded_weights(artefact.content))
     except WeightsError as error:

@@ -13,6 +13,7 @@ from mtv_perception.cli import export
 from mtv_perception.cli.main import main
 from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.labels import WAREHOUSE
+from mtv_perception.runtime.artefact import Trained
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def exported(monkeypatch, data, tmp_path):
     """
     pytest.importorskip("tensorflow")
     from mtv_perception.export import artefact, report
+    from mtv_perception.training.trained import note_trained
 
+    note_trained(tmp_path, Trained())
     part = DatasetConfig(data, take="fold:0/3", rename={"truck": "forklift"})
     config = SimpleNamespace(
         train=(part,), validation=(part, DatasetConfig(data, take="fold:1/3", rename=part.rename))

@@ -39,6 +39,31 @@ def outspoken_network(seed):
     return network
 
 
+def set_norms_as_trained(model):
+    """Give norms values as after a training: no scale is 1, no offset 0.
+
+    The conversion drops or merges those of fresh norms, so that they cannot be read back.
+    """
+    import keras
+
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    rng.uniform(0.5, 2, count),
+                    *rng.normal(0, 0.3, (2, count)),
+                    rng.uniform(0.5, 2, count),
+                ]
+            )
+
+
+@pytest.fixture(scope="session")
+def norms_as_trained():
+    return set_norms_as_trained
+
+
 @pytest.fixture(scope="session")
 def network():
     pytest.importorskip("tensorflow")

@@ -28,7 +28,7 @@ def test_outputs_of_equal_shape_are_told_apart_by_their_values(monkeypatch, netw
     rng = np.random.default_rng(0)
     a, b, c = (rng.normal(size=(10, 4)) for _ in range(3))
     monkeypatch.setattr(
-        parity, "_keras_outputs", lambda network, image: dict(zip(OUTPUTS, (a, b, c), strict=True))
+        parity, "keras_outputs", lambda network, image: dict(zip(OUTPUTS, (a, b, c), strict=True))
     )
     monkeypatch.setattr(
         parity, "_Exported", lambda content: lambda image: [c + 0.01, a + 0.01, b - 0.01]
@@ -41,7 +41,7 @@ def test_a_missing_output_is_named(monkeypatch, contents, network, images):
     from mtv_perception.export import parity
 
     monkeypatch.setattr(
-        parity, "_keras_outputs", lambda network, image: {"box_offsets": np.zeros((7, 4))}
+        parity, "keras_outputs", lambda network, image: {"box_offsets": np.zeros((7, 4))}
     )
 
     with pytest.raises(

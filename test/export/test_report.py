@@ -22,7 +22,7 @@ def export(monkeypatch, contents, network, images, tmp_path):
     def run(*scores, largest_drop=0.05):
         found = iter(scores)
         monkeypatch.setattr(
-            report, "_scores", lambda model, dataset, title: {**SCORES, **next(found)}
+            report, "scores_of", lambda model, dataset, title: {**SCORES, **next(found)}
         )
         dataset = Dataset("floor", WAREHOUSE, ())
         precisions = ("float32", "int8")

@@ -17,7 +17,7 @@ from mtv_perception.network.weights.litert import (
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.models import find_model
-from mtv_perception.training.initial import load_exported
+from mtv_perception.training.initial import load_exported, load_initial
 
 SIZE_HW = (96, 128)
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -34,20 +34,10 @@ def apart(a, b):
 
 
 @pytest.fixture(scope="module")
-def trained(network, images):
-    """The network with norms as after a training: no scale is 1, no offset 0."""
+def trained(network, norms_as_trained):
+    """The network with norms as after a training."""
     before = network.model.get_weights()
-    rng = np.random.default_rng(3)
-    for layer in network.model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            count = layer.gamma.shape[0]
-            layer.set_weights(
-                [
-                    rng.uniform(0.5, 2, count),
-                    *rng.normal(0, 0.3, (2, count)),
-                    rng.uniform(0.5, 2, count),
-                ]
-            )
+    norms_as_trained(network.model)
     yield network
     network.model.set_weights(before)
 
@@ -126,3 +116,22 @@ def test_another_network_is_refused():
     other = build_network(NetworkConfig(size_hw=SIZE_HW, backbone="shufflenetv2"))
     with pytest.raises(WeightsError, match="layers alone, found those of .* too"):
         load_exported(other, find_model("warehouse"), images)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (
+            {"preset": "warehouse-small"},
+            r"preset 'warehouse-small', got one in int8: \w+: expected",
+        ),
+        ({"width": 0.35}, r"preset 'warehouse', got one in int8: \w+: expected weights of shapes"),
+        ({"backbone": "shufflenetv2"}, "layers alone, found those of .* too"),
+    ],
+    ids=["preset", "width", "backbone"],
+)
+def test_another_layout_is_refused_whatever_the_classes(layout, message):
+    names = ("person", "pallet")
+    network = build_network(NetworkConfig(names=names, size_hw=SIZE_HW, **layout))
+    with pytest.raises(WeightsError, match=message):
+        load_initial(network, "warehouse", lambda: np.zeros((1, *SIZE_HW, 3), np.uint8))

@@ -14,9 +14,10 @@ SIZE_HW = (64, 96)
 
 
 @pytest.fixture(scope="module", params=["warehouse-small"])
-def exported(request, save_model, tmp_path_factory):
+def exported(request, norms_as_trained, save_model, tmp_path_factory):
     """A network and its float32 artefact."""
     network = build_network(NetworkConfig(request.param, size_hw=SIZE_HW, width=0.35))
+    norms_as_trained(network.model)
     return network, save_model(network, tmp_path_factory.mktemp("models") / "model", "float32")
 
 
