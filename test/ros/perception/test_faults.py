@@ -187,7 +187,8 @@ def test_a_model_that_changes_while_it_is_read_never_stops_the_old_one(own_graph
     writer.start()
     try:
         for _ in range(5):
-            assert graph.call(Trigger, "perception/reload_model", Trigger.Request()).success
+            # The answer comes after the load: it says whether the new content serves, and why not.
+            assert graph.call(Trigger, "perception/reload_model", Trigger.Request()).message
             assert graph.see().status.model_id == source.model_id
         graph.diagnosis(lambda s: "not reloaded" in s.message, "the refusal", meanwhile=graph.see)
     finally:

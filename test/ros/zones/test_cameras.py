@@ -73,5 +73,8 @@ def test_each_camera_speaks_for_its_own_zones(stage, tools, file):
     stage.wait(lambda: words() == ["free", "free"], "both free", both)
     assert {cloud.header.frame_id for cloud in front.clouds} == {"front_base"}
     assert {cloud.header.frame_id for cloud in rear.clouds} == {"rear_base"}
-    titles = {status.name.rsplit(": ")[-1] for _, m in stage.diagnostics for status in m.status}
-    assert {"front", "rear"} <= titles
+
+    def titles():
+        return {status.name.rsplit(": ")[-1] for _, m in stage.diagnostics for status in m.status}
+
+    stage.wait(lambda: {"front", "rear"} <= titles(), "diagnostics of both")
