@@ -33,7 +33,7 @@ from std_msgs.msg import Header
 
 from mtv_perception.cli.bench import read_images
 from mtv_perception.cli.bench.turns import percentiles
-from mtv_perception.demo import CLIP
+from mtv_perception.demo.people import CLIP
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import byte_array

@@ -28,7 +28,7 @@ import numpy as np
 
 from mtv_perception.bags.reader import COMPRESSED
 from mtv_perception.bags.writer import BagWriter
-from mtv_perception.demo import CLIP
+from mtv_perception.demo.people import CLIP
 from mtv_perception.messages.typestore import builder
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb

@@ -113,9 +113,10 @@ class SqliteFile:
             f"SELECT topic_id, timestamp, data FROM {source} "
             f"WHERE topic_id IN ({marks}) ORDER BY {order}"
         )
-        rows = self._database.execute(query, ids)
+        rows: sqlite3.Cursor | None = None
         while True:
             try:
+                rows = self._database.execute(query, ids) if rows is None else rows
                 row = next(rows, None)
                 if row is None:
                     return

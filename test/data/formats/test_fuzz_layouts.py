@@ -36,6 +36,8 @@ def replace_value(rng, content):
                 visit(node[key])
 
     visit(content)
+    if not places:  # An empty list or mapping.
+        return rng.choice(VALUES)
     node, key = rng.choice(places)
     if rng.random() < 0.2:
         del node[key]

@@ -77,7 +77,7 @@ def test_every_format_is_detected_and_read(tmp_path, write_image, write_mask, na
 
 def test_masks_beside_boxes_do_not_make_it_semantic(tmp_path, write_image, write_mask):
     write_image(tmp_path / "images" / "a.png")
-    write_mask(tmp_path / "masks" / "a.png", 2)
+    write_mask(tmp_path / "masks" / "a.png", 0)
     for name in ("yolo", "reference", "coco"):
         WRITERS[name](tmp_path)
         assert find_format(tmp_path)[0] == name
