@@ -36,6 +36,7 @@ IMAGE_TYPES = (RAW, COMPRESSED)
 KILLED = "no metadata.yaml: its recorder was killed or is still running"
 
 _OPENERS: dict[str, Callable[[Path], Storage]] = {".mcap": McapFile, ".db3": SqliteFile}
+_UNCHANGED = ("builtin_interfaces/", "std_msgs/", "sensor_msgs/")
 _PARSERS = {"ros2msg": get_types_from_msg, "ros2idl": lambda text, _: get_types_from_idl(text)}
 
 
@@ -206,7 +207,22 @@ def _store_of(msgtype: str, definition: Definition | None) -> Typestore | None:
         store.generate_msgdef(msgtype, ros_version=2)  # Everything it refers to is there.
     except Exception:  # A foreign dialect: what we know of the type decides.
         return None
-    return store
+    return store if _has_our_fields(store) else None
+
+
+def _has_our_fields(store: Typestore) -> bool:
+    """Whether types that never changed have all their fields: a damaged definition may lack some."""
+    ours = typestore().fielddefs
+    return all(
+        _field_names(ours[name]) <= _field_names(store.fielddefs[name])
+        for name in store.fielddefs.keys() & ours.keys()
+        if name.startswith(_UNCHANGED)
+    )
+
+
+def _field_names(definition: Any) -> set[str]:
+    _, fields = definition
+    return {name for name, _ in fields}
 
 
 def decode_frame(bag: BagSource, message: RawMessage, name: str) -> Frame:

@@ -12,8 +12,8 @@ import zstandard
 from mcap.writer import CompressionType, Writer
 
 from mtv_perception.bags.files import is_bag
-from mtv_perception.bags.reader import RAW, BagSource
-from mtv_perception.bags.storage import reason_of
+from mtv_perception.bags.reader import RAW, BagSource, _store_of
+from mtv_perception.bags.storage import Definition, reason_of
 from mtv_perception.errors import ReplayError
 from mtv_perception.messages.typestore import builder, typestore
 from mtv_perception.replay.inputs import open_input
@@ -258,3 +258,16 @@ def test_a_name_that_no_disk_can_hold_is_one_sentence(tmp_path, name):
     with pytest.raises((ReplayError, OSError)) as caught:
         frames_of(tmp_path / name)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("gone", ["string format\n", "std_msgs/Header header\n", "uint8[] data\n"])
+def test_a_definition_that_lacks_a_standard_field_is_not_believed(gone):
+    text = "std_msgs/Header header\nstring format\nuint8[] data\n"
+    header = f"{'=' * 80}\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n"
+    stamp = f"{'=' * 80}\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n"
+    whole, broken = (
+        Definition("ros2msg", t + header + stamp) for t in (text, text.replace(gone, ""))
+    )
+
+    assert _store_of("sensor_msgs/msg/CompressedImage", whole) is not None
+    assert _store_of("sensor_msgs/msg/CompressedImage", broken) is None
