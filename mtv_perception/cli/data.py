@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mtv_perception.data.sample import Dataset
     from mtv_perception.runtime import Perceiver
 
-HELP = "labelled images: check them, import any export, tighten boxes, make masks"
+HELP = "labelled images: check them, import any export, tighten boxes, add masks"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

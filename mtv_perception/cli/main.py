@@ -32,7 +32,7 @@ COMMANDS = {
     "compare": "what changed between two replayed runs",
     "view": "a run in the Rerun viewer: image, boxes, mask, plots",
     "summary": "parameters, multiply-adds and output shapes of a network",
-    "data": "labelled images: check them, import any export, tighten boxes, make masks",
+    "data": "labelled images: check them, import any export, tighten boxes, add masks",
     "card": "the pictures of a model card",
     "doctor": "what this machine has and lacks, with the fix for each",
 }
