@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="warehouse",
         metavar="M",
-        help="model folder, or the name of one that comes along (default: %(default)s)",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(
         "--data",

@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
-    """What the options name: a model folder, a model that comes along, or a peer.
+    """What the options name: a model folder, a bundled model, or a peer.
 
     With its classes and a name.
     """

@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("warehouse"),
         metavar="M",
-        help="model folder, or the name of one that comes along (default: %(default)s)",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(
         "--data",
