@@ -173,7 +173,7 @@ class ZoneFeed:
         if self.fault:
             return self.fault
         for kind in (DETECTIONS, STATUS):
-            if self._silence(kind) > self._config.deadline and kind in self._listening:
+            if kind in self._listening and self._silence(kind) > self._config.deadline:
                 topic = self._node.resolve_topic_name(self._listening[kind][0])
                 return f"nothing on {topic}"
         return ""

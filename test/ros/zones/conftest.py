@@ -152,7 +152,7 @@ class Stage:
         self.domain, self.folder, self.process, self._log = domain, folder, None, None
         self.node = rclpy.create_node("stage", namespace=self.namespace, context=context)
         self.zones, self.clouds, self.diagnostics, self.markers = [], [], [], []
-        self._others = []
+        self._others, self._calibration = [], None
         self.changed = threading.Condition()
         deep = QoSProfile(depth=1000)
         listen = self.node.create_subscription
@@ -228,11 +228,16 @@ class Stage:
         self.calibrate(binning_x=binning, binning_y=binning)
 
     def calibrate(self, **changes) -> None:
-        """Send a calibration, changed in some fields, once the node listens."""
+        """Send a calibration, changed in some fields, once the node listens.
+
+        `see` sends it again beside each result, as a camera does: the node may find this publisher
+        later than this publisher finds the node, and what was sent between is lost.
+        """
         self.wait(self._info.get_subscription_count, "a subscription of camera_info")
         values = {"height": 480, "width": 640, "distortion_model": "plumb_bob"}
         values |= {"d": DISTORTION.tolist(), "k": K.reshape(-1)}
-        self._info.publish(CameraInfo(**values | changes))
+        self._calibration = CameraInfo(**values | changes)
+        self._info.publish(self._calibration)
 
     def publish_elsewhere(self, kind, topic: str, qos=5):
         """A publisher in a participant of its own, where a topic may have another type."""
@@ -258,6 +263,8 @@ class Stage:
 
     def see(self, people=(), stamp=None, class_id=PERSON, as_="name", labels=None, **status) -> int:
         """Publish detections of people at floor points as of now, and their status; the stamp."""
+        if self._calibration is not None:
+            self._info.publish(self._calibration)
         stamp = self.now() if stamp is None else stamp
         labels, header = labels or WAREHOUSE, self.header(stamp)
         boxes = np.array([person_box(*person) for person in people], np.float32).reshape(-1, 4)
