@@ -1,1 +1,25 @@
 """The `mtv` command, one module a subcommand."""
+
+__all__ = [
+    "average",
+    "bench",
+    "card",
+    "compare",
+    "data",
+    "doctor",
+    "engines",
+    "evaluate",
+    "export",
+    "fit",
+    "init",
+    "main",
+    "measuring",
+    "predict",
+    "replay",
+    "stats",
+    "summary",
+    "synth",
+    "train",
+    "tune",
+    "view",
+]

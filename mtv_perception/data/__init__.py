@@ -2,3 +2,17 @@
 
 Targets and the training pipeline.
 """
+
+__all__ = [
+    "augment",
+    "check",
+    "coco_writer",
+    "formats",
+    "pipeline",
+    "repair",
+    "sample",
+    "scene",
+    "source",
+    "statistics",
+    "targets",
+]

@@ -2,3 +2,5 @@
 
 Split, plan, train, export, tune, judge, report.
 """
+
+__all__ = ["fit", "options"]

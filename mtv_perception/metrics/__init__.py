@@ -2,3 +2,5 @@
 
 In NumPy (and OpenCV for distances and erosion) alone.
 """
+
+__all__ = ["boundary", "calibration", "detection", "legacy", "matching", "segmentation"]

@@ -1,1 +1,3 @@
 """Runs in the Rerun viewer."""
+
+__all__ = ["rerun_view"]

@@ -28,6 +28,8 @@ from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Backend
 from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
 
+__all__ = ["CLIP", "OnEngine", "bench", "configure", "read_images", "run", "show"]
+
 CLIP = SOURCE_ROOT / "docs" / "media" / "people.mp4"
 _SIZE_WH = (640, 480)
 _IMAGES = 32

@@ -1,1 +1,3 @@
 """The perception node and its parts."""
+
+__all__ = ["config", "main", "node"]

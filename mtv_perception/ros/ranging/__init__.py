@@ -1,1 +1,3 @@
 """The ranging node: detections in metres and the floor map."""
+
+__all__ = ["node", "settings"]

@@ -1,1 +1,3 @@
 """The zones node and its parts."""
+
+__all__ = ["conversions", "node"]

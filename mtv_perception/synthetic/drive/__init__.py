@@ -2,3 +2,5 @@
 
 Moving people and machines, a moving camera, and their exact truth.
 """
+
+__all__ = ["record", "studio"]

@@ -1,1 +1,3 @@
 """Forklifts of every kind."""
+
+__all__ = ["forklift_types", "forklifts"]
