@@ -12,9 +12,23 @@ from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.settings import COLLECTING
-from mtv_perception.evaluation.tune import Goal, Tuning, check_goals, collect, tune
+from mtv_perception.evaluation.tune import (
+    FEW_ALARMS,
+    Goal,
+    Tuning,
+    check_goals,
+    collect,
+    tune,
+)
+from mtv_perception.labels import LabelSet
 from mtv_perception.runtime import Perceiver, load_artefact
-from mtv_perception.runtime.artefact import ModelSpec, write_thresholds
+from mtv_perception.runtime.artefact import (
+    BALANCED,
+    FEW_FALSE_ALARMS,
+    OPERATING_POINTS,
+    ModelSpec,
+    write_thresholds,
+)
 from mtv_perception.runtime.models import find_model
 
 HELP = (
@@ -40,7 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CLASS=KIND[:VALUE]",
-        help="f1 (the default), recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed)",
+        help="f1, recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed); by default f1 "
+        f"for {BALANCED} and fppi:0.1 for {FEW_FALSE_ALARMS}",
+    )
+    parser.add_argument(
+        "--operating-point",
+        choices=OPERATING_POINTS,
+        default=BALANCED,
+        help="which thresholds of the model are chosen (balanced)",
     )
     parser.add_argument(
         "--write", action="store_true", help="put the outcome into the model's model.yaml"
@@ -50,8 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tune, print, and write where asked to."""
     artefact = load_artefact(find_model(str(args.model)))
-    goals = dict(args.goal)
-    check_goals(goals, artefact.labels)
+    goals = goals_of(args, artefact.labels)
     dataset = dataset_of(args, artefact.labels)
     settings = replace(COLLECTING, num_threads=args.threads, **engine_of(args))
     perceiver = Perceiver(artefact, settings)
@@ -68,14 +88,28 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."
         )
-    write_thresholds(artefact.folder, tuning.thresholds, tuning.iou_threshold)
-    print(f"written to {artefact.folder / 'model.yaml'}; before: {before_tuning(artefact.spec)}")
+    point = args.operating_point
+    # The overlap belongs to the model, not to a point: the balanced one chose it.
+    overlap = tuning.iou_threshold if point == BALANCED else None
+    write_thresholds(artefact.folder, tuning.thresholds, overlap, point)
+    before = before_tuning(artefact.spec, point)
+    print(f"written to {artefact.folder / 'model.yaml'}; before: {before}")
     return 0
 
 
-def before_tuning(spec: ModelSpec) -> str:
+def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:
+    """The goal of each class: as asked for, or that of the operating point."""
+    goals = dict(args.goal)
+    if args.operating_point == FEW_FALSE_ALARMS:
+        goals = dict.fromkeys(labels.foreground, FEW_ALARMS) | goals
+    check_goals(goals, labels)
+    return goals
+
+
+def before_tuning(spec: ModelSpec, point: str = BALANCED) -> str:
     """The thresholds that are replaced, for who wants them back."""
-    thresholds = ", ".join(f"{name} {value:.3f}" for name, value in spec.thresholds.items())
+    values = spec.thresholds if point == BALANCED else spec.operating_points.get(point, {})
+    thresholds = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
     return f"{thresholds or 'no thresholds'}, NMS overlap {spec.iou_threshold:.2f}"
 
 

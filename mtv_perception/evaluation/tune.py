@@ -126,6 +126,8 @@ _CHOOSERS: dict[str, tuple[Callable[[PrecisionRecall, float], int | None], int]]
     "recall": (_wanted_recall, -1),
     "fppi": (_allowed_false_alarms, 0),
 }
+# Of the operating point `few_false_alarms`, for each class.
+FEW_ALARMS = Goal("fppi", 0.1)
 
 
 def collect(perceive: Perceive, dataset: Dataset, *, quiet: bool = False) -> tuple[BoxRecord, ...]:

@@ -14,13 +14,13 @@ from mtv_perception.config import load
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import COLLECTING, SCORING
-from mtv_perception.evaluation.tune import collect, tune
+from mtv_perception.evaluation.tune import FEW_ALARMS, collect, tune
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.plan import make_plan
 from mtv_perception.fit.prepare import Prepared, prepare
 from mtv_perception.fit.report import write_fit_report
 from mtv_perception.fit.state import FitState
-from mtv_perception.runtime.artefact import load_artefact, write_thresholds
+from mtv_perception.runtime.artefact import FEW_FALSE_ALARMS, load_artefact, write_thresholds
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.training.config import TrainConfig
 
@@ -129,11 +129,18 @@ def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[st
 def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
     artefact = load_artefact(options.out)
     perceiver = Perceiver(artefact, replace(COLLECTING, num_threads=options.threads))
-    tuning = tune(collect(perceiver, prepared.dataset("check")), artefact.labels, {})
+    records, labels = collect(perceiver, prepared.dataset("check")), artefact.labels
+    tuning = tune(records, labels, {})
     write_thresholds(options.out, tuning.thresholds, tuning.iou_threshold)
+    few = tune(
+        records, labels, dict.fromkeys(labels.foreground, FEW_ALARMS), [tuning.iou_threshold]
+    )
+    reached = {name: point.threshold for name, point in few.points.items() if point.reached}
+    write_thresholds(options.out, reached, point=FEW_FALSE_ALARMS)
     return {
         "thresholds": tuning.thresholds,
         "points": {name: asdict(point) for name, point in tuning.points.items()},
+        "few_false_alarms": {name: asdict(point) for name, point in few.points.items()},
     }
 
 

@@ -33,6 +33,8 @@ FORMAT_VERSION = 1
 SPEC_FILE = "model.yaml"
 MODEL_FILE = "model.tflite"
 GOLDEN_FILE = "self_test.npz"
+BALANCED, FEW_FALSE_ALARMS = "balanced", "few_false_alarms"
+OPERATING_POINTS = BALANCED, FEW_FALSE_ALARMS
 _LARGEST_MODEL_BYTES = 512 * 1024 * 1024
 _LARGEST_SPEC_BYTES = 1024 * 1024
 _LARGEST_GOLDEN_BYTES = 16 * 1024 * 1024
@@ -57,7 +59,9 @@ class ModelSpec:
 
     Attributes:
         outputs: position of each raw output among the model's output tensors.
-        thresholds: score threshold by class name.
+        thresholds: score threshold by class name, of the operating point `balanced`.
+        operating_points: the same for other operating points, by their names. A class that one
+            lacks keeps its balanced threshold.
         sha256: of the LiteRT model.
         files: SHA-256 of the files of other engines, by path in the folder.
     """
@@ -76,6 +80,7 @@ class ModelSpec:
     precision: str = setting("float32", "Number format.", choices=("float32", "float16", "int8"))
     outputs: dict[str, int] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
+    operating_points: dict[str, dict[str, float]] = field(default_factory=dict)
     iou_threshold: float = setting(
         0.5, "Overlap above which the weaker of two boxes of a class is dropped.", low=0, high=1
     )
@@ -98,15 +103,39 @@ class ModelSpec:
                 raise ValueError(
                     f"Expected names of {self.classes[1:]} in `trained`, got {name!r}."
                 )
-        for name, value in self.thresholds.items():
-            if name not in self.classes[1:] or not 0 < value < 1:
-                raise ValueError(
-                    f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, got {name}: {value!r}."
-                )
+        self._check_thresholds()
         if self.files and set(self.files) != set(OPENVINO_FILES):
             raise ValueError(
                 f"Expected the files {', '.join(OPENVINO_FILES)} or none, got {sorted(self.files)}."
             )
+
+    def _check_thresholds(self) -> None:
+        known = OPERATING_POINTS[1:]
+        for name in self.operating_points:
+            if name not in known:
+                raise ValueError(f"Expected operating_points of {known}, got {name!r}.")
+        for thresholds in (self.thresholds, *self.operating_points.values()):
+            for name, value in thresholds.items():
+                if name not in self.classes[1:] or not 0 < value < 1:
+                    raise ValueError(
+                        f"Expected a threshold in 0 .. 1 of a class of {self.classes[1:]}, "
+                        f"got {name}: {value!r}."
+                    )
+
+    def thresholds_at(self, point: str) -> dict[str, float]:
+        """Score thresholds by class name at an operating point.
+
+        ConfigError where the model has no such point.
+        """
+        if point == BALANCED:
+            return self.thresholds
+        if point not in self.operating_points:
+            have = ", ".join((BALANCED, *self.operating_points))
+            raise ConfigError(
+                f"operating_point: expected one that the model {self.model_id} has ({have}), "
+                f"got {point!r}. `mtv tune --operating-point {point} --write` adds it."
+            )
+        return {**self.thresholds, **self.operating_points[point]}
 
     @property
     def labels(self) -> LabelSet:
@@ -341,11 +370,25 @@ def write_artefact(
 
 
 def write_thresholds(
-    folder: Path, thresholds: dict[str, float], iou_threshold: float | None = None
+    folder: Path,
+    thresholds: dict[str, float],
+    iou_threshold: float | None = None,
+    point: str = BALANCED,
 ) -> None:
-    """Put tuned score thresholds (by class name) and perhaps an NMS threshold into an artefact's description."""
+    """Put tuned score thresholds (by class name) into an artefact's description.
+
+    Args:
+        folder: of the artefact.
+        thresholds: those of classes that are not named stay.
+        iou_threshold: for non-maximum suppression; None leaves it.
+        point: the operating point that they are for.
+    """
     spec = load_artefact(folder).spec
-    spec = replace(spec, thresholds={**spec.thresholds, **thresholds})
+    if point == BALANCED:
+        spec = replace(spec, thresholds={**spec.thresholds, **thresholds})
+    else:
+        merged = {**spec.operating_points.get(point, {}), **thresholds}
+        spec = replace(spec, operating_points={**spec.operating_points, point: merged})
     if iou_threshold is not None:
         spec = replace(spec, iou_threshold=iou_threshold)
     _replace_files(folder, {SPEC_FILE: _spec_text(spec)})

@@ -13,7 +13,7 @@ from mtv_perception.errors import ConfigError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
-from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.artefact import BALANCED, OPERATING_POINTS, ModelSpec
 from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, EngineConfig
 from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
@@ -35,6 +35,11 @@ class PerceiverConfig:
         "Lowest score of a detection; negative takes the model's own threshold of each class.",
         low=-1.0,
         high=1.0,
+    )
+    operating_point: str = setting(
+        BALANCED,
+        "Which thresholds of the model hold: balanced, or few_false_alarms.",
+        choices=OPERATING_POINTS,
     )
     class_score_thresholds: tuple[str, ...] = setting(
         (), "Thresholds for single classes, each 'name=value'; they win over score_threshold."
@@ -82,12 +87,16 @@ class PerceiverConfig:
         return EngineConfig(self.num_threads, self.backend, self.device)
 
     def thresholds(self, spec: ModelSpec) -> np.ndarray:
-        """The score threshold of each foreground class of a model, `(K,)` float64 inside 0..1."""
+        """The score threshold of each foreground class of a model, `(K,)` float64 inside 0..1.
+
+        ConfigError where the model lacks the operating point or a class.
+        """
         names = spec.labels.foreground
         if self.score_threshold >= 0:
             values = dict.fromkeys(names, self.score_threshold)
         else:
-            values = {name: spec.thresholds.get(name, _DEFAULT_THRESHOLD) for name in names}
+            own = spec.thresholds_at(self.operating_point)
+            values = {name: own.get(name, _DEFAULT_THRESHOLD) for name in names}
         values.update(self._single_thresholds(names))
         return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
 

@@ -65,7 +65,7 @@ def fake_network(monkeypatch, written):
 
         return perceive
 
-    spec = SimpleNamespace(thresholds={"person": 0.35}, iou_threshold=0.45)
+    spec = SimpleNamespace(thresholds={"person": 0.35}, operating_points={}, iou_threshold=0.45)
     artefact = SimpleNamespace(
         labels=WAREHOUSE, model_id="fake-v1", size_hw=(64, 64), folder=Path("m"), spec=spec
     )
@@ -186,9 +186,19 @@ def test_tune_writes_where_asked(data, tmp_path, written, capsys):
         "m",
         tuning["thresholds"],
         tuning["iou_threshold"],
+        "balanced",
     ]
     shown = capsys.readouterr().out
     assert "0.400" in shown and "before: person 0.350, NMS overlap 0.45" in shown
+
+
+def test_tune_writes_the_point_of_few_false_alarms_and_leaves_the_overlap(data, tmp_path, written):
+    out = tmp_path / "tuning.json"
+    options = ["--operating-point", "few_false_alarms", "--json", str(out), "--write"]
+    assert main(["tune", "--model", "m", "--data", str(data), *options]) == 0
+    tuning = json.loads(out.read_text())
+    assert all(point["fppi"] <= 0.1 for point in tuning["points"].values())
+    assert written[0][1:] == (tuning["thresholds"], None, "few_false_alarms")
 
 
 def test_tune_writes_nothing_where_a_goal_is_out_of_reach(data, written, capsys):

@@ -13,10 +13,12 @@ import yaml
 from ai_edge_litert.interpreter import Interpreter
 
 from mtv_perception.config import to_plain
-from mtv_perception.errors import ArtefactError
+from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.artefact import (
+    BALANCED,
+    FEW_FALSE_ALARMS,
     MODEL_FILE,
     SPEC_FILE,
     ModelSpec,
@@ -358,6 +360,31 @@ def test_tuned_thresholds_are_put_into_the_description_and_nothing_else_changes(
     tuned = {"person": 0.6, "rail": 0.25, "forklift": 0.75}
     assert after.spec == replace(before.spec, thresholds=tuned, iou_threshold=0.4)
     assert after.content == before.content
+
+
+def test_an_operating_point_has_thresholds_of_its_own_and_falls_back_on_the_balanced_ones(
+    tiny_folder,
+):
+    before = load_artefact(tiny_folder).spec
+
+    write_thresholds(tiny_folder, {"person": 0.8}, point=FEW_FALSE_ALARMS)
+    write_thresholds(tiny_folder, {"forklift": 0.9}, point=FEW_FALSE_ALARMS)
+
+    after = load_artefact(tiny_folder).spec
+    assert after.thresholds == before.thresholds
+    few = {"person": 0.8, "forklift": 0.9}
+    assert after.thresholds_at(FEW_FALSE_ALARMS) == {**before.thresholds, **few}
+    assert after.thresholds_at(BALANCED) == before.thresholds
+    with pytest.raises(ConfigError, match=r"balanced\), got 'few_false_alarms'.*mtv tune"):
+        before.thresholds_at(FEW_FALSE_ALARMS)
+
+
+@pytest.mark.parametrize(
+    "points", [{"loud": {"person": 0.5}}, {FEW_FALSE_ALARMS: {"dog": 0.5}}, {BALANCED: {}}]
+)
+def test_unknown_operating_points_and_their_classes_are_refused(tiny_spec, points):
+    with pytest.raises(ValueError, match="Expected"):
+        replace(tiny_spec, operating_points=points)
 
 
 @pytest.mark.parametrize("thresholds", [{"dog": 0.5}, {"person": 1.0}, {"person": 0.0}])

@@ -149,6 +149,19 @@ def test_the_models_own_thresholds_hold_until_the_user_says_otherwise(fake_model
     assert [c for _, c, _ in found(Perceiver(model, single)(IMAGE))] == [PERSON, RAIL, PERSON]
 
 
+def test_an_operating_point_chooses_among_the_models_thresholds(fake_model):
+    points = {"few_false_alarms": {"person": 0.95}}
+    model = fake_model(class_logits=SCENE, thresholds={"person": 0.5}, operating_points=points)
+    few = PerceiverConfig(operating_point="few_false_alarms")
+
+    assert few.thresholds(model.spec)[1] == 0.95
+    assert few.thresholds(model.spec)[0] == PerceiverConfig().thresholds(model.spec)[0]
+    assert PerceiverConfig().thresholds(model.spec)[1] == 0.5
+    assert len(Perceiver(model, few)(IMAGE).detections) < len(Perceiver(model)(IMAGE).detections)
+    with pytest.raises(ConfigError, match="operating_point"):
+        few.thresholds(fake_model().spec)
+
+
 @pytest.mark.parametrize(("threshold", "inside"), [(0.0, 1e-4), (1.0, 1 - 1e-4), (0.5, 0.5)])
 def test_thresholds_stay_where_logits_exist(fake_model, threshold, inside):
     perceiver = Perceiver(fake_model(), PerceiverConfig(score_threshold=threshold))
