@@ -42,7 +42,7 @@ class FrameCost:
 
     Attributes:
         decode_ms: from the message to pixels.
-        publish_ms: filling and publishing.
+        publish_ms: filling and publishing the detections.
         stamp_to_publish_ms: from the stamp to the publication; without a clock to measure against,
             the work alone.
     """

@@ -41,6 +41,12 @@ _OVERRIDABLE = (
     QoSPolicyKind.RELIABILITY,
     QoSPolicyKind.DURABILITY,
 )
+# Beside those, of a topic that the middleware watches.
+_WATCHED = (
+    QoSPolicyKind.DEADLINE,
+    QoSPolicyKind.LIVELINESS,
+    QoSPolicyKind.LIVELINESS_LEASE_DURATION,
+)
 
 
 def overridable(
@@ -48,7 +54,8 @@ def overridable(
 ) -> Any:
     """Create a publisher or subscription whose quality of service a parameters file may override.
 
-    The parameters are `qos_overrides.<topic>.<publisher|subscription>.<policy>`.
+    The parameters are `qos_overrides.<topic>.<publisher|subscription>.<policy>`. Deadline and
+    liveliness can be overridden where `qos` is `watched`.
 
     Args:
         create: the node's create_publisher, create_lifecycle_publisher or create_subscription.
@@ -63,7 +70,8 @@ def overridable(
     *others, qos = arguments
     # rclpy writes overrides into the profile that it is given; ours are shared by topics.
     profile = QoSProfile(depth=qos) if isinstance(qos, int) else copy.copy(qos)
-    options = QoSOverridingOptions(_OVERRIDABLE)
+    is_watched = profile.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC
+    options = QoSOverridingOptions(_OVERRIDABLE + (_WATCHED if is_watched else ()))
     try:
         return create(kind, topic, *others, profile, qos_overriding_options=options, **more)
     except RuntimeError as error:
@@ -72,18 +80,18 @@ def overridable(
         raise ConfigError(f"qos_overrides of {topic}: {error}") from error
 
 
-def watched(depth: int, longest: float) -> QoSProfile:
+def watched(depth: int, longest: float, lease: float | None = None) -> QoSProfile:
     """A reliable topic whose subscribers can have the middleware watch it.
 
     Args:
         depth: of the queue.
-        longest: seconds; the node publishes at least this often, and is no longer alive after as
-            long without.
+        longest: seconds; the node publishes at least this often.
+        lease: seconds; the publisher is no longer alive after as long without a message or an
+            assertion of its liveliness. By default `longest`.
     """
-    limit = Duration(seconds=longest)
     return QoSProfile(
         depth=depth,
-        deadline=limit,
+        deadline=Duration(seconds=longest),
         liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
-        liveliness_lease_duration=limit,
+        liveliness_lease_duration=Duration(seconds=longest if lease is None else lease),
     )

@@ -7,11 +7,12 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 
 import rclpy
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from mtv_perception.ros.qos import LATCHED, overridable
+from mtv_perception.ros.qos import LATCHED, overridable, watched
 from mtv_perception.ros.silence import what_is_heard
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -104,6 +105,29 @@ def test_every_policy_of_a_topic_can_be_overridden(ros, policy, value, attribute
     # A profile that several topics share is not changed.
     assert getattr(LATCHED, attribute) == before
     assert publisher is not other
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "expected"),
+    [
+        ("deadline", "7000000000", Duration(seconds=7)),
+        ("liveliness", "automatic", LivelinessPolicy.AUTOMATIC),
+        ("liveliness_lease_duration", "9000000000", Duration(seconds=9)),
+    ],
+)
+def test_deadline_and_liveliness_of_a_watched_topic_can_be_overridden(ros, policy, value, expected):
+    name = f"qos_overrides./watched.publisher.{policy}"
+    node = rclpy.create_node(
+        "overridden", context=ros.context, cli_args=["--ros-args", "-p", f"{name}:={value}"]
+    )
+    publisher = overridable(node.create_publisher, Image, "/watched", watched(5, 2.0, 3.0))
+    found = node.get_publishers_info_by_topic("/watched")[0].qos_profile
+    assert getattr(found, policy) == expected
+    untouched = {"deadline": 2, "liveliness_lease_duration": 3}
+    for other in untouched.keys() - {policy}:
+        assert getattr(found, other) == Duration(seconds=untouched[other])
+    node.destroy_publisher(publisher)
     node.destroy_node()
 
 

@@ -163,6 +163,15 @@ class NodeConfig:
         """The cameras' names; that of a single one is empty."""
         return self.cameras or ("",)
 
+    def longest_pause(self, camera: str) -> float:
+        """Seconds from one result of a camera to the next after which something is wrong.
+
+        `camera_timeout`, or two results of a camera whose rate is limited to less.
+        """
+        rates = dict(zip(self.camera_names, self.camera_max_rates, strict=False))
+        rate = rates.get(camera, 0.0)
+        return max(self.camera_timeout, 2 / rate if rate else 0.0)
+
 
 @dataclass(frozen=True)
 class RobotPerceiverConfig(PerceiverConfig):

@@ -25,10 +25,10 @@ from mtv_perception.ros.conversions import (
     vision_info,
 )
 from mtv_perception.ros.perception.config import NodeConfig
-from mtv_perception.ros.qos import LATCHED, newest_only, overridable
+from mtv_perception.ros.qos import LATCHED, newest_only, overridable, watched
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.perceiver import PerceiverConfig
-from mtv_perception.types import Result
+from mtv_perception.types import Detections, Result
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
 _MASK_OUTPUTS = (
@@ -39,6 +39,10 @@ _MASK_OUTPUTS = (
     "colour_compressed",
     "camera_info",
 )
+
+LEASE = 3.0
+"""Seconds after which the topic of detections is no longer alive; its liveliness is asserted once
+a second."""
 
 
 class CameraOutputs:
@@ -56,7 +60,9 @@ class CameraOutputs:
     ) -> None:
         self._node, self._config, self._prefix = node, config, prefix
         self._publishers: dict[str, Any] = {}
-        self._declare("detections", Detection2DArray, f"{prefix}detections", 5)
+        longest = config.longest_pause(prefix.removesuffix("/"))
+        watch = watched(5, longest, LEASE)
+        self._declare("detections", Detection2DArray, f"{prefix}detections", watch)
         self._declare("label_info", LabelInfo, f"{prefix}label_info", LATCHED)
         self._declare("vision_info", VisionInfo, f"{prefix}vision_info", LATCHED)
         picture = newest_only(config.mask_reliability)
@@ -95,8 +101,12 @@ class CameraOutputs:
             publisher.on_activate(None)
 
     def configure(self, config: NodeConfig) -> None:
-        """Take over changed settings."""
+        """Take over changed settings; the deadline of detections stays."""
         self._config = config
+
+    def assert_alive(self) -> None:
+        """Tell those who watch the topic that the node works, though it may have no images."""
+        self._publishers["detections"].assert_liveliness()
 
     def destroy(self) -> None:
         """Remove the topics."""
@@ -120,25 +130,36 @@ class CameraOutputs:
             )
         self._publishers["vision_info"].publish(vision_info(spec, version, header))
 
-    def publish(
+    def publish_detections(
+        self,
+        detections: Detections,
+        header: Header,
+        labels: LabelSet,
+        track_ids: np.ndarray | None = None,
+    ) -> None:
+        """Publish the objects of an image, under its header."""
+        as_text = self._config.class_id_as
+        self._publishers["detections"].publish(
+            detection_array(detections, labels, header, as_text, track_ids)
+        )
+
+    def publish_status(self, status: PerceptionStatus) -> None:
+        """Publish what one frame cost and what became of the others."""
+        self._publishers["status"].publish(status)
+
+    def publish_pictures(
         self,
         result: Result,
         image_rgb: np.ndarray,
         header: Header,
         labels: LabelSet,
         info: CameraInfo | None,
-        track_ids: np.ndarray | None = None,
     ) -> None:
-        """Publish one result under the source image's header; pictures only while someone subscribes.
+        """Publish mask, pictures and annotations, each only while someone subscribes.
 
-        Detections go first: whoever acts on them should not wait for the pictures.
+        They go last: whoever acts on detections and status should not wait for pictures.
         """
         config, publishers, pixels = self._config, self._publishers, result.segmentation
-        publishers["detections"].publish(
-            detection_array(result.detections, labels, header, config.class_id_as, track_ids)
-        )
-        if self.wanted("annotations"):
-            publishers["annotations"].publish(annotation_message(result.detections, labels, header))
         if config.publish_mask and self.wanted("mask"):
             publishers["mask"].publish(image_message(pixels.class_ids, "mono8", header))
         if config.publish_confidence and self.wanted("confidence"):
@@ -147,6 +168,8 @@ class CameraOutputs:
             publishers["camera_info"].publish(
                 scaled_camera_info(info, pixels.class_ids.shape, header)
             )
+        if self.wanted("annotations"):
+            publishers["annotations"].publish(annotation_message(result.detections, labels, header))
         self._show("colour", "png", header, lambda: colour_mask(pixels.class_ids, labels))
         footer = f"{result.timing.total_ms:.1f} ms"
         self._show(
@@ -164,7 +187,3 @@ class CameraOutputs:
             self._publishers[name].publish(image_message(picture, "rgb8", header))
         if wants_compressed:
             self._publishers[compressed].publish(compressed_message(picture, form, header))
-
-    def publish_status(self, status: PerceptionStatus) -> None:
-        """Publish what one frame cost and what became of the others."""
-        self._publishers["status"].publish(status)

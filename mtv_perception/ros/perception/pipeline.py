@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Header
 
 from mtv_perception.errors import ImageError
 from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes
+from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import stamp_ns, status_message
 from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.perception.camera import Camera
@@ -136,6 +138,9 @@ class Pipeline:
         """Look after the worker and the loading of models; called every second."""
         self.slot.check(self.settings.node.model_timeout)
         self.watchdog.check(self.settings.node.network_timeout)
+        if self._speaks and not self.watchdog.error:
+            for camera in self.cameras.values():
+                camera.outputs.assert_alive()
         patience = self.settings.node.camera_timeout
         for name, camera in self.cameras.items():
             if error := camera.account.situation(patience).stamps:
@@ -212,27 +217,36 @@ class Pipeline:
         return Seen(perceiver, image, perceiver(image), decode_ms, camera.health(image))
 
     def _publish(self, camera: Camera, message: Any, seen: Seen, epoch: int) -> None:
-        """Publish and book a result; only inside the gate."""
+        """Publish and book a result; only inside the gate.
+
+        Zones wait for detections and status, so both go out before the pictures.
+        """
         begun = time.perf_counter()
-        stamp = stamp_ns(message.header)
+        stamp, header, outputs = stamp_ns(message.header), message.header, camera.outputs
         track_ids = camera.tracks.ids(seen.result.detections, stamp, seen.perceiver)
         labels = seen.perceiver.spec.labels
-        info = camera.calibration(seen.result.size_hw)
-        camera.outputs.publish(seen.result, seen.image_rgb, message.header, labels, info, track_ids)
+        outputs.publish_detections(seen.result.detections, header, labels, track_ids)
         publish_ms = (time.perf_counter() - begun) * 1e3
         latency = (self._node.get_clock().now().nanoseconds - stamp) / 1e6
+        cost = FrameCost(seen.decode_ms, publish_ms, latency)
+        outputs.publish_status(self._status(camera, header, seen, cost, epoch))
+        info = camera.calibration(seen.result.size_hw)
+        outputs.publish_pictures(seen.result, seen.image_rgb, header, labels, info)
         health, figures = seen.health
-        status = status_message(
-            message.header,
-            seen.perceiver.reading,
-            seen.result,
-            FrameCost(seen.decode_ms, publish_ms, latency),
-            self._count(camera.name),
-            FrameNotes(health, figures, epoch, camera.account.images_lost),
-        )
-        camera.outputs.publish_status(status)
         camera.account.published(latency, f"{health}: {figures}" if health else "")
         self.watchdog.succeeded()
+
+    def _status(
+        self, camera: Camera, header: Header, seen: Seen, cost: FrameCost, epoch: int
+    ) -> PerceptionStatus:
+        return status_message(
+            header,
+            seen.perceiver.reading,
+            seen.result,
+            cost,
+            self._count(camera.name),
+            FrameNotes(*seen.health, epoch, camera.account.images_lost),
+        )
 
     def _count(self, camera: str) -> FrameCount:
         """The camera's totals, this frame included."""

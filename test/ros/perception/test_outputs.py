@@ -55,6 +55,11 @@ class Node:
         }
 
 
+def publish(outputs, result, image, header, info=None):
+    outputs.publish_detections(result.detections, header, LabelSet())
+    outputs.publish_pictures(result, image, header, LabelSet(), info)
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     """What has been drawn, for whom it was too expensive to draw."""
@@ -85,7 +90,7 @@ def test_annotations_are_made_for_their_subscriber(annotations_kind):
     node.topics["front/image_annotations"].subscribers = 1
     box = Detections(np.float32([[1, 2, 5, 4]]), np.float32([0.9]), np.int32([1]))
     header = Header(stamp=Time(sec=3), frame_id="f")
-    outputs.publish(Result(box, RESULT.segmentation, (4, 6)), IMAGE, header, LabelSet(), None)
+    publish(outputs, Result(box, RESULT.segmentation, (4, 6)), IMAGE, header)
     (message,) = node.topics["front/image_annotations"].messages
     assert isinstance(message, annotations_kind)
     (outline,), (text,) = message.points, message.texts
@@ -107,7 +112,7 @@ def published(config, subscribed=(), info=None):
     outputs = CameraOutputs(node, "", config, SPEC)
     for topic in subscribed:
         node.topics[topic].subscribers = 1
-    outputs.publish(RESULT, IMAGE, Header(frame_id="f"), LabelSet(), info)
+    publish(outputs, RESULT, IMAGE, Header(frame_id="f"), info)
     return {topic for topic, publisher in node.topics.items() if publisher.messages}
 
 
@@ -147,7 +152,7 @@ def test_compressed_pictures_decode_to_the_raw_ones(topic):
     mask = np.zeros((48, 64), np.uint8)
     mask[10:30, 20:40] = 1
     result = Result(Detections(), Segmentation(mask, mask), (48, 64))
-    outputs.publish(result, np.full((48, 64, 3), 90, np.uint8), Header(), LabelSet(), None)
+    publish(outputs, result, np.full((48, 64, 3), 90, np.uint8), Header())
     (coded,), (plain,) = node.topics[topic].messages, node.topics[raw].messages
     found, expected = compressed_to_rgb(coded), image_to_rgb(plain)
 
@@ -188,7 +193,7 @@ def test_a_model_that_was_not_trained_for_masks_has_no_mask_topics():
         return {topic for topic in node.topics if topic.startswith("segmentation/")}
 
     assert not mask_topics()
-    outputs.publish(RESULT, IMAGE, Header(), LabelSet(), CameraInfo())
+    publish(outputs, RESULT, IMAGE, Header(), CameraInfo())
     assert len(node.topics["detections"].messages) == 1
     outputs.fit(SPEC)
     assert mask_topics() == {

@@ -7,10 +7,12 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
-from vision_msgs.msg import LabelInfo, VisionInfo
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
+from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import image_message, stamp_ns
 from mtv_perception.ros.qos import LATCHED
 
@@ -122,6 +124,39 @@ def test_a_mask_of_network_size_has_the_sources_shape_in_the_network(graph):
     assert mask.step == mask.width == len(mask.data) // mask.height
     assert mask.height / mask.width == pytest.approx(120 / 160, rel=0.02)
     assert (mask.height, mask.width) != (120, 160)
+
+
+@pytest.mark.parametrize(
+    "picture", ["segmentation/mask", "segmentation/confidence", "segmentation/color", "overlay"]
+)
+def test_detections_and_status_go_out_before_pictures(graph, picture):
+    """Zones wait for both, and not for pictures."""
+    sent, topics = {}, {"detections": Detection2DArray, "perception/status": PerceptionStatus}
+    subscriptions = [
+        graph.node.create_subscription(
+            kind, topic, noting_when_sent(sent, topic), QoSProfile(depth=50)
+        )
+        for topic, kind in {**topics, picture: Image}.items()
+    ]
+
+    def complete():
+        graph.see()
+        return [when for when in sent.values() if len(when) == len(subscriptions)]
+
+    for when in graph.wait(complete, f"all of one image, with {picture}"):
+        assert sorted(when, key=when.get) == ["detections", "perception/status", picture]
+    for subscription in subscriptions:
+        graph.node.destroy_subscription(subscription)
+
+
+def noting_when_sent(sent, topic):
+    """A callback that notes the source time of each message by stamp and topic."""
+
+    def note(message, info):
+        times = sent.setdefault(stamp_ns(message.header), {})
+        times[topic] = info["source_timestamp"]
+
+    return note
 
 
 @pytest.mark.parametrize("topic", ["overlay", "segmentation/color"])
