@@ -17,14 +17,7 @@ from mtv_perception.data.formats.open import (
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.fit.options import FitOptions
-from mtv_perception.fit.split import (
-    PARTS,
-    difference_hash,
-    leaks,
-    near_duplicates,
-    part_samples,
-    write_list,
-)
+from mtv_perception.fit.split import PARTS, leaks, pairs_alike, part_samples, write_list
 from mtv_perception.labels import BACKGROUND_NAME, LabelSet
 
 # What labelling tools call the splits.
@@ -171,7 +164,7 @@ def _own_leaks(parts: dict[str, list[Dataset]]) -> int:
         own = [sample for dataset in datasets for sample in dataset.samples]
         sides[part] = tuple(range(len(samples), len(samples) + len(own)))
         samples += own
-    return leaks(near_duplicates([difference_hash(sample) for sample in samples]), sides)
+    return leaks(pairs_alike(samples), sides)
 
 
 def _put(prepared: Prepared, part: str, config: DatasetConfig) -> None:

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mtv_perception.data.sample import Sample, sample_image
 from mtv_perception.errors import DatasetError
+from mtv_perception.media.likeness import difference_hash, near_duplicates
 
 PARTS = ("train", "check", "judge")
 SHARES = {"check": 0.15, "judge": 0.15}
 """`check` chooses the checkpoint and the thresholds, `judge` gives the figures of the report."""
 
 LEAST_IMAGES = 6
-_NEAR_BITS = 4  # of 64: another frame of the same scene; other scenes differ in 20 and more
 _LEAST_FOLDERS = 4
 _LARGEST_GROUP = 0.5  # of all images; a larger group leaves too little beside it
 
@@ -51,7 +50,7 @@ def part_samples(samples: Sequence[Sample]) -> Parting:
         raise DatasetError(
             f"expected at least {LEAST_IMAGES} images to train on and to judge by, got {len(samples)}."
         )
-    alike = near_duplicates([difference_hash(sample) for sample in samples])
+    alike = pairs_alike(samples)
     folders = [str(sample.image_path.parent) for sample in samples]
     if len(set(folders)) >= _LEAST_FOLDERS:
         groups, how = connected(alike, folders), "folders, and images that look alike"
@@ -66,21 +65,9 @@ def part_samples(samples: Sequence[Sample]) -> Parting:
     return Parting(parts, how, leaks(alike, parts))
 
 
-def difference_hash(sample: Sample) -> np.uint64:
-    """64 bits of a picture: whether each of 8x8 cells is darker than its right neighbour."""
-    grey = cv2.cvtColor(sample_image(sample), cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
-    return np.uint64(np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)[0])
-
-
-def near_duplicates(hashes: Sequence[np.uint64]) -> np.ndarray:
-    """`(P, 2)` pairs of positions, first < second, whose hashes nearly agree."""
-    values = np.array(hashes, np.uint64)
-    bits = np.unpackbits(values[:, None].view(np.uint8), axis=1).astype(np.float32)
-    # Bits that differ: those of the one that the other lacks, and the other way round.
-    differing = bits @ (1 - bits).T
-    differing += differing.T
-    return np.argwhere(np.triu(differing <= _NEAR_BITS, 1))
+def pairs_alike(samples: Sequence[Sample]) -> np.ndarray:
+    """`(P, 2)` pairs of positions of images that are near-duplicates."""
+    return near_duplicates([difference_hash(sample_image(sample)) for sample in samples])
 
 
 def connected(pairs: np.ndarray, together: Sequence[str]) -> np.ndarray:

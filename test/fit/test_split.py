@@ -3,8 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import DatasetError
@@ -12,7 +10,6 @@ from mtv_perception.fit.split import (
     PARTS,
     connected,
     leaks,
-    near_duplicates,
     part_samples,
     write_list,
 )
@@ -89,18 +86,6 @@ def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="at least 6 images"):
         part_samples([scene(tmp_path, "a.png", 1)])
 
-
-@given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=12))
-def test_near_duplicates_are_those_of_few_differing_bits(hashes):
-    pairs = near_duplicates([np.uint64(value) for value in hashes])
-
-    expected = [
-        [i, j]
-        for i in range(len(hashes))
-        for j in range(i + 1, len(hashes))
-        if (hashes[i] ^ hashes[j]).bit_count() <= 4
-    ]
-    assert pairs.tolist() == expected
 
 
 def test_groups_are_connected_through_others():

@@ -1,0 +1,1 @@
+"""Choosing the frames most worth labelling, and writing them with the model's labels."""
