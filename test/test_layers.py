@@ -41,12 +41,14 @@ ROOMS = {
     "evaluation": {"geometry"} | PERCEPTION | LEARNING,
     "training": {"geometry", "evaluation"} | PERCEPTION | LEARNING,
     "export": {"geometry", "evaluation", "training"} | PERCEPTION | LEARNING,
-    "fit": {"evaluation", "export", "runtime", "training", "visual", "data"},
+    "fit": {"evaluation", "export", "media", "runtime", "training", "visual", "data"},
+    "mining": {"geometry", "data", "media", "replay", "tracking"} | PERCEPTION,
     "testing": {"compare"},
     "pytest_plugin": {"replay", "runtime", "testing"},
     "ros": {"geometry", "tracking", "zones", "ranging", "viewer", "msg"} | PERCEPTION | RUNS,
     "demo": {"geometry", "ros"} | PERCEPTION | RUNS,
-    "cli": {"geometry", "evaluation", "export", "fit", "ros", "synthetic", "training", "viewer"}
+    "cli": {"geometry", "evaluation", "export", "fit", "mining", "ros", "synthetic", "training"}
+    | {"viewer"}
     | PERCEPTION
     | RUNS
     | LEARNING,

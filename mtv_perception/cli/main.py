@@ -19,6 +19,7 @@ from mtv_perception.errors import MtvError
 COMMANDS = {
     "predict": "images, folders or videos to overlays, masks and JSON lines",
     "fit": "from labelled images to a model folder in one command",
+    "mine": "the frames most worth labelling, with the model's boxes and masks",
     "init": "write the training configuration that mtv fit would use, to edit",
     "train": "train a network from a configuration file",
     "average": "the mean of the weights of several runs, as a run to export",
@@ -50,7 +51,7 @@ EXTRAS = {
 }
 # The extra to name first, where several hold what is missing; else it is train.
 EXTRA_OF = {
-    **dict.fromkeys(("predict", "replay", "compare", "bench"), "replay"),
+    **dict.fromkeys(("predict", "replay", "compare", "bench", "mine"), "replay"),
     "view": "view",
     "synth": "synth",
 }

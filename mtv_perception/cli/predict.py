@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.progress import with_progress
 
 if TYPE_CHECKING:
     from mtv_perception.replay.inputs import Input
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HELP = "images, folders, videos, bags or a camera to overlays, masks and JSON lines"
 
-T = TypeVar("T")
 _SHOWN_FAULTS = 5
 
 
@@ -129,7 +128,7 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
     if opened.video_rate:
         print(f"{source}: writing {predictions.begin_video(source, opened.video_rate)}", flush=True)
     try:
-        for item in _with_progress(opened.frames(), opened.total, source.name):
+        for item in with_progress(opened.frames(), opened.total, source.name):
             try:
                 frame = item.decode()
             except ImageError as error:
@@ -162,13 +161,3 @@ def _lines(source: Path, opened: Input, tally: _Tally) -> list[str]:
     if opened.damage:
         text += f"; DAMAGED, processed up to the damage: {opened.damage}"
     return [text, *left_out_lines(opened.left_out)]
-
-
-def _with_progress(items: Iterable[T], total: int | None, name: str) -> Iterator[T]:
-    """A bar on a terminal, where tqdm is installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield from items
-        return
-    yield from tqdm(items, total=total, unit="image", desc=name, dynamic_ncols=True, disable=None)

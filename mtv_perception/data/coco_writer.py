@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import cv2
 from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX
 from mtv_perception.data.sample import Dataset, Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import UNLABELED_ID
+from mtv_perception.labels import UNLABELED_ID, LabelSet
 from mtv_perception.media.decode import image_header
 
 _JPEG_QUALITY = 95
@@ -36,26 +36,47 @@ def write_coco(dataset: Dataset, out: Path) -> None:
             f"{out}: expected a folder that does not exist yet, found one with files."
         )
     (out / "images").mkdir(parents=True, exist_ok=True)
-    # Masks and outlines can't stand side by side in the layout: masks win.
-    with_masks = any(sample.mask_path is not None for sample in dataset.samples)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    with_masks = _has_masks(dataset.samples)
     used: set[str] = set()
-    for number, sample in enumerate(dataset.samples, 1):
-        name = _unique(sample, used)
-        name = _write_image(sample, out / "images", name)
-        height, width = sample.size_hw
-        images.append({"id": number, "file_name": name, "width": width, "height": height})
-        annotations += _annotations(sample, number, len(annotations), not with_masks)
+    files = []
+    for sample in dataset.samples:
+        name = _write_image(sample, out / "images", _unique(sample, used))
+        files.append(name)
         mask = sample_mask(sample) if with_masks else None
         if mask is not None:
             (out / "masks").mkdir(exist_ok=True)
             cv2.imwrite(str(out / "masks" / f"{Path(name).stem}.png"), mask)
+    write_index(out, dataset.labels, files, dataset.samples)
+
+
+def write_index(
+    out: Path, labels: LabelSet, files: Sequence[str], samples: Sequence[Sample]
+) -> None:
+    """Write `annotations.json` and, where masks are, `classes.txt` for images and masks in place.
+
+    Args:
+        out: the folder that holds `images/` and perhaps `masks/`.
+        labels: what the class ids mean.
+        files: name of each image in `images/`.
+        samples: what is known of each.
+    """
+    with_masks = _has_masks(samples)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (name, sample) in enumerate(zip(files, samples, strict=True), 1):
+        height, width = sample.size_hw
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        annotations += _annotations(sample, number, len(annotations), not with_masks)
     if with_masks:
-        (out / MASK_CLASSES).write_text("\n".join(dataset.labels.names) + "\n", encoding="utf-8")
-    categories = [{"id": i, "name": n} for i, n in enumerate(dataset.labels.names) if i]
+        (out / MASK_CLASSES).write_text("\n".join(labels.names) + "\n", encoding="utf-8")
+    categories = [{"id": i, "name": n} for i, n in enumerate(labels.names) if i]
     index = {"images": images, "annotations": annotations, "categories": categories}
     (out / OWN_INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def _has_masks(samples: Sequence[Sample]) -> bool:
+    """Masks and outlines can't stand side by side in the layout: masks win."""
+    return any(sample.mask_path is not None for sample in samples)
 
 
 def _unique(sample: Sample, used: set[str]) -> str:

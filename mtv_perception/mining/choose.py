@@ -12,7 +12,7 @@ from mtv_perception.mining.features import distances
 from mtv_perception.mining.signals import FAR, Signal
 
 _LEAST_WORTH = 0.05  # of a frame without any signal, so that unlike frames still count
-_START = 1.0  # cosine distance of the first frame, when nothing is chosen
+_START = 2.0  # the largest distance: of every frame while nothing is chosen
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _LEAST_LENGTH = 1e-12
 
 
 class PooledFeatures:
-    """Gives pictures vectors whose cosine tells how alike they look to the model.
+    """Gives pictures vectors whose distance tells how alike they look to the model.
 
     Args:
         artefact: of the model.
@@ -102,8 +102,11 @@ def cut_after_widest(content: bytes) -> bytes:
 
 
 def distances(features: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Cosine distances `(N, M)`, 0..2, of unit vectors `(N, C)` and `(M, C)`."""
-    return np.clip(1 - features @ others.T, 0, 2)
+    """Euclidean distances `(N, M)`, 0..2, of unit vectors `(N, C)` and `(M, C)`.
+
+    With the bundled models, frames of one scene are 0.03 apart, and scenes 0.3.
+    """
+    return np.asarray(np.sqrt(np.clip(2 - 2 * (features @ others.T), 0, 4)))
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

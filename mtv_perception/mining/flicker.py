@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.mining.signals import FLICKER, Signal
@@ -51,7 +52,7 @@ def flickers(
     for track in _tracks(sequence):
         name = labels.names[track.class_id]
         for place in _gaps(track, counts):
-            text = f"{name} is found before and after this frame, and not in it"
+            text = f"{name} that is found before and after is missing in this frame"
             found[place].append(Signal(FLICKER, track.score, text))
         for place in _moment(track, counts):
             text = f"{name} with score {track.seen[place]:.2f} is found for a moment only"
@@ -62,7 +63,7 @@ def flickers(
 def _gaps(track: _Track, counts: Sequence[Counter[int]]) -> Iterator[int]:
     """The frames between two sightings that show fewer objects of the class than either."""
     places = sorted(track.seen)
-    for before, after in zip(places, places[1:], strict=False):
+    for before, after in pairwise(places):
         least = min(counts[before][track.class_id], counts[after][track.class_id])
         for place in range(before + 1, after):
             if counts[place][track.class_id] < least:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +19,7 @@ _MOST_UNCERTAIN = 3  # of a frame; more of them are mostly one crowd
 _PART_OF = 0.5  # of its area inside a better box: a part of that object, no other one
 _LEAST_SHARE = 0.05  # of a box's pixels; a rail across a box has few, a person a third
 _LEAST_REGION = 0.002  # of the image: 25x25 pixels of 640x480; less is the rim of an object
+_PLACE = "{place}"  # filled in once a signal is chosen
 _MARGIN = 0.1  # of a box's sides, around it: masks are coarser than boxes
 
 
@@ -76,7 +77,8 @@ class Judge:
         name, score = self._name(found.class_ids[first]), found.scores[first]
         others = int((doubt[order[1:]] > 0).sum())
         more = f", and {others} more" if others else ""
-        text = f"{name} with score {score:.2f} near the threshold {limits[first]:.2f}{more}"
+        place = _place(found.boxes_xyxy[first])
+        text = f"{name} {place} with score {score:.2f}, threshold {limits[first]:.2f}{more}"
         yield Signal(UNCERTAIN, value, text)
 
     @staticmethod
@@ -94,7 +96,7 @@ class Judge:
         mask = result.segmentation.class_ids
         scale = np.array(mask.shape[::-1]) / np.array(result.size_hw[::-1])
         boxes = kept.boxes_xyxy * np.tile(scale, 2)
-        lonely: list[Signal] = []
+        lonely: list[tuple[float, np.ndarray, str]] = []
         for name in self.spec.mask_classes:
             if name not in self.spec.box_classes:
                 continue
@@ -105,24 +107,29 @@ class Judge:
             confidence = result.segmentation.confidence
             lonely += self._regions_alone(name, boxes[own], pixels, confidence)
         if lonely:
-            yield max(lonely, key=lambda signal: signal.value)
+            value, box, text = max(lonely, key=lambda item: item[0])
+            yield Signal(DISAGREE, value, text.replace(_PLACE, _place(box / np.tile(scale, 2))))
 
     @staticmethod
     def _boxes_alone(
         name: str, boxes: np.ndarray, scores: np.ndarray, pixels: np.ndarray
-    ) -> Iterator[Signal]:
+    ) -> Iterator[tuple[float, np.ndarray, str]]:
+        """Strength, box in the mask's pixels, and text of each box that the mask leaves empty."""
         for box, score in zip(boxes, scores, strict=True):
             inside = pixels[_window(box, pixels.shape)]
             share = float(inside.mean()) if inside.size else 1.0
             if share < _LEAST_SHARE:
                 value = float(score) * (1 - share / _LEAST_SHARE)
-                text = f"{name} boxed with score {score:.2f}, and {share:.0%} of the box in the mask"
-                yield Signal(DISAGREE, value, text)
+                text = (
+                    f"{name} boxed {_PLACE} with score {score:.2f}, {share:.0%} of it in the mask"
+                )
+                yield value, box, text
 
     @staticmethod
     def _regions_alone(
         name: str, boxes: np.ndarray, pixels: np.ndarray, confidence: np.ndarray
-    ) -> Iterator[Signal]:
+    ) -> Iterator[tuple[float, np.ndarray, str]]:
+        """The same of the largest region that no box touches."""
         outside = pixels.copy()
         margin = (boxes[:, 2:] - boxes[:, :2]) * _MARGIN
         for box in np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], 1):
@@ -131,13 +138,20 @@ class Judge:
         areas = stats[1:count, cv2.CC_STAT_AREA]
         if not len(areas) or areas.max() < _LEAST_REGION * pixels.size:
             return
-        value = float(confidence[regions == 1 + areas.argmax()].mean()) / 255
-        share = areas.max() / pixels.size
-        text = f"{name} in {share:.1%} of the image by the mask, and no box of one there"
-        yield Signal(DISAGREE, value, text)
+        largest, share = 1 + int(areas.argmax()), areas.max() / pixels.size
+        x, y, width, height = stats[largest, :4].tolist()
+        value = float(confidence[regions == largest].mean()) / 255
+        text = f"{name} in the mask {_PLACE}, {share:.1%} of the image, without a box"
+        yield value, np.array([x, y, x + width, y + height], np.float64), text
 
     def _name(self, class_id: int) -> str:
         return self.spec.labels.names[class_id]
+
+
+def _place(box_xyxy: np.ndarray) -> str:
+    """The middle of a box, for a person."""
+    x, y = ((box_xyxy[:2] + box_xyxy[2:]) / 2).round().astype(int).tolist()
+    return f"at {x}, {y}"
 
 
 def _window(box_xyxy: np.ndarray, shape_hw: tuple[int, ...]) -> tuple[slice, slice]:
@@ -148,7 +162,7 @@ def _window(box_xyxy: np.ndarray, shape_hw: tuple[int, ...]) -> tuple[slice, sli
     return slice(max(0, y0), min(height, max(0, y1))), slice(max(0, x0), min(width, max(0, x1)))
 
 
-def worth(signals: list[Signal]) -> float:
+def worth(signals: Sequence[Signal]) -> float:
     """How much a frame is worth labelling, 0..1: as chances that the model is wrong, joined."""
     best = {kind: max([s.value for s in signals if s.kind == kind], default=0.0) for kind in KINDS}
     return float(1 - np.prod([1 - value for value in best.values()]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mtv_perception.labels import LabelSet
-from mtv_perception.types import Result
+from mtv_perception.types import Detections, Result
 
 
 class LabelWriter(Protocol):
@@ -19,6 +19,23 @@ class LabelWriter(Protocol):
 
     def close(self) -> None:
         """Finish."""
+
+
+def yolo_lines(found: Detections, size_hw: tuple[int, int]) -> list[str]:
+    """A line for each detection: class from 0, centre and size as fractions of the image's sides."""
+    height, width = size_hw
+    lines = []
+    for (x0, y0, x1, y1), class_id in zip(
+        found.boxes_xyxy.tolist(), found.class_ids.tolist(), strict=True
+    ):
+        box = (
+            (x0 + x1) / 2 / width,
+            (y0 + y1) / 2 / height,
+            (x1 - x0) / width,
+            (y1 - y0) / height,
+        )
+        lines.append(f"{class_id - 1} " + " ".join(f"{value:.6f}" for value in box) + "\n")
+    return lines
 
 
 class YoloLabels:
@@ -34,18 +51,7 @@ class YoloLabels:
 
     def write(self, name: str, file: str, result: Result) -> None:
         """Write a frame's file."""
-        height, width = result.size_hw
-        lines = []
-        for (x0, y0, x1, y1), class_id in zip(
-            result.detections.boxes_xyxy.tolist(), result.detections.class_ids.tolist(), strict=True
-        ):
-            box = (
-                (x0 + x1) / 2 / width,
-                (y0 + y1) / 2 / height,
-                (x1 - x0) / width,
-                (y1 - y0) / height,
-            )
-            lines.append(f"{class_id - 1} " + " ".join(f"{value:.6f}" for value in box) + "\n")
+        lines = yolo_lines(result.detections, result.size_hw)
         (self._folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from mtv_perception.labels import LabelSet
 from mtv_perception.media.frame import Frame
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
 from mtv_perception.replay.label_files import LABEL_WRITERS
-from mtv_perception.types import Result
+from mtv_perception.types import Detections, Result
 from mtv_perception.visual.overlay import draw_overlay
 
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
@@ -46,7 +46,7 @@ class Predictions:
     ) -> None:
         self._folder, self._labels = folder, labels
         self._masks = labels.foreground if masks is None else masks
-        self._names: set[str] = set()
+        self._names = Names()
         self._video: _VideoFile | None = None
         for name in ("overlays", "masks") if self._masks else ("overlays",):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ class Predictions:
 
     def begin_video(self, source: Path, rate: float) -> Path:
         """Write the overlays of the source that follows as one video; returns its file."""
-        path = self._folder / f"{self._unique(source.stem)}{_VIDEO_SUFFIX}"
+        path = self._folder / f"{self._names.unique(source.stem)}{_VIDEO_SUFFIX}"
         self._video = _VideoFile(path, rate)
         return path
 
@@ -76,7 +76,7 @@ class Predictions:
 
     def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
         """Write one frame's result under the name of its file, or of its place in the source."""
-        name = self._unique(_name_of(source, item, frame))
+        name = self._names.unique(name_of(source, item, frame))
         if self._masks:
             cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
         overlay = draw_overlay(
@@ -92,13 +92,20 @@ class Predictions:
         for writer in self._label_files:
             writer.write(name, frame.name, result)
 
-    def _unique(self, name: str) -> str:
-        """A name that no other result has: a.jpg beside a.png becomes a-2."""
+
+class Names:
+    """Gives out names that no other result has."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def unique(self, name: str) -> str:
+        """The name, or with a number where another has it: a.jpg beside a.png becomes a-2."""
         found, number = name, 1
-        while found in self._names:
+        while found in self._given:
             number += 1
             found = f"{name}-{number}"
-        self._names.add(found)
+        self._given.add(found)
         return found
 
 
@@ -128,7 +135,7 @@ class _VideoFile:
             self._writer.release()
 
 
-def _name_of(source: Path, item: InputFrame, frame: Frame) -> str:
+def name_of(source: Path, item: InputFrame, frame: Frame) -> str:
     """The file's own name for images; source, camera and number for videos and bags."""
     base, mark, number = frame.name.rpartition("#")
     if not mark:
@@ -154,9 +161,6 @@ def to_line(
     """
     shown = (labels.names[0], *(labels.foreground if masks is None else masks))
     found, pixels = result.detections, result.segmentation.class_ids
-    rows = zip(
-        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
-    )
     return {
         "source": str(source),
         "frame": frame.name,
@@ -164,14 +168,7 @@ def to_line(
         "stamp_ns": frame.stamp_ns,
         "name": name,
         "size_hw": list(result.size_hw),
-        "detections": [
-            {
-                "class": labels.names[class_id],
-                "score": round(score, 4),
-                "box_xyxy": [round(v, 2) for v in box],
-            }
-            for box, score, class_id in rows
-        ],
+        "detections": detection_rows(found, labels),
         "pixel_share": {
             label: round(float((pixels == index).mean()), 5)
             for index, label in enumerate(labels.names)
@@ -182,6 +179,21 @@ def to_line(
         "network_ms": round(result.timing.network_ms, 3),
         "total_ms": round(result.timing.total_ms, 3),
     }
+
+
+def detection_rows(found: Detections, labels: LabelSet) -> list[dict[str, Any]]:
+    """Class, score and box (pixels) of each detection."""
+    rows = zip(
+        found.boxes_xyxy.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+    )
+    return [
+        {
+            "class": labels.names[class_id],
+            "score": round(score, 4),
+            "box_xyxy": [round(v, 2) for v in box],
+        }
+        for box, score, class_id in rows
+    ]
 
 
 def count_classes(result: Result, labels: LabelSet) -> Counter[str]:

@@ -1,7 +1,8 @@
 """CVAT's own XML for images: `annotations.xml` and `images/`.
 
-A box is a box; a turned box, a polygon, an ellipse and a mask are a box and an outline. Polylines,
-points and tags are no objects and are left out. Subsets are splits.
+A box is a box; a turned box, a polygon, an ellipse and a mask are a box and an outline. A box and
+one outline of the same label that form a group are one object. Polylines, points and tags are no
+objects and are left out. Subsets are splits.
 
 Source: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
 """
@@ -9,6 +10,7 @@ Source: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -33,6 +35,17 @@ INDEX_NAME = "annotations.xml"
 _NO_OBJECTS = frozenset({"polyline", "points", "tag", "skeleton", "cuboid"})
 Shape = tuple[np.ndarray, object]
 """A box `(4,)` in pixels and its COCO outline, or None."""
+_NO_GROUP = "0"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One drawn shape: its class, box `(4,)` in pixels, COCO outline if any, and group."""
+
+    label: str
+    box: np.ndarray
+    outline: object
+    group: str
 
 
 class CvatFormat:
@@ -88,7 +101,8 @@ def _entry(path: Path, image: ElementTree.Element) -> tuple[Entry, list[str], in
     name = image.get("name") or ""
     width, height = image.get("width") or "", image.get("height") or ""
     size_hw = (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
-    names, boxes, outlines, faults, left_out = [], [], [], [], 0
+    shapes: list[_Shape] = []
+    faults, left_out = [], 0
     for number, item in enumerate(image):
         if item.tag in _NO_OBJECTS:
             left_out += 1
@@ -98,17 +112,34 @@ def _entry(path: Path, image: ElementTree.Element) -> tuple[Entry, list[str], in
         except (ShapeError, ValueError) as error:
             faults.append(f"{path.name}: image {name!r}, {item.tag} {number}: {error}")
             continue
-        names.append((item.get("label") or "").strip())
-        boxes.append(box)
-        outlines.append(outline)
+        label, group = (item.get("label") or "").strip(), item.get("group_id") or _NO_GROUP
+        shapes.append(_Shape(label, box, outline, group))
+    shapes = _joined(shapes)
+    outlines = tuple(shape.outline for shape in shapes)
     entry = Entry(
         image_path=_image_path(path.parent, name, image.get("subset") or ""),
-        names=tuple(names),
-        boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4),
-        segmentations=tuple(outlines) if any(outlines) else None,
+        names=tuple(shape.label for shape in shapes),
+        boxes_xyxy=np.array([shape.box for shape in shapes], np.float64).reshape(-1, 4),
+        segmentations=outlines if any(outlines) else None,
         size_hw=size_hw,
     )
     return entry, faults, left_out
+
+
+def _joined(shapes: list[_Shape]) -> list[_Shape]:
+    """Each plain box takes the outline of its group, if that is the only one of its label."""
+    members: dict[tuple[str, str], list[_Shape]] = {}
+    for shape in shapes:
+        if shape.group != _NO_GROUP:
+            members.setdefault((shape.label, shape.group), []).append(shape)
+    joined = {id(shape): shape for shape in shapes}
+    for group in members.values():
+        plain = [shape for shape in group if shape.outline is None]
+        outlined = [shape for shape in group if shape.outline is not None]
+        if len(plain) == len(outlined) == 1:
+            joined[id(plain[0])] = replace(plain[0], outline=outlined[0].outline)
+            del joined[id(outlined[0])]
+    return list(joined.values())
 
 
 def _image_path(folder: Path, name: str, subset: str) -> Path:

@@ -3,3 +3,5 @@
 To add a form, write a class with `add` and `close` (see `base.Form`) and enter it in
 `folder.FORMS`.
 """
+
+__all__ = ["base", "folder"]

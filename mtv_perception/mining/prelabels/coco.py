@@ -30,7 +30,9 @@ class CocoOutlines:
         """See Form."""
         height, width = item.size_hw
         number = len(self._images) + 1
-        self._images.append({"id": number, "file_name": item.file, "width": width, "height": height})
+        self._images.append(
+            {"id": number, "file_name": item.file, "width": width, "height": height}
+        )
         for found in objects_of(item, self._spec):
             annotation = {
                 "id": len(self._annotations) + 1,

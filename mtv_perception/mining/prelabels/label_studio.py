@@ -72,8 +72,8 @@ class LabelStudioTasks:
     def _brushes(self, item: PreLabel) -> list[dict[str, Any]]:
         results = []
         for name in self._spec.mask_classes if item.mask is not None else ():
-            pixels = item.mask == self._spec.labels.id_of(name)
-            if np.any(pixels):
+            pixels = np.asarray(item.mask == self._spec.labels.id_of(name))
+            if pixels.any():
                 value = {"format": "rle", "rle": pack_runs(pixels), "brushlabels": [name]}
                 results.append({**_common(item, "brushlabels", "mask"), "value": value})
         return results

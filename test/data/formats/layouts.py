@@ -302,24 +302,34 @@ def label_studio_yolo(root):
     text(root / "notes.json", json.dumps({"categories": [{"id": 0, "name": "person"}], "info": {}}))
 
 
-def cvat_images(root):
+def cvat_groups(root):
+    """Each outline with a box around it, as one group."""
+    cvat_images(root, grouped=True)
+
+
+def cvat_images(root, grouped=False):
     shapes = []
     for picture in PICTURES:
         save_image(root / "images", picture)
         items = []
-        for thing in picture.things:
+        for number, thing in enumerate(picture.things, 1):
             x0, y0, x1, y1 = thing.box
+            group = f'group_id="{number if grouped else 0}"'
+            if grouped:
+                items.append(
+                    f'<box label="{thing.name}" xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}" {group}/>'
+                )
             points = ";".join(f"{x}.00,{y}.00" for x, y in thing.points)
             if thing.name == "person":
                 items.append(
-                    f'<polygon label="person" source="manual" points="{points}" z_order="0"/>'
+                    f'<polygon label="person" source="manual" points="{points}" {group}/>'
                 )
             else:
                 height, width = y1 - y0, x1 - x0
                 runs = f"0, {width * height}"
                 items.append(
                     f'<mask label="forklift" source="manual" rle="{runs}" left="{x0}" top="{y0}" '
-                    f'width="{width}" height="{height}" z_order="0"/>'
+                    f'width="{width}" height="{height}" {group}/>'
                 )
         items.append('<polyline label="edge" points="1.0,1.0;9.0,9.0" z_order="0"/>')
         height, width = SIZE_HW
@@ -522,6 +532,7 @@ LAYOUTS = {
     "CVAT YOLO 1.1": Layout(cvat_yolo, ("train",), outlines=False),
     "Label Studio YOLO": Layout(label_studio_yolo, outlines=False),
     "CVAT images": Layout(cvat_images),
+    "CVAT images, groups": Layout(cvat_groups),
     "VOC in one folder": Layout(voc_one_folder, outlines=False),
     "VOC in two folders": Layout(voc_two_folders, outlines=False),
     "VOC in three folders": Layout(voc_three_folders, TRAIN_VAL, outlines=False),

@@ -1,0 +1,138 @@
+"""`mtv mine`: the frames of a drive that are most worth labelling, with the model's labels."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.measuring import labels_of_data, positive
+from mtv_perception.cli.progress import with_progress
+
+if TYPE_CHECKING:
+    from mtv_perception.data.sample import Sample
+    from mtv_perception.mining.mine import Mined
+    from mtv_perception.mining.survey import Reading
+
+HELP = "the frames most worth labelling, with the model's boxes and masks"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add(
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="IN",
+        help="bag, video, folder of images, or image",
+    )
+    add(
+        "--model",
+        default="warehouse",
+        metavar="M",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder that does not exist yet, for images, labels, mine.json and mine.html",
+    )
+    add(
+        "--count",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="frames to choose (default: %(default)s)",
+    )
+    add(
+        "--known",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="labelled images of any layout: chosen frames are unlike them",
+    )
+    add(
+        "--topics",
+        nargs="+",
+        default=(),
+        metavar="[NAME=]TOPIC",
+        help="image topics of a bag (default: every camera)",
+    )
+    add(
+        "--threads",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="CPU threads of the network (default: %(default)s)",
+    )
+    add_engine_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Mine; 1 when something could not be read, 2 when there was no frame at all."""
+    from mtv_perception.mining.mine import MineOptions, mine
+    from mtv_perception.replay.inputs import exit_status
+    from mtv_perception.runtime import PerceiverConfig, load_artefact
+    from mtv_perception.runtime.models import find_model
+
+    artefact = load_artefact(find_model(args.model))
+    options = MineOptions(
+        tuple(args.sources),
+        args.out,
+        args.count,
+        tuple(args.topics),
+        tuple(map(str, args.known)),
+    )
+    config = PerceiverConfig(num_threads=args.threads, **engine_of(args))
+    mined = mine(options, artefact, config, _samples(args.known), follow=with_progress)
+    for reading in mined.readings:
+        for fault in [reading.error] * bool(reading.error) + reading.faults:
+            sys.stderr.write(f"mtv: {fault}\n")
+        if not reading.error:
+            print("\n".join(_lines(reading)))
+    if mined.frames:
+        print("\n".join(_chosen(mined, args.count)))
+        print(f"look at {args.out / 'mine.html'}; labels to correct are in {args.out}")
+    return exit_status(mined.frames, mined.went_wrong)
+
+
+def _samples(paths: Sequence[Path]) -> list[Sample]:
+    """The images of labelled data, each data set with its own classes."""
+    from mtv_perception.data.formats.open import DatasetConfig, open_dataset
+
+    configs = [DatasetConfig(path) for path in paths]
+    return [s for c in configs for s in open_dataset(c, labels_of_data([c])).samples]
+
+
+def _lines(reading: Reading) -> list[str]:
+    """What was read, lost and left out of an input."""
+    from mtv_perception.replay.inputs import FILE_TOPIC, left_out_lines
+
+    text = f"{reading.source}: {reading.frames} frames"
+    if reading.topics and list(reading.topics) != [FILE_TOPIC]:
+        text += " of " + ", ".join(f"{name} ({count})" for name, count in reading.topics.items())
+    if reading.failed:
+        text += f"; {reading.failed} could not be read"
+    if reading.damage:
+        text += f"; DAMAGED, processed up to the damage: {reading.damage}"
+    return [text, *left_out_lines(reading.left_out)]
+
+
+def _chosen(mined: Mined, count: int) -> list[str]:
+    """The choice, and why it is smaller than asked."""
+    chosen = len(mined.picks)
+    about = f"chose {chosen} of {mined.frames} frames"
+    if chosen < count:
+        about += f" ({count} were asked for)"
+    lines = [f"{about}; {mined.near_duplicates} are near-duplicates"]
+    for kind in ("uncertain", "disagree", "flicker", "far"):
+        number = sum(any(s.kind == kind for s in pick.signals) for pick in mined.picks)
+        lines += [f"  {kind}: {number}"] if number else []
+    return lines
