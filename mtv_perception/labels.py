@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,14 @@ BACKGROUND_NAME = "background"
 UNLABELED_ID = 255
 # What tools call it; a list of classes may begin with it.
 _BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
+
+# What data sets call people: COCO, Open Images, Cityscapes, WiderPerson, and sites with helmets.
+_PEOPLE_TEXT = """
+person persons people human humans man men woman women boy girl child children adult
+pedestrian pedestrians rider riders cyclist worker workers operator operators driver drivers
+employee employees staff visitor visitors face faces head heads
+"""
+_PEOPLE = frozenset(_PEOPLE_TEXT.split())
 
 # Okabe & Ito (2008), "Color universal design": distinguishable with every common colour blindness.
 _PALETTE_RGB = (
@@ -117,3 +126,13 @@ def labels_with_background(names: Sequence[str]) -> LabelSet:
     if BACKGROUND_NAME in foreground:
         raise ValueError(f"Expected no class {BACKGROUND_NAME!r}; it is added by itself.")
     return LabelSet((BACKGROUND_NAME, *foreground))
+
+
+def people_names(labels: LabelSet) -> tuple[str, ...]:
+    """The classes that are people, by their names: "person", "Worker", "warehouse_worker"."""
+    return tuple(name for name in labels.foreground if _PEOPLE & set(_words(name)))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a class name, in small letters."""
+    return re.findall(r"[a-z]+", name.casefold())

@@ -83,6 +83,8 @@ class Result:
         size_hw: height and width of the source image, pixels.
         timing: where the time went.
         truncated: a limit of the number of detections was reached, objects may be missing.
+        people: cells over the whole image, `(h, w)` bool, that may show people; None where the
+            perceiver was not asked for them (`anonymise`).
     """
 
     detections: Detections
@@ -90,3 +92,4 @@ class Result:
     size_hw: tuple[int, int]
     timing: Timing = field(default_factory=Timing)
     truncated: bool = False
+    people: np.ndarray | None = None

@@ -18,6 +18,7 @@ from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, Engine
 from mtv_perception.runtime.boxes import CANDIDATES, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend, RawOutputs
+from mtv_perception.runtime.people import PeopleFinder, people_classes
 from mtv_perception.runtime.reading import reading_of
 from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
@@ -70,6 +71,23 @@ class PerceiverConfig:
         (),
         "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot.",
     )
+    anonymise: bool = setting(
+        False,
+        "Pixelate people in every picture that is written or published. Detections and masks stay.",
+        read_only=True,
+    )
+    anonymise_score: float = setting(
+        0.08,
+        "With `anonymise`: lowest score of a box that is pixelated; never above that of a detection.",
+        low=0.001,
+        high=1.0,
+        read_only=True,
+    )
+    anonymise_classes: tuple[str, ...] = setting(
+        (),
+        "With `anonymise`: the model's classes that are people. Empty: those with a usual name.",
+        read_only=True,
+    )
     num_threads: int = setting(2, "CPU threads of the network.", low=1, high=64, read_only=True)
     backend: str = setting(
         LITERT,
@@ -117,6 +135,13 @@ class PerceiverConfig:
                     "trained to mask it, so that its detections would always be dropped."
                 )
         return [spec.labels.id_of(name) for name in self.suppress_absent]
+
+    def people(self, spec: ModelSpec) -> tuple[str, ...]:
+        """The classes that are pixelated; none without `anonymise`.
+
+        ConfigError where the model can't find people.
+        """
+        return people_classes(spec, self.anonymise_classes) if self.anonymise else ()
 
     def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
         found = {}
@@ -177,6 +202,7 @@ class Perceiver:
     @config.setter
     def config(self, config: PerceiverConfig) -> None:
         thresholds, suppressed = config.thresholds(self.spec), config.suppressed(self.spec)
+        self._people = _people_finder(self.spec, config, thresholds)
         thresholds[~self._known.boxed[1:]] = 1.0  # which no score reaches
         self._thresholds, self._suppressed = thresholds, suppressed
         self._iou_threshold = (
@@ -241,10 +267,11 @@ class Perceiver:
         segmentation = self._segment(raw, letterbox, mask_hw)
         detections = self._finish(found, letterbox, segmentation)
         truncated = self._is_truncated(len(candidates[0]), found)
+        people = self._people(raw, letterbox, self._default_cxcywh) if self._people else None
         timing = Timing(
             (filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3
         )
-        return Result(detections, segmentation, letterbox.source_hw, timing, truncated)
+        return Result(detections, segmentation, letterbox.source_hw, timing, truncated, people)
 
     def raw_outputs(self, input_rgb: np.ndarray) -> RawOutputs:
         """The network's outputs for a picture `(H, W, 3)` uint8 of its own size.
@@ -284,3 +311,14 @@ class Perceiver:
             if not (segmentation.class_ids == class_id).any():
                 keep &= found.class_ids != class_id
         return Detections(boxes[keep], found.scores[keep], found.class_ids[keep])
+
+
+def _people_finder(
+    spec: ModelSpec, config: PerceiverConfig, thresholds: np.ndarray
+) -> PeopleFinder | None:
+    """What finds people to hide, where that is asked for; at least those that are reported."""
+    names = config.people(spec)
+    if not names:
+        return None
+    lowest = min(thresholds[spec.labels.id_of(name) - 1] for name in names)
+    return PeopleFinder(spec, names, min(config.anonymise_score, float(lowest)))
