@@ -24,6 +24,7 @@ from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.reading import Reading
 from mtv_perception.tracking.tracker import NO_ID
 from mtv_perception.types import NANOSECONDS, Detections, Result
+from mtv_perception.visual.anonymise import with_mark
 
 
 def stamp_ns(header: Header) -> int:
@@ -96,10 +97,21 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
 _CODERS = {"jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 85]), "png": (".png", [])}
 
 
-def compressed_message(pixels_rgb: np.ndarray, form: str, header: Header) -> CompressedImage:
-    """A compressed image message of `(H, W, 3)` uint8 RGB; `form` is "jpeg" or "png"."""
+def compressed_message(
+    pixels_rgb: np.ndarray, form: str, header: Header, is_anonymised: bool = False
+) -> CompressedImage:
+    """A compressed image message of `(H, W, 3)` uint8 RGB.
+
+    Args:
+        pixels_rgb: the picture.
+        form: "jpeg" or "png".
+        header: of the message.
+        is_anonymised: say in the JPEG that its people are pixelated.
+    """
     suffix, options = _CODERS[form]
     _, coded = cv2.imencode(suffix, cv2.cvtColor(pixels_rgb, cv2.COLOR_RGB2BGR), options)
+    if is_anonymised:
+        coded = np.frombuffer(with_mark(coded.tobytes()), np.uint8)
     return _BUILDER.compressed(coded, f"rgb8; {form} compressed bgr8", header)
 
 

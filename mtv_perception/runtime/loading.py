@@ -59,6 +59,7 @@ def check_model(
     artefact = source.read()
     config.thresholds(artefact.spec)
     config.suppressed(artefact.spec)
+    config.people(artefact.spec)
     try_in_child(artefact, config.engine, source.timeout, meanwhile)
     return artefact
 

@@ -10,6 +10,10 @@ import numpy as np
 BLOCKS = 4
 # Pixels; less would leave a small person nearly as it was.
 _SMALLEST_BLOCK = 8
+# A comment (COM, ITU-T T.81 B.2.4.5) directly after the start of the image.
+_START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
+_TEXT = b"mtv_perception: people pixelated"
+_MARK = _START + _COMMENT + (len(_TEXT) + 2).to_bytes(2, "big") + _TEXT
 
 
 def anonymised(image_rgb: np.ndarray, people: np.ndarray | None) -> np.ndarray:
@@ -74,3 +78,15 @@ def _blocks(image_rgb: np.ndarray) -> np.ndarray:
     columns, rows = max(1, round(width / side)), max(1, round(height / side))
     means = cv2.resize(image_rgb, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
+def with_mark(jpeg: bytes) -> bytes:
+    """A JPEG with a comment that says that its people are pixelated."""
+    if not jpeg.startswith(_START):
+        raise ValueError(f"Expected a JPEG, got data that begins with {jpeg[:4]!r}.")
+    return _MARK + jpeg[len(_START) :]
+
+
+def has_mark(jpeg: bytes) -> bool:
+    """Whether a JPEG has that comment. It guards against mistakes, not against forgery."""
+    return jpeg.startswith(_MARK)

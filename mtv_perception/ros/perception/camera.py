@@ -87,7 +87,8 @@ class Camera:
     ) -> None:
         self.name, config = name, settings.node
         self.account, self.tracks = CameraAccount(), Tracks(settings)
-        self.outputs = CameraOutputs(node, f"{name}/" if name else "", config, spec)
+        prefix, anonymise = f"{name}/" if name else "", settings.perceiver.anonymise
+        self.outputs = CameraOutputs(node, prefix, config, spec, anonymise)
         self._info: CameraInfo | None = None
         self._health = ImageHealth()
         self._newest: int | None = None

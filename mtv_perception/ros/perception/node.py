@@ -97,6 +97,8 @@ class PerceptionNode(LifecycleNode):
         self._state, self._failure = "inactive", ""
         slot = self._pipeline.slot
         self.get_logger().info(f"model {slot.spec.model_id} ready; engine: {slot.backend}")
+        if people := self._pipeline.settings.perceiver.people(slot.spec):
+            self.get_logger().info(f"pixelated in every picture: {', '.join(people)}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from mtv_perception.ros.qos import LATCHED, newest_only, overridable, watched
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.types import Detections, Result
+from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
 _MASK_OUTPUTS = (
@@ -53,12 +55,19 @@ class CameraOutputs:
         prefix: put before every topic name ("front/" or nothing).
         config: quality of service and which outputs are wanted.
         spec: of the model; one without masks has no mask topics.
+        anonymise: pixelate people in pictures, and have a topic of the camera's pictures.
     """
 
     def __init__(
-        self, node: LifecycleNode, prefix: str, config: NodeConfig, spec: ModelSpec
+        self,
+        node: LifecycleNode,
+        prefix: str,
+        config: NodeConfig,
+        spec: ModelSpec,
+        anonymise: bool = False,
     ) -> None:
         self._node, self._config, self._prefix = node, config, prefix
+        self._anonymise = anonymise
         self._publishers: dict[str, Any] = {}
         longest = config.longest_pause(prefix.removesuffix("/"))
         watch = watched(5, longest, LEASE)
@@ -68,6 +77,10 @@ class CameraOutputs:
         picture = newest_only(config.mask_reliability)
         self._declare("overlay", Image, f"{prefix}overlay", picture)
         self._declare("overlay_compressed", CompressedImage, f"{prefix}overlay/compressed", picture)
+        if anonymise:
+            camera = f"{prefix}image_anonymised"
+            self._declare("camera", Image, camera, picture)
+            self._declare("camera_compressed", CompressedImage, f"{camera}/compressed", picture)
         self._declare("status", PerceptionStatus, f"~/{prefix}status", 5)
         if ANNOTATIONS_KIND:
             self._declare("annotations", ANNOTATIONS_KIND, f"{prefix}image_annotations", 5)
@@ -171,10 +184,16 @@ class CameraOutputs:
         if self.wanted("annotations"):
             publishers["annotations"].publish(annotation_message(result.detections, labels, header))
         self._show("colour", "png", header, lambda: colour_mask(pixels.class_ids, labels))
+        visible = cache(lambda: self._visible(image_rgb, result))
+        self._show("camera", "jpeg", header, visible)
         footer = f"{result.timing.total_ms:.1f} ms"
         self._show(
-            "overlay", "jpeg", header, lambda: draw_overlay(image_rgb, result, labels, footer)
+            "overlay", "jpeg", header, lambda: draw_overlay(visible(), result, labels, footer)
         )
+
+    def _visible(self, image_rgb: np.ndarray, result: Result) -> np.ndarray:
+        """What pictures may show of an image."""
+        return anonymised(image_rgb, result.people) if self._anonymise else image_rgb
 
     def _show(self, name: str, form: str, header: Header, draw: Callable[[], np.ndarray]) -> None:
         """Publish a picture for people, raw and compressed, each only while someone subscribes."""
@@ -186,4 +205,6 @@ class CameraOutputs:
         if wants_raw:
             self._publishers[name].publish(image_message(picture, "rgb8", header))
         if wants_compressed:
-            self._publishers[compressed].publish(compressed_message(picture, form, header))
+            is_anonymised = self._anonymise and form == "jpeg"
+            message = compressed_message(picture, form, header, is_anonymised)
+            self._publishers[compressed].publish(message)
