@@ -29,6 +29,7 @@ _SILENCE_S = 3.0
 _AGAIN_FRAMES = 40
 _PICTURES = SOURCE_ROOT / "docs" / "images"
 _CAPTION = "{model}, rendered hall, {part}"
+_PARTS = {"timeline": "zones over time", "cut": "camera cut off", "again": "camera is back"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,7 +123,7 @@ def draw_hall(run: HallRun, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
         recording = people.Recording(bag)
     with VideoWriter(out / "hall.mp4", clip.rate) as video:
         last: np.ndarray | None = None
-        for index, last in enumerate(_frames(run, clip, recording)):
+        for index, last in enumerate(_frames(run, clip, recording, run.stamps)):
             video.write(last)
             for name in [name for name, at in worth.items() if at == index]:
                 moments[name] = last
@@ -130,17 +131,29 @@ def draw_hall(run: HallRun, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
             for picture in _silence(run, clip, last):
                 video.write(picture)
                 moments["cut"] = picture
+        for picture in _frames(run, clip, recording, run.again):
+            video.write(picture)
+            moments["again"] = picture
     moments["timeline"] = timeline(run, clip)
     for name, picture in moments.items():
         cv2.imwrite(str(out / f"{name}.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return moments
 
 
-def _frames(run: HallRun, clip: HallClip, recording: people.Recording) -> Iterator[np.ndarray]:
-    """Each image of the drive as it was seen, beside the view from above."""
+def _frames(
+    run: HallRun, clip: HallClip, recording: people.Recording, stamps: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """Each image of the drive as it was seen, beside the view from above.
+
+    Args:
+        run: what was said.
+        clip: what was shown, from its beginning.
+        recording: results of the run.
+        stamps: of the images.
+    """
     above: TopView | None = None
     for frame, stamp, truth in zip(
-        read_frames(clip.video, clip.rate), run.stamps, clip.frames, strict=False
+        read_frames(clip.video, clip.rate), stamps, clip.frames, strict=False
     ):
         picture = frame.image_rgb
         above = above or TopView(picture.shape[0])
@@ -204,12 +217,8 @@ def _moments(run: HallRun, clip: HallClip) -> dict[str, int]:
 def copy_pictures(out: Path, moments: dict[str, np.ndarray], model: str) -> None:
     """Put the pictures into the documentation, each with the model's version in its caption."""
     for name, picture in moments.items():
-        if name == "timeline":
-            strip = np.full((28, picture.shape[1], 3), 255, np.uint8)
-            text = _CAPTION.format(model=model, part="zones over time")
-        else:
-            strip = np.full((28, picture.shape[1], 3), 255, np.uint8)
-            text = _CAPTION.format(model=model, part=name)
+        strip = np.full((28, picture.shape[1], 3), 255, np.uint8)
+        text = _CAPTION.format(model=model, part=_PARTS.get(name, name))
         cv2.putText(
             strip, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA
         )

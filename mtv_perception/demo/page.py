@@ -121,6 +121,7 @@ def _moments(out: Path) -> str:
         "person": "A person in front of the robot.",
         "forklift": "A forklift crosses.",
         "cut": "The camera is cut off: unknown.",
+        "again": "It comes back, and the zones are known again.",
     }
     shown = [
         f'<figure><a href="{name}.jpg"><img src="{name}.jpg" alt="{text}"></a><figcaption>{text}</figcaption></figure>'
