@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import mtv_perception
 from mtv_perception.errors import MtvError
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(
             level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s"
         )
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        _quiet_tensorflow()
         status: int = importlib.import_module(f"mtv_perception.cli.{args.command}").run(args)
     except (MtvError, ValueError) as error:
         return _told(str(error), 2)
@@ -119,6 +120,14 @@ def _missing(error: ImportError, command: str) -> str:
         f"`mtv {command}` needs the Python package {package!r}, which is not installed. "
         f"Install it with: pip install 'mtv_perception[{extra}]'"
     )
+
+
+def _quiet_tensorflow(devices: Path = Path("/dev")) -> None:
+    """Let TensorFlow print errors alone, and none about a GPU where there is none."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Device files of NVIDIA's driver on a computer (nvidia*), a Jetson (nvhost*) and WSL (dxg).
+    if not any(next(devices.glob(name), None) for name in ("nvidia*", "nvhost*", "dxg")):
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 def _told(text: str, status: int) -> int:

@@ -1,6 +1,7 @@
 """What `mtv` says, and its exit status, when a subcommand fails."""
 
 import errno
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -118,3 +119,19 @@ def test_every_command_explains_itself(command, capsys):
         module.main([command, "--help"])
     assert end.value.code == 0
     assert f"usage: mtv {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("device", "hidden"),
+    [("", True), ("tty0", True), ("nvidia0", False), ("nvhost-gpu", False), ("dxg", False)],
+)
+def test_gpus_are_looked_for_only_where_a_driver_is(tmp_path, monkeypatch, device, hidden):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    if device:
+        (tmp_path / device).touch()
+
+    module._quiet_tensorflow(tmp_path)
+
+    assert os.environ.pop("CUDA_VISIBLE_DEVICES", None) == ("" if hidden else None)
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
