@@ -62,6 +62,11 @@ def result_topics(camera: str) -> dict[str, str]:
     }
 
 
+def anonymised_topic(camera: str) -> str:
+    """The topic of a camera's pictures with pixelated people; see `result_topics`."""
+    return f"/{camera}/image_anonymised/compressed" if camera else "/image_anonymised/compressed"
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A topic that could be taken for a camera and is not used.

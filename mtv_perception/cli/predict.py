@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also write label files: labels/*.txt (yolo), annotations.json (coco)",
     )
     add("--frames", type=int, default=0, metavar="N", help="end a camera after N frames")
+    add_privacy_options(parser)
     add_engine_options(parser)
 
 
@@ -88,14 +90,22 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.runtime.models import find_model
 
     config = PerceiverConfig(
-        score_threshold=args.score_threshold, num_threads=args.threads, **engine_of(args)
+        score_threshold=args.score_threshold,
+        num_threads=args.threads,
+        **privacy_of(args),
+        **engine_of(args),
     )
     perceiver = Perceiver(load_artefact(find_model(args.model)), config)
     frames, failures = 0, False
     spec = perceiver.spec
+    if line := privacy_line(config, spec):
+        print(line, flush=True)
     if not spec.mask_classes:
         print(f"{spec.name} was not trained for masks: none are drawn or written")
-    with Predictions(args.out, spec.labels, tuple(args.labels), spec.mask_classes) as predictions:
+    formats = tuple(args.labels)
+    with Predictions(
+        args.out, spec.labels, formats, spec.mask_classes, args.anonymise
+    ) as predictions:
         for source in args.sources:
             try:
                 with _open(source, args) as opened:

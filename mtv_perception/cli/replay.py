@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.measuring import write_json
+from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.compare.golden import write_golden
 from mtv_perception.compare.runs import open_run
 from mtv_perception.replay.inputs import exit_status, left_out_lines
@@ -87,6 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames at once in each job (default: share the CPUs; Ray: 1)",
     )
+    add_privacy_options(parser)
     add_engine_options(parser)
     add("--jobs", type=int, default=1, metavar="N", help="inputs at once (default: %(default)s)")
     add(
@@ -150,12 +152,16 @@ def _work(args: argparse.Namespace) -> Work:
         raise ValueError(f"Expected at least 1 thread, got {args.threads}.")
     threads = args.threads or _threads(args)
     config = PerceiverConfig(
-        score_threshold=args.score_threshold, num_threads=threads, **engine_of(args)
+        score_threshold=args.score_threshold,
+        num_threads=threads,
+        **privacy_of(args),
+        **engine_of(args),
     )
     model = str(find_model(args.model).resolve())
-    Perceiver(
-        load_artefact(model), config
-    )  # What is wrong with the model is said once, before any work.
+    # What is wrong with the model is said once, before any work.
+    perceiver = Perceiver(load_artefact(model), config)
+    if line := privacy_line(config, perceiver.spec):
+        print(line, flush=True)
     return Work(model, config, options)
 
 

@@ -19,6 +19,7 @@ from mtv_perception.media.frame import Frame
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
 from mtv_perception.replay.label_files import LABEL_WRITERS
 from mtv_perception.types import Detections, Result
+from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
 
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
@@ -35,6 +36,7 @@ class Predictions:
         formats: of LABEL_WRITERS.
         masks: names of the classes that the model was trained to mask; None for all. Without any,
             no mask is written.
+        anonymise: pixelate people in overlays and videos.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class Predictions:
         labels: LabelSet,
         formats: tuple[str, ...] = (),
         masks: tuple[str, ...] | None = None,
+        anonymise: bool = False,
     ) -> None:
-        self._folder, self._labels = folder, labels
+        self._folder, self._labels, self._anonymise = folder, labels, anonymise
         self._masks = labels.foreground if masks is None else masks
         self._names = Names()
         self._video: _VideoFile | None = None
@@ -79,9 +82,10 @@ class Predictions:
         name = self._names.unique(name_of(source, item, frame))
         if self._masks:
             cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
-        overlay = draw_overlay(
-            frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"
-        )
+        image = frame.image_rgb
+        visible = anonymised(image, result.people) if self._anonymise else image
+        footer = f"{result.timing.total_ms:.1f} ms"
+        overlay = draw_overlay(visible, result, self._labels, footer)
         if self._video is not None:
             self._video.write(overlay)
         else:

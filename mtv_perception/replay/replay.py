@@ -141,7 +141,7 @@ def replay(
             Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None
         )
         run = _Run(opened, (perceiver, *helpers), options, unfinished, progress)
-        with BagWriter(folder, options.overwrite, {"mtv_model": perceiver.spec.model_id}) as bag:
+        with BagWriter(folder, options.overwrite, _about(perceiver)) as bag:
             write_state(folder, {"state": RUNNING, **settings})
             run.write(bag)
         report = replace(
@@ -156,6 +156,13 @@ def replay(
         if aside:
             shutil.rmtree(aside)
     return replace(report, seconds=time.monotonic() - begun)
+
+
+def _about(perceiver: Perceiver) -> dict[str, str]:
+    """What a bag says of itself in its metadata."""
+    people = ", ".join(perceiver.config.people(perceiver.spec))
+    about = {"mtv_model": perceiver.spec.model_id}
+    return {**about, "mtv_anonymised": people} if people else about
 
 
 def _detections(opened: Input) -> dict[str, str]:

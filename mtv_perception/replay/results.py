@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
+import numpy as np
 
 from mtv_perception.bags.reader import COMPRESSED, RAW
 from mtv_perception.bags.topics import result_topics
@@ -14,10 +16,11 @@ from mtv_perception.media.frame import Frame
 from mtv_perception.messages.builder import FrameCost, FrameCount
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.messages.typestore import builder
-from mtv_perception.replay.inputs import FILE_FRAME_ID, FILE_TOPIC, InputFrame
+from mtv_perception.replay.inputs import FILE_FRAME_ID, InputFrame
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.reading import reading_of
 from mtv_perception.types import Result
+from mtv_perception.visual.anonymise import anonymised, with_mark
 from mtv_perception.visual.overlay import colour_mask, draw_overlay
 
 EXTRAS = ("input", "color", "overlay", "annotations", "status")
@@ -74,6 +77,7 @@ class ResultWriter:
         self._bag, self._extras, self._class_id_as = bag, frozenset(extras), class_id_as
         self._spec, self._labels = perceiver.spec, perceiver.spec.labels
         self._reading = reading_of(perceiver.spec, perceiver.config)
+        self._anonymise = perceiver.config.anonymise
         self._has_masks = bool(perceiver.spec.mask_classes)
         self._thresholds = {"label_info": perceiver.lowest_threshold}
         if self._has_masks:
@@ -124,11 +128,9 @@ class ResultWriter:
             coloured = colour_mask(result.segmentation.class_ids, self._labels)
             content["color"] = build.image(coloured, "rgb8", header)
         if "overlay" in self._extras:
-            picture = draw_overlay(
-                item.frame.image_rgb, result, self._labels, f"{result.timing.total_ms:.1f} ms"
-            )
-            _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
-            content["overlay"] = build.compressed(coded, "jpeg", header)
+            footer = f"{result.timing.total_ms:.1f} ms"
+            picture = draw_overlay(self._visible(item), result, self._labels, footer)
+            content["overlay"] = self._jpeg(picture, header)
         if "status" in self._extras:
             content["status"] = build.status(
                 header,
@@ -138,22 +140,32 @@ class ResultWriter:
                 item.count,
             )
         if "input" in self._extras:
-            self._write_input(item)
+            self._write_input(item, header)
         topics = result_topics(source.camera)
         for name, message in content.items():
             self._bag.write(topics[name], _TYPES[name], source.log_ns, message)
 
-    def _write_input(self, item: Perceived) -> None:
+    def _visible(self, item: Perceived) -> np.ndarray:
+        """What pictures may show of a frame, `(H, W, 3)` uint8 RGB."""
+        image = item.frame.image_rgb
+        return anonymised(image, item.result.people) if self._anonymise else image
+
+    def _jpeg(self, picture_rgb: np.ndarray, header: Any) -> Any:
+        """A picture as a compressed message; it says so if its people are pixelated."""
+        _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        if self._anonymise:
+            coded = np.frombuffer(with_mark(coded.tobytes()), np.uint8)
+        return builder().compressed(coded, "jpeg", header)
+
+    def _write_input(self, item: Perceived, header: Any) -> None:
+        """Write the image itself: as it was recorded, unless people are to be pixelated."""
         source = item.source
-        if source.cdr:
+        if source.cdr and not self._anonymise:
             self._bag.add_topic(source.topic, source.msgtype)
             self._bag.write_cdr(source.topic, source.log_ns, source.cdr)
             return
-        build = builder()
-        _, coded = cv2.imencode(
-            ".jpg", cv2.cvtColor(item.frame.image_rgb, cv2.COLOR_RGB2BGR), _JPEG
+        picture, is_raw = self._visible(item), source.msgtype == RAW
+        message = (
+            builder().image(picture, "rgb8", header) if is_raw else self._jpeg(picture, header)
         )
-        header = build.header(item.frame.stamp_ns, item.frame.frame_id or FILE_FRAME_ID)
-        self._bag.write(
-            FILE_TOPIC, COMPRESSED, source.log_ns, build.compressed(coded, "jpeg", header)
-        )
+        self._bag.write(source.topic, source.msgtype or COMPRESSED, source.log_ns, message)

@@ -79,3 +79,48 @@ def test_mistakes_are_one_line(tmp_path, images, replay_model, capsys, options, 
     assert main([*command, *options]) == 2
     printed = capsys.readouterr()
     assert said in printed.out + printed.err
+
+
+def without_people(folder, source):
+    """The same network with a class of another name where people were."""
+    from mtv_perception.config import from_mapping, to_plain
+    from mtv_perception.runtime.artefact import ModelSpec, load_artefact, write_artefact
+
+    artefact = load_artefact(source)
+    plain = {**to_plain(artefact.spec), "thresholds": {}, "trained": {}, "files": {}}
+    plain["classes"] = ["background", "rail", "pallet", "forklift"]
+    return write_artefact(folder, from_mapping(ModelSpec, plain), artefact.content).folder
+
+
+@pytest.mark.parametrize("command", ["replay", "predict"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--anonymise-score", "0.1"], "Expected --anonymise beside"),
+        (["--anonymise-classes", "person"], "Expected --anonymise beside"),
+        (["--anonymise", "--anonymise-score", "0"], "above 0"),
+        (["--anonymise", "--anonymise-classes", "picker"], "got 'picker'"),
+        (["--anonymise"], "a class of people"),
+    ],
+    ids=" ".join,
+)
+def test_what_would_not_hide_people_is_refused(
+    tmp_path, images, replay_model, capsys, command, options, said
+):
+    model = replay_model
+    if said == "a class of people":
+        model = without_people(tmp_path / "other", replay_model)
+    arguments = [command, str(images), "--out", str(tmp_path / "out"), "--model", str(model)]
+
+    assert main([*arguments, *options]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+    assert not list(tmp_path.glob("out/**/*.jpg")) and not list(tmp_path.glob("out/*.mcap"))
+
+
+@pytest.mark.parametrize("command", ["replay", "predict"])
+def test_the_classes_that_are_pixelated_are_said(tmp_path, images, replay_model, capsys, command):
+    arguments = [command, str(images), "--out", str(tmp_path / "out"), "--anonymise"]
+
+    assert main([*arguments, "--model", str(replay_model)]) == 0
+    assert "pixelated in every picture: person" in capsys.readouterr().out

@@ -1,4 +1,8 @@
-"""Records the perception node's topics into an mcap bag, as they arrive, without rosbag2."""
+"""Records the perception node's topics into an mcap bag, as they arrive, without rosbag2.
+
+The camera's own pictures are never recorded. With `anonymise` those in which people are pixelated
+are: the perception node makes them, from its own scores and under the stamps of the results.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
-from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.topics import anonymised_topic, result_topics
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.config import fixed
 from mtv_perception.errors import ConfigError, ReplayError
@@ -22,6 +27,7 @@ from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import LATCHED, newest_only, overridable
 from mtv_perception.ros.silence import what_is_heard
+from mtv_perception.visual.anonymise import has_mark
 
 _QUEUE_DEPTH = 50
 # Masks are large; whoever records them as they come needs no long queue.
@@ -37,6 +43,11 @@ class RecorderConfig:
     overwrite: bool = fixed(False, "Replace a bag that stands in this folder.")
     cameras: tuple[str, ...] = fixed(
         (), "Names of the perception node's cameras, as in its own `cameras`. Empty: one camera."
+    )
+    anonymise: bool = fixed(
+        False,
+        "Also record the cameras' pictures with pixelated people, which the perception node "
+        "publishes with its own `anonymise`. Other pictures are refused.",
     )
 
 
@@ -55,6 +66,11 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     "status": (PerceptionStatus, _queue(_QUEUE_DEPTH)),
 }
 """Type and quality of service of each output that is recorded, by its name in result_topics."""
+_PICTURES = (CompressedImage, _queue(_MASK_QUEUE_DEPTH, "best_effort"))
+_NEEDED = (
+    "expected pictures whose people are pixelated; set `anonymise` on the perception node, and "
+    "remap no other topic to this one"
+)
 
 
 class RecorderNode(Node):
@@ -62,6 +78,7 @@ class RecorderNode(Node):
 
     Attributes:
         counts: messages by topic, as named in the bag.
+        refused: pictures that do not say that their people are pixelated.
         finished: recording has ended because the bag can't be written any more.
 
     Raises:
@@ -73,38 +90,43 @@ class RecorderNode(Node):
         config = NodeParameters(self, RecorderConfig).read()
         self.finished = False
         self.counts: dict[str, int] = {}
+        self.refused = 0
         self._failed = False
         self._writer = _open_bag(config)
         for camera in config.cameras or ("",):
             self._record(camera)
+            if config.anonymise:
+                self._record_topic(anonymised_topic(camera), *_PICTURES)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_SILENCE_PERIOD_S, self._explain_silence, clock=steady)
 
     @property
     def exit_status(self) -> int:
-        """0 after detections were recorded, 1 where the bag could not be finished.
+        """0 after detections, and pictures where they were asked for, were recorded; 2 without any.
 
-        2 without any.
+        1 where the bag could not be finished, or pictures are missing or were refused.
         """
-        recorded = any(count for topic, count in self.counts.items() if _is_detections(topic))
-        return 1 if self._failed else 0 if recorded else 2
+        if not any(count for topic, count in self.counts.items() if _is_detections(topic)):
+            return 1 if self._failed else 2
+        missing = any(not count for topic, count in self.counts.items() if _is_pictures(topic))
+        return int(self._failed or bool(self.refused) or missing)
 
     def _record(self, camera: str) -> None:
         named = result_topics(camera)
         for name, (kind, qos) in RECORDED.items():
-            topic = named[name]
-            self.counts[topic] = 0
-            self._writer.add_topic(topic, f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
-            # Relative, so that namespaces apply; in the bag the names stand without one.
-            overridable(
-                self.create_subscription, kind, topic[1:], self._keeper(topic), qos, raw=True
-            )
+            self._record_topic(named[name], kind, qos)
+
+    def _record_topic(self, topic: str, kind: type, qos: QoSProfile) -> None:
+        self.counts[topic] = 0
+        self._writer.add_topic(topic, f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
+        # Relative, so that namespaces apply; in the bag the names stand without one.
+        overridable(self.create_subscription, kind, topic[1:], self._keeper(topic), qos, raw=True)
 
     def _keeper(self, topic: str) -> Callable[[bytes], None]:
         """What writes a topic's messages as they come, still serialised."""
 
         def keep(cdr: bytes) -> None:
-            if self.finished:
+            if self.finished or (_is_pictures(topic) and not self._may_be_kept(topic, cdr)):
                 return
             try:
                 self._writer.write_cdr(topic, self.get_clock().now().nanoseconds, cdr)
@@ -117,11 +139,22 @@ class RecorderNode(Node):
 
         return keep
 
+    def _may_be_kept(self, topic: str, cdr: bytes) -> bool:
+        """Whether a picture says that its people are pixelated; else it is counted and refused."""
+        if has_mark(bytes(deserialize_message(cdr, CompressedImage).data)):
+            return True
+        self.refused += 1
+        self.get_logger().error(f"{topic[1:]}: picture refused: {_NEEDED}", throttle_duration_sec=5)
+        return False
+
     def _explain_silence(self) -> None:
-        """Say why nothing comes, as long as a camera's detections were never heard."""
+        """Say why nothing comes, as long as a camera's detections or pictures were never heard."""
         for topic, count in self.counts.items():
             if _is_detections(topic) and not count:
                 self.get_logger().warning(what_is_heard(self, topic[1:], *RECORDED["detections"]))
+            if _is_pictures(topic) and not count:
+                heard = what_is_heard(self, topic[1:], *_PICTURES)
+                self.get_logger().warning(f"{heard}; {_NEEDED}")
 
     def close(self) -> None:
         """Finish the bag; where the disk is full it ends without an index.
@@ -134,7 +167,8 @@ class RecorderNode(Node):
             self._failed = True
             self.get_logger().error(f"bag not finished: {error}")
         counts = ", ".join(f"{topic[1:]}: {count}" for topic, count in self.counts.items())
-        self.get_logger().info(counts)
+        refused = f"; pictures refused: {self.refused}" if self.refused else ""
+        self.get_logger().info(counts + refused)
         if self.exit_status == 2:
             self.get_logger().error(
                 "no detections were recorded: expected the perception node to be active, with this "
@@ -144,6 +178,10 @@ class RecorderNode(Node):
 
 def _is_detections(topic: str) -> bool:
     return topic.rpartition("/")[2] == "detections"
+
+
+def _is_pictures(topic: str) -> bool:
+    return topic.endswith(anonymised_topic(""))
 
 
 def _open_bag(config: RecorderConfig) -> BagWriter:

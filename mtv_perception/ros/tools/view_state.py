@@ -43,8 +43,12 @@ class ViewState:
     def show(self, image_rgb: np.ndarray) -> None:
         """Take a new picture, `(H, W, 3)` uint8."""
         _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        self.show_jpeg(coded.tobytes())
+
+    def show_jpeg(self, jpeg: bytes) -> None:
+        """Take a new picture as it was coded elsewhere."""
         with self._changed:
-            self._jpeg, self._serial = coded.tobytes(), self._serial + 1
+            self._jpeg, self._serial = jpeg, self._serial + 1
             self._shown_at = time.monotonic()
             self._changed.notify_all()
 

@@ -13,7 +13,7 @@ from typing import Any
 from nav_msgs.msg import OccupancyGrid  # type: ignore[import-untyped,unused-ignore]
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
@@ -33,6 +33,7 @@ from mtv_perception.ros.tools.view_parts import (
 )
 from mtv_perception.ros.tools.view_state import ViewState
 from mtv_perception.ros.tools.web_server import WebServer
+from mtv_perception.visual.anonymise import has_mark
 
 _CHECK_PERIOD_S = 0.2
 _COUNTERS = ("received", "processed", "dropped", "stale", "failed", "detections")
@@ -49,6 +50,11 @@ class WebViewConfig:
     port: int = fixed(8080, "Port to listen on; 0 for any free one.", low=0, high=65535)
     reliability: str = fixed(
         "best_effort", "Quality of service of the overlay.", choices=tuple(RELIABILITY)
+    )
+    anonymise: bool = fixed(
+        False,
+        "Show only pictures whose people are pixelated: `overlay/compressed` of a perception node "
+        "with `anonymise`. Other pictures are refused.",
     )
 
 
@@ -74,6 +80,12 @@ class WebViewNode(Node):
         self.port = self._server.port
         self._qos = newest_only(config.reliability)
         self._overlay: Any = None
+        # What is watched while someone looks.
+        self._pictures: tuple[type, str, Callable[[Any], None]] = (
+            (CompressedImage, "overlay/compressed", self._show_anonymised)
+            if config.anonymise
+            else (Image, "overlay", self._show)
+        )
         overridable(
             self.create_subscription,
             PerceptionStatus,
@@ -113,9 +125,7 @@ class WebViewNode(Node):
         So does this node only when asked.
         """
         if self._state.watched and self._overlay is None:
-            self._overlay = overridable(
-                self.create_subscription, Image, "overlay", self._show, self._qos
-            )
+            self._overlay = overridable(self.create_subscription, *self._pictures, self._qos)
         elif not self._state.watched and self._overlay is not None:
             self.destroy_subscription(self._overlay)
             self._overlay = None
@@ -127,6 +137,17 @@ class WebViewNode(Node):
             self.get_logger().warning(
                 f"overlay refused: {shorten(str(error))}", throttle_duration_sec=5.0
             )
+
+    def _show_anonymised(self, message: CompressedImage) -> None:
+        jpeg = bytes(message.data)
+        if has_mark(jpeg):
+            self._state.show_jpeg(jpeg)
+            return
+        self.get_logger().error(
+            "overlay refused: expected a picture whose people are pixelated, got another; set "
+            "`anonymise` on the perception node",
+            throttle_duration_sec=5.0,
+        )
 
     def _report(self, status: PerceptionStatus) -> None:
         total, network = float(status.stamp_to_publish_ms), float(status.network_ms)

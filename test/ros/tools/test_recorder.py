@@ -3,10 +3,13 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 pytest.importorskip("mtv_perception.msg", reason="the messages are not generated; run: make setup")
 
+import numpy as np
 import yaml
+from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.topics import anonymised_topic, result_topics
+from mtv_perception.ros.conversions import compressed_message, image_message, stamp_ns
 from mtv_perception.ros.process.processes import stop_node
 from mtv_perception.ros.tools.recorder import RECORDED
 
@@ -85,3 +88,80 @@ def test_a_bag_that_can_not_be_written_is_named(own_graph, tmp_path, place):
     assert process.returncode == 2
     assert place in own_graph.log() and "Traceback" not in own_graph.log()
     assert (tmp_path / "folder/notes.txt").exists()
+
+
+def picture(graph, is_anonymised, form="jpeg"):
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    return compressed_message(pixels, form, graph.header(), is_anonymised)
+
+
+@pytest.mark.parametrize("cameras", [[], ["front", "rear"]], ids=len)
+def test_pictures_are_recorded_only_if_they_are_anonymised(own_graph, tmp_path, contents, cameras):
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"), cameras=cameras, anonymise=True)
+    good, leaks = set(), 0
+    for camera in cameras or [""]:
+        topics = result_topics(camera)["detections"][1:], anonymised_topic(camera)[1:]
+        detections, pictures = (
+            own_graph.publisher(kind, topic)
+            for kind, topic in zip((Detection2DArray, CompressedImage), topics, strict=True)
+        )
+        for is_anonymised, form in (
+            (True, "jpeg"),
+            (False, "jpeg"),
+            (False, "png"),
+            (True, "jpeg"),
+        ):
+            message = picture(own_graph, is_anonymised, form)
+            detections.publish(Detection2DArray(header=message.header))
+            pictures.publish(message)
+            own_graph.delivered(topics[0], node="recorder")
+            leaks += not is_anonymised
+            good |= {stamp_ns(message.header)} if is_anonymised else set()
+    kept = [f"{anonymised_topic(camera)[1:]}: 2" for camera in cameras or [""]]
+
+    assert end(own_graph) == 1, own_graph.log()
+    assert f"pictures refused: {leaks}" in own_graph.log()
+    assert all(text in own_graph.log() for text in kept)
+    found = [m for topic, _, m in contents(tmp_path / "bag") if topic.endswith("/compressed")]
+    assert {stamp_ns(message.header) for message in found} == good
+    assert len(found) == len(good)
+
+
+def test_cameras_own_pictures_are_not_recorded(own_graph, tmp_path):
+    """Whatever is published beside the results, also under the names of pictures."""
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"), anonymise=True)
+    own_graph.publisher(CompressedImage, "image_anonymised/compressed")
+    others = [
+        own_graph.node.create_publisher(kind, topic, 5)
+        for kind, topic in (
+            (Image, "image"),
+            (CompressedImage, "image/compressed"),
+            (Image, "image_anonymised"),
+            (CompressedImage, "overlay/compressed"),
+        )
+    ]
+    pixels = np.full((48, 64, 3), 90, np.uint8)
+    for publisher in others:
+        assert publisher.get_subscription_count() == 0
+        header = own_graph.header()
+        is_raw = publisher.msg_type is Image
+        publisher.publish(
+            image_message(pixels, "rgb8", header)
+            if is_raw
+            else compressed_message(pixels, "jpeg", header, True)
+        )
+    end(own_graph)
+    assert sum(counts(tmp_path / "bag").values()) == 0
+
+
+def test_missing_pictures_are_said(own_graph, tmp_path):
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"), anonymise=True)
+    publisher = own_graph.publisher(Detection2DArray, "detections")
+    publisher.publish(Detection2DArray(header=own_graph.header()))
+    own_graph.delivered("detections", node="recorder")
+    own_graph.wait(
+        lambda: "set `anonymise` on the perception node" in own_graph.log(), "a word about it"
+    )
+
+    assert end(own_graph) == 1
+    assert f"nothing on {own_graph.namespace}/image_anonymised/compressed" in own_graph.log()

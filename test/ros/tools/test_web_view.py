@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs a ROS 2")
 
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from mtv_perception.msg import PerceptionStatus
-from mtv_perception.ros.conversions import image_message
+from mtv_perception.ros.conversions import compressed_message, image_message
 from mtv_perception.ros.qos import newest_only
 
 
@@ -72,3 +72,49 @@ def test_an_address_in_use_is_said(stage):
     second = stage.start("web_view_node", remap={"__node": "second"}, port=port)
     stage.wait(lambda: second.poll() is not None, "the end of the second node")
     assert second.returncode == 2
+
+
+def page_port(stage):
+    found = stage.wait(
+        lambda: re.search(r"http://127\.0\.0\.1:(\d+)/", stage.log("web_view_node")), "the page"
+    )
+    return int(found[1])
+
+
+def test_with_anonymise_only_pixelated_pictures_are_shown(stage):
+    process = stage.start("web_view_node", port=0, anonymise=True)
+    port, qos = page_port(stage), newest_only("best_effort")
+    raw = stage.node.create_publisher(Image, "overlay", qos)
+    jpeg = stage.node.create_publisher(CompressedImage, "overlay/compressed", qos)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
+    connection.request("GET", "/stream.mjpg")
+    answer, shown = connection.getresponse(), []
+
+    def read():
+        while (line := answer.readline()) not in (b"", b"\r\n"):
+            shown.append(line)
+        shown.append(answer.read(200))
+
+    threading.Thread(target=read, daemon=True).start()
+    stage.wait(jpeg.get_subscription_count, "a subscription of the overlay")
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+
+    def refused():
+        raw.publish(image_message(pixels, "rgb8", Header()))
+        jpeg.publish(compressed_message(pixels, "jpeg", Header()))
+        return "overlay refused" in stage.log("web_view_node")
+
+    stage.wait(refused, "a word about pictures that are not anonymised")
+    stage.spin(0.5)
+    assert raw.get_subscription_count() == 0 and shown == []
+    good = compressed_message(pixels, "jpeg", Header(), True)
+
+    def streamed():
+        jpeg.publish(good)
+        return len(shown) > 3
+
+    stage.wait(streamed, "a pixelated picture")
+    assert bytes(good.data).startswith(shown[-1])
+    answer.close()
+    connection.close()
+    assert stage.stop(process) == 0
