@@ -30,6 +30,7 @@ OPTIONAL = {
     "/image",
     "/depth/image",
     "/overlay",
+    "/overlay/compressed",
     "/tf",
     "/tf_static",
 }
@@ -99,7 +100,7 @@ def test_the_perception_node_needs_what_it_is_allowed(stage, tmp_path):
     with (tmp_path / "log").open("w") as log:
         process = start_node(
             "perception_node",
-            {"model": model},
+            {"model": model, "anonymise": True},
             remap={"__ns": stage.namespace},
             environment=environment,
             output=log,
@@ -112,7 +113,7 @@ def test_the_perception_node_needs_what_it_is_allowed(stage, tmp_path):
 
 TOOLS = {
     "ranging": {},
-    "recorder": {},
+    "recorder": {"anonymise": True},
     "state_log": {"file": "states.jsonl"},
     "web_view": {"port": 0},
     "image_replay": {"source": str(ROOT / "docs/media/people.mp4"), "clock": True},
