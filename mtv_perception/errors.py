@@ -24,6 +24,10 @@ class ImageError(MtvError):
     """An image can't be decoded: truncated, of an unknown encoding, or of an impossible size."""
 
 
+class ImageSizeError(ImageError):
+    """An image has more pixels than the limit of who reads it."""
+
+
 class ReplayError(MtvError):
     """A bag, video or image folder can't be read or written."""
 

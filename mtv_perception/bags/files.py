@@ -58,8 +58,20 @@ def is_ros1_bag(path: Path) -> bool:
     """Whether a path is a bag of ROS 1, or a folder with one."""
     if path.is_dir():
         return any(item.suffix == ".bag" and is_ros1_bag(item) for item in path.iterdir())
-    with path.open("rb") as file:
-        return file.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC
+    except OSError as error:
+        raise ReplayError(f"{path}: expected a file that can be read: {error.strerror}.") from error
+
+
+def refuse_ros1(path: Path) -> None:
+    """Raise ReplayError for a bag of ROS 1, with the command that converts it."""
+    if not is_bag(path) and is_ros1_bag(path):
+        raise ReplayError(
+            f"{path}: expected a bag of ROS 2, got one of ROS 1. Convert it: pip install rosbags && "
+            f"rosbags-convert --src {path} --dst {path.stem}_ros2"
+        )
 
 
 def storage_suffix(path: Path) -> str:
@@ -76,7 +88,13 @@ def find_files(path: Path) -> BagFiles:
     """
     if not path.exists():
         raise ReplayError(f"{path}: expected a rosbag2 bag, found nothing.")
+    refuse_ros1(path)
     if not path.is_dir():
+        if not _is_storage(path):
+            raise ReplayError(
+                f"{path}: expected a rosbag2 bag (a folder, {' or '.join(SUFFIXES)}), got a file of "
+                "another kind."
+            )
         active = path.name.endswith(ACTIVE)
         return BagFiles((path,), is_finished=not active)
     present = sorted(filter(_is_storage, path.iterdir()), key=lambda item: natural_key(item.name))

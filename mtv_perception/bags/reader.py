@@ -26,7 +26,7 @@ from mtv_perception.bags.storage import (
 )
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.decode import decode_compressed
-from mtv_perception.media.encodings import decode_raw
+from mtv_perception.media.encodings import MAX_PIXELS, decode_raw
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.typestore import typestore
 from mtv_perception.types import NANOSECONDS
@@ -40,13 +40,14 @@ _UNCHANGED = ("builtin_interfaces/", "std_msgs/", "sensor_msgs/")
 _PARSERS = {"ros2msg": get_types_from_msg, "ros2idl": lambda text, _: get_types_from_idl(text)}
 
 
-def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
+def message_to_rgb(message: Any, msgtype: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The pixels of a bag's image message, `(H, W, 3)` uint8 RGB.
 
-    ImageError when they are broken.
+    ImageError when they are broken, or more than `max_pixels`.
     """
     if msgtype == COMPRESSED:
-        return decode_compressed(message.data, form=str(getattr(message, "format", "")))
+        form = str(getattr(message, "format", ""))
+        return decode_compressed(message.data, max_pixels=max_pixels, form=form)
     return decode_raw(
         message.data,
         message.height,
@@ -54,6 +55,7 @@ def message_to_rgb(message: Any, msgtype: str) -> np.ndarray:
         message.step,
         message.encoding,
         bool(message.is_bigendian),
+        max_pixels,
     )
 
 
@@ -225,15 +227,20 @@ def _field_names(definition: Any) -> set[str]:
     return {name for name, _ in fields}
 
 
-def decode_frame(bag: BagSource, message: RawMessage, name: str) -> Frame:
-    """The image in a message; ImageError when it is broken."""
-    decoded = bag.deserialize(message)
-    return Frame(
-        message_to_rgb(decoded, message.msgtype),
-        message_stamp_ns(decoded),
-        decoded.header.frame_id,
-        name,
-    )
+def decode_frame(
+    bag: BagSource, message: RawMessage, name: str, max_pixels: int = MAX_PIXELS
+) -> Frame:
+    """The image in a message.
+
+    Raises:
+        ImageError: it is broken or too large; the text begins with `name`.
+    """
+    try:
+        decoded = bag.deserialize(message)
+        image_rgb = message_to_rgb(decoded, message.msgtype, max_pixels)
+    except ImageError as error:
+        raise type(error)(f"{name}: {error}") from error
+    return Frame(image_rgb, message_stamp_ns(decoded), decoded.header.frame_id, name)
 
 
 __all__ = ["BagSource", "DamageError", "RawMessage", "Topic", "decode_frame"]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtv_perception.cli.limits import positive
 from mtv_perception.cli.measuring import (
     add_data_options,
     add_names,
     data_config,
     labels_of_data,
-    positive,
 )
 from mtv_perception.data.formats.open import expand
 

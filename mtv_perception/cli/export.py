@@ -14,11 +14,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mtv_perception.cli.limits import positive
 from mtv_perception.cli.measuring import (
     add_data_options,
     data_config,
     dataset_of,
-    positive,
     write_json,
 )
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets

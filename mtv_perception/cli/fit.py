@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mtv_perception.cli.measuring import pair, positive
+from mtv_perception.cli.limits import positive
+from mtv_perception.cli.measuring import pair
 from mtv_perception.fit.options import FitOptions, parse_budget
 
 HELP = "from labelled images to a model folder in one command"

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtv_perception.bags.files import is_bag
+from mtv_perception.bags.files import is_bag, refuse_ros1
 from mtv_perception.cli.engines import add_engine_options
+from mtv_perception.cli.limits import positive
 from mtv_perception.data.formats import FORMATS
 from mtv_perception.data.formats.open import (
     AUTO,
@@ -42,13 +43,6 @@ def pair(text: str) -> tuple[str, str]:
     if not theirs or not ours:
         raise argparse.ArgumentTypeError(f"expected THEIRS=OURS, got {text!r}")
     return theirs, ours
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1, as an option."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -166,6 +160,8 @@ def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
 def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
     """The data set that the options name."""
     config = data_config(args, args.data)
+    if config.path.exists():
+        refuse_ros1(config.path)
     dataset = _bag_dataset(config, labels) if is_bag(config.path) else open_dataset(config, labels)
     return replace(dataset, samples=dataset.samples[: args.limit])
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.measuring import labels_of_data, positive
+from mtv_perception.cli.limits import positive
+from mtv_perception.cli.measuring import labels_of_data
 from mtv_perception.cli.progress import with_progress
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.limits import add_max_pixels
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -65,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--frames", type=int, default=0, metavar="N", help="end a camera after N frames")
     add_privacy_options(parser)
+    add_max_pixels(parser)
     add_engine_options(parser)
 
 
@@ -127,11 +129,12 @@ def _open(source: Path, args: argparse.Namespace) -> AbstractContextManager[Inpu
 
     if str(source).isdecimal() and not source.exists():
         return open_camera(int(str(source)), args.frames)
-    return open_input(source, args.topics)
+    return open_input(source, args.topics, max_pixels=args.max_pixels)
 
 
 def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Predictions) -> _Tally:
     from mtv_perception.errors import ImageError
+    from mtv_perception.replay.inputs import explained
     from mtv_perception.replay.predictions import count_classes
 
     tally = _Tally()
@@ -144,7 +147,7 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
             except ImageError as error:
                 tally.failed += 1
                 if tally.failed <= _SHOWN_FAULTS:
-                    sys.stderr.write(f"mtv: {error}\n")
+                    sys.stderr.write(f"mtv: {explained(error)}\n")
                 continue
             result = perceiver(frame.image_rgb)
             predictions.write(source, item, frame, result)

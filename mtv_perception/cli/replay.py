@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.limits import add_max_pixels
 from mtv_perception.cli.measuring import write_json
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.compare.golden import write_golden
@@ -89,6 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="frames at once in each job (default: share the CPUs; Ray: 1)",
     )
     add_privacy_options(parser)
+    add_max_pixels(parser)
     add_engine_options(parser)
     add("--jobs", type=int, default=1, metavar="N", help="inputs at once (default: %(default)s)")
     add(
@@ -147,6 +149,7 @@ def _work(args: argparse.Namespace) -> Work:
         class_id_as=args.class_id_as,
         resume=args.resume,
         overwrite=args.overwrite,
+        max_pixels=args.max_pixels,
     )
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"Expected at least 1 thread, got {args.threads}.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.media.decode import checked
+from mtv_perception.media.formats import jpeg, read_head
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # PNG, third edition, table 11.1: colour types.
@@ -30,7 +31,12 @@ def read_mask(path: Path) -> np.ndarray:
     if colour == _PALETTE:
         return _palette_indices(path)
     try:
-        content = np.frombuffer(checked(path.read_bytes()), np.uint8)
+        raw = checked(path.read_bytes())
+        if read_head(raw).kind == jpeg.KIND:
+            raise DatasetError(
+                f"{path}: expected a mask as PNG, got a JPEG, which changes values; store it as PNG."
+            )
+        content = np.frombuffer(raw, np.uint8)
     except ImageError as error:
         raise DatasetError(f"{path}: expected a mask, could not decode one: {error}") from error
     mask = cv2.imdecode(content, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -117,7 +117,7 @@ def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS, upright: bool = Tr
         check_size(head.size_hw, max_pixels)
         image = _pixels(raw, head, "")
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     return _turned(image, head.orientation) if upright else image
 
 

@@ -7,6 +7,7 @@ result is a view, not a copy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +88,17 @@ _ENCODINGS |= {
     "8UC4": _ENCODINGS["bgra8"],
     "16UC1": _ENCODINGS["mono16"],
     "16UC3": _ENCODINGS["bgr16"],
+    "16UC4": _ENCODINGS["bgra16"],
 }
+
+# What sensor_msgs/image_encodings.hpp and drivers name beside these, and what to do.
+_PLANAR = "planes of brightness and colour are not read: let the driver publish bgr8 or yuv422_yuy2"
+_NUMBERS = "signed and floating-point numbers are measurements, not a picture"
+_UNREAD: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)nv\d\d|[iy]4[24][0-9]|yv12|yu12|yuv4[0-4][0-4]p?"), _PLANAR),
+    (re.compile(r"(?i)(8|16|32)SC\d?|(32|64)FC\d?|32UC\d?"), _NUMBERS),
+    (re.compile(r"(?i)m?jpe?g|png|h26[45]|hevc"), "publish it as sensor_msgs/CompressedImage"),
+)
 
 ENCODINGS = tuple(_ENCODINGS)
 """The encodings that can be read."""
@@ -119,9 +130,7 @@ def decode_raw(
     Raises:
         ImageError: unknown encoding, impossible size, rows longer than `step`, or too few bytes.
     """
-    if encoding not in _ENCODINGS:
-        raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
-    channels, size, convert = _ENCODINGS[encoding]
+    channels, size, convert = _known(encoding)
     check_size((height, width), max_pixels)
     row_bytes = width * channels * size
     step = step or row_bytes
@@ -143,6 +152,18 @@ def decode_raw(
         rows = to_8_bits(words.astype(np.uint16, copy=False))
     pixels = rows if channels == 1 else rows.reshape(height, width, channels)
     return convert(pixels)
+
+
+def _known(encoding: str) -> tuple[int, int, _Convert]:
+    """Channels, bytes and conversion; ImageError names what is read, and what to do."""
+    if encoding in _ENCODINGS:
+        return _ENCODINGS[encoding]
+    same = next((name for name in ENCODINGS if name.lower() == encoding.strip().lower()), "")
+    why = f"write {same}" if same else ""
+    why = why or next((text for form, text in _UNREAD if form.fullmatch(encoding)), "")
+    raise ImageError(
+        f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}{why and f' ({why})'}."
+    )
 
 
 def _refuse_coded(buffer: np.ndarray, encoding: str) -> None:
@@ -179,6 +200,4 @@ def demosaic(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
     ImageError for an unknown pattern.
     """
-    if encoding not in _ENCODINGS:
-        raise ImageError(f"Expected an encoding of {', '.join(ENCODINGS)}, got {encoding!r}.")
-    return _ENCODINGS[encoding][2](pixels)
+    return _known(encoding)[2](pixels)

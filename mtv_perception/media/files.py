@@ -14,13 +14,19 @@ import cv2
 
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.decode import MAX_FILE_PIXELS, decode_compressed, read_image
+from mtv_perception.media.formats import check_size
 from mtv_perception.media.frame import Frame
 
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
+UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jxr", ".psd", ".exr", ".hdr", ".svg", ".ico", ".pam"),
+    *(".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".tga", ".pfm", ".j2k"),
+)
+"""Of pictures in formats that are not read."""
 DEFAULT_RATE = 10.0
 """Frames a second of images that have no time of their own."""
 
@@ -49,38 +55,41 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda item: (natural_key(item.name), item.name))
 
 
-def lazy_files(path: Path, rate: float = 0.0) -> Iterator[LazyFrame]:
+def lazy_files(
+    path: Path, rate: float = 0.0, max_pixels: int = MAX_FILE_PIXELS
+) -> Iterator[LazyFrame]:
     """The frames of an image, a folder of images or a video, each decoded by whoever wants it.
 
     Args:
         path: what to read.
         rate: frames a second that stamps follow; 0 takes the video's own stamps, or 10 a second.
+        max_pixels: larger images are refused when they are decoded.
 
     Raises:
         ReplayError: nothing there to read.
     """
     if path.is_dir():
-        return _folder(path, rate)
+        return _folder(path, rate, max_pixels)
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        return _video(path, rate)
-    return _images([path], rate)
+        return _video(path, rate, max_pixels)
+    return _images([path], rate, max_pixels)
 
 
-def _images(files: list[Path], rate: float) -> Iterator[LazyFrame]:
+def _images(files: list[Path], rate: float, max_pixels: int) -> Iterator[LazyFrame]:
     for index, file in enumerate(files):
         stamp = round(index * 1e9 / (rate or DEFAULT_RATE))
-        yield stamp, partial(_file_frame, file, stamp)
+        yield stamp, partial(_file_frame, file, stamp, max_pixels)
 
 
-def _file_frame(path: Path, stamp_ns: int) -> Frame:
-    return Frame(read_image(path), stamp_ns, "", path.name)
+def _file_frame(path: Path, stamp_ns: int, max_pixels: int) -> Frame:
+    return Frame(read_image(path, max_pixels), stamp_ns, "", path.name)
 
 
-def _folder(path: Path, rate: float) -> Iterator[LazyFrame]:
+def _folder(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
     files = image_files(path)
     if not files:
         raise ReplayError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none.")
-    yield from _images(files, rate)
+    yield from _images(files, rate, max_pixels)
 
 
 class _Video:
@@ -89,7 +98,8 @@ class _Video:
     Motion JPEG is decoded here and not by FFmpeg, which hides damage.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise ReplayError(f"{path}: expected a video, could not open it.")
@@ -105,16 +115,21 @@ class _Video:
             return None
         at_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         if self._coded:
-            return at_ms, partial(decode_compressed, data.reshape(-1), max_pixels=MAX_FILE_PIXELS)
-        return at_ms, partial(cv2.cvtColor, data, cv2.COLOR_BGR2RGB)
+            return at_ms, partial(decode_compressed, data.reshape(-1), max_pixels=self._max_pixels)
+        return at_ms, partial(_to_rgb, data, self._max_pixels)
 
     def close(self) -> None:
         """Release the file."""
         self._capture.release()
 
 
-def _video(path: Path, rate: float) -> Iterator[LazyFrame]:
-    video, index, last = _Video(path), 0, -1
+def _to_rgb(image_bgr: cv2.typing.MatLike, max_pixels: int) -> cv2.typing.MatLike:
+    check_size((image_bgr.shape[0], image_bgr.shape[1]), max_pixels)
+    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+def _video(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
+    video, index, last = _Video(path, max_pixels), 0, -1
     try:
         own = video.rate if 0 < video.rate < 1000 else DEFAULT_RATE
         first_ms = 0.0
@@ -146,7 +161,7 @@ def _video_frame(decode: Callable[[], cv2.typing.MatLike], stamp_ns: int, name: 
     try:
         return Frame(decode(), stamp_ns, "", name)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {error}") from error
 
 
 def expected_frames(path: Path) -> tuple[int | None, float]:

@@ -13,10 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mtv_perception.bags.files import is_bag, is_ros1_bag
-from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.bags.files import is_bag, refuse_ros1
+from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
+from mtv_perception.media.decode import MAX_FILE_PIXELS
+from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.media.files import (
     IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
     VIDEO_SUFFIXES,
     expected_frames,
     image_files,
@@ -88,14 +91,18 @@ class BagInput:
     Args:
         bag: open.
         wanted: see `choose_cameras`.
+        max_pixels: larger images are refused when they are decoded.
     """
 
-    def __init__(self, bag: BagSource, wanted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, bag: BagSource, wanted: Sequence[str] = (), max_pixels: int = MAX_PIXELS
+    ) -> None:
         from mtv_perception.bags.topics import choose_cameras
 
+        self._max_pixels = max_pixels
         self._bag, self._choice = bag, choose_cameras(bag, wanted)
         self.cameras: Mapping[str, str] = self._choice.by_name
-        self.left_out = tuple(map(str, self._choice.left_out))
+        self.left_out = (*map(str, self._choice.left_out), *_images_beside(bag.path))
         self.total: int | None = sum(bag.counts[topic] for topic in self._choice.cameras)
         self.video_rate = 0.0
 
@@ -109,12 +116,13 @@ class BagInput:
         from mtv_perception.bags.reader import decode_frame
 
         for index, message in enumerate(self._bag.messages(self._choice.cameras)):
+            name = f"{message.topic}#{index}"
             yield InputFrame(
                 camera=self._choice.cameras[message.source],
                 topic=message.topic,
                 msgtype=message.msgtype,
                 log_ns=message.log_ns,
-                decode=partial(decode_frame, self._bag, message, f"{message.topic}#{index}"),
+                decode=partial(decode_frame, self._bag, message, name, self._max_pixels),
                 stamp_ns=partial(_header_stamp, self._bag, message),
                 cdr=message.cdr,
             )
@@ -136,10 +144,11 @@ class FileInput:
     Args:
         path: of it.
         rate: frames a second that stamps follow; 0 takes the video's own, or 10.
+        max_pixels: larger images are refused when they are decoded.
     """
 
-    def __init__(self, path: Path, rate: float = 0.0) -> None:
-        self._path, self._rate = path, rate
+    def __init__(self, path: Path, rate: float = 0.0, max_pixels: int = MAX_FILE_PIXELS) -> None:
+        self._path, self._rate, self._max_pixels = path, rate, max_pixels
         self.cameras: Mapping[str, str] = {FILE_TOPIC: ""}
         self.left_out = _other_files(path)
         self.total, self.video_rate = expected_frames(path)
@@ -147,27 +156,55 @@ class FileInput:
 
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""
-        for stamp_ns, decode in lazy_files(self._path, self._rate):
+        for stamp_ns, decode in lazy_files(self._path, self._rate, self._max_pixels):
             yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode, partial(int, stamp_ns))
 
 
 def _other_files(path: Path) -> tuple[str, ...]:
-    """Videos in a folder of images, and folders below it: neither is read."""
+    """What else a folder holds that a user may miss: nothing of it is read."""
     if not path.is_dir():
         return ()
     inside = [item for item in path.iterdir() if not item.name.startswith(".")]
     videos = sum(item.suffix.lower() in VIDEO_SUFFIXES for item in inside)
-    folders = sum(item.is_dir() and bool(image_files(item)) for item in inside)
+    folders = sum(item.is_dir() and _holds_images(item) for item in inside)
+    unread = sum(item.suffix.lower() in UNREAD_SUFFIXES for item in inside)
     return tuple(
-        f"{count} {kind} in {path.name}: give them one by one"
-        for count, kind in ((videos, "video(s)"), (folders, "folder(s) of images"))
+        f"{count} {kind} in {path.name}: {hint}"
+        for count, kind, hint in (
+            (videos, "video(s)", "give them one by one"),
+            (folders, "folder(s) of images", "give them one by one"),
+            (unread, "picture(s) of formats that are not read", "convert them to JPEG or PNG"),
+        )
         if count
     )
 
 
+def _holds_images(folder: Path) -> bool:
+    """Whether there are images in a folder or below it."""
+    below = (item for item in folder.rglob("*") if item.suffix.lower() in IMAGE_SUFFIXES)
+    return any(not item.name.startswith(".") for item in below)
+
+
+def _images_beside(path: Path) -> tuple[str, ...]:
+    """Images and videos in the folder of a bag: the bag alone is read."""
+    if not path.is_dir():
+        return ()
+    images = image_files(path)
+    found = (f"{len(images)} image(s) in {path.name}, beside a bag: give them one by one",)
+    return (*(found if images else ()), *_other_files(path))
+
+
 @contextmanager
-def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Iterator[Input]:
+def open_input(
+    path: Path, topics: Sequence[str] = (), rate: float = 0.0, max_pixels: int | None = None
+) -> Iterator[Input]:
     """Open a bag, video, image folder or image.
+
+    Args:
+        path: of it.
+        topics: of a bag; see `choose_cameras`.
+        rate: of files; see `FileInput`.
+        max_pixels: most pixels of an image; None is MAX_PIXELS for bags, MAX_FILE_PIXELS for files.
 
     Raises:
         ReplayError: nothing to read there, or not those topics.
@@ -177,13 +214,19 @@ def open_input(path: Path, topics: Sequence[str] = (), rate: float = 0.0) -> Ite
         from mtv_perception.bags.reader import BagSource
 
         with BagSource(path) as bag:
-            yield BagInput(bag, topics)
+            yield BagInput(bag, topics, max_pixels or MAX_PIXELS)
         return
     if topics:
         raise ReplayError(
             f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag."
         )
-    yield FileInput(path, rate)
+    files = FileInput(path, rate, max_pixels or MAX_FILE_PIXELS)
+    if files.total == 0:
+        there = "".join(f"; {item}" for item in files.left_out)
+        raise ReplayError(
+            f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none{there}."
+        )
+    yield files
 
 
 def check_readable(path: Path) -> None:
@@ -192,15 +235,14 @@ def check_readable(path: Path) -> None:
     And say what there is.
     """
     kinds = "an image, a folder of images, a video or a bag"
-    if not path.exists():
-        raise ReplayError(f"{path}: expected {kinds}, found nothing.")
-    if is_bag(path):
-        return
-    if is_ros1_bag(path):
-        raise ReplayError(
-            f"{path}: expected a bag of ROS 2, got one of ROS 1. Convert it: pip install rosbags && "
-            f"rosbags-convert --src {path} --dst {path.stem}_ros2"
-        )
+    try:
+        if not path.exists():
+            raise ReplayError(f"{path}: expected {kinds}, found nothing.")
+        if is_bag(path):
+            return
+        refuse_ros1(path)
+    except OSError as error:
+        raise ReplayError(f"{path}: expected {kinds}, can't read it: {error.strerror}.") from error
     if not path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
         raise ReplayError(f"{path}: expected {kinds}, got a file of another kind.")
 
@@ -217,6 +259,12 @@ def read_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:
             yield frame.decode()
         if opened.damage:
             raise ReplayError(f"{path}: damaged, ends early: {opened.damage}")
+
+
+def explained(error: ImageError) -> str:
+    """What is wrong with a frame; for one that is too large, with the option that takes it."""
+    option = " --max-pixels raises the limit." if isinstance(error, ImageSizeError) else ""
+    return f"{error}{option}"
 
 
 def left_out_lines(left_out: Sequence[str]) -> list[str]:

@@ -17,7 +17,14 @@ from mtv_perception.bags.writer import BagWriter
 from mtv_perception.errors import ImageError
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.builder import FrameCount
-from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input, timed_decode
+from mtv_perception.replay.inputs import (
+    FILE_TOPIC,
+    Input,
+    InputFrame,
+    explained,
+    open_input,
+    timed_decode,
+)
 from mtv_perception.replay.results import EXTRAS, Perceived, ResultWriter
 from mtv_perception.replay.resume import (
     DONE,
@@ -47,6 +54,7 @@ class ReplayOptions:
         class_id_as: what hypotheses hold, "id" or "name".
         resume: go on with an unfinished bag; leave a finished one alone.
         overwrite: replace an older bag.
+        max_pixels: most pixels of an image; None is the limit of `open_input`.
     """
 
     topics: tuple[str, ...] = ()
@@ -55,6 +63,7 @@ class ReplayOptions:
     class_id_as: str = "id"
     resume: bool = False
     overwrite: bool = False
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.extras if name not in EXTRAS]
@@ -130,7 +139,7 @@ def replay(
         ReplayError: nothing to read, or the output is in the way.
     """
     begun = time.monotonic()
-    with open_input(source, options.topics, options.rate) as opened:
+    with open_input(source, options.topics, options.rate, options.max_pixels) as opened:
         settings = _settings(source, opened, perceiver, options)
         state = read_state(folder) if options.resume else None
         if state is not None and state["state"] == DONE:
@@ -186,6 +195,7 @@ def _settings(
         "extras": sorted(options.extras),
         "class_id_as": options.class_id_as,
         "rate": options.rate,
+        **({} if options.max_pixels is None else {"max_pixels": options.max_pixels}),
     }
 
 
@@ -254,7 +264,7 @@ class _Run:
             try:
                 frame, decode_ms = timed_decode(source)
             except ImageError as error:
-                yield source, None, 0.0, None, str(error)
+                yield source, None, 0.0, None, explained(error)
                 continue
             yield source, frame, decode_ms, None, ""
 

@@ -14,7 +14,7 @@ from mcap.writer import CompressionType, Writer
 from mtv_perception.bags.files import is_bag
 from mtv_perception.bags.reader import RAW, BagSource, _store_of
 from mtv_perception.bags.storage import Definition, reason_of
-from mtv_perception.errors import ReplayError
+from mtv_perception.errors import ImageSizeError, ReplayError
 from mtv_perception.messages.typestore import builder, typestore
 from mtv_perception.replay.inputs import open_input
 
@@ -207,6 +207,43 @@ def test_a_bag_of_ros_1_is_named(tmp_path, name):
         (path / "run.bag").write_bytes(b"#ROSBAG V2.0\n" + bytes(50))
     with pytest.raises(ReplayError, match="ROS 1. Convert it: .*rosbags-convert"):
         frames_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("run.bag", b"#ROSBAG V2.0\n", "ROS 1. Convert it"),
+        ("run.bag", b"", "a file of another kind"),
+        ("run.zip", b"PK", "a file of another kind"),
+        ("run", b"\x89MCAP0", "a file of another kind"),
+        ("run.jpg", b"\xff\xd8\xff", "a file of another kind"),
+        ("run.mcap", b"", "could not read it"),
+        ("run.db3", b"", "could not read it"),
+        ("run.mcap", b"<html>", "could not read it"),
+        ("run.db3", b"<html>", "could not read it"),
+    ],
+)
+def test_a_file_that_is_no_bag_is_one_sentence(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ReplayError, match=said), BagSource(tmp_path / name):
+        pass
+
+
+def test_images_beside_a_bag_are_named(tmp_path):
+    write_mcap(tmp_path / "bag_0.mcap")
+    for name in ("a.jpg", "b.png", "c.mp4", "d.heic"):
+        (tmp_path / name).write_bytes(b"")
+    with open_input(tmp_path) as opened:
+        said = " ".join(opened.left_out)
+    assert "2 image(s) in" in said and "1 video(s)" in said and "1 picture(s) of formats" in said
+
+
+def test_a_broken_image_is_named_by_topic_and_number(tmp_path):
+    path = write_mcap(tmp_path / "a.mcap")
+    with open_input(path, max_pixels=100) as opened:
+        for number, item in enumerate(opened.frames()):
+            with pytest.raises(ImageSizeError, match=rf"^/image#{number}: .*16x12"):
+                item.decode()
 
 
 @pytest.mark.parametrize("kind", ["claimed", "streamed", "lz4", "understated"])

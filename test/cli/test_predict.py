@@ -234,3 +234,64 @@ def test_topics_choose_and_the_rest_is_said(predict, write_topics, capsys):
 def test_a_camera_that_is_not_there_is_one_sentence(predict, capsys):
     assert predict("97")[0] == 2
     assert "camera with number 97" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["folder", "image", "bag", "video"])
+@pytest.mark.parametrize(("limit", "status"), [(64 * 48, 0), (64 * 48 - 1, 2)])
+def test_max_pixels_of_every_source(predict, folder, write_topics, capsys, kind, limit, status):
+    def video():
+        path = folder.parent / "clip.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), 10, (64, 48))
+        writer.write(cv2.imread(str(folder / "frame1.jpg")))
+        writer.release()
+        return path
+
+    source = {
+        "folder": lambda: folder,
+        "image": lambda: folder / "frame1.jpg",
+        "bag": lambda: write_topics(FRONT),
+        "video": video,
+    }[kind]()
+    assert predict(source, "--max-pixels", limit)[0] == status
+    text = capsys.readouterr().err
+    said = (f"1 to {limit} pixels, got 64x48", "--max-pixels raises the limit", "mtv: ")
+    assert all((part in text) == bool(status) for part in said)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e6", "all"])
+def test_max_pixels_that_are_no_number(predict, folder, capsys, value):
+    with pytest.raises(SystemExit):
+        main(["predict", str(folder), "--out", str(predict.out), f"--max-pixels={value}"])
+    assert "--max-pixels: expected a number of at least 1" in capsys.readouterr().err
+
+
+def test_what_a_folder_holds_beside_images_is_said(predict, folder, capsys):
+    (folder / "sub" / "deeper").mkdir(parents=True)
+    (folder / "sub" / "deeper" / "a.jpg").write_bytes(b"")
+    for name in ("a.heic", "b.AVIF", "c.mp4", "._d.heic"):
+        (folder / name).write_bytes(b"")
+    assert predict(folder)[0] == 0
+    said = capsys.readouterr().out
+    assert "1 folder(s) of images" in said and "1 video(s)" in said
+    assert "2 picture(s) of formats that are not read" in said
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ((), "expected images"),
+        (("notes.txt",), "expected images"),
+        (("a.heic",), "1 picture(s) of formats that are not read"),
+        (("sub/a.jpg",), "1 folder(s) of images"),
+        (("a.mp4",), "1 video(s)"),
+    ],
+)
+def test_a_folder_without_images_says_what_it_holds(predict, tmp_path, capsys, made, said):
+    folder = tmp_path / "things"
+    folder.mkdir()
+    for name in made:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert predict(folder)[0] == 2
+    text = capsys.readouterr().err
+    assert said in text and str(folder) in text

@@ -124,3 +124,14 @@ def test_the_classes_that_are_pixelated_are_said(tmp_path, images, replay_model,
 
     assert main([*arguments, "--model", str(replay_model)]) == 0
     assert "pixelated in every picture: person" in capsys.readouterr().out
+
+
+def test_max_pixels_limit_a_replay(tmp_path, images, replay_model, capsys):
+    def replay(name, limit):
+        command = ["--model", str(replay_model), "--quiet", "--max-pixels", str(limit)]
+        return main(["replay", str(images), "--out", str(tmp_path / name), *command])
+
+    assert replay("a", 64 * 48) == 0
+    assert replay("b", 64 * 48 - 1) == 2
+    said = capsys.readouterr().out
+    assert "3 not decodable" in said and "0.png: " in said and "--max-pixels raises" in said

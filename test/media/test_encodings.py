@@ -21,6 +21,7 @@ ORDERS = {
     "8UC3": (2, 1, 0),
     "8UC4": (2, 1, 0, None),
     "16UC3": (2, 1, 0),
+    "16UC4": (2, 1, 0, None),
 }
 GREYS = ("mono8", "mono16", "8UC1", "16UC1")
 PATTERNS = ("rggb", "bggr", "gbrg", "grbg")
@@ -240,6 +241,23 @@ def test_too_few_bytes_and_too_short_steps_are_refused(encoding):
 def test_unknown_encodings_are_refused_with_the_known_ones(encoding):
     with pytest.raises(ImageError, match="bgr8"):
         decode_raw(bytes(100), 2, 2, 6, encoding, False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "advice"),
+    [
+        *((name, "publish bgr8") for name in ("nv12", "NV21", "nv24", "i420", "yv12", "yuv420")),
+        *((name, "measurements") for name in ("32FC1", "64FC3", "8SC1", "16SC2", "32SC1", "32FC")),
+        *((name, "CompressedImage") for name in ("jpeg", "mjpg", "png", "h264", "hevc")),
+        *((name, f"write {name.strip().lower()}") for name in ("RGB8", "Bgr8", " mono8", "YUYV")),
+        ("8uc3", "write 8UC3"),
+        ("octarine8", "got 'octarine8'."),
+    ],
+)
+def test_what_is_not_read_says_what_to_do(encoding, advice):
+    with pytest.raises(ImageError) as caught:
+        decode_raw(bytes(100), 2, 2, 6, encoding, False)
+    assert advice in str(caught.value) and "bgr8" in str(caught.value)
 
 
 @patiently

@@ -188,3 +188,27 @@ def test_a_raw_message_that_claims_gigabytes_allocates_nothing(size_hw, step, en
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("start", "named"),
+    [
+        *((bytes(4) + b"ftyp" + brand, "HEIC") for brand in (b"heic", b"heix", b"mif1")),
+        (bytes(4) + b"ftypavif", "AVIF"),
+        (bytes(4) + b"ftypisom", "a media file"),
+        (b"  <!DOCTYPE HTML><html>", "a web page"),
+        (b"\xef\xbb\xbf<html lang='en'>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"<svg xmlns='x'/>", "SVG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"\xff\x0a\0", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n", "JPEG XL"),
+        (b"PK\x03\x04", "ZIP"),
+        (b"octarine", "8 bytes that begin with b'octarine'"),
+    ],
+)
+def test_files_of_other_kinds_are_named(start, named):
+    with pytest.raises(ImageError) as caught:
+        decode_compressed(start)
+    assert named in str(caught.value) and "JPEG, PNG" in str(caught.value)

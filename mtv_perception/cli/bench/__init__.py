@@ -18,6 +18,7 @@ from mtv_perception.cli.bench.peers import Peer, open_onnx, open_reference
 from mtv_perception.cli.bench.stages import decoding, split
 from mtv_perception.cli.bench.streams import compare_layouts
 from mtv_perception.cli.bench.turns import in_turns, percentiles
+from mtv_perception.cli.limits import positive
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import Artefact, load_artefact
@@ -35,12 +36,6 @@ _SIZE_WH = (640, 480)
 _IMAGES = 32
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
-    return int(text)
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
@@ -52,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--threads",
-        type=_positive,
+        type=positive,
         nargs="+",
         default=[1, 2],
         metavar="N",
@@ -60,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--frames",
-        type=_positive,
+        type=positive,
         default=300,
         metavar="N",
         help="frames measured (default: %(default)s)",
@@ -93,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--streams",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="also compare one network on N threads with N networks, for N cameras",
     )

@@ -105,7 +105,14 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: expected a text file, could not read it: {error}") from error
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
-    return _decoded(path, content, encoding)
+    text = _decoded(path, content, encoding)
+    if "\0" in text:
+        wide = "UTF-16BE" if content[:1] == b"\0" else "UTF-16LE"
+        raise DatasetError(
+            f"{path}: expected text in UTF-8, found zero bytes, as in UTF-16 without a byte-order "
+            f"mark; convert it: iconv -f {wide} -t UTF-8."
+        )
+    return text
 
 
 def _decoded(path: Path, content: bytes, encoding: str) -> str:
@@ -190,11 +197,19 @@ def read_xml(path: Path) -> ElementTree.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DatasetError(f"{path}: expected an annotation, found a document type declaration.")
     try:
-        return ElementTree.fromstring(text)
+        return _without_namespaces(ElementTree.fromstring(text))
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
         raise DatasetError(
             f"{path}: expected an XML annotation, could not read it: {error}"
         ) from error
+
+
+def _without_namespaces(root: ElementTree.Element) -> ElementTree.Element:
+    """The tree with plain tags: `{http://x}object`, which no reader looks for, is `object`."""
+    for element in root.iter():
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2]
+    return root
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from mtv_perception.data.formats.files import (
     has_suffix,
     is_file,
     is_folder,
-    json_or_none,
+    read_json,
 )
+from mtv_perception.errors import DatasetError
 from mtv_perception.media.files import IMAGE_SUFFIXES
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
@@ -45,13 +46,22 @@ def _about_file(path: Path) -> list[str]:
     if has_suffix(path, _ARCHIVES):
         return ["It is an archive: unpack it and give the folder."]
     if has_suffix(path, (".json",)):
-        return [_about_json(path.name, json_or_none(path))]
+        return [_about_json(path)]
+    if has_suffix(path, (".bag",)):
+        return ["A bag of ROS 1 is not read: convert it with rosbags-convert."]
+    if has_suffix(path, (".mcap", ".db3")):
+        return ["It is a bag: `mtv evaluate` and `mtv tune` read bags with a topic of truth."]
     if has_suffix(path, IMAGE_SUFFIXES):
         return ["It is an image: give the folder of the data set."]
     return [f"A file {path.name!r} is no data set: give the folder it is in."]
 
 
-def _about_json(name: str, content: Any) -> str:
+def _about_json(path: Path) -> str:
+    name = path.name
+    try:
+        content: Any = read_json(path)
+    except DatasetError as error:
+        return f"{name}: {str(error).removeprefix(f'{path}: ').rstrip('.')}."
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and "data" in first and {"annotations", "completions"} & set(first):
         return f"{name} is Label Studio's own JSON: export the project as COCO or YOLO with images."
@@ -60,8 +70,7 @@ def _about_json(name: str, content: Any) -> str:
     if isinstance(content, dict) and {"images", "annotations"} & set(content):
         lacking = [key for key in ("images", "annotations", "categories") if key not in content]
         return f"{name} looks like COCO, but lacks {', '.join(lacking) or 'lists under its keys'}."
-    kind = "nothing that is JSON" if content is None else type(content).__name__
-    return f"{name} holds {kind}, expected COCO annotations or a list of samples."
+    return f"{name} holds {type(content).__name__}, expected COCO annotations or a list of samples."
 
 
 def _about_inner(root: Path, find: Finder) -> list[str]:
@@ -95,7 +104,7 @@ def _about_parts(root: Path) -> list[str]:
     tables = files(root, ".csv", ".tfrecord")
     if tables:
         return [f"{tables[0].name} is not read: export the data set as COCO or YOLO."]
-    return [_about_json(path.name, json_or_none(path)) for path in files(root, ".json")[:1]]
+    return [_about_json(path) for path in files(root, ".json")[:1]]
 
 
 def _has_label_lines(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split, are_splits
+from mtv_perception.data.formats.coco_index import short
 from mtv_perception.data.formats.files import (
     MaskFolder,
     by_stem,
@@ -40,6 +41,7 @@ from mtv_perception.errors import DatasetError
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # From the first and last pixel, counted from 1, to the edges.
 _TO_EDGES = np.array([-1.0, -1.0, 0.0, 0.0])
+_DIFFICULT = {"": False, "0": False, "false": False, "1": True, "true": True}
 _XML_FOLDERS = ("Annotations", "xml", "xmls", "labels")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "img", "imgs")
 _UNION = "trainval"
@@ -143,9 +145,14 @@ class _Reader:
                     f"{', '.join(_CORNERS)}"
                 )
                 continue
+            difficult = _DIFFICULT.get((item.findtext("difficult") or "0").strip().lower())
+            if difficult is None:
+                stated = short(item.findtext("difficult"))
+                faults.append(f"{where}: object {number}: expected difficult 0 or 1, got {stated}")
+                continue
             names.append(name)
             boxes.append(box)
-            crowd.append((item.findtext("difficult") or "0").strip().lower() in ("1", "true"))
+            crowd.append(difficult)
         image_path = self._image_path(path, annotation)
         mask_path, unclear = self._masks.of(Path(image_path.name))
         entry = Entry(

@@ -41,6 +41,29 @@ FORMATS = tuple(_BY_KIND)
 """Names of the formats that can be read."""
 
 
+# Brands of ISO/IEC 23008-12 (HEIF) and of AVIF.
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+# How other files begin, in lower case, and what to say about them.
+_FOREIGN = (
+    (b"<!doctype html", "a web page; the download failed"),
+    (b"<html", "a web page; the download failed"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the file: git lfs pull"),
+    (b"<svg", "an SVG drawing; convert it to PNG"),
+    (b"<?xml", "an XML file"),
+    (b"%pdf", "a PDF; convert its pages to PNG"),
+    (b"8bps", "a Photoshop file; convert it to PNG"),
+    (b"\xff\x0a", "JPEG XL; convert it to JPEG or PNG"),
+    (b"\0\0\0\x0cjxl ", "JPEG XL; convert it to JPEG or PNG"),
+    (b"v/1\x01", "OpenEXR; convert it to PNG"),
+    (b"\0\0\x01\0", "an icon; convert it to PNG"),
+    (b"p7\n", "a PAM image; convert it to PNG"),
+    (b"pk\x03\x04", "a ZIP archive; unpack it"),
+)
+
+
 def read_head(data: bytes) -> Header:
     """What a file says about its pixels; nothing is decoded, and a file cut short may still tell.
 
@@ -56,10 +79,20 @@ def read_head(data: bytes) -> Header:
             if head is None:
                 raise broken(item.kind, "its header is cut off or damaged", data)
             return head
+    found = foreign_kind(data)
     raise ImageError(
         f"Expected an image ({', '.join(FORMATS[:-1])} or {FORMATS[-1]}), got {len(data)} bytes that "
-        f"begin with {data[:8]!r}."
+        f"begin with {data[:8]!r}{found and f': {found}'}."
     )
+
+
+def foreign_kind(data: bytes) -> str:
+    """What a file is that is no image of `FORMATS`, and what to do; empty where unknown."""
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return f"{_BRANDS.get(brand, f'a media file ({brand!r})')}; convert it to JPEG or PNG"
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((kind for start, kind in _FOREIGN if text.startswith(start)), "")
 
 
 def check(data: bytes, head: Header) -> bytes:

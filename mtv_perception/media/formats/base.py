@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtv_perception.errors import ImageError
+from mtv_perception.errors import ImageError, ImageSizeError
 
 MAX_SIDE = 65_535
 """The longest side, pixels: what a JPEG can say; a longer row or column is no picture of a camera."""
@@ -40,10 +40,12 @@ def check_size(size_hw: tuple[int, int], max_pixels: int) -> None:
     """Refuse a size before anything is allocated for it.
 
     Raises:
-        ImageError: no pixels, more than `max_pixels`, or a side longer than MAX_SIDE.
+        ImageSizeError: more than `max_pixels`.
+        ImageError: no pixels, or a side longer than MAX_SIDE.
     """
     height, width = size_hw
     if not (height > 0 and width > 0 and height * width <= max_pixels):
-        raise ImageError(f"Expected an image of 1 to {max_pixels} pixels, got {width}x{height}.")
+        kind = ImageSizeError if height * width > max_pixels else ImageError
+        raise kind(f"Expected an image of 1 to {max_pixels} pixels, got {width}x{height}.")
     if max(size_hw) > MAX_SIDE:
         raise ImageError(f"Expected sides of at most {MAX_SIDE} pixels, got {width}x{height}.")

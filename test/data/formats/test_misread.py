@@ -235,6 +235,16 @@ def test_masks_of_0_and_255(tmp_path, write_image, write_mask):
     assert read(tmp_path, mask_255="ignore").samples[0].mask_classes == ()
 
 
+@pytest.mark.parametrize("quality", [50, 100])
+def test_a_mask_that_was_stored_with_losses(tmp_path, write_image, quality):
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "masks").mkdir()
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    coded = cv2.imencode(".jpg", np.full((40, 60), 2, np.uint8), options)[1].tobytes()
+    (tmp_path / "masks" / "a.png").write_bytes(coded)
+    assert "masks/a.png: expected a mask as PNG, got a JPEG" in faults_of(tmp_path)
+
+
 def turn_by_exif(path, orientation):
     """Put an EXIF orientation into a JPEG file."""
     content = path.read_bytes()
@@ -353,6 +363,26 @@ def test_text_of_another_encoding_names_the_file(yolo, content, byte, names):
     assert names in text and byte in text and "UTF-8" in text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("name", ["classes.txt", "labels/a.txt"])
+def test_wide_text_without_a_mark_is_named(yolo, encoding, name):
+    root = yolo(names="classes.txt", content="person\n")
+    path = root / name
+    path.write_bytes(path.read_text().encode(encoding))
+    text = faults_of(root)
+    assert name in text and "UTF-16 without a byte-order mark" in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "gb2312", "latin-1"])
+def test_json_of_another_encoding_is_named(tmp_path, write_image, encoding):
+    write_image(tmp_path / "a.jpg")
+    label = "ä" if encoding == "latin-1" else "人"
+    shape = {"label": label, "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}
+    text = json.dumps({"shapes": [shape], "imagePath": "a.jpg"}, ensure_ascii=False)
+    (tmp_path / "a.json").write_bytes(text.encode(encoding))
+    assert "a.json: expected text in UTF-8" in faults_of(tmp_path)
+
+
 @pytest.mark.parametrize(
     "name", ["no", "yes", "on", "off", "n", "y", "No", "ON", "null0", "1e", "012"]
 )
@@ -449,6 +479,30 @@ def test_xml_that_can_not_be_read_names_the_file(voc, content):
     assert "Annotations/a.xml" in faults_of(voc({"a.xml": content}))
 
 
+@pytest.mark.parametrize("value", ["", "0", "1", " 1 ", "true", "False"])
+def test_difficult_of_other_words(voc, value):
+    difficult = f"<object><difficult>{value}</difficult>".encode()
+    root = voc({"a.xml": voc_xml("a.jpg").replace(b"<object>", difficult)})
+    crowd = value.strip().lower() in ("1", "true")
+    assert read(root).samples[0].crowd.tolist() == [crowd]
+
+
+@pytest.mark.parametrize("value", ["yes", "no", "2", "-1", "0.5", "Unspecified"])
+def test_difficult_that_says_nothing(voc, value):
+    difficult = f"<object><difficult>{value}</difficult>".encode()
+    root = voc({"a.xml": voc_xml("a.jpg").replace(b"<object>", difficult)})
+    assert "Annotations/a.xml: object 0: expected difficult 0 or 1" in faults_of(root)
+
+
+@pytest.mark.parametrize("space", ["http://x", "urn:voc"])
+@pytest.mark.parametrize("prefix", ["", "v:"])
+def test_xml_with_a_namespace(voc, space, prefix):
+    attribute = f'xmlns{":v" if prefix else ""}="{space}"'
+    text = voc_xml("a.jpg").decode().replace("<annotation>", f"<annotation {attribute}>")
+    text = text.replace("<object>", f"<{prefix}object>").replace("</object>", f"</{prefix}object>")
+    assert len(read(voc({"a.xml": text.encode()})).samples[0].class_ids) == 1
+
+
 def test_a_stale_filename_does_not_move_labels(voc):
     files = {"a.xml": voc_xml("a.jpg"), "b.xml": voc_xml("a.jpg")}
     dataset = read(voc(files, ("a.jpg", "b.jpg")))
@@ -498,6 +552,8 @@ def test_a_near_miss_says_what_to_rename(tmp_path, write_image, made, advice):
         ("p.json", b'[{"data": {}, "annotations": []}]', "Label Studio's own JSON"),
         ("v.json", b'{"_via_img_metadata": {}}', "expected COCO annotations"),
         ("a.jpg", b"\xff\xd8\xff", "give the folder"),
+        ("a.bag", b"#ROSBAG V2.0", "rosbags-convert"),
+        ("a.mcap", b"\x89MCAP0", "mtv evaluate"),
     ],
 )
 def test_a_file_that_is_no_data_set(tmp_path, name, content, advice):

@@ -1,0 +1,23 @@
+"""Options whose values have bounds, for the commands that share them."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, as an option."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    """Declare `--max-pixels`, which the nodes have as the parameter `max_pixels`."""
+    parser.add_argument(
+        "--max-pixels",
+        type=positive,
+        metavar="N",
+        help="refuse larger images (default: 8388608 for images of bags, as the node; "
+        "50000000 for files)",
+    )
