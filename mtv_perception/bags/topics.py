@@ -36,6 +36,7 @@ _FOREIGN_IMAGES = re.compile(r"(Image|Video)$")
 _OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
 # REP 118: depth in millimetres and in metres. The others hold measurements or labels of 32 bits.
 _DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")
+_REP_118 = ("16UC1", "32FC1")
 _DEEP = ("mono16", *_DEPTH_ENCODINGS)
 _VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
 # Words in names of topics with class or instance numbers, in place of colours.
@@ -223,6 +224,12 @@ def _why_no_picture(bag: BagSource, topic: Topic) -> str:
     if _LABEL_WORDS.search(topic.name) and _is_flat(message):
         return "an image of class numbers by its name and its few colours"
     return ""
+
+
+def is_depth(bag: BagSource, topic: Topic) -> bool:
+    """Whether a topic of raw images holds depth: millimetres or metres (REP 118)."""
+    message = _first(bag, topic) if bag.counts[topic] else None
+    return message is not None and message.encoding in _REP_118
 
 
 def _why_not_compressed(form: str) -> str:

@@ -2,6 +2,7 @@
 
 Published as if it happened now.
 
+What a bag holds beside the images is published too: calibration, depth, transforms.
 With `clock` the recorded time is replayed too: images keep their stamps, /clock carries the time,
 and nodes with use_sim_time live in it.
 """
@@ -12,7 +13,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,65 +27,25 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
+from mtv_perception.bags.beside import Beside
 from mtv_perception.bags.playback import PlaybackClock
-from mtv_perception.config import fixed, setting
 from mtv_perception.errors import ConfigError, ImageError, MtvError, ReplayError
 from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
 from mtv_perception.ros.parameters import NodeParameters
-from mtv_perception.ros.qos import RELIABILITY, newest_only, overridable
+from mtv_perception.ros.qos import newest_only, overridable
+from mtv_perception.ros.tools.beside import (
+    BesideImages,
+    beside_images,
+    known,
+    make_publishers,
+    read_camera_info,
+    stamped,
+)
+from mtv_perception.ros.tools.replay_config import ENCODE, ReplayConfig
 from mtv_perception.types import NANOSECONDS
 
-_ENCODE = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "mono8": cv2.COLOR_RGB2GRAY}
 _CLOCK_PERIOD_S = 0.01
-
-
-@dataclass(frozen=True)
-class ReplayConfig:
-    """What a user may set on the image replay node; all but `start_offset` is read at start."""
-
-    source: str = fixed("", "Video, image folder, image or bag.")
-    topic: str = fixed("", "Image topic of the bag; by default the first camera.")
-    rate: float = fixed(
-        10.0,
-        "Frames a second, unless the source's own time is replayed (`clock`).",
-        low=0.001,
-        high=1000.0,
-    )
-    loop: bool = fixed(False, "Begin again at the end; with `clock`, time jumps back.")
-    frame_id: str = fixed("camera", "Frame of images that have none.")
-    encoding: str = fixed("bgr8", "Of raw images.", choices=tuple(_ENCODE))
-    compressed: bool = fixed(
-        False, "Publish JPEG on image/compressed instead of raw images on image."
-    )
-    wait_for_subscribers: int = fixed(1, "Begin when so many have subscribed.", low=0, high=1000)
-    settle: float = fixed(
-        1.0,
-        "Seconds from the first subscriber to the first image: a best-effort one loses what is "
-        "sent before its connection is up.",
-        low=0.0,
-        high=3600.0,
-    )
-    linger: float = fixed(1.0, "Seconds to stay after the last image.", low=0.0, high=3600.0)
-    stamps_file: str = fixed(
-        "", "Write stamp and frame of every published image here, a JSON list a line."
-    )
-    reliability: str = fixed(
-        "reliable", "Quality of service of the images.", choices=tuple(RELIABILITY)
-    )
-    clock: bool = fixed(False, "Keep the source's stamps, publish /clock, and follow that time.")
-    speed: float = fixed(
-        1.0,
-        "With `clock`: source time runs so many times as fast as wall time.",
-        low=0.001,
-        high=1000.0,
-    )
-    start_offset: float = setting(
-        0.0,
-        "With `clock`: begin so many seconds into the source. Set at run time, it jumps there.",
-        low=0.0,
-        high=1e9,
-    )
 
 
 class ImageReplayNode(Node):
@@ -112,6 +72,7 @@ class ImageReplayNode(Node):
         # A subscriber that is still being connected can ask again for the first images.
         qos.depth = 10
         self._publisher = overridable(self.create_publisher, kind, topic, qos)
+        self._prepare_beside()
         self._playback = PlaybackClock(config.speed)
         self._offset, self._jumped = config.start_offset, threading.Event()
         self._clock_publisher = (
@@ -126,6 +87,26 @@ class ImageReplayNode(Node):
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="image-replay", daemon=True)
         self._thread.start()
+
+    def _prepare_beside(self) -> None:
+        """Find what is published beside the images, and make the publishers."""
+        config = self._config
+        self._info = read_camera_info(Path(config.calibration)) if config.calibration else None
+        wanted = {"camera_info": config.camera_info_topic, "depth": config.depth_topic}
+        if self._info and config.camera_info_topic:
+            raise ConfigError("calibration: expected no camera_info_topic beside it, got one.")
+        found, why = known(beside_images(self._source, config.topic, wanted))
+        off = {role for role in ("camera_info", "depth", "tf") if not getattr(config, role)}
+        off |= {"tf_static"} if "tf" in off else set()
+        off |= {"camera_info"} if self._info else set()
+        topics = {role: topic for role, topic in found.topics.items() if role not in off}
+        self._beside = Beside(topics, found.left_out)
+        roles = [*topics, *(["camera_info"] if self._info else [])]
+        self._others = make_publishers(self, roles, config.reliability)
+        for role, topic in topics.items():
+            self.get_logger().info(f"beside the images: {role} of {topic.name}")
+        for text in (*found.left_out, *([why] if why else [])):
+            self.get_logger().warning(f"left out: {text}")
 
     @property
     def exit_status(self) -> int:
@@ -209,7 +190,17 @@ class ImageReplayNode(Node):
 
     def _play_once(self) -> None:
         """From the offset to the end, a jump, or the end of the node."""
+        with BesideImages(self._source, self._beside, self._publish_beside) as beside:
+            self._play_with(beside)
+        if beside.faults:
+            self.get_logger().warning(f"{beside.faults} messages beside the images are broken")
+
+    def _publish_beside(self, role: str, message: Any) -> None:
+        self._others[role].publish(message)
+
+    def _play_with(self, beside: BesideImages) -> None:
         first: int | None = None
+        shift = 0
         for index, item in enumerate(self._frames()):
             source_ns = item.stamp_ns()
             due = (
@@ -222,6 +213,7 @@ class ImageReplayNode(Node):
                 with self._lock:
                     self._playback.jump(first, time.monotonic())
             if due < first:
+                beside.until(item.log_ns, 0, is_skipped=True)
                 continue
             if not self._wait_until(due):
                 return
@@ -232,10 +224,13 @@ class ImageReplayNode(Node):
                 self.get_logger().warning(f"image skipped: {error}")
                 continue
             stamp = Time(nanoseconds=source_ns) if self._clock_publisher else self.get_clock().now()
+            shift = stamp.nanoseconds - source_ns
+            beside.until(item.log_ns, shift)
             self._publish(
                 frame.image_rgb,
                 Header(stamp=stamp.to_msg(), frame_id=frame.frame_id or self._config.frame_id),
             )
+        beside.until(None, shift)
 
     def _wait_until(self, due_ns: int) -> bool:
         """Wait for a source time while /clock ticks; False when the node ends or time jumps."""
@@ -257,6 +252,9 @@ class ImageReplayNode(Node):
             self._clock_publisher.publish(Clock(clock=Time(nanoseconds=source_ns).to_msg()))
 
     def _publish(self, image_rgb: np.ndarray, header: Header) -> None:
+        if self._info:
+            info = stamped(self._info, header, (image_rgb.shape[0], image_rgb.shape[1]))
+            self._others["camera_info"].publish(info)
         self._publisher.publish(self._message(image_rgb, header))
         self.published += 1
         if self._stamps:
@@ -267,7 +265,7 @@ class ImageReplayNode(Node):
             _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
             return CompressedImage(header=header, format="jpeg", data=byte_array(coded))
         encoding = self._config.encoding
-        code = _ENCODE[encoding]
+        code = ENCODE[encoding]
         return image_message(
             image_rgb if code is None else cv2.cvtColor(image_rgb, code), encoding, header
         )
