@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -159,23 +159,24 @@ def _export(
     trained: Trained,
 ) -> list[PrecisionReport]:
     """For each engine asked for, LiteRT first: OpenVINO's files are added to its folder."""
+    from mtv_perception.export.artefact import Description
     from mtv_perception.export.report import export_precisions
 
     reports: list[PrecisionReport] = []
     if LITERT in args.backend:
-        describe: dict[str, Any] = {
-            "name": args.name or _folder(args.source).resolve().name,
-            "version": args.version,
-            "licence": args.licence,
-            "training_data": ", ".join(str(item.path) for item in config.train),
-            "trained": trained,
-        }
+        about = Description(
+            args.name or _folder(args.source).resolve().name,
+            trained,
+            args.version,
+            ", ".join(str(item.path) for item in config.train),
+            args.licence,
+        )
         reports += export_precisions(
             network,
             args.out,
             args.precision,
             images,
-            describe,
+            about,
             dataset,
             largest_drop=args.largest_drop,
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +13,24 @@ from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
 from mtv_perception.network.multitask import MultitaskNetwork
-from mtv_perception.runtime.artefact import Artefact, ModelSpec
+from mtv_perception.runtime.artefact import Artefact, ModelSpec, Trained
 from mtv_perception.training.keras_model import spec_of
 
 PARITY_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the network itself does not know of its model: fields of ModelSpec.
+
+    `trained` has no default: a class that nobody taught must never be published as if it were known.
+    """
+
+    name: str
+    trained: Trained
+    version: int = 1
+    training_data: str = ""
+    licence: str = ""
 
 
 def calibration_images(
@@ -37,7 +50,7 @@ def make_artefact(
     folder: Path,
     precision: str,
     calibration: Sequence[np.ndarray],
-    describe: dict[str, Any],
+    about: Description,
 ) -> tuple[Artefact, dict[str, float]]:
     """Convert and compare with the network; nothing is written.
 
@@ -46,7 +59,7 @@ def make_artefact(
         folder: where the artefact belongs.
         precision: float32, float16 or int8.
         calibration: images of the network's size; also used to compare.
-        describe: fields of ModelSpec: name, version, training_data, licence, ...
+        about: what its description says beside.
 
     Returns:
         The artefact and the worst relative error of each raw output.
@@ -63,5 +76,7 @@ def make_artefact(
     positions = output_positions(content, network, calibration[0])
     errors = output_errors(content, network, positions, calibration[:PARITY_IMAGES])
     check_errors(errors, precision)
-    spec: ModelSpec = replace(spec_of(network), outputs=positions, precision=precision, **describe)
+    spec: ModelSpec = replace(
+        spec_of(network), outputs=positions, precision=precision, **vars(about)
+    )
     return Artefact(folder, spec, content), errors

@@ -13,7 +13,7 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import SCORING
-from mtv_perception.export.artefact import make_artefact
+from mtv_perception.export.artefact import Description, make_artefact
 from mtv_perception.export.parity import check_scores
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import write_artefact
@@ -60,7 +60,7 @@ def export_precisions(
     folder: Path,
     precisions: Sequence[str],
     calibration: Sequence[np.ndarray],
-    describe: dict[str, Any],
+    about: Description,
     dataset: Dataset | None = None,
     *,
     largest_drop: float,
@@ -75,7 +75,7 @@ def export_precisions(
         folder: of the first artefact.
         precisions: of export.convert.PRECISIONS.
         calibration: images of the network's size, for int8 and to compare outputs on.
-        describe: fields of ModelSpec.
+        about: what the description says beside the network.
         dataset: to score the network and each precision on; its figures also go into the artefact.
         largest_drop: AP and mIoU may be lower than the network's by so much.
     """
@@ -84,7 +84,7 @@ def export_precisions(
     for precision in dict.fromkeys(precisions):
         target = folder if precision == precisions[0] else folder / precision
         try:
-            artefact, errors = make_artefact(network, target, precision, calibration, describe)
+            artefact, errors = make_artefact(network, target, precision, calibration, about)
             scores: dict[str, Any] = {}
             if dataset is not None and expected is not None:
                 scores = scores_of(artefact, dataset, precision)

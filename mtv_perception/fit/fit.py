@@ -96,19 +96,20 @@ def _train(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str
 
 def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
     """Write the model; where its precision is refused, in float32."""
-    from mtv_perception.export.artefact import calibration_images
+    from mtv_perception.export.artefact import Description, calibration_images
     from mtv_perception.export.report import export_precisions
+    from mtv_perception.training.trained import trained_of_run
     from mtv_perception.training.trainer import load_run
 
     config, network = load_run(options.out / RUN_FOLDER)
     images = calibration_images(
         prepared.datasets["train"], config.network.size_hw, _CALIBRATION_IMAGES
     )
-    describe = {
-        "name": options.out.resolve().name,
-        "version": 1,
-        "training_data": ", ".join(str(path) for path in options.data),
-    }
+    about = Description(
+        options.out.resolve().name,
+        trained_of_run(options.out / RUN_FOLDER, config),
+        training_data=", ".join(str(path) for path in options.data),
+    )
     refused = ""
     for precision in dict.fromkeys((options.precision, "float32")):
         (report,) = export_precisions(
@@ -116,7 +117,7 @@ def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[st
             options.out,
             [precision],
             images,
-            describe,
+            about,
             prepared.dataset("check"),
             largest_drop=_LARGEST_DROP,
         )

@@ -48,7 +48,7 @@ def exported(monkeypatch, data, tmp_path):
     monkeypatch.setattr(artefact, "calibration_images", lambda *args: [])
     given = {}
 
-    def export_precisions(network, folder, precisions, images, describe, dataset, *, largest_drop):
+    def export_precisions(network, folder, precisions, images, about, dataset, *, largest_drop):
         given.update(dataset=dataset, largest_drop=largest_drop)
         return []
 

@@ -107,11 +107,13 @@ def contents(network, images):
 @pytest.fixture(scope="session")
 def save_model(images):
     """Writes a network's LiteRT artefact, compared with the network."""
+    from mtv_perception.export.artefact import Description
     from mtv_perception.export.report import export_precisions
+    from mtv_perception.runtime.artefact import Trained
 
     def save(network, folder, precision):
         (report,) = export_precisions(
-            network, folder, [precision], images, {"name": "saved"}, largest_drop=0.05
+            network, folder, [precision], images, Description("saved", Trained()), largest_drop=0.05
         )
         assert not report.refused
         return folder

@@ -7,18 +7,13 @@ import pytest
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ArtefactError
 from mtv_perception.export import artefact as module
-from mtv_perception.export.artefact import calibration_images, make_artefact
+from mtv_perception.export.artefact import Description, calibration_images, make_artefact
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
-from mtv_perception.runtime.artefact import write_artefact
+from mtv_perception.runtime.artefact import Trained, write_artefact
 from mtv_perception.training.keras_model import KerasModel
 
-DESCRIPTION = {
-    "name": "small",
-    "version": 3,
-    "licence": "Apache-2.0",
-    "thresholds": {"person": 0.4},
-}
+ABOUT = Description("small", Trained(masks=("person",)), version=3, licence="Apache-2.0")
 
 
 @pytest.fixture
@@ -33,13 +28,14 @@ def converted(monkeypatch, contents):
 def test_an_exported_artefact_can_be_loaded_and_run(
     converted, tmp_path, network, images, precision
 ):
-    made, errors = make_artefact(network, tmp_path / "a" / "b", precision, images, DESCRIPTION)
+    made, errors = make_artefact(network, tmp_path / "a" / "b", precision, images, ABOUT)
     written = write_artefact(made.folder, made.spec, made.content)
 
     read = load_artefact(tmp_path / "a" / "b")
     assert read == written
     assert read.model_id.startswith(f"small-v3-{precision}-")
-    assert read.spec.thresholds == {"person": 0.4}
+    assert read.spec.licence == "Apache-2.0"
+    assert read.spec.mask_classes == ("person",)
     assert read.spec.box_spec == network.default_boxes
     assert set(errors) == {"class_logits", "box_offsets", "segmentation_logits"}
     assert Perceiver(read)(images[0]).segmentation.class_ids.shape == images[0].shape[:2]
@@ -51,7 +47,7 @@ def test_the_exported_model_and_the_keras_model_give_the_same_result(
     config = PerceiverConfig(
         score_threshold=0.6, iou_threshold=1.0, max_per_class=1000, max_detections=1000
     )
-    written, _ = make_artefact(network, tmp_path, "float32", images, {"name": "small"})
+    written, _ = make_artefact(network, tmp_path, "float32", images, ABOUT)
     exported, trained = Perceiver(written, config), Perceiver(KerasModel(network), config)
     frame = cv2.resize(images[1], (150, 77))
 
@@ -75,12 +71,12 @@ def test_a_conversion_that_says_something_else_is_refused(
     monkeypatch.setattr(module, "convert", lambda *arguments: contents["float32"])
 
     with pytest.raises(ArtefactError, match="Expected relative output errors of at most"):
-        make_artefact(other_network, tmp_path / "model", "float32", images, {"name": "x"})
+        make_artefact(other_network, tmp_path / "model", "float32", images, ABOUT)
 
 
 def test_nothing_to_compare_with_is_refused(converted, tmp_path, network):
     with pytest.raises(ValueError, match="Expected images to compare"):
-        make_artefact(network, tmp_path / "model", "float32", [], {"name": "x"})
+        make_artefact(network, tmp_path / "model", "float32", [], ABOUT)
 
 
 def dataset(folder: Path, grey_levels):

@@ -5,9 +5,11 @@ import pytest
 
 from mtv_perception.data.sample import Dataset
 from mtv_perception.export import artefact, report
+from mtv_perception.export.artefact import Description
 from mtv_perception.export.report import export_precisions
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime import load_artefact
+from mtv_perception.runtime.artefact import Trained
 
 SCORES = {"dataset": "floor fold:0/5", "images": 3, "map": 0.5, "map50": 0.7, "miou": 0.8}
 
@@ -31,7 +33,7 @@ def export(monkeypatch, contents, network, images, tmp_path):
             tmp_path / "m",
             precisions,
             images,
-            {"name": "m"},
+            Description("m", Trained()),
             dataset,
             largest_drop=largest_drop,
         )

@@ -8,6 +8,7 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.fit import fit as module
 from mtv_perception.fit.fit import fit
 from mtv_perception.fit.options import FitOptions, parse_budget
+from mtv_perception.runtime import load_artefact
 
 
 @pytest.fixture
@@ -87,12 +88,13 @@ def test_options_that_cannot_be(tmp_path, values):
         FitOptions((tmp_path,), tmp_path / "model", **values)
 
 
-@pytest.mark.slow
-def test_a_whole_fit_writes_a_model_and_a_report(tmp_path, floor):
+def test_a_whole_fit_writes_a_model_that_knows_what_it_was_taught_and_a_report(tmp_path, floor):
     out = tmp_path / "model"
 
     fit(FitOptions((floor(),), out, steps=2, size_hw=(96, 128)), quiet)
 
-    assert (out / "model.tflite").is_file()
+    spec = load_artefact(out).spec
+    assert spec.box_classes == spec.labels.foreground
+    assert spec.mask_classes == (), "boxes alone were labelled"
     report = (out / "report.html").read_text()
     assert "What to label next" in report and "truck" in report
