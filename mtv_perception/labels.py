@@ -23,13 +23,15 @@ employee employees staff visitor visitors face faces head heads
 _PEOPLE = frozenset(_PEOPLE_TEXT.split())
 
 # Okabe & Ito (2008), "Color universal design": distinguishable with every common colour blindness.
+# The rail's is reddish purple: yellow and orange are the colours of vests, bags and floor marks,
+# green and vermilion those of zones.
 _PALETTE_RGB = (
     (0, 0, 0),
-    (240, 228, 66),
+    (204, 121, 167),
     (213, 94, 0),
     (0, 114, 178),
     (0, 158, 115),
-    (204, 121, 167),
+    (240, 228, 66),
     (86, 180, 233),
     (230, 159, 0),
 )

@@ -1,5 +1,7 @@
+import colorsys
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,3 +98,45 @@ def test_many_classes_have_different_colours(count, known):
     labels = labels_with_background((*known, *(f"class {number}" for number in range(count))))
     colours = [labels.colour(index) for index in range(len(labels))]
     assert len(set(colours)) == len(colours)
+
+
+# Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as those without one kind of cone see.
+SIGHT = {
+    "normal": np.eye(3),
+    "protanopia": np.array(
+        [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
+    ),
+    "tritanopia": np.array(
+        [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]
+    ),
+}
+
+
+def seen_lab(colour, sight):
+    """CIELAB of an sRGB colour as somebody sees it."""
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(SIGHT[sight] @ linear, 0, 1)
+    encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return cv2.cvtColor(np.float32(encoded).reshape(1, 1, 3), cv2.COLOR_RGB2LAB).ravel()
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize(
+    "pair", list(itertools.combinations(WAREHOUSE.names, 2)), ids=lambda pair: "-".join(pair)
+)
+def test_the_shipped_classes_are_told_apart_by_everybody(pair, sight):
+    first, second = (seen_lab(WAREHOUSE.colour(WAREHOUSE.id_of(name)), sight) for name in pair)
+
+    assert np.linalg.norm(first - second) > 20  # a difference of 2 to 3 is just visible
+
+
+def test_rails_have_no_colour_of_safety_clothes():
+    """High-visibility yellow, lime and orange have hues of 15 to 90 degrees."""
+    red, green, blue = WAREHOUSE.colour(WAREHOUSE.id_of("rail"))
+    hue, _, _ = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
+
+    assert not 15 <= hue * 360 <= 90
