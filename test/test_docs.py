@@ -70,6 +70,17 @@ def test_paths_of_machines_stay_out(name):
     assert re.findall(r"(?<![\w.])/(?:home|root|work|tmp)/\S*", PAGES[name]) == []
 
 
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_of_the_code_that_are_named_exist(name):
+    """`data/formats/base.py` is meant below the package; NAME stands for any."""
+    paths = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|yaml|xml|sh|md))`", PAGES[name])
+    homes = (ROOT, ROOT / "mtv_perception")
+    missing = [p for p in paths if "NAME" not in p and not any((h / p).is_file() for h in homes)]
+
+    assert paths
+    assert missing == []
+
+
 def test_the_first_lines_of_the_readme_are_the_two_commands():
     first = PAGES["README.md"][:600]
 

@@ -127,6 +127,9 @@ def options_of(args: argparse.Namespace, out: Path) -> FitOptions:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, then print the figures and where the model is."""
+    from mtv_perception.network.loading import load_tensorflow
+
+    load_tensorflow()
     from mtv_perception.fit.fit import REPORT_FILE, fit
 
     options = options_of(args, args.out)

@@ -23,6 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the data, write the file, and say what to do with it."""
+    from mtv_perception.network.loading import load_tensorflow
+
+    load_tensorflow()
     from mtv_perception.fit.fit import plan_fit
 
     if args.out.exists():

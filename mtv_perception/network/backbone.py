@@ -20,9 +20,9 @@ def _shufflenetv2(images: Any, config: NetworkConfig) -> dict[int, Any]:
     )
 
 
-_BACKBONES = {"mobilenetv2": _mobilenetv2, "shufflenetv2": _shufflenetv2}
+BACKBONES = {"mobilenetv2": _mobilenetv2, "shufflenetv2": _shufflenetv2}
 
 
 def backbone_features(images: Any, config: NetworkConfig) -> dict[int, Any]:
     """Features by nominal stride (4, 8, 16, 32); none is coarser than the output stride."""
-    return _BACKBONES[config.backbone](images, config)
+    return BACKBONES[config.backbone](images, config)

@@ -25,6 +25,8 @@ def load_tensorflow() -> None:
             import tensorflow
 
             tensorflow.config.list_physical_devices()
+            # It warns of "retracing" where a program runs several networks on purpose.
+            tensorflow.get_logger().setLevel("ERROR")
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

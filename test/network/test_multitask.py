@@ -1,9 +1,12 @@
+from dataclasses import fields
+
 import keras
 import numpy as np
 import pytest
 
-from mtv_perception.config import from_mapping
+from mtv_perception.config import from_mapping, rule_of
 from mtv_perception.errors import ConfigError
+from mtv_perception.network.backbone import BACKBONES
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.preset_boxes import PRESET_BOXES, grids_of
 from mtv_perception.network.summary import multiply_adds, summarise
@@ -199,6 +202,13 @@ def test_multiply_adds_of_a_network_counted_by_hand():
 def test_impossible_networks_are_refused(build, values, message):
     with pytest.raises(ValueError, match=message):
         build(**values)
+
+
+def test_every_backbone_can_be_chosen():
+    """config.py names them, because it is imported where Keras is not."""
+    (item,) = (item for item in fields(NetworkConfig) if item.name == "backbone")
+
+    assert set(rule_of(item).choices) == set(BACKBONES)
 
 
 @pytest.mark.parametrize(

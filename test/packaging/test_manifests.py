@@ -1,3 +1,4 @@
+import datetime
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -16,6 +17,19 @@ def test_all_manifests_name_the_same_version():
     version = ElementTree.parse(ROOT / "package.xml").findtext("version")
 
     assert assigned("__version__", "mtv_perception/__init__.py") == version
+
+
+def test_the_changelog_begins_with_the_version_and_its_date():
+    """As catkin's and ROS' release tools read it."""
+    changelog = (ROOT / "CHANGELOG.rst").read_text()
+    version, date, line = re.search(
+        r"^(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)\n(-+)$", changelog, re.MULTILINE
+    ).groups()
+
+    assert version == assigned("__version__", "mtv_perception/__init__.py")
+    assert len(line) == len(f"{version} ({date})")
+    assert datetime.date.fromisoformat(date)
+    assert "Forthcoming" not in changelog
 
 
 def test_a_robots_own_vision_msgs_wins():

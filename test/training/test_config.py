@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtv_perception.config import from_mapping, key_of, load
+from mtv_perception.config import from_mapping, key_of, load, rule_of
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.data.targets import MatchConfig
@@ -15,6 +15,7 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import OptimiserConfig, TrainConfig
 from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.losses.segmentation import SEGMENTATION_LOSSES
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted([*(ROOT / "research").rglob("*.yaml"), *(ROOT / "config/train").glob("*.yaml")])
@@ -95,3 +96,13 @@ def test_without_segmentation_no_loss_of_it_is_needed():
 def test_a_negative_weight_is_refused_in_python_too():
     with pytest.raises(ValueError, match="weights of tasks of at least 0"):
         LossConfig(task_weights={"boxes": -1.0})
+
+
+@pytest.mark.parametrize("cls", [NetworkConfig, LossConfig, OptimiserConfig, TrainConfig])
+def test_the_page_names_every_choice(cls):
+    text = (ROOT / "docs" / "reference" / "training-configuration.md").read_text(encoding="utf-8")
+    choices = [choice for item in fields(cls) for choice in rule_of(item).choices]
+    choices += SEGMENTATION_LOSSES if cls is LossConfig else []
+
+    assert choices
+    assert [choice for choice in choices if f"`{choice}`" not in text] == []
