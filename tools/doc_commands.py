@@ -42,6 +42,7 @@ TESTED = {
     r"mtv tune\b": "test/training/test_own_classes.py",
     r"mtv evaluate\b": "test/cli/test_evaluate.py",
     r"mtv (fit|data check|data import)\b": "test/docs/test_commands.py",
+    r"mtv mine\b": "test/mining/test_mine.py",
     r"mtv summary\b": "test/cli/test_summary.py",
     r"mtv view\b": "test/cli/test_view.py",
     r"mtv synth --drive\b": "test/synthetic/test_drive.py",
@@ -69,12 +70,12 @@ ELSEWHERE = {
     r"sudo |chown |apt-get |systemctl |journalctl ": "needs root or systemd",
     r"git clone |rosdep |colcon ": "needs a robot's ROS and this repository's address",
     r"pip (install|download) |unzip ": "needs the network",
-    r"rviz2 |ros2 security |ros2 (launch|run) (?!mtv_perception)": (
+    r"rviz2 |ros2 security |ros2 bag |ros2 (launch|run) (?!mtv_perception)": (
         "needs a desktop, or packages of a distribution's ROS"
     ),
     r"tensorboard ": "runs until it is stopped",
     r"/usr/src/tensorrt/": "needs a Jetson",
-    r"(python3?|\.venv/bin/python) (tools/(soak|bench_replay|bench_training|measure_drives)\.py|-m pytest -m slow)": (
+    r"(python3?|\.venv/bin/python) (tools/(soak|bench_replay|bench_training|measure_\w+|jpeg_losses|fuzz_\w+)\.py|-m pytest -m slow)": (
         "takes minutes to hours; last results: docs/verification.md, the page itself"
     ),
     r"python research/": "needs the runs of research/experiments.md",

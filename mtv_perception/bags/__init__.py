@@ -1,3 +1,3 @@
 """Reading, rescuing, writing and playing rosbag2 bags, without ROS."""
 
-__all__ = ["files", "playback", "reader", "storage", "topics", "writer"]
+__all__ = ["beside", "files", "playback", "reader", "storage", "topics", "writer"]
