@@ -87,7 +87,6 @@ def test_too_few_images_are_refused(tmp_path):
         part_samples([scene(tmp_path, "a.png", 1)])
 
 
-
 def test_groups_are_connected_through_others():
     groups = connected(np.array([[0, 1], [1, 2]]), ["a", "b", "c", "d", "d"])
 

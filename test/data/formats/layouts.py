@@ -321,9 +321,7 @@ def cvat_images(root, grouped=False):
                 )
             points = ";".join(f"{x}.00,{y}.00" for x, y in thing.points)
             if thing.name == "person":
-                items.append(
-                    f'<polygon label="person" source="manual" points="{points}" {group}/>'
-                )
+                items.append(f'<polygon label="person" source="manual" points="{points}" {group}/>')
             else:
                 height, width = y1 - y0, x1 - x0
                 runs = f"0, {width * height}"
