@@ -14,13 +14,15 @@ from mtv_perception.data.sample import Sample, sample_image
 from mtv_perception.errors import DatasetError
 from mtv_perception.mining.choose import Choice, Known, choose
 from mtv_perception.mining.page import Shown, write_mine_page
-from mtv_perception.mining.prelabels.folder import Hide, PreLabelFolder
+from mtv_perception.mining.prelabels.folder import PreLabelFolder
 from mtv_perception.mining.signals import KINDS, Signal, worth
 from mtv_perception.mining.survey import Follow, Reading, Seen, Surveyor, unshown
 from mtv_perception.replay.inputs import InputFrame, open_input
 from mtv_perception.replay.predictions import Names, detection_rows, name_of
 from mtv_perception.runtime.artefact import Artefact
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.types import Result
+from mtv_perception.visual.anonymise import anonymised
 
 REPORT_FILE, PAGE_FILE = "mine.json", "mine.html"
 UNLIKE_TEXT = "unlike every frame chosen before it"
@@ -36,7 +38,6 @@ class MineOptions:
         count: frames to choose at most.
         topics: image topics of bags; empty takes every camera.
         known: labelled data that the frames should be unlike, as named by the caller.
-        anonymise: people are hidden in what is written.
     """
 
     sources: tuple[Path, ...]
@@ -44,7 +45,6 @@ class MineOptions:
     count: int
     topics: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
-    anonymise: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As `mine.json` has it."""
@@ -52,7 +52,6 @@ class MineOptions:
             "count": self.count,
             "topics": list(self.topics),
             "known": list(self.known),
-            "anonymise": self.anonymise,
         }
 
 
@@ -114,7 +113,6 @@ def mine(
     artefact: Artefact,
     config: PerceiverConfig,
     known: Sequence[Sample] = (),
-    hide: Hide | None = None,
     follow: Follow = unshown,
 ) -> Mined:
     """See all frames, choose, and write the folder; without any frame nothing is written.
@@ -122,9 +120,9 @@ def mine(
     Args:
         options: what to mine.
         artefact: of the model.
-        config: engine, threads, thresholds of the labels.
+        config: engine, threads, thresholds of the labels; with `anonymise`, people are pixelated
+            in every image before anything of it is written.
         known: labelled images that the frames should be unlike.
-        hide: applied to every image before it is written.
         follow: shows progress.
 
     Raises:
@@ -143,7 +141,7 @@ def mine(
     readings = tuple(reading for _, reading in surveyed)
     mined = Mined(readings, picks, choice.near_duplicates, len(labelled))
     if mined.frames:
-        _write(options, artefact, config, mined, hide)
+        _write(options, artefact, config, mined)
     return mined
 
 
@@ -176,17 +174,12 @@ def _strongest(signals: Sequence[Signal]) -> list[Signal]:
     return sorted(best.values(), key=lambda signal: -signal.value)
 
 
-def _write(
-    options: MineOptions,
-    artefact: Artefact,
-    config: PerceiverConfig,
-    mined: Mined,
-    hide: Hide | None,
-) -> None:
+def _write(options: MineOptions, artefact: Artefact, config: PerceiverConfig, mined: Mined) -> None:
     """The images with their labels, the page, and the report."""
     perceiver, names = Perceiver(artefact, config), Names()
     rows: dict[int, dict[str, Any]] = {}
     shown: dict[int, Shown] = {}
+    hide = _pixelated if config.anonymise else None
     with PreLabelFolder(options.out, artefact.spec, hide) as folder:
         for rank, source, item in _chosen_frames(options, mined.picks):
             frame, pick = item.decode(), mined.picks[rank]
@@ -204,7 +197,8 @@ def _write(
             }
             shown[rank] = Shown.of(label.file, image, result, artefact.labels, pick.reasons)
     ranks = sorted(rows)
-    _write_report(options, artefact, mined, [rows[rank] for rank in ranks])
+    settings = {**options.to_json(), "anonymise": config.anonymise}
+    _write_report(options.out, settings, artefact, mined, [rows[rank] for rank in ranks])
     write_mine_page(options.out / PAGE_FILE, [shown[rank] for rank in ranks], mined.readings)
 
 
@@ -222,12 +216,20 @@ def _chosen_frames(
                     yield ranks[place], path, item
 
 
+def _pixelated(image_rgb: np.ndarray, result: Result) -> np.ndarray:
+    return anonymised(image_rgb, result.people)
+
+
 def _write_report(
-    options: MineOptions, artefact: Artefact, mined: Mined, rows: Sequence[dict[str, Any]]
+    out: Path,
+    settings: dict[str, Any],
+    artefact: Artefact,
+    mined: Mined,
+    rows: Sequence[dict[str, Any]],
 ) -> None:
     content = {
         "model": artefact.model_id,
-        "options": options.to_json(),
+        "options": settings,
         "inputs": [reading.to_json() for reading in mined.readings],
         "frames": mined.frames,
         "chosen": len(rows),
@@ -239,4 +241,4 @@ def _write_report(
         "images": list(rows),
     }
     text = json.dumps(content, indent=2, allow_nan=False)
-    (options.out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")

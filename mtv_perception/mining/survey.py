@@ -123,9 +123,9 @@ class Surveyor:
             for name, limit in zip(self._labels.foreground, limits, strict=True)
         )
         self._judge = Judge(artefact.spec, limits)
-        self._perceiver = Perceiver(
-            artefact, replace(config, class_score_thresholds=lower, mask_size="network")
-        )
+        # It writes nothing, so that it need not look for people to hide.
+        changed = {"class_score_thresholds": lower, "mask_size": "network", "anonymise": False}
+        self._perceiver = Perceiver(artefact, replace(config, **changed))
         self._features = PooledFeatures(artefact, config.num_threads)
 
     def look(self, image_rgb: np.ndarray) -> tuple[np.ndarray, np.uint64]:

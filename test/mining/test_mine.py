@@ -18,6 +18,7 @@ from mtv_perception.media.likeness import NEAR_BITS, bits_apart, difference_hash
 from mtv_perception.mining.mine import MineOptions, mine
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
 from mtv_perception.runtime.artefact import Trained
+from mtv_perception.visual.anonymise import anonymised
 
 FRAMES = 12
 
@@ -202,15 +203,25 @@ def test_models_without_masks_write_none(artefact, people, tmp_path, trained):
     assert {item["category_id"] for item in index["annotations"]} <= allowed
 
 
-def test_what_hides_people_is_asked_for_every_image(artefact, people, tmp_path):
-    def hide(image, result):
-        return np.zeros_like(image)
+def test_people_are_pixelated_before_anything_is_written(artefact, people, tmp_path):
+    options = MineOptions((people,), tmp_path / "out", 2)
+    mined = mine(options, artefact, PerceiverConfig(anonymise=True))
+    perceiver = Perceiver(artefact, PerceiverConfig(anonymise=True))
 
-    options = MineOptions((people,), tmp_path / "out", 3)
-    mine(options, artefact, PerceiverConfig(), hide=hide)
-
-    images = [cv2.imread(str(path)) for path in (tmp_path / "out" / "images").iterdir()]
-    assert len(images) == 3 and not any(image.max() > 2 for image in images)
+    assert report(tmp_path / "out")["options"]["anonymise"] is True
+    for row, pick in zip(report(tmp_path / "out")["images"], mined.picks, strict=True):
+        image = read_image(people / row["frame"])
+        result = perceiver(image)
+        assert result.people.any() and len(row["detections"]) == len(result.detections)
+        written = read_image(tmp_path / "out" / "images" / row["file"])
+        assert pick.seen.name == row["frame"]
+        hidden = anonymised(image, result.people)
+        changed = np.abs(hidden.astype(int) - image).max(2) > 40
+        assert changed.any()
+        # The rest is JPEG.
+        assert np.abs(written.astype(int) - hidden).mean() < 3
+        apart = np.abs(written.astype(int) - image).max(2)[changed]
+        assert np.median(apart) > 30
 
 
 def test_a_labelled_image_that_is_broken_is_told(run, people, artefact, tmp_path):
