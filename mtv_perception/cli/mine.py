@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.limits import positive
+from mtv_perception.cli.limits import add_max_pixels
 from mtv_perception.cli.measuring import labels_of_data
+from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="CPU threads of the network (default: %(default)s)",
     )
     add_engine_options(parser)
+    add_privacy_options(parser)
+    add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,9 +93,12 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         args.count,
         tuple(args.topics),
+        args.max_pixels,
         tuple(map(str, args.known)),
     )
-    config = PerceiverConfig(num_threads=args.threads, **engine_of(args))
+    config = PerceiverConfig(num_threads=args.threads, **engine_of(args), **privacy_of(args))
+    if line := privacy_line(config, artefact.spec):
+        print(line)
     mined = mine(options, artefact, config, _samples(args.known), follow=with_progress)
     for reading in mined.readings:
         for fault in [reading.error] * bool(reading.error) + reading.faults:

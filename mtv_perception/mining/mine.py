@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mtv_perception.mining.page import Shown, write_mine_page
 from mtv_perception.mining.prelabels.folder import PreLabelFolder
 from mtv_perception.mining.signals import KINDS, Signal, worth
 from mtv_perception.mining.survey import Follow, Reading, Seen, Surveyor, unshown
-from mtv_perception.replay.inputs import InputFrame, open_input
+from mtv_perception.replay.inputs import Input, InputFrame, open_input
 from mtv_perception.replay.predictions import Names, detection_rows, name_of
 from mtv_perception.runtime.artefact import Artefact
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
@@ -37,6 +38,7 @@ class MineOptions:
         out: a folder that does not exist yet, or is empty.
         count: frames to choose at most.
         topics: image topics of bags; empty takes every camera.
+        max_pixels: larger images are refused; None takes the limits of bags and files.
         known: labelled data that the frames should be unlike, as named by the caller.
     """
 
@@ -44,7 +46,12 @@ class MineOptions:
     out: Path
     count: int
     topics: tuple[str, ...] = ()
+    max_pixels: int | None = None
     known: tuple[str, ...] = ()
+
+    def open(self, path: Path) -> AbstractContextManager[Input]:
+        """One of the sources, opened."""
+        return open_input(path, self.topics, max_pixels=self.max_pixels)
 
     def to_json(self) -> dict[str, Any]:
         """As `mine.json` has it."""
@@ -133,7 +140,7 @@ def mine(
         raise DatasetError(
             f"{options.out}: expected a folder that does not exist yet, found one with files."
         )
-    surveyor = Surveyor(artefact, config, options.topics)
+    surveyor = Surveyor(artefact, config, options.open)
     labelled = _known(surveyor, known)
     surveyed = [surveyor.survey(n, path, follow) for n, path in enumerate(options.sources)]
     seen = [item for items, _ in surveyed for item in items]
@@ -210,7 +217,7 @@ def _chosen_frames(
         ranks = {p.seen.place: rank for rank, p in enumerate(picks) if p.seen.source == number}
         if not ranks:
             continue
-        with open_input(path, options.topics) as opened:
+        with options.open(path) as opened:
             for place, item in enumerate(opened.frames()):
                 if place in ranks:
                     yield ranks[place], path, item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mtv_perception.types import Detections
 
 _SHOWN_FAULTS = 5
 
+Open = Callable[[Path], AbstractContextManager[Input]]
 Follow = Callable[[Iterable[InputFrame], "int | None", str], Iterable[InputFrame]]
 """Passes frames on and shows progress; given the number expected and the input's name."""
 
@@ -110,13 +112,13 @@ class Surveyor:
     Args:
         artefact: of the model.
         config: engine and threads.
-        topics: of bags, see `replay.inputs.open_input`.
+        open_one: opens an input.
     """
 
     def __init__(
-        self, artefact: Artefact, config: PerceiverConfig, topics: Sequence[str] = ()
+        self, artefact: Artefact, config: PerceiverConfig, open_one: Open = open_input
     ) -> None:
-        self._topics, self._labels = tuple(topics), artefact.labels
+        self._open, self._labels = open_one, artefact.labels
         limits = config.thresholds(artefact.spec)
         lower = tuple(
             f"{name}={limit / 2}"
@@ -138,7 +140,7 @@ class Surveyor:
         """All frames of one input, and what was read of it."""
         reading = Reading(path)
         try:
-            with open_input(path, self._topics) as opened:
+            with self._open(path) as opened:
                 seen = self._frames(source, opened, reading, follow)
         except ReplayError as error:
             reading.error = str(error)
