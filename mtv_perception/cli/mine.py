@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import positive
-from mtv_perception.cli.limits import add_max_pixels
+from mtv_perception.cli.limits import add_max_pixels, positive
 from mtv_perception.cli.measuring import labels_of_data
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
