@@ -59,6 +59,7 @@ class MineOptions:
             "count": self.count,
             "topics": list(self.topics),
             "known": list(self.known),
+            "max_pixels": self.max_pixels,
         }
 
 

@@ -126,8 +126,10 @@ class Surveyor:
         )
         self._judge = Judge(artefact.spec, limits)
         # It writes nothing, so that it need not look for people to hide.
-        changed = {"class_score_thresholds": lower, "mask_size": "network", "anonymise": False}
-        self._perceiver = Perceiver(artefact, replace(config, **changed))
+        shown = replace(config, anonymise=False)
+        self._perceiver = Perceiver(
+            artefact, replace(shown, class_score_thresholds=lower, mask_size="network")
+        )
         self._features = PooledFeatures(artefact, config.num_threads)
 
     def look(self, image_rgb: np.ndarray) -> tuple[np.ndarray, np.uint64]:
