@@ -75,9 +75,10 @@ ELSEWHERE = {
     ),
     r"tensorboard ": "runs until it is stopped",
     r"/usr/src/tensorrt/": "needs a Jetson",
-    r"(python3?|\.venv/bin/python) (tools/(soak|bench_replay|bench_training|measure_\w+|jpeg_losses|fuzz_\w+)\.py|-m pytest -m slow)": (
+    r"(\.venv/bin/)?python3? tools/(soak|bench_replay|bench_training|measure_\w+|jpeg_losses)\.py": (
         "takes minutes to hours; last results: docs/verification.md, the page itself"
     ),
+    r"(\.venv/bin/)?python3? -m pytest -m slow": "takes minutes; run before a release",
     r"python research/": "needs the runs of research/experiments.md",
 }
 
