@@ -31,6 +31,7 @@ from mtv_perception.runtime.artefact import (
     write_artefact,
 )
 from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.self_test import Golden
 from mtv_perception.zones.config import ZonesConfig
 
 CASES = int(os.environ.get("MTV_FUZZ_CASES", "300"))
@@ -296,6 +297,27 @@ def test_model_artefacts(artefact, name):
             return
         assert found.content == CONTENT
         assert from_mapping(ModelSpec, to_plain(found.spec)) == found.spec
+
+    check()
+
+
+def test_stored_self_tests():
+    """This file has no hash, so that anything in it must be told."""
+    size = (32, 64)
+    values = np.random.default_rng(7).normal(size=(3, 500)).astype(np.float32)
+    names = ("class_logits", "box_offsets", "segmentation_logits")
+    golden = Golden(np.zeros((*size, 3), np.uint8), dict(zip(names, values, strict=True)))
+    original = golden.to_bytes()
+
+    @cases(CASES)
+    @given(rng=RANDOM)
+    def check(rng):
+        try:
+            found = Golden.from_bytes(edited(original, rng))
+        except ArtefactError:
+            return
+        assert found.input_rgb.dtype == np.uint8
+        assert all(found.outputs[name].dtype == np.float32 for name in names)
 
     check()
 
