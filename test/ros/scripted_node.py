@@ -3,6 +3,11 @@
 All else is real: node, worker, parameters, the model's description on the disk and its hash.
 """
 
+from mtv_perception.ros.process.signals import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # As scripts/perception_node does, before ROS is loaded.
+
 import os
 import sys
 import time
