@@ -1,11 +1,15 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.geometry.polygons import points_inside
+from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 from mtv_perception.types import Detections
 from mtv_perception.zones.config import ZoneConfig
+from mtv_perception.zones.footprints import footprints_of
 from mtv_perception.zones.judge import Observation, ZoneJudge
 from mtv_perception.zones.presence import Verdict
 from mtv_perception.zones.source import DetectionSource
@@ -170,6 +174,19 @@ def test_unlabelled_is_not_free(floor_camera):
     assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.UNSURE
 
 
+@pytest.mark.parametrize("size_hw", [(480, 640), (320, 427), (200, 267)])
+def test_only_unlabelled_pixels_of_the_zone_matter(floor_camera, size_hw):
+    zone = replace(FLOOR, tests=("foot", "mask"), min_visible=0.0)
+    scale = np.array([size_hw[1] / 640, size_hw[0] / 480])
+    outline = floor_camera.floor_to_pixels(np.array(zone.polygon)) * scale
+    inside = np.zeros(size_hw, np.uint8)
+    cv2.fillPoly(inside, [outline.round().astype(np.int32)], UNLABELED_ID)
+    outside = UNLABELED_ID - inside
+
+    assert judge(zone, floor_camera, seen(mask=inside)).verdict is Verdict.UNSURE
+    assert judge(zone, floor_camera, seen(mask=outside)).verdict is Verdict.CLEAR
+
+
 def test_a_missing_mask_teaches_nothing_but_boxes_count(floor_camera, box_of):
     zone = replace(FLOOR, tests=("foot", "mask"))
 
@@ -190,3 +207,19 @@ def test_never_clear_with_somebody_inside(floor_camera, box_of):
         place = random.uniform([1.6, -0.55], [3.9, 0.55])
         box = box_of(*place, height=random.uniform(0.4, 2.0)) + random.uniform(-1, 1, 4)
         assert judging.judge(seen(box)).verdict is Verdict.OCCUPIED, place
+
+
+@pytest.mark.parametrize("nadir_xy", [(0.3, 0.0), (-400.0, 250.0)])
+def test_an_object_without_a_direction_may_stand_anywhere(nadir_xy):
+    """A lens whose model fails for a pixel gives neither a place nor a direction."""
+    lost = np.full((4, 2), np.nan)
+    camera = SimpleNamespace(
+        intrinsics=SimpleNamespace(size_hw=(480, 640)),
+        nadir_xy=np.array(nadir_xy),
+        pixels_to_floor=lambda pixels: np.full((len(pixels), 2), np.nan),
+        headings=lambda pixels: lost,
+    )
+    (footprint,) = footprints_of(camera, np.array([[10.0, 20.0, 60.0, 200.0]]), 0.5)
+    assert not footprint.placed
+    distant = np.array(nadir_xy) + np.array([[900.0, 900.0], [-900.0, -900.0], [0.0, 0.0]])
+    assert points_inside(footprint.corners, distant).all()

@@ -68,6 +68,28 @@ def test_a_visit(monitor, box_of):
     assert said == ["unknown", "free"] + ["occupied"] * 4 + ["free"] * 3
 
 
+def test_every_occupied_place_is_five_points(monitor, box_of):
+    see(monitor, 100, box_of(3.0, 0.0))
+    (status,) = monitor.states(120 * MS)
+    found = obstacle_points(CAMERA, [status], TIMING)
+    around = np.array([[-1, 0], [0, -1], [0, 0], [0, 1], [1, 0]]) * TIMING.point_spacing / 4
+    groups = found[:, :2].reshape(-1, 5, 2) - status.points_xy[:, None]
+    assert len(status.points_xy) == len(groups) > 0
+    for group in groups:
+        order = np.lexsort(np.round(group, 4).T[::-1])
+        np.testing.assert_allclose(group[order], around, atol=1e-4)
+
+
+@pytest.mark.parametrize("leave_seconds", [0.25, 0.45])
+def test_free_comes_only_a_while_after_the_last_object(box_of, leave_seconds):
+    zone = replace(ZONE, leave_results=1, leave_seconds=leave_seconds)
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+    assert see(monitor, 100, box_of(3.0, 0.0)) == "occupied"
+    since = 100 + round(leave_seconds * 1000)
+    said = {at: see(monitor, at) for at in range(150, 700, 50)}
+    assert said == {at: "occupied" if at < since else "free" for at in said}
+
+
 def test_unknown_once_the_deadline_has_passed_and_anew_from_there(monitor):
     assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
     assert word(monitor.states(500 * MS)[0]) == "free"
@@ -316,7 +338,7 @@ def test_a_new_calibration_leaves_image_zones_alone():
     assert [word(status) for status in monitor.states(320 * MS)] == ["unknown", "free"]
 
 
-@pytest.mark.parametrize("image_hw", [None, (480, 640)])
+@pytest.mark.parametrize("image_hw", [None, tuple([480, 640])])  # Not the same object.
 def test_image_zones_hold_for_the_size_they_were_drawn_in(image_hw):
     camera = replace(CAMERA, image_hw=image_hw, zones=(IMAGE_ZONE,))
     monitor = CameraMonitor(camera, TIMING)
@@ -331,8 +353,18 @@ def test_image_zones_of_a_file_for_another_size_are_unknown():
     assert {see(monitor, at) for at in (100, 200, 300)} == {"unknown"}
 
 
-def test_an_image_zone_beyond_the_image_is_unknown():
-    zone = replace(IMAGE_ZONE, polygon=((600, 10), (700, 10), (700, 90)))
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        ((600, 10), (700, 10), (700, 90)),
+        ((600, 10), (640.5, 10), (640.5, 90)),
+        ((10, 400), (90, 400), (90, 480.5)),
+        ((-0.5, 10), (90, 10), (90, 90)),
+        ((10, -0.5), (90, 10), (90, 90)),
+    ],
+)
+def test_an_image_zone_beyond_the_image_is_unknown(polygon):
+    zone = replace(IMAGE_ZONE, polygon=polygon)
     monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
 
     assert {see(monitor, at) for at in (100, 200, 300)} == {"unknown"}
@@ -364,8 +396,10 @@ def test_the_reason_of_a_missing_mask_stays():
     for at in (100, 200):
         see(monitor, at, mask=np.zeros((480, 640), np.uint8), **source)
     assert word(monitor.states(220 * MS)[0]) == "free"
-    for at in (300, 400, 500, 600):
+    for at in (300, 400, 500):
         see(monitor, at, **source)
+    assert "no result younger" in reason(monitor, 520) and "no mask" in reason(monitor, 520)
+    see(monitor, 600, **source)
     status = monitor.states(620 * MS)[0]
 
     assert word(status) == "unknown"
