@@ -14,7 +14,7 @@ from mtv_perception.resources import SOURCE_ROOT
 
 sys.path.insert(0, str(SOURCE_ROOT / "tools"))
 import chaos
-from chaos import Monitor, Truth
+from chaos_monitor import Monitor, Truth
 
 NOW = 1_000 * chaos.SECOND
 CLASSES = ["background", "rail", "person"]
