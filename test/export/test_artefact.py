@@ -47,7 +47,8 @@ def test_the_exported_model_and_the_keras_model_give_the_same_result(
     config = PerceiverConfig(
         score_threshold=0.6, iou_threshold=1.0, max_per_class=1000, max_detections=1000
     )
-    written, _ = make_artefact(network, tmp_path, "float32", images, ABOUT)
+    about = Description("small", Trained())
+    written, _ = make_artefact(network, tmp_path, "float32", images, about)
     exported, trained = Perceiver(written, config), Perceiver(KerasModel(network), config)
     frame = cv2.resize(images[1], (150, 77))
 
