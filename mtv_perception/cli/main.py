@@ -49,6 +49,10 @@ EXTRAS = {
     "replay": ("rosbags", "mcap", "tqdm", "rich", "zstandard", "mcap_ros2"),
     "view": ("rerun",),
     "fleet": ("ray",),
+    "openvino": ("openvino",),
+    "openvino-export": ("nncf", "onnx"),
+    "onnx": ("onnx", "onnxruntime"),
+    "signing": ("cryptography",),
 }
 # The extra to name first, where several hold what is missing; else it is train.
 EXTRA_OF = {
@@ -106,19 +110,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _missing(error: ImportError, command: str) -> str:
-    """What to install, for an optional package that is not there.
+    """What to install, for a package that is not there: an extra of ours, else the package alone.
 
-    Any other import error is raised.
+    Any other import error is raised, and that of a module of our own.
     """
     package = (error.name or "").partition(".")[0]
     extras = [name for name, packages in EXTRAS.items() if package in packages]
-    if not extras or not isinstance(error, ModuleNotFoundError):
+    if not isinstance(error, ModuleNotFoundError) or package in ("", "mtv_perception"):
         raise error
     extra = EXTRA_OF.get(command, "train")
-    extra = extra if extra in extras else extras[0]
+    extra = extra if extra in extras or not extras else extras[0]
+    # PyTorch is in no extra: which of its builds fits depends on the GPU.
+    what = f"'mtv_perception[{extra}]'" if extras else package
     return (
         f"`mtv {command}` needs the Python package {package!r}, which is not installed. "
-        f"Install it with: pip install 'mtv_perception[{extra}]'"
+        f"Install it with: pip install {what}"
     )
 
 

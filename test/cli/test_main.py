@@ -1,7 +1,10 @@
 """What `mtv` says, and its exit status, when a subcommand fails."""
 
 import errno
+import importlib.util
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -91,6 +94,9 @@ def test_the_version_is_told(capsys):
         ("keras.layers", "export", "train"),
         ("rosbags.highlevel", "evaluate", "replay"),
         ("rerun", "view", "view"),
+        ("openvino", "replay", "openvino"),
+        ("nncf", "export", "openvino-export"),
+        ("onnxruntime", "bench", "onnx"),
     ],
 )
 def test_what_is_not_installed_is_named_with_its_extra(package, command, extra):
@@ -98,6 +104,28 @@ def test_what_is_not_installed_is_named_with_its_extra(package, command, extra):
     text = module._missing(error, command)
     assert f"`mtv {command}` needs the Python package {package.partition('.')[0]!r}" in text
     assert f"pip install 'mtv_perception[{extra}]'" in text
+
+
+def test_what_is_in_no_extra_is_named_alone():
+    error = ModuleNotFoundError("No module named 'torch'", name="torch.utils")
+    text = module._missing(error, "train")
+    assert "`mtv train` needs the Python package 'torch'" in text
+    assert text.endswith("pip install torch")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
+def test_the_other_backend_without_pytorch_is_one_sentence(tmp_path):
+    (tmp_path / "run.yaml").write_text("network: {preset: warehouse}\n")
+    done = subprocess.run(
+        [sys.executable, SOURCE_ROOT / "scripts/mtv", "train", "run.yaml", "--backend", "torch"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("pip install torch")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_module_of_our_own_keeps_its_traceback(failing):
