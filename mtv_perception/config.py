@@ -221,7 +221,9 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return parse_yaml(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a YAML file: {error.strerror}.") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import EndOfFile
+from mcap.exceptions import EndOfFile, RecordLengthLimitExceeded
 from mcap.opcode import Opcode
 from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, ChunkIndex, Message, Schema
@@ -197,7 +197,7 @@ class McapFile:
             raise DamageError(self._said(error)) from error
 
     def _said(self, error: BaseException) -> str:
-        cut = isinstance(error, (EndOfFile, struct.error))
+        cut = isinstance(error, (EndOfFile, RecordLengthLimitExceeded, struct.error))
         return f"{self._path.name}: {'cut short, its end is missing' if cut else reason_of(error)}"
 
     def close(self) -> None:

@@ -9,8 +9,9 @@ import importlib.util
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 HELP = "what this machine has and lacks, with the fix for each"
@@ -65,8 +66,14 @@ _MODULES = (
 )
 
 
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Distributions by the module they install; reading them all takes a second."""
+    return importlib.metadata.packages_distributions()
+
+
 def _version(module: str) -> str:
-    names = importlib.metadata.packages_distributions().get(module.split(".")[0], [])
+    names = _distributions().get(module.split(".")[0], [])
     return importlib.metadata.version(names[0]) if names else "installed"
 
 

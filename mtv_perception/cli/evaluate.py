@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
+from mtv_perception.cli.limits import share
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.config import to_plain
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--iou",
-        type=float,
+        type=share,
         default=IOU_THRESHOLD,
         help="overlap allowed by NMS (default: %(default)s)",
     )

@@ -12,6 +12,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A number of 0 to 1, as an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 0 to 1, got {text!r}")
+    return value
+
+
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
     """Declare `--max-pixels`, which the nodes have as the parameter `max_pixels`."""
     parser.add_argument(

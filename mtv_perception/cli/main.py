@@ -61,6 +61,15 @@ EXTRA_OF = {
     "synth": "synth",
 }
 
+# What a path on the command line may be that can't be read or written; a full disk is none of it.
+_WRONG_PATHS = (
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    FileExistsError,
+    PermissionError,
+)
+
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
     """The parser, with the options of `command` alone filled in."""
@@ -80,9 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     Returns:
-        The exit status. An expected error is told without a traceback: 2 for bad arguments and
-        errors of this package, 1 for what happens on the way: a loss that is no number, a full
-        disk, an error in TensorFlow's input pipeline.
+        The exit status. An expected error is told without a traceback: 2 for bad arguments, paths
+        that can't be used and errors of this package, 1 for what happens on the way: a loss that
+        is no number, a full disk, an error in TensorFlow's input pipeline.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((item for item in arguments if item in COMMANDS), None)
@@ -97,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(str(error), 2)
     except ImportError as error:
         return _told(_missing(error, command or ""), 2)
+    except _WRONG_PATHS as error:
+        return _told(f"{error.filename}: {error.strerror}", 2)
     except (FloatingPointError, OSError) as error:
         return _told(str(error), 1)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import add_max_pixels
+from mtv_perception.cli.limits import add_max_pixels, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--score",
         dest="score_threshold",
         metavar="S",
-        type=float,
+        type=share,
         default=-1.0,
         help="lowest score (default: the model's own, by class)",
     )
@@ -119,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(_lines(source, opened, tally)), flush=True)
             frames += tally.frames
             failures |= bool(tally.failed or opened.damage or not tally.frames)
-    print(f"wrote {args.out / 'results.jsonl'}")
+    if frames:
+        print(f"wrote {args.out / 'results.jsonl'}")
     return exit_status(frames, failures)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import add_max_pixels
+from mtv_perception.cli.limits import add_max_pixels, share
 from mtv_perception.cli.measuring import write_json
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.compare.golden import write_golden
@@ -78,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--score-threshold",
         "--score",
         dest="score_threshold",
-        type=float,
+        type=share,
         default=-1.0,
         metavar="S",
         help="lowest score (default: the model's)",

@@ -24,14 +24,19 @@ class LiteRtTeacher:
         threads: CPU threads.
 
     Raises:
-        WeightsError: a network of other shapes.
+        WeightsError: no LiteRT network, or one of other shapes.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise WeightsError(
+                f"{path}: expected a LiteRT network, could not load it: {error}"
+            ) from error
         (self._input,) = self._interpreter.get_input_details()
         wanted = (1, CROP_SIDE, CROP_SIDE, 1)
         found = [d for d in self._interpreter.get_output_details() if tuple(d["shape"]) == wanted]

@@ -1,0 +1,276 @@
+"""What every node does with wrong, partial, empty and broken inputs, and the test that holds it."""
+
+from dataclasses import dataclass
+
+PROGRAMS = (
+    *("perception_node", "zones_node", "ranging_node", "recorder_node", "image_replay_node"),
+    *("web_view_node", "state_log_node"),
+)
+EVERY = "every node"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One input of a node.
+
+    Attributes:
+        node: its program, or EVERY.
+        given: what is wrong with the input, in words.
+        answer: what the node does, with its counter or exit status.
+        test: file below test/ros and function of the test that holds it.
+    """
+
+    node: str
+    given: str
+    answer: str
+    test: str
+
+
+def of(node, *rows):
+    return tuple(Fact(node, *row) for row in rows)
+
+
+START = "test_startup.py::test_every_node_refuses_a_wrong_start_with_one_sentence_and_status_two"
+TOPICS = "perception/test_topics.py::"
+BROKEN = TOPICS + "test_a_broken_image_is_counted_and_the_next_one_works"
+STAMPS = "perception/test_stamps.py::test_a_cause_is_named_with_its_figures_once_it_has_lasted"
+SLOT = "perception/test_slot.py::"
+UNKNOWN = "zones/test_unknown.py::"
+FIT = "zones/test_fit.py::"
+PARAMS = "test_params_file.py::"
+PARAMETERS = "perception/test_parameters.py::"
+SERVER = "tools/test_web_server.py::"
+FACTS = (
+    *of(
+        EVERY,
+        ("parameters file missing", "one sentence, exit status 2", START),
+        ("arguments without --ros-args", "one sentence, exit status 2", START),
+        ("ROS_DOMAIN_ID that is no number", "one sentence, exit status 2", START),
+        ("broken remapping", "one sentence, exit status 2", START),
+        ("HOME unset and no log folder", "one sentence, exit status 2", START),
+        (
+            "parameters file with tabs, a wrong key or mixed numbers",
+            "one sentence with line and cure, exit status 2",
+            PARAMS + "test_a_wrong_file_is_named_with_line_and_cure",
+        ),
+        (
+            "parameters file that is not UTF-8",
+            "one sentence that names the encoding",
+            PARAMS + "test_other_encodings_are_named",
+        ),
+        (
+            "parameters file whose keys do not fit the node",
+            "warning with the key that fits",
+            PARAMS + "test_a_file_whose_keys_do_not_fit_the_node_is_named",
+        ),
+        (
+            "unknown parameter",
+            "warning with the nearest name",
+            PARAMETERS + "test_a_parameter_that_does_not_exist_is_told_with_the_nearest_name",
+        ),
+        (
+            "parameter of another type",
+            "refused, the old value stays",
+            PARAMETERS + "test_other_types_are_refused_and_the_value_stays",
+        ),
+        (
+            "middleware that is not installed",
+            "one sentence, exit status 2",
+            "test_startup.py::test_a_middleware_that_is_not_installed_is_refused",
+        ),
+    ),
+    *of(
+        "perception_node",
+        ("image with too few bytes, or none", "`failed` + 1, ERROR with the reason", BROKEN),
+        ("image of an unknown encoding", "`failed` + 1, ERROR with the list", BROKEN),
+        ("image that claims 60000x60000 pixels", "`failed` + 1, ERROR with the limit", BROKEN),
+        ("image of no size, or with a short step", "`failed` + 1, ERROR with the reason", BROKEN),
+        (
+            "stamps that are 0, constant or of another clock",
+            "ERROR with cause and figures after `camera_timeout`",
+            STAMPS,
+        ),
+        (
+            "older image than the newest",
+            "`stale` + 1",
+            TOPICS + "test_an_older_image_is_counted_as_stale",
+        ),
+        (
+            "image older than `max_age`",
+            "`stale` + 1",
+            TOPICS + "test_too_old_images_are_stale",
+        ),
+        (
+            "no image",
+            "ERROR until one comes",
+            TOPICS + "test_a_silent_camera_is_an_error_until_it_speaks",
+        ),
+        (
+            "publishers of another type or QoS",
+            "log names type, QoS and cure",
+            "test_silence.py::test_the_cause_and_the_cure_are_told",
+        ),
+        (
+            "parameter out of range",
+            "refused with the reason",
+            TOPICS + "test_a_wrong_parameter_is_refused_with_a_reason",
+        ),
+        (
+            "model that can't be loaded",
+            "refused, the old model serves on",
+            SLOT + "test_a_failed_reload_keeps_the_old_model_and_its_version",
+        ),
+        (
+            "model whose load hangs",
+            "given up after `model_timeout`",
+            SLOT + "test_a_load_that_hangs_is_given_up_and_its_late_model_never_serves",
+        ),
+        (
+            "model that changes while it is read",
+            "refused, the old model serves on",
+            "perception/test_faults.py::"
+            "test_a_model_that_changes_while_it_is_read_never_stops_the_old_one",
+        ),
+        (
+            "more images than it can take",
+            "`dropped` counts, the sum fits",
+            TOPICS + "test_the_counters_add_up_in_a_flood",
+        ),
+    ),
+    *of(
+        "zones_node",
+        (
+            "zones file with an unknown key or a broken polygon",
+            "one sentence, exit status not 0",
+            UNKNOWN + "test_a_wrong_file_is_one_clear_error",
+        ),
+        (
+            "wrong zones file at run time",
+            "refused, the old one stays",
+            UNKNOWN + "test_a_wrong_zones_file_is_refused_at_run_time_and_the_old_one_stays",
+        ),
+        (
+            "calibration of another size, or one that does not show the zone",
+            "`unknown` with the reason",
+            FIT + "test_each_bad_calibration_is_unknown_with_the_reason_and_a_good_one_recovers",
+        ),
+        (
+            "no names, no calibration",
+            "`unknown`",
+            UNKNOWN + "test_nothing_is_known_before_names_and_calibration_came",
+        ),
+        (
+            "topics that are missing or of another type",
+            "log names what is seen",
+            UNKNOWN + "test_what_is_missing_is_logged_with_what_is_seen",
+        ),
+        (
+            "messages that make no sense",
+            "`unknown`, the node lives",
+            UNKNOWN + "test_messages_that_make_no_sense_are_refused_and_the_node_lives",
+        ),
+        (
+            "old results, or of the future",
+            "not used",
+            UNKNOWN + "test_old_and_early_results_do_not_count",
+        ),
+        (
+            "silence",
+            "`unknown` until it recovers",
+            UNKNOWN + "test_a_silent_source_makes_the_zone_unknown_until_it_recovers",
+        ),
+        (
+            "mask missing",
+            "never `free`",
+            UNKNOWN + "test_mask_alone_occupies_and_a_missing_mask_is_not_free",
+        ),
+        (
+            "results without a status",
+            "`unknown` with the reason",
+            FIT + "test_results_without_a_status_are_not_used_and_the_reason_says_so",
+        ),
+    ),
+    *of(
+        "ranging_node",
+        (
+            "no transform",
+            "no distances, the reason in diagnostics",
+            "ranging/test_ranging_node.py::"
+            "test_without_a_transform_nothing_is_said_but_why_and_it_begins_when_it_comes",
+        ),
+        (
+            "depth of another encoding",
+            "refused by name, the floor still measures",
+            "ranging/test_ranging_node.py::"
+            "test_depth_of_a_wrong_kind_is_refused_by_name_and_the_floor_still_measures",
+        ),
+    ),
+    *of(
+        "recorder_node",
+        (
+            "nothing of these cameras is published",
+            "says so, exit status 2",
+            "tools/test_recorder.py::"
+            "test_a_recorder_of_other_cameras_says_so_and_ends_with_status_two",
+        ),
+        (
+            "bag that is there already",
+            "refused, exit status 2; `overwrite` replaces it",
+            "tools/test_recorder.py::test_a_bag_is_replaced_only_when_told",
+        ),
+        (
+            "place that can't be written",
+            "named, exit status 2",
+            "tools/test_recorder.py::test_a_bag_that_can_not_be_written_is_named",
+        ),
+        (
+            "full disk",
+            "says so, exit status 1",
+            "perception/test_faults.py::"
+            "test_a_recorder_whose_disk_is_full_says_so_and_ends_with_status_one",
+        ),
+    ),
+    *of(
+        "image_replay_node",
+        (
+            "nothing there, no source, a wrong option",
+            "one sentence, exit status 2",
+            "tools/test_image_replay.py::"
+            "test_what_can_not_be_replayed_is_an_error_and_status_two",
+        ),
+        (
+            "broken image in a bag",
+            "skipped and counted",
+            "tools/test_live_replay.py::test_a_broken_image_in_a_bag_is_skipped",
+        ),
+    ),
+    *of(
+        "web_view_node",
+        (
+            "address in use",
+            "one sentence",
+            "tools/test_web_view.py::test_an_address_in_use_is_said",
+        ),
+        (
+            "no picture yet",
+            "the frame says so",
+            SERVER + "test_without_a_picture_the_frame_says_so",
+        ),
+        (
+            "old picture",
+            "not shown as the present one",
+            SERVER + "test_an_old_picture_is_not_shown_as_the_present_one",
+        ),
+        (
+            "request that never ends",
+            "cut off",
+            SERVER + "test_a_client_that_never_ends_its_request_is_cut_off",
+        ),
+        (
+            "too many clients",
+            "refused",
+            SERVER + "test_more_clients_than_a_few_are_refused_and_places_are_given_back",
+        ),
+    ),
+    *of("state_log_node", ("a wrong start", "one sentence, exit status 2", START)),
+)  # fmt: skip
