@@ -339,3 +339,33 @@ def test_masks_of_data_sets_are_checked_before_they_are_decoded(tmp_path, monkey
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
     with pytest.raises(DatasetError, match=f"claims {claimed} bytes"):
         read_mask(path)
+
+
+def textured(size_hw=(240, 320)):
+    noise = np.random.default_rng(3).integers(0, 256, (*size_hw, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (5, 5), 0)
+
+
+@pytest.mark.parametrize("size", [16, 64, 300])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("grey", [False, True])
+def test_zeros_among_the_pixels_of_a_jpeg_are_damage(size, share, grey):
+    pixels = textured()[..., 0] if grey else textured()
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    at = int(len(data) * share)
+    assert decode_compressed(data).shape == (240, 320, 3)
+    with pytest.raises(ImageError, match="broken one of"):
+        decode_compressed(data[:at] + bytes(size) + data[at + size :])
+
+
+@pytest.mark.parametrize("value", [0, 128, 255, (0, 0, 250)])
+@pytest.mark.parametrize("optimise", [0, 1])
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("quality", [1, 50, 100])
+def test_flat_jpegs_whose_codes_are_zeros_are_whole(value, optimise, progressive, quality):
+    pixels = np.full((480, 640, 3), value, np.uint8)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, optimise]
+    options += [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    data = cv2.imencode(".jpg", pixels, options)[1].tobytes()
+    for whole in (data, data[:-2] + bytes(64) + data[-2:], data + bytes(64)):
+        assert decode_compressed(whole).shape == (480, 640, 3)

@@ -23,16 +23,26 @@ SIGNATURES = (b"\xff\xd8\xff",)
 
 # ITU T.81, table B.1: every start of frame (C4, C8 and CC are tables and reserved).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = 0xC0
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START, _END = b"\xff\xd8", b"\xff\xd9"
+_DHT = 0xC4
 _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 # In coded pixels: neither a stuffed zero, nor a restart, nor a fill byte.
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# libjpeg counts extraneous bytes short by those it has read ahead: what is left is told next time.
+_ATTEMPTS = 2
+_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _COEFFICIENTS = 64
 # Encoders write about a dozen scans; each costs a pass over all pixels. Small images may have more.
 _USUAL_SCANS, _MOST_SCANS = 20, 64
 _MOST_SCAN_PIXELS = 160_000_000
+# ITU T.81, table K.5: code lengths of the usual table of luminance. In it zeros mean -1 for one
+# coefficient after the other, so that so many are no picture; a lost block of a disk is zeros.
+_USUAL_CODES = bytes((0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125))
+_AC_TABLE = 0x10
+_LOST = bytes(16)
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,39 @@ def _check_scans(data: bytes, head: Header) -> None:
         raise broken(KIND, "its last scans are missing", data)
 
 
+def _refuse_lost(data: bytes) -> None:
+    """Refuse zeros among coded pixels where no encoder writes them, which libjpeg may not notice.
+
+    Known only of images in one sequential scan with the usual table; zeros behind them are allowed.
+    """
+    if _LOST not in data:
+        return
+    usual: set[int] = set()
+    for segment in _segments(data):
+        content = data[segment.begin : segment.end]
+        if segment.kind == _DHT:
+            usual |= _usual_tables(content)
+        elif segment.kind in _FRAMES and segment.kind != _SEQUENTIAL:
+            return
+        elif segment.kind == _SOS:
+            first_table = content[2] & 0xF
+            coded = data[segment.end : data.rfind(_END)].rstrip(b"\0")
+            if first_table in usual and content[0] != 2 and _LOST in coded:
+                raise broken(KIND, f"{len(_LOST)} zero bytes among its pixels", data)
+            return
+
+
+def _usual_tables(content: bytes) -> set[int]:
+    """The numbers of the tables of coefficients that are the usual one of luminance."""
+    found, at = set(), 0
+    while at + 17 <= len(content):
+        codes = content[at + 1 : at + 17]
+        if content[at] & _AC_TABLE and codes == _USUAL_CODES:
+            found.add(content[at] & 0xF)
+        at += 17 + sum(codes)
+    return found
+
+
 def lacks_end(data: bytes) -> bool:
     """Whether a file has no end marker where one is expected.
 
@@ -117,6 +160,7 @@ def lacks_end(data: bytes) -> bool:
 def check(data: bytes, head: Header) -> bytes:
     """The bytes to decode: with an end marker, which alone may be missing."""
     _check_scans(data, head)
+    _refuse_lost(data)
     if data.endswith(_END):
         return data
     return data + (_END[1:] if data.endswith(b"\xff") else _END)
@@ -137,15 +181,22 @@ def decode(data: bytes, head: Header, grey: bool = False) -> np.ndarray:
         ValueError: libjpeg refused it or warned about its pixels.
     """
     space = "GRAY" if grey else "CMYK" if head.channels == 4 else "RGB"
-    try:
-        image = simplejpeg.decode_jpeg(data, space)
-    except ValueError as error:
-        image = simplejpeg.decode_jpeg(_without_oddities(data, str(error)), space)
+    image = _decoded(data, space)
     if space == "CMYK":  # libjpeg does not convert it.
         image = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         )
     return np.asarray(image[..., 0] if grey else image)
+
+
+def _decoded(data: bytes, space: str) -> np.ndarray:
+    """The pixels in a colour space; the last attempt's warning is raised."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return np.asarray(simplejpeg.decode_jpeg(data, space))
+        except ValueError as error:
+            data = _without_oddities(data, str(error))
+    return np.asarray(simplejpeg.decode_jpeg(data, space))
 
 
 def _without_oddities(data: bytes, warning: str) -> bytes:
@@ -154,8 +205,11 @@ def _without_oddities(data: bytes, warning: str) -> bytes:
     These are zeros before the end marker, bytes between the segments of the head, unknown versions
     of application data, and scan parameters that mean nothing in a sequential image.
     """
-    if "extraneous bytes before marker 0xd9" in warning:
-        body = data[: data.rfind(_END)].rstrip(b"\0")
+    if extraneous := _EXTRANEOUS.search(warning):
+        # Codes of a flat image may end in zeros, too: no more than libjpeg did not need.
+        body = data[: data.rfind(_END)]
+        zeros = len(body) - len(body.rstrip(b"\0"))
+        body = body[: len(body) - min(zeros, int(extraneous[1]))]
         return body + (b"\0" if body.endswith(b"\xff") else b"") + _END
     parts, sequential = [_START], True
     for segment in _segments(data):
