@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -181,7 +182,7 @@ def decode(data: bytes, head: Header, grey: bool = False) -> np.ndarray:
         ValueError: libjpeg refused it or warned about its pixels.
     """
     space = "GRAY" if grey else "CMYK" if head.channels == 4 else "RGB"
-    image = _decoded(data, space)
+    image: Any = _decoded(data, space)
     if space == "CMYK":  # libjpeg does not convert it.
         image = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
