@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from mtv_perception.cli.main import COMMANDS, make_parser
@@ -178,15 +179,24 @@ FAST = ("README.md", "docs/how-to/compare-runs.md", "docs/tutorials/first-bag-te
 SLOW = tuple(name for name in doc_commands.FOLLOWED if name not in FAST)
 
 
-def roboflow_export(folder, count=12):
-    """Frames of the demo's clip in Roboflow's COCO form, labelled by the shipped model."""
+def views(count):
+    """Parts of the demo's clip that look different: `mtv fit` keeps what looks alike together."""
+    rng = np.random.default_rng(3)
+    frames = [frame.image_rgb for frame in read_frames(CLIP)]
+    for index in range(count):
+        image = frames[index * len(frames) // count]
+        top, left = rng.integers(0, 200), rng.integers(0, 300)
+        part = image[top : top + 280, left : left + 340, :: (1, -1)[index % 2]]
+        part = part[:, :: (1, -1)[index // 2 % 2]].astype(np.float32) * rng.uniform(0.5, 1.4)
+        yield index, np.ascontiguousarray(part.clip(0, 255).astype(np.uint8))
+
+
+def roboflow_export(folder, count=24):
+    """Views of the demo's clip in Roboflow's COCO form, labelled by the shipped model."""
     folder.mkdir(parents=True)
     perceive = Perceiver(load_artefact(ROOT / "models" / "warehouse"))
     images, annotations = [], []
-    for index, frame in enumerate(read_frames(CLIP)):
-        if index % 3 or len(images) == count:
-            continue
-        image_rgb = frame.image_rgb
+    for index, image_rgb in views(count):
         height, width = image_rgb.shape[:2]
         name = f"frame{index:03d}_png.rf.{index:032x}.png"
         cv2.imwrite(str(folder / name), cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
@@ -239,7 +249,9 @@ def checkout(tmp_path, export, short_clip):
 
 def prelude():
     lines = [f"{name}() {{ :; }}" for name in NOT_HERE]
-    cases = " ".join(f'{name}) command mtv "$@" {more} ;;' for name, more in TRAINING.items())
+    cases = " ".join(
+        f'{name}) command mtv "$1" "$2" {more} "${{@:3}}" ;;' for name, more in TRAINING.items()
+    )
     return "\n".join([*lines, f'mtv() {{ case "$1" in {cases} *) command mtv "$@" ;; esac; }}'])
 
 
