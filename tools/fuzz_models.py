@@ -20,6 +20,7 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -27,7 +28,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,9 @@ def operator_options(model: schema.ModelT, chance: random.Random) -> None:
     numbers = [name for name, value in vars(options).items() if isinstance(value, int)]
     if numbers:
         name = chance.choice(numbers)
+        if isinstance(getattr(options, name), bool):
+            setattr(options, name, not getattr(options, name))
+            return
         is_small = "activation" in name.lower() or name in ("padding", "weightsFormat")
         setattr(options, name, chance.randrange(6) if is_small else _number(chance))
 
@@ -245,13 +248,17 @@ def mutated_network(content: bytes, chance: random.Random) -> tuple[str, bytes]:
     """One to three changes of the network's structure, or of bytes of the file."""
     if chance.random() < 0.2:
         return "bytes", mutated_bytes(content, chance, region=40_000)
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-    changes = [chance.choice(NETWORK) for _ in range(chance.choice((1, 1, 1, 2, 3)))]
-    for change in changes:
-        change(model, chance)
-    builder = flatbuffers.Builder(len(content) + 65536)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return changes[0].__name__, bytes(builder.Output())
+    while True:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+        changes = [chance.choice(NETWORK) for _ in range(chance.choice((1, 1, 1, 2, 3)))]
+        for change in changes:
+            change(model, chance)
+        builder = flatbuffers.Builder(len(content) + 65536)
+        try:
+            builder.Finish(model.Pack(builder), b"TFL3")
+        except (TypeError, struct.error):  # The file has no room for such a number.
+            continue
+        return changes[0].__name__, bytes(builder.Output())
 
 
 def mutated_bytes(content: bytes, chance: random.Random, region: int) -> bytes:
@@ -293,8 +300,7 @@ def write_mutation(source: Artefact, folder: Path, chance: random.Random) -> str
     kind = chance.random()
     if kind < 0.8:
         name, content = mutated_network(source.content, chance)
-        spec = replace(source.spec, version=source.spec.version)
-        write_artefact(folder, spec, content, golden=source.golden)
+        write_artefact(folder, source.spec, content, golden=source.golden)
         return name
     write_artefact(folder, source.spec, source.content, golden=source.golden)
     path = folder / (SPEC_FILE if kind < 0.92 else GOLDEN_FILE)
