@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((item for item in arguments if item in COMMANDS), None)
     try:
-        args = make_parser(command).parse_args(arguments)
+        args = _parse(make_parser(command), arguments)
         logging.basicConfig(
             level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s"
         )
@@ -118,6 +118,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _told(_first_cause(str(getattr(error, "message", error))), 1)
     return status
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments; KEY=VALUE of `mtv train` may stand behind its options, too."""
+    args, rest = parser.parse_known_args(arguments)
+    if rest and not (hasattr(args, "overrides") and all(re.match(r"\w[\w.]*=", x) for x in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides = [*args.overrides, *rest]
+    return args
 
 
 def _missing(error: ImportError, command: str) -> str:

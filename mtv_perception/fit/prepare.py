@@ -92,7 +92,8 @@ def prepare(options: FitOptions, lists: Path) -> Prepared:
     empty = [part for part in PARTS if not prepared.samples(part)]
     if empty:
         raise DatasetError(
-            f"expected images for {', '.join(PARTS)}, got none for {', '.join(empty)}; add images."
+            f"expected images for {', '.join(PARTS)}, got none for {', '.join(empty)}: images that "
+            "look alike stay in one part. Add images of other places or drives."
         )
     return replace(prepared, notes=tuple(notes))
 

@@ -111,6 +111,29 @@ def test_what_is_not_installed_is_named_with_its_extra(package, command, extra):
     assert f"pip install 'mtv_perception[{extra}]'" in text
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a.yaml", "steps=5", "losses.weighting=log", "--resume"],
+        ["a.yaml", "--resume", "steps=5", "losses.weighting=log"],
+        ["a.yaml", "steps=5", "--resume", "losses.weighting=log"],
+    ],
+)
+def test_settings_stand_before_or_behind_the_options(words):
+    args = module._parse(module.make_parser("train"), ["train", *words])
+    assert (args.overrides, args.resume) == (["steps=5", "losses.weighting=log"], True)
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "a.yaml", "--resume", "--stepz=5"], ["stats", "a", "--out", "b", "steps=5"]]
+)
+def test_anything_else_that_is_left_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        module._parse(module.make_parser(words[0]), words)
+    assert end.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_what_is_in_no_extra_is_named_alone():
     error = ModuleNotFoundError("No module named 'torch'", name="torch.utils")
     text = module._missing(error, "train")
