@@ -174,7 +174,10 @@ NOT_HERE = (
     "export",
 )
 # So that pages with trainings end in minutes; slow tests run them.
-TRAINING = {"train": "steps=4 validate_every=4 checkpoint_every=2 workers=1", "fit": "--steps 3"}
+TRAINING = {
+    "train": "steps=4 validate_every=4 checkpoint_every=2 workers=1 'network.size_hw=[96,128]'",
+    "fit": "--steps 3 --size 96 128",
+}
 FAST = ("README.md", "docs/how-to/compare-runs.md", "docs/tutorials/first-bag-test.md")
 SLOW = tuple(name for name in doc_commands.FOLLOWED if name not in FAST)
 
