@@ -29,7 +29,6 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from mtv_perception.ros.process.processes import stop_node
 from mtv_perception.runtime.artefact import MODEL_FILE
 
 
@@ -74,7 +73,7 @@ class Chaos(Stage):
 
     def restart(self) -> None:
         """The same in an orderly way."""
-        if stop_node(self.process, ANSWER_S) not in ENDS:
+        if self.stop_perception() not in ENDS:
             self.monitor.violations.append("perception did not end with status 0")
         self.start_perception(self._random.choice(self.models))
 

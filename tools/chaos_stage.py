@@ -37,6 +37,7 @@ ZONE = [[0, 0], [80, 0], [80, 120], [0, 120]]
 ANSWER_S, RETRY_S = 120.0, 20.0
 # A process that is still starting Python has no handler for the signal yet.
 ENDS = (0, -signal.SIGINT)
+_INTERPRETER_S = 2.0
 # Images until people come or go, on average: long enough for a zone to become free.
 _SCENE_IMAGES = 25
 
@@ -180,7 +181,7 @@ class Stage:
 
     def start_perception(self, model: Path) -> None:
         """Start a perception node with a model."""
-        self.model = model
+        self.model, self._started = model, time.monotonic()
         self.process = self._start(
             str(SCRIPTED),
             self._logs[0],
@@ -188,6 +189,15 @@ class Stage:
             check_images=False,
             image_reliability="reliable",
         )
+
+    def stop_perception(self) -> int | None:
+        """Stop the perception node by SIGINT; its exit status.
+
+        A node gets the signal only once its program runs: an interpreter that is interrupted while
+        it imports `site` ends with status 1, whatever the program is.
+        """
+        self.live(max(0.0, self._started + _INTERPRETER_S - time.monotonic()))
+        return stop_node(self.process, ANSWER_S)
 
     def _start(self, name: str, log: Any, **parameters: Any) -> Any:
         environment = {
