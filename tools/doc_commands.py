@@ -55,7 +55,7 @@ TESTED = {
     r"(scripts/)?(image_replay_node|perception_node)\b": "test/ros/test_programs.py",
     r"scripts/test\.sh\b": ".ci/run",
     r"(\.venv/bin/)?python3? tools/bench_node\.py": "test/tools/test_bench_node.py",
-    r"(\.venv/bin/)?python3? tools/chaos\.py": "test/tools/test_chaos.py",
+    r"(\.venv/bin/)?python3? tools/attacks/chaos\.py": "test/tools/test_chaos.py",
     r"make (setup|test|lint|docs|colcon)\b": ".ci/run",
     r"(\.venv/bin/)?python3? tools/cli_reference\.py": "test/tools/test_cli_reference.py",
     r"make demo\b": "test/demo/test_figures.py",

@@ -17,7 +17,7 @@ from mtv_perception.cli.progress import with_progress
 if TYPE_CHECKING:
     from mtv_perception.data.sample import Sample
     from mtv_perception.mining.mine import Mined
-    from mtv_perception.mining.survey import Reading
+    from mtv_perception.mining.survey import InputSurvey
 
 HELP = "the frames most worth labelling, with the model's boxes and masks"
 
@@ -118,7 +118,7 @@ def _samples(paths: Sequence[Path]) -> list[Sample]:
     return [s for c in configs for s in open_dataset(c, labels_of_data([c])).samples]
 
 
-def _lines(reading: Reading) -> list[str]:
+def _lines(reading: InputSurvey) -> list[str]:
     """What was read, lost and left out of an input."""
     from mtv_perception.replay.inputs import FILE_TOPIC, left_out_lines
 

@@ -52,7 +52,7 @@ def _far(ratio: float) -> list[Signal]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class MinedFrames:
     """What was chosen.
 
     Attributes:
@@ -70,7 +70,7 @@ def choose(
     hashes: Sequence[np.uint64],
     count: int,
     known_hashes: Sequence[np.uint64] = (),
-) -> Choice:
+) -> MinedFrames:
     """Greedily the frame whose worth times its distance from those chosen before is largest.
 
     Source: farthest-first traversal, Gonzalez, "Clustering to minimize the maximum intercluster
@@ -97,4 +97,4 @@ def choose(
         duplicates += int(alike.sum()) - 1
         free &= ~alike
         nearest = np.minimum(nearest, distances(features, features[position : position + 1])[:, 0])
-    return Choice(tuple(chosen), duplicates)
+    return MinedFrames(tuple(chosen), duplicates)

@@ -13,11 +13,11 @@ import numpy as np
 
 from mtv_perception.data.sample import Sample, sample_image
 from mtv_perception.errors import DatasetError
-from mtv_perception.mining.choose import Choice, Known, choose
+from mtv_perception.mining.choose import Known, MinedFrames, choose
 from mtv_perception.mining.page import Shown, write_mine_page
 from mtv_perception.mining.prelabels.folder import PreLabelFolder
 from mtv_perception.mining.signals import KINDS, Signal, worth
-from mtv_perception.mining.survey import Follow, Reading, Seen, Surveyor, unshown
+from mtv_perception.mining.survey import Follow, FrameSurvey, InputSurvey, Surveyor, unshown
 from mtv_perception.replay.inputs import Input, InputFrame, open_input
 from mtv_perception.replay.predictions import Names, detection_rows, name_of
 from mtv_perception.runtime.artefact import Artefact
@@ -73,7 +73,7 @@ class Pick:
         worth: 0..1.
     """
 
-    seen: Seen
+    seen: FrameSurvey
     signals: tuple[Signal, ...]
     worth: float
 
@@ -100,7 +100,7 @@ class Mined:
         known: labelled images that were compared with.
     """
 
-    readings: tuple[Reading, ...]
+    readings: tuple[InputSurvey, ...]
     picks: tuple[Pick, ...]
     near_duplicates: int
     known: int
@@ -158,9 +158,9 @@ def _known(surveyor: Surveyor, samples: Sequence[Sample]) -> Known:
     return Known(np.array([feature for feature, _ in looks]), [hashed for _, hashed in looks])
 
 
-def _choose(seen: Sequence[Seen], known: Known, count: int) -> tuple[tuple[Pick, ...], Choice]:
+def _choose(seen: Sequence[FrameSurvey], known: Known, count: int) -> tuple[tuple[Pick, ...], MinedFrames]:
     if not seen:
-        return (), Choice((), 0)
+        return (), MinedFrames((), 0)
     features = np.stack([item.feature for item in seen])
     signals = [
         _strongest((*item.signals, *far))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.labels import LabelSet
-from mtv_perception.mining.survey import Reading
+from mtv_perception.mining.survey import InputSurvey
 from mtv_perception.types import Result
 from mtv_perception.visual.html import figure, picture, table, write_page
 from mtv_perception.visual.overlay import draw_overlay
@@ -53,7 +53,7 @@ class Shown:
         return cls(file, coded.tobytes(), tuple(reasons))
 
 
-def write_mine_page(path: Path, frames: Sequence[Shown], readings: Sequence[Reading]) -> None:
+def write_mine_page(path: Path, frames: Sequence[Shown], readings: Sequence[InputSurvey]) -> None:
     """Write the page.
 
     Args:

@@ -34,7 +34,7 @@ def unshown(frames: Iterable[InputFrame], total: int | None, name: str) -> Itera
 
 
 @dataclass(frozen=True)
-class Seen:
+class FrameSurvey:
     """One frame.
 
     Attributes:
@@ -61,7 +61,7 @@ class Seen:
 
 
 @dataclass
-class Reading:
+class InputSurvey:
     """What was read of an input.
 
     Attributes:
@@ -138,9 +138,9 @@ class Surveyor:
 
     def survey(
         self, source: int, path: Path, follow: Follow = unshown
-    ) -> tuple[list[Seen], Reading]:
+    ) -> tuple[list[FrameSurvey], InputSurvey]:
         """All frames of one input, and what was read of it."""
-        reading = Reading(path)
+        reading = InputSurvey(path)
         try:
             with self._open(path) as opened:
                 seen = self._frames(source, opened, reading, follow)
@@ -150,7 +150,7 @@ class Surveyor:
         reading.left_out, reading.damage = opened.left_out, opened.damage
         return self._with_flicker(seen) if _is_sequence(opened) else seen, reading
 
-    def _frames(self, source: int, opened: Input, reading: Reading, follow: Follow) -> list[Seen]:
+    def _frames(self, source: int, opened: Input, reading: InputSurvey, follow: Follow) -> list[FrameSurvey]:
         seen = []
         for place, item in enumerate(follow(opened.frames(), opened.total, reading.source.name)):
             try:
@@ -165,14 +165,14 @@ class Surveyor:
             signals = tuple(self._judge.signals(result))
             reading.topics[item.topic] += 1
             seen.append(
-                Seen(
+                FrameSurvey(
                     *(source, place, item.camera, frame.name, frame.stamp_ns),
                     *(found, feature, hashed, signals),
                 )
             )
         return seen
 
-    def _with_flicker(self, seen: Sequence[Seen]) -> list[Seen]:
+    def _with_flicker(self, seen: Sequence[FrameSurvey]) -> list[FrameSurvey]:
         """The frames with the signals of their camera's sequence."""
         extra: dict[int, list[Signal]] = {}
         for camera in dict.fromkeys(item.camera for item in seen):

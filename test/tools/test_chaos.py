@@ -12,7 +12,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from mtv_perception.msg import PerceptionStatus, ZoneState, ZoneStateArray
 from mtv_perception.resources import SOURCE_ROOT
 
-sys.path.insert(0, str(SOURCE_ROOT / "tools"))
+sys.path.insert(0, str(SOURCE_ROOT / "tools" / "attacks"))
 import chaos
 from chaos_monitor import Monitor, Truth
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutate images of every format and decode them: none may crash, take long, or need much memory.
 
-    .venv/bin/python tools/fuzz_images.py --mutations 100000 --seconds 600
+    .venv/bin/python tools/attacks/fuzz_images.py --mutations 100000 --seconds 600
 
 Each batch runs in a process of its own, so that a crash of a decoder is seen and counted. The same
 seed gives the same mutations. Exit status 1: a crash, an error that is not ImageError, an image

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Call every service of a node hundreds of times at once, under a limit of tasks.
 
-    . scripts/env.sh && .venv/bin/python tools/storm_services.py --calls 500 --tasks 128
+    . scripts/env.sh && .venv/bin/python tools/attacks/storm_services.py --calls 500 --tasks 128
 
 The real perception node runs with a camera at 10 Hz, in a control group that allows it so many
 tasks (threads and child processes), as TasksMax of its unit does. Each load of a model runs its

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does random things to perception_node and zones_node, and watches what they publish.
 
-    . scripts/env.sh && .venv/bin/python tools/chaos.py --seconds 1800 --seeds 1 2 3
+    . scripts/env.sh && .venv/bin/python tools/attacks/chaos.py --seconds 1800 --seeds 1 2 3
 
 The perception node has a scripted network that sees white rectangles as persons; everything else is
 real. Each seed gives one sequence of events and one of images. The monitor knows what every image

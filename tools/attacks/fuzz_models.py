@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutate a model and load it as a reload does: the process that holds the old model must serve on.
 
-    .venv/bin/python tools/fuzz_models.py --mutations 5000 --seconds 900
+    .venv/bin/python tools/attacks/fuzz_models.py --mutations 5000 --seconds 900
 
 Each mutation is written as a model folder whose hashes fit, and loaded by `load_perceiver`: read,
 verified, tried in a child process, tested in this process. The child is forked with its imports
