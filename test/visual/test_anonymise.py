@@ -167,8 +167,8 @@ def test_share_of_true_person_pixels_that_is_pixelated(
         covered = (anonymised(before, people) != before).any(2)
         counts += [part.sum() for part in (covered & person, person, covered & other, other)]
     share, lost = counts[0] / counts[1], counts[2] / counts[3]
-    record_property("person_pixels_covered", round(share, 4))
-    record_property("other_pixels_lost", round(lost, 4))
+    record_property("person_pixels_covered", round(float(share), 4))
+    record_property("other_pixels_lost", round(float(lost), 4))
     sys.stdout.write(f"{name}: covers {share:.4f} of people, {lost:.4f} of everything else\n")
     assert share >= least
     assert lost < 0.5
