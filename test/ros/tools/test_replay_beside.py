@@ -165,7 +165,7 @@ def test_calibration_depth_and_transforms_go_out_with_the_images(hear, write, cl
         ({"depth": False}, {"depth/image"}),
         ({"tf": False}, {"/tf", "/tf_static"}),
     ],
-    ids=str,
+    ids=("camera_info", "depth", "tf"),
 )
 def test_each_can_be_switched_off(hear, write, off, silent):
     heard, status = hear(write(drive()), **off)
