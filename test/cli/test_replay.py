@@ -87,7 +87,8 @@ def without_people(folder, source):
     from mtv_perception.runtime.artefact import ModelSpec, load_artefact, write_artefact
 
     artefact = load_artefact(source)
-    plain = {**to_plain(artefact.spec), "thresholds": {}, "trained": {}, "files": {}}
+    plain = {**to_plain(artefact.spec), "thresholds": {}, "files": {}}
+    plain |= {"trained": {}, "operating_points": {}}
     plain["classes"] = ["background", "rail", "pallet", "forklift"]
     return write_artefact(folder, from_mapping(ModelSpec, plain), artefact.content).folder
 
