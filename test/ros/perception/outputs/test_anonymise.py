@@ -63,10 +63,14 @@ def pictures_of(graph, stamp):
 def shown(graph, image):
     """The pictures of an image, by topic, and its result."""
 
+    stamps = []
+
     def sent():
         message = image_message(image, "rgb8", graph.header())
+        stamps.append(stamp_ns(message.header))
         graph.see(message)
-        return pictures_of(graph, stamp_ns(message.header))
+        # Results go out before pictures, so those of an earlier image may be the first to be whole.
+        return next(filter(None, (pictures_of(graph, stamp) for stamp in stamps)), None)
 
     return graph.wait(sent, "pictures on every topic")
 
@@ -172,7 +176,7 @@ def test_a_model_that_cannot_find_people_leaves_the_node_unconfigured(
     artefact = load_artefact(model)
     plain = {**to_plain(artefact.spec), **change}
     if "classes" in change:
-        plain["thresholds"], plain["trained"] = {}, {}
+        plain |= {"thresholds": {}, "operating_points": {}, "trained": {}}
     spec = replace(from_mapping(ModelSpec, plain), files={})
     folder = write_artefact(tmp_path / "other", spec, artefact.content).folder
 
