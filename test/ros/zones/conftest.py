@@ -215,6 +215,8 @@ class Stage:
             assert time.monotonic() < end, f"{what}: not within {WAIT:.0f} s\n{self.log()}"
             assert self.process.poll() is None, f"{what}: the node has ended\n{self.log()}"
             if meanwhile:
+                if self._calibration is not None:
+                    self._info.publish(self._calibration)
                 meanwhile()
             with self.changed:
                 self.changed.wait(0.1 if meanwhile else 0.02)
@@ -230,8 +232,8 @@ class Stage:
     def calibrate(self, **changes) -> None:
         """Send a calibration, changed in some fields, once the node listens.
 
-        `see` sends it again beside each result, as a camera does: the node may find this publisher
-        later than this publisher finds the node, and what was sent between is lost.
+        `wait` sends it again beside what happens meanwhile, as a camera does: the node may find this
+        publisher later than this publisher finds the node, and what was sent between is lost.
         """
         self.wait(self._info.get_subscription_count, "a subscription of camera_info")
         values = {"height": 480, "width": 640, "distortion_model": "plumb_bob"}
@@ -263,8 +265,6 @@ class Stage:
 
     def see(self, people=(), stamp=None, class_id=PERSON, as_="name", labels=None, **status) -> int:
         """Publish detections of people at floor points as of now, and their status; the stamp."""
-        if self._calibration is not None:
-            self._info.publish(self._calibration)
         stamp = self.now() if stamp is None else stamp
         labels, header = labels or WAREHOUSE, self.header(stamp)
         boxes = np.array([person_box(*person) for person in people], np.float32).reshape(-1, 4)
