@@ -1,4 +1,4 @@
-"""Where an image may show people, for whoever hides them: more than is reported as found."""
+"""Where an image may show people, to hide them: more than is reported as found."""
 
 from __future__ import annotations
 

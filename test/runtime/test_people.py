@@ -97,7 +97,7 @@ def test_no_limit_of_detections_limits_people(fake_model, config):
 
 
 @pytest.mark.parametrize("score", [0.05, 0.02])
-def test_whoever_is_reported_is_hidden_too(fake_model, score):
+def test_every_reported_person_is_hidden_too(fake_model, score):
     model = fake_model(class_logits=logits_of((1, 2, PERSON, score)))
 
     assert not people_of(model).any()

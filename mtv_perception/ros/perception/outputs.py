@@ -170,7 +170,7 @@ class CameraOutputs:
     ) -> None:
         """Publish mask, pictures and annotations, each only while someone subscribes.
 
-        They go last: whoever acts on detections and status should not wait for pictures.
+        They go last: consumers of detections and status do not wait for pictures.
         """
         config, publishers, pixels = self._config, self._publishers, result.segmentation
         if config.publish_mask and self.wanted("mask"):

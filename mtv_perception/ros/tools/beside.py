@@ -96,7 +96,7 @@ def beside_images(source: Path, image: str, wanted: Mapping[str, str]) -> Beside
     except ReplayError:
         if named:
             raise
-        return Beside()  # Whoever reads the images says what is wrong.
+        return Beside()  # The reader of the images says what is wrong.
 
 
 class BesideImages:
