@@ -15,6 +15,7 @@ import numpy as np
 
 from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.cli.evaluate import open_model
+from mtv_perception.cli.options import add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
@@ -77,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--box-classes", metavar="A,B", help="classes of --curves that have every object boxed")
     add("--take", default="all", metavar="fold:K/N", help="part of --curves (default: %(default)s)")
-    add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    add_threads(parser)
     add_engine_options(parser)
     add("--out", type=Path, required=True, help="folder for seen.jpg, worst.jpg and curves.png")
 

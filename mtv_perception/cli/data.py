@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtv_perception.cli.limits import positive
 from mtv_perception.cli.measuring import (
     add_data_options,
     add_names,
     data_config,
     labels_of_data,
 )
+from mtv_perception.cli.options import positive
 from mtv_perception.data.formats.open import expand
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
-from mtv_perception.cli.limits import share
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.cli.options import share
 from mtv_perception.config import to_plain
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate
 from mtv_perception.evaluation.peers import is_peer, open_peer

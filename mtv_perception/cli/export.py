@@ -14,13 +14,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mtv_perception.cli.limits import positive
 from mtv_perception.cli.measuring import (
     add_data_options,
     data_config,
     dataset_of,
     write_json,
 )
+from mtv_perception.cli.options import positive
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet

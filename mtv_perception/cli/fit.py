@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mtv_perception.cli.limits import positive
 from mtv_perception.cli.measuring import pair
+from mtv_perception.cli.options import add_threads, positive
 from mtv_perception.fit.options import FitOptions, parse_budget
 
 HELP = "from labelled images to a model folder in one command"
@@ -43,13 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("int8", "float32"),
         help="of the model (default: %(default)s)",
     )
-    add(
-        "--threads",
-        type=positive,
-        default=2,
-        metavar="N",
-        help="CPU threads of measurements (default: %(default)s)",
-    )
+    add_threads(parser)
 
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mtv_perception.bags.files import is_bag, refuse_ros1
 from mtv_perception.cli.engines import add_engine_options
-from mtv_perception.cli.limits import positive
+from mtv_perception.cli.options import add_threads, positive
 from mtv_perception.data.formats import FORMATS
 from mtv_perception.data.formats.open import (
     AUTO,
@@ -68,13 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_data_options(parser)
     add("--limit", type=positive, metavar="N", help="only the first N images")
-    add(
-        "--threads",
-        type=positive,
-        default=2,
-        metavar="N",
-        help="CPU threads (default: %(default)s)",
-    )
+    add_threads(parser)
     add_engine_options(parser)
     add("--json", type=Path, metavar="FILE", help="write the results here")
 

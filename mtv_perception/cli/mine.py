@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import add_max_pixels, positive
 from mtv_perception.cli.measuring import labels_of_data
+from mtv_perception.cli.options import add_max_pixels, add_threads, add_topics, positive
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -60,20 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="labelled images of any layout: chosen frames are unlike them",
     )
-    add(
-        "--topics",
-        nargs="+",
-        default=(),
-        metavar="[NAME=]TOPIC",
-        help="image topics of a bag (default: every camera)",
-    )
-    add(
-        "--threads",
-        type=positive,
-        default=2,
-        metavar="N",
-        help="CPU threads of the network (default: %(default)s)",
-    )
+    add_topics(parser)
+    add_threads(parser)
     add_engine_options(parser)
     add_privacy_options(parser)
     add_max_pixels(parser)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import add_max_pixels, share
+from mtv_perception.cli.options import add_max_pixels, add_threads, add_topics, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -49,14 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=-1.0,
         help="lowest score (default: the model's own, by class)",
     )
-    add("--threads", type=int, default=2, help="CPU threads of the network")
-    add(
-        "--topics",
-        nargs="+",
-        default=(),
-        metavar="[NAME=]TOPIC",
-        help="image topics of a bag (default: every camera)",
-    )
+    add_threads(parser)
+    add_topics(parser)
     add(
         "--labels",
         nargs="+",

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.limits import add_max_pixels, share
 from mtv_perception.cli.measuring import write_json
+from mtv_perception.cli.options import add_max_pixels, add_topics, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.compare.golden import write_golden
 from mtv_perception.compare.runs import open_run
@@ -46,13 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="model folder or name (default: %(default)s)",
     )
-    add(
-        "--topics",
-        nargs="+",
-        default=(),
-        metavar="[NAME=]TOPIC",
-        help="image topics; NAME prefixes the results (default: every camera of the bag)",
-    )
+    add_topics(parser)
     add(
         "--include",
         nargs="*",

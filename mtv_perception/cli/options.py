@@ -1,4 +1,4 @@
-"""Options whose values have bounds, for the commands that share them."""
+"""Options that several commands share, and the bounds of their values."""
 
 from __future__ import annotations
 
@@ -31,4 +31,26 @@ def add_max_pixels(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="refuse larger images (default: 8388608 for images of bags, as the node; "
         "50000000 for files)",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare `--threads` of the network."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="CPU threads of the network (default: %(default)s)",
+    )
+
+
+def add_topics(parser: argparse.ArgumentParser) -> None:
+    """Declare `--topics`, which choose the cameras of a bag."""
+    parser.add_argument(
+        "--topics",
+        nargs="+",
+        default=(),
+        metavar="[NAME=]TOPIC",
+        help="image topics of a bag; NAME prefixes the results (default: every camera)",
     )
