@@ -81,9 +81,10 @@ def test_bench_writes_what_was_asked_for(model, tmp_path, capsys):
     assert "frames/s" in capsys.readouterr().out
 
 
-def test_peers_and_streams_are_measured_in_the_same_run(model, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("name", ["other", "openvino", "model"])
+def test_peers_and_streams_are_measured_in_the_same_run(name, model, tmp_path, capsys, monkeypatch):
     file = tmp_path / "bench.json"
-    peers = [Peer("other", "network_ms", lambda image: 9.0)]
+    peers = [Peer(name, "network_ms", lambda image: 9.0)]
     monkeypatch.setattr(bench, "open_onnx", lambda path, images: lambda threads: peers)
     monkeypatch.setattr(
         bench, "open_reference", lambda: Peer("reference-keras", "total_ms", lambda image: 90.0)
@@ -105,7 +106,7 @@ def test_peers_and_streams_are_measured_in_the_same_run(model, tmp_path, capsys,
     assert main([*command, "--peers", "other.onnx", "--reference-keras", "--json", str(file)]) == 0
     found = json.loads(file.read_text())
     other, reference = found["peers"]
-    assert other["network_ms"]["p50"] == 9.0
+    assert (other["name"], other["network_ms"]["p50"]) == (name, 9.0)
     assert other["ours_over_theirs"] == pytest.approx(found["network_ms"]["p50"] / 9.0, abs=1e-3)
     assert reference["times_as_fast"] == pytest.approx(90.0 / found["total_ms"]["p50"], abs=0.006)
     assert found["streams"]["own"]["frames_per_s"] > 0

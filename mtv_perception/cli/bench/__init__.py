@@ -203,7 +203,9 @@ def bench(
     config = PerceiverConfig(num_threads=threads)
     perceivers = {name: Perceiver(model, config) for name, model in models.items()}
     runs = {name: partial(_one, perceiver) for name, perceiver in perceivers.items()}
-    runs |= {peer.name: partial(_other, peer) for peer in peers}
+    # A peer may have the name of an engine, or of a part of the result.
+    others = {f"peer {peer.name}": peer for peer in peers}
+    runs |= {name: partial(_other, peer) for name, peer in others.items()}
     resting = memory_mb()
     taken = in_turns(runs, images, frames, rest_ms)
     growth = round(memory_mb() - resting, 1)
@@ -222,7 +224,9 @@ def bench(
     )
     return {
         **figures,
-        "peers": [{"threads": threads, **beside(peer, taken[peer.name], ours)} for peer in peers],
+        "peers": [
+            {"threads": threads, **beside(peer, taken[name], ours)} for name, peer in others.items()
+        ],
     }
 
 
@@ -277,6 +281,7 @@ def show(content: dict[str, Any]) -> None:
         "network_ms",
         "post_ms",
         "total_ms",
+        "pre_post_ms",
         "letterbox_ms",
         "boxes_ms",
         "mask_ms",
