@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class ZonesNode(Node):
         self._feeds: list[ZoneFeed] = []
         self._sequence = 0
         self._marker_displays = 0
-        self._published_at, self._were_valid = 0.0, False
+        self._published_at, self._said_valid = 0.0, frozenset[str]()
         self._markers = overridable(self.create_publisher, MarkerArray, "~/markers", 1)
         self._diagnostics = overridable(self.create_publisher, DiagnosticArray, "/diagnostics", 5)
         self._use(_read(file, base_frame))
@@ -175,9 +175,9 @@ class ZonesNode(Node):
         for feed in self._feeds:
             feed.release_overdue()
         states = self._states()
-        valid = all(status.valid for part in states.values() for status in part)
+        valid = _valid_zones(status for part in states.values() for status in part)
         due = time.monotonic() - self._published_at >= self._config.repeat
-        if not due and (valid or not self._were_valid):
+        if not due and self._said_valid <= valid:
             return
         now = self._now_ns()
         for feed in self._feeds:
@@ -194,7 +194,7 @@ class ZonesNode(Node):
         states = [status for part in self._states().values() for status in part]
         self._send(states, header)
         self._published_at = time.monotonic()
-        self._were_valid = all(status.valid for status in states)
+        self._said_valid = _valid_zones(states)
         if show:
             self._show({status.name: status for status in states}, show)
         self._marker_displays = show
@@ -250,6 +250,10 @@ def _read(file: str, base_frame: str) -> ZonesConfig:
             "zones_file: expected the path of a zones file, got none; see config/zones.yaml."
         )
     return load_zones(Path(file), base_frame)
+
+
+def _valid_zones(states: Iterable[ZoneStatus]) -> frozenset[str]:
+    return frozenset(status.name for status in states if status.valid)
 
 
 def _takes_pose_from_tf(camera: CameraConfig) -> bool:
