@@ -24,6 +24,7 @@ from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Top
 
 _LARGEST_RECORD = 1 << 30
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "zstd": unzstd, "lz4": unlz4}
+_ROS2 = ("ros2msg", "ros2idl")
 _WAITING_BYTES = 256 << 20
 """Chunks that overlap in time wait side by side; beyond this the order is given up."""
 
@@ -42,8 +43,17 @@ class _Channels:
         elif isinstance(record, Channel):
             schema = self.schemas.get(record.schema_id)
             self.topics[record.id] = Topic(
-                record.topic, schema.name if schema else "", record.message_encoding
+                record.topic, _type_of(schema) if schema else "", record.message_encoding
             )
+
+
+def _type_of(schema: Schema) -> str:
+    """A type's name in full: some writers leave out "msg", or write it as DDS does."""
+    name = schema.name
+    if schema.encoding not in _ROS2:
+        return name
+    name = name.replace("::dds_::", "::").replace("::", "/").rstrip("_")
+    return name if name.count("/") != 1 else name.replace("/", "/msg/")
 
 
 class McapFile:
@@ -89,7 +99,10 @@ class McapFile:
             return None
         if summary.statistics.message_count and not summary.chunk_indexes:
             return None
-        return summary
+        # An index may leave out channels, which then stand among the messages alone.
+        is_whole = summary.statistics.channel_message_counts.keys() <= summary.channels.keys()
+        schemas = {channel.schema_id for channel in summary.channels.values()} - {0}
+        return summary if is_whole and schemas <= summary.schemas.keys() else None
 
     def _count(self, counts: Counter[int]) -> None:
         total: Counter[Topic] = Counter()
@@ -114,7 +127,7 @@ class McapFile:
     def definitions(self) -> dict[str, Definition]:
         """Message definitions by type."""
         return {
-            schema.name: Definition(schema.encoding, schema.data.decode("utf-8", "replace"))
+            _type_of(schema): Definition(schema.encoding, schema.data.decode("utf-8", "replace"))
             for schema in self._channels.schemas.values()
         }
 

@@ -13,7 +13,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from mtv_perception.bags.decompress import unpack_file
-from mtv_perception.bags.files import BagFiles, find_files, storage_suffix
+from mtv_perception.bags.files import ACTIVE, ZSTD, BagFiles, find_files, storage_kind
 from mtv_perception.bags.mcap_file import McapFile
 from mtv_perception.bags.sqlite_file import SqliteFile
 from mtv_perception.bags.storage import (
@@ -73,6 +73,7 @@ class BagSource:
             times, each with another type.
         damage: what is wrong with the bag; empty while nothing was found. Complete when `messages`
             has ended.
+        beside: names of storage files in its folder that are of other bags and are not read.
 
     Args:
         path: bag folder (with or without metadata) or storage file, compressed or not.
@@ -85,6 +86,7 @@ class BagSource:
         self.path = path
         self.counts: dict[Topic, int] = {}
         self.damage = ""
+        self.beside: tuple[str, ...] = ()
         self._storages: list[Storage] = []
         self._definitions: dict[str, Definition] = {}
         self._stores: dict[str, Typestore | None] = {}
@@ -116,6 +118,7 @@ class BagSource:
 
     def _open(self, found: BagFiles) -> None:
         reasons = [found.damage] if found.damage else []
+        self.beside = tuple(item.name for item in found.beside)
         for file in found.files:
             try:
                 storage, damage = self._opened(file)
@@ -130,19 +133,28 @@ class BagSource:
         if not self._storages:
             why = "; ".join(reasons) or "its files are empty"
             raise ReplayError(f"{self.path}: expected a rosbag2 bag, could not read it: {why}")
-        if not found.is_finished and (reasons or found.files[0].suffix != ".mcap"):
+        if not found.is_finished and (reasons or not self._says_complete(found)):
             reasons.insert(0, KILLED)
         self.damage = "; ".join(reasons)
 
+    def _says_complete(self, found: BagFiles) -> bool:
+        """Whether files tell by themselves that they are complete: mcap has an end."""
+        closed = not any(file.name.lower().endswith(ACTIVE) for file in found.files)
+        return closed and all(isinstance(storage, McapFile) for storage in self._storages)
+
     def _opened(self, file: Path) -> tuple[Storage, str]:
         """A storage file, and what is wrong with its compression."""
-        damage, plain = "", file
-        if ".zstd" in file.suffixes:
+        damage, plain, kind = "", file, storage_kind(file)
+        if kind == ZSTD:
             if self._unpacked is None:
                 self._unpacked = tempfile.TemporaryDirectory()
-            plain = Path(self._unpacked.name) / f"{len(self._storages)}{storage_suffix(file)}"
+            plain = Path(tempfile.mkdtemp(dir=self._unpacked.name)) / file.name
             damage = unpack_file(file, plain)
-        return _OPENERS[storage_suffix(file)](plain), f"{file.name}: {damage}" if damage else ""
+            kind = storage_kind(plain)
+        opener = _OPENERS.get(kind)
+        if opener is None:
+            raise DamageError(f"{file.name}: compressed twice; unpack it first")
+        return opener(plain), f"{file.name}: {damage}" if damage else ""
 
     def of_type(self, *msgtypes: str) -> dict[str, Topic]:
         """The topics of some types by name, in the order of the bag."""
@@ -162,21 +174,21 @@ class BagSource:
         return next((message for message in found if message is not None), None)
 
     def messages(self, topics: Collection[Topic]) -> Iterator[RawMessage]:
-        """The messages of some topics in recorded order, up to the damage if there is any."""
-        read, reason = 0, ""
+        """The messages of some topics in recorded order; of each file up to its damage."""
+        read, reasons = 0, []
         for storage in self._storages:
             try:
                 for message in storage.messages(topics):
                     yield message
                     read += 1
             except DamageError as error:
-                reason = str(error)
-                break
+                reasons.append(str(error))
         expected = sum(self.counts.get(topic, 0) for topic in set(topics))
-        if not reason and read < expected:
-            reason = f"expected {expected} messages by the bag's own count, found {read}"
-        if reason and reason not in self.damage:
-            self.damage = f"{self.damage}; {reason}" if self.damage else reason
+        if not reasons and read < expected:
+            reasons = [f"expected {expected} messages by the bag's own count, found {read}"]
+        for reason in reasons:
+            if reason not in self.damage:
+                self.damage = f"{self.damage}; {reason}" if self.damage else reason
 
     def deserialize(self, message: RawMessage) -> Any:
         """The fields of a message; ImageError when its bytes are not what its type says."""
@@ -184,9 +196,11 @@ class BagSource:
         try:
             return store.deserialize_cdr(message.cdr, message.msgtype)
         except Exception as error:  # A broken length makes the decoder raise anything.
+            ours = self._stores[message.msgtype] is None
+            hint = " (the bag does not define this type: taken as today's ROS 2 defines it)"
             raise ImageError(
                 f"Expected a {message.msgtype}, could not decode {len(message.cdr)} bytes: "
-                f"{reason_of(error)}"
+                f"{reason_of(error)}{hint if ours else ''}"
             ) from error
 
     def _store(self, msgtype: str) -> Typestore:
@@ -201,7 +215,7 @@ class BagSource:
 
 def _store_of(msgtype: str, definition: Definition | None) -> Typestore | None:
     parse = _PARSERS.get(definition.language) if definition else None
-    if definition is None or parse is None:
+    if definition is None or parse is None or not definition.text.strip():
         return None
     try:
         store = get_typestore(Stores.EMPTY)

@@ -13,6 +13,9 @@ from mtv_perception.bags.decompress import plain
 from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
 
 JOURNAL = "-wal"
+_BY_TIME = "SELECT topic_id, timestamp, data FROM messages WHERE {} ORDER BY timestamp, id"
+# An index may lie behind the end of a damaged file.
+_BY_ROW = "SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE {} ORDER BY rowid"
 
 
 class SqliteFile:
@@ -98,37 +101,33 @@ class SqliteFile:
 
     def messages(self, topics: Collection[Topic]) -> Iterator[RawMessage]:
         """The messages of some topics, by time; by row where the file is damaged."""
-        ids = [number for number, topic in self._topics.items() if topic in topics]
-        marks = ",".join("?" * len(ids))
-        # An index may lie behind the end of a damaged file.
-        source, order = (
-            ("messages", "timestamp, id")
-            if self._ordered
-            else (
-                "messages NOT INDEXED",
-                "rowid",
-            )
-        )
-        query = (
-            f"SELECT topic_id, timestamp, data FROM {source} "
-            f"WHERE topic_id IN ({marks}) ORDER BY {order}"
-        )
-        rows: sqlite3.Cursor | None = None
-        while True:
-            try:
-                rows = self._database.execute(query, ids) if rows is None else rows
-                row = next(rows, None)
-                if row is None:
-                    return
-                message = RawMessage(self._topics[row[0]], int(row[1]), plain(bytes(row[2])))
-            except (
-                Exception
-            ) as error:  # Broken pages make SQLite and the conversions raise anything.
-                raise DamageError(self._said(error)) from error
-            yield message
+        numbers = {number for number, topic in self._topics.items() if topic in topics}
+        if not self._ordered:
+            yield from self._rows(_BY_ROW, numbers)
+            return
+        begun = False
+        try:
+            for message in self._rows(_BY_TIME, numbers):
+                begun = True
+                yield message
+        except DamageError:
+            # The index or a sort may need pages that are lost, where rows are not.
+            if not begun:
+                yield from self._rows(_BY_ROW, numbers)
+            raise
+
+    def _rows(self, order: str, numbers: Collection[int]) -> Iterator[RawMessage]:
+        marks = ",".join("?" * len(numbers))
+        query = order.format(f"topic_id IN ({marks})")
+        try:
+            for number, stamp, data in self._database.execute(query, tuple(numbers)):
+                yield RawMessage(self._topics[number], int(stamp), plain(bytes(data)))
+        except Exception as error:  # Broken pages make SQLite and the conversions raise anything.
+            raise DamageError(self._said(error)) from error
 
     def _said(self, error: BaseException) -> str:
-        return f"{self._path.name}: {reason_of(error)}"
+        empty = not self._path.stat().st_size
+        return f"{self._path.name}: {'cut short, 0 bytes' if empty else reason_of(error)}"
 
     def close(self) -> None:
         """Close the file."""

@@ -25,7 +25,8 @@ class Topic(NamedTuple):
     encoding: str = CDR
 
     def __str__(self) -> str:
-        kind = self.msgtype if self.encoding == CDR else f"{self.msgtype}, {self.encoding}"
+        msgtype = self.msgtype or "no type"
+        kind = msgtype if self.encoding == CDR else f"{msgtype}, {self.encoding}"
         return f"{self.name} ({kind})"
 
 

@@ -128,10 +128,13 @@ def open_run(path: Path) -> Run:
                 labels = labels_of([item.class_name for item in content.class_map])
             else:
                 model_id = content.method
-        frames = {
-            key: RunFrame(detections_of(content, labels), work.get(key, float("nan")))
-            for key, content in raw.items()
-        }
+        try:
+            frames = {
+                key: RunFrame(detections_of(content, labels), work.get(key, float("nan")))
+                for key, content in raw.items()
+            }
+        except ValueError as error:
+            raise ReplayError(f"{path}: {', '.join(cameras)}: {error}") from error
         damage = bag.damage
     if again:
         _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
@@ -178,6 +181,9 @@ def detections_of(
         message: of any of these.
         labels: what class ids mean; hypotheses may hold names or numbers.
         rename: names in the message to ours.
+
+    Raises:
+        ValueError: a class that `labels` does not have.
     """
     boxes, scores, ids = [], [], []
     for item in message.detections:
@@ -198,12 +204,22 @@ def detections_of(
         scores.append(best.score)
         name = str(best.class_id if hasattr(best, "class_id") else best.id)
         name = (rename or {}).get(name, name)
-        ids.append(int(name) if name.isdecimal() else labels.id_of(name))
+        ids.append(_class_id(name, labels))
     return Detections(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(scores, np.float32),
         np.asarray(ids, np.int32),
     )
+
+
+def _class_id(name: str, labels: LabelSet) -> int:
+    """Of a number or a name; ValueError where there is no such class."""
+    if not name.isdecimal():
+        return labels.id_of(name)
+    number = int(name)
+    if number >= len(labels):
+        raise ValueError(f"Expected a class number below {len(labels)}, got {name}.")
+    return number
 
 
 def bag_masks(path: Path, cameras: list[str]) -> Iterator[tuple[FrameKey, np.ndarray]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,14 +17,18 @@ from mtv_perception.bags.reader import RAW, BagSource, decode_frame, message_sta
 from mtv_perception.bags.storage import Topic
 from mtv_perception.bags.topics import choose_cameras
 from mtv_perception.compare.runs import FrameKey, FrameKeys, detections_of, mask_pixels
-from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.data.faults import box_faults, check_mask
+from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import DatasetError, ImageError, ReplayError
-from mtv_perception.labels import BACKGROUND_ID, LabelSet
-from mtv_perception.types import Detections
+from mtv_perception.geometry.boxes import clip_boxes
+from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
+from mtv_perception.types import NANOSECONDS, Detections
 
 _TYPE = "vision_msgs/msg/Detection2DArray"
 _TRUTH_WORDS = ("truth", "label", "annotation")
 _MASK_ENDING = "segmentation/mask"
+_LEVEL_RAD = 1e-3
+"""A tenth of a pixel at the end of a box of 200 pixels."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,6 +63,7 @@ def read_truth(
 
     Raises:
         ReplayError: no truth there, or a class that is not known.
+        DatasetError: objects without a class or with boxes that are none.
     """
     keyed = _read_truth(path, labels, topic, rename)
     return {key.stamp_ns: found for key, found in keyed.items()}
@@ -65,20 +72,57 @@ def read_truth(
 def _read_truth(
     path: Path, labels: LabelSet, topic: str, rename: Mapping[str, str] | None
 ) -> dict[FrameKey, Detections]:
-    truth, keys = {}, FrameKeys()
+    truth, keys, faults, boxes = {}, FrameKeys(), list[str](), list[np.ndarray]()
     with BagSource(path) as bag:
         chosen = truth_topic(bag, topic)
         for message in bag.messages(bag.named([chosen], _TYPE)):
             try:
                 content = bag.deserialize(message)
+                faults += object_faults(content, f"{chosen}, {_stamp_text(content)}")
                 found = detections_of(content, labels, rename)
             except (ImageError, ValueError) as error:
                 raise ReplayError(f"{path}: {chosen}: {error}") from error
             key = keys("", message_stamp_ns(content))
+            boxes += [found.boxes_xyxy] if len(found) else []
             truth[key] = found.select(found.class_ids != BACKGROUND_ID)
         if bag.damage:
             raise ReplayError(f"{path}: expected a whole bag to take the truth from: {bag.damage}")
+    if boxes and max(map(np.max, boxes)) <= 1:
+        faults.append(
+            f"{chosen}: expected boxes in pixels, got fractions of the image in all of them"
+        )
+    raise_faults(path, faults)
     return truth
+
+
+def object_faults(message: Any, where: str) -> list[str]:
+    """What is wrong with the objects of a Detection2DArray, a sentence each that begins with `where`."""
+    faults = []
+    for number, item in enumerate(message.detections):
+        box = item.bbox
+        centre = getattr(box.center, "position", box.center)
+        values = (centre.x, centre.y, box.size_x, box.size_y)
+        said = f"{where}: object {number}"
+        if not len(item.results):
+            faults.append(f"{said}: expected a class, got no hypothesis")
+        if (
+            not all(map(math.isfinite, (*values, box.center.theta)))
+            or min(box.size_x, box.size_y) <= 0
+        ):
+            faults.append(f"{said}: expected a box with an area, got center and size {values}")
+        if abs(box.center.theta) > _LEVEL_RAD:
+            faults.append(
+                f"{said}: expected an upright box, got one turned by {box.center.theta:.3f} rad"
+            )
+    return faults
+
+
+def _stamp_text(message: Any) -> str:
+    return f"stamp {_seconds(message_stamp_ns(message))}"
+
+
+def _seconds(stamp_ns: int) -> str:
+    return f"{stamp_ns // NANOSECONDS}.{stamp_ns % NANOSECONDS:09d} s"
 
 
 def read_bag_dataset(
@@ -125,11 +169,12 @@ def read_bag_dataset(
         if mask_classes is None
         else tuple(labels.id_of(name) for name in mask_classes)
     )
+    raise_faults(path, _image_faults(images, truth, labels))
     samples = [
         Sample(
             image_path=image,
             size_hw=size_hw,
-            boxes_xyxy=truth[key].boxes_xyxy,
+            boxes_xyxy=clip_boxes(truth[key].boxes_xyxy, size_hw),
             class_ids=truth[key].class_ids,
             crowd=np.zeros(len(truth[key]), bool),
             mask_path=mask if mask.is_file() else None,
@@ -145,6 +190,25 @@ def read_bag_dataset(
 
 _Unpacked = dict[FrameKey, tuple[Path, Path, tuple[int, int]]]
 """Image file, mask file (which may not exist) and size, by stamp."""
+
+
+def _image_faults(
+    images: _Unpacked, truth: Mapping[FrameKey, Detections], labels: LabelSet
+) -> list[str]:
+    """What is wrong with boxes and masks, as the images show it."""
+    faults: list[str] = []
+    for key, (image, mask, size_hw) in sorted(images.items()):
+        where = f"stamp {_seconds(key.stamp_ns)}"
+        faults += box_faults(truth[key].boxes_xyxy, size_hw, where, image)
+        if not mask.is_file():
+            continue
+        values, found = check_mask(mask, size_hw, f"{where}, true mask")
+        unknown = [value for value in values.tolist() if len(labels) <= value != UNLABELED_ID]
+        faults += found
+        if unknown:
+            expected = f"expected class numbers below {len(labels)} or {UNLABELED_ID}"
+            faults.append(f"{where}, true mask: {expected}, got {unknown}")
+    return faults
 
 
 def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> _Unpacked:

@@ -32,6 +32,12 @@ DEFAULT_RATE = 10.0
 
 _NUMBERS = re.compile(r"(\d+)")
 _MJPEG = ("MJPG", "mjpg", "JPEG", "jpeg")
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""By the degrees that a container asks to turn its frames clockwise."""
 # A container rounds its stamps to its time base: 1 ms in Matroska.
 _ROUNDING_NS = 2_000_000
 
@@ -95,7 +101,8 @@ def _folder(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
 class _Video:
     """An open video; closes itself when it is over.
 
-    Motion JPEG is decoded here and not by FFmpeg, which hides damage.
+    Motion JPEG is decoded here and not by FFmpeg, which hides damage. Frames are turned upright as
+    the container's display matrix says.
     """
 
     def __init__(self, path: Path, max_pixels: int) -> None:
@@ -107,6 +114,9 @@ class _Video:
         fourcc = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._coded = fourcc in _MJPEG and self._capture.set(cv2.CAP_PROP_FORMAT, -1)
+        # OpenCV turns what it reads, even where that is coded bytes.
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        self._turn = _TURNS.get(round(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360)
 
     def read(self) -> tuple[float, Callable[[], cv2.typing.MatLike]] | None:
         """Milliseconds since the beginning, and the image; None at the end."""
@@ -115,12 +125,19 @@ class _Video:
             return None
         at_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         if self._coded:
-            return at_ms, partial(decode_compressed, data.reshape(-1), max_pixels=self._max_pixels)
-        return at_ms, partial(_to_rgb, data, self._max_pixels)
+            decode = partial(decode_compressed, data.reshape(-1), max_pixels=self._max_pixels)
+        else:
+            decode = partial(_to_rgb, data, self._max_pixels)
+        return at_ms, partial(_upright, decode, self._turn)
 
     def close(self) -> None:
         """Release the file."""
         self._capture.release()
+
+
+def _upright(decode: Callable[[], cv2.typing.MatLike], turn: int | None) -> cv2.typing.MatLike:
+    image = decode()
+    return image if turn is None else cv2.rotate(image, turn)
 
 
 def _to_rgb(image_bgr: cv2.typing.MatLike, max_pixels: int) -> cv2.typing.MatLike:

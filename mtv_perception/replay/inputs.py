@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mtv_perception.bags.files import is_bag, refuse_ros1
+from mtv_perception.bags.files import is_bag, refuse_ros1, unpack_hint
 from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
 from mtv_perception.media.decode import MAX_FILE_PIXELS
 from mtv_perception.media.encodings import MAX_PIXELS
@@ -102,7 +102,11 @@ class BagInput:
         self._max_pixels = max_pixels
         self._bag, self._choice = bag, choose_cameras(bag, wanted)
         self.cameras: Mapping[str, str] = self._choice.by_name
-        self.left_out = (*map(str, self._choice.left_out), *_images_beside(bag.path))
+        self.left_out = (
+            *map(str, self._choice.left_out),
+            *(f"{name}, a file of another bag: give it by itself" for name in bag.beside),
+            *_images_beside(bag.path),
+        )
         self.total: int | None = sum(bag.counts[topic] for topic in self._choice.cameras)
         self.video_rate = 0.0
 
@@ -166,12 +170,14 @@ def _other_files(path: Path) -> tuple[str, ...]:
         return ()
     inside = [item for item in path.iterdir() if not item.name.startswith(".")]
     videos = sum(item.suffix.lower() in VIDEO_SUFFIXES for item in inside)
-    folders = sum(item.is_dir() and _holds_images(item) for item in inside)
+    bags = sum(item.is_dir() and is_bag(item) for item in inside)
+    folders = sum(item.is_dir() and not is_bag(item) and _holds_images(item) for item in inside)
     unread = sum(item.suffix.lower() in UNREAD_SUFFIXES for item in inside)
     return tuple(
         f"{count} {kind} in {path.name}: {hint}"
         for count, kind, hint in (
             (videos, "video(s)", "give them one by one"),
+            (bags, "bag(s)", "give them one by one"),
             (folders, "folder(s) of images", "give them one by one"),
             (unread, "picture(s) of formats that are not read", "convert them to JPEG or PNG"),
         )
@@ -244,7 +250,9 @@ def check_readable(path: Path) -> None:
     except OSError as error:
         raise ReplayError(f"{path}: expected {kinds}, can't read it: {error.strerror}.") from error
     if not path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
-        raise ReplayError(f"{path}: expected {kinds}, got a file of another kind.")
+        raise ReplayError(
+            f"{path}: expected {kinds}, got a file of another kind{unpack_hint(path)}."
+        )
 
 
 def read_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:

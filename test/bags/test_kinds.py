@@ -3,18 +3,20 @@
 And what claims too much.
 """
 
+import gzip
+import os
 import shutil
 import sqlite3
 
 import numpy as np
 import pytest
 import zstandard
-from mcap.writer import CompressionType, Writer
+from mcap.writer import CompressionType, IndexType, Writer
 
 from mtv_perception.bags.files import is_bag
 from mtv_perception.bags.reader import RAW, BagSource, _store_of
 from mtv_perception.bags.storage import Definition, reason_of
-from mtv_perception.errors import ImageSizeError, ReplayError
+from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
 from mtv_perception.messages.typestore import builder, typestore
 from mtv_perception.replay.inputs import open_input
 
@@ -40,20 +42,28 @@ def image(index, encoding="rgb8", kind=RAW):
     return typestore().serialize_cdr(message, kind)
 
 
-def write_mcap(path, extra=(), compression=CompressionType.ZSTD, images=IMAGES, chunk_size=1 << 20):
+def write_mcap(
+    path,
+    extra=(),
+    compression=CompressionType.ZSTD,
+    images=IMAGES,
+    chunk_size=1 << 20,
+    kind=(RAW, "ros2msg"),
+    **options,
+):
     """A bag file of a camera and perhaps foreign topics, as the mcap library writes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text, _ = typestore().generate_msgdef(RAW, ros_version=2)
     with path.open("wb") as stream:
-        writer = Writer(stream, chunk_size=chunk_size, compression=compression)
+        writer = Writer(stream, chunk_size=chunk_size, compression=compression, **options)
         writer.start(profile="ros2")
         for number, (name, language, schema, encoding, data) in enumerate(extra):
             schema_id = writer.register_schema(name, language, schema) if name else 0
             channel = writer.register_channel(f"/extra{number}", encoding, schema_id)
             writer.add_message(channel, 1, data, 1)
-        schema_id = writer.register_schema(RAW, "ros2msg", text.encode())
+        schema_id = writer.register_schema(*kind, text.encode())
         channel = writer.register_channel("/image", "cdr", schema_id)
-        for index in range(images):
+        for index in range(images) if isinstance(images, int) else images:
             writer.add_message(channel, 10 + index, image(index), 10 + index)
         writer.finish()
     return path
@@ -105,7 +115,7 @@ def test_a_reason_is_never_empty():
     assert reason_of(Silent()) == "Silent" and reason_of(ValueError("a\n b")) == "a b"
 
 
-def write_db3(path, journal=False):
+def write_db3(path, journal=False, images=range(IMAGES)):
     """An sqlite3 bag file as rosbag2 writes it; with a journal, as a killed recorder leaves it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path)
@@ -120,7 +130,7 @@ def write_db3(path, journal=False):
         "CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)"
     )
     database.execute("INSERT INTO topics VALUES(1, '/image', ?, 'cdr', '')", (RAW,))
-    for index in range(IMAGES):
+    for index in images:
         row = (index + 1, 1, index, image(index))
         database.execute("INSERT INTO messages VALUES(?, ?, ?, ?)", row)
     database.commit()
@@ -185,6 +195,233 @@ def test_parts_are_read_as_people_count_them(tmp_path):
     with BagSource(tmp_path / "bag") as bag:
         files = [storage._path.name for storage in bag._storages]
     assert files == [f"bag_{part}.mcap" for part in range(12)]
+
+
+PART_SUFFIXES = (".mcap", ".db3")
+PARTS = 3
+SPLIT = [20 + index for index in range(PARTS * 2)]
+
+
+def write_parts(folder, suffix=".mcap", listed=True, packed="", order=None):
+    """A bag of three parts with two images each; `order` of the parts in its metadata."""
+    for part in range(PARTS):
+        path = folder / f"bag_{part}{suffix}"
+        indices = range(part * 2, part * 2 + 2)
+        if suffix == ".mcap":
+            write_mcap(path, images=indices)
+        else:
+            write_db3(path, images=indices)
+        if packed:
+            pack(path, packed)
+    names = [f"bag_{part}{suffix}{packed}" for part in order or range(PARTS)]
+    if listed:
+        text = METADATA.format(version=9, files=", ".join(names))
+        (folder / "metadata.yaml").write_text(text)
+    return [folder / name for name in sorted(names)]
+
+
+def pack(path, ending):
+    """Compress a file as rosbag2 (.zstd) or a user (.zst, .gz) does."""
+    data = path.read_bytes()
+    coded = gzip.compress(data) if ending == ".gz" else zstandard.ZstdCompressor().compress(data)
+    path.with_name(path.name + ending).write_bytes(coded)
+    path.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def zeros(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def overflow(path):
+    """Lose the end of a file, where large messages lie, and keep its tables."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+LOSSES = {"gone": os.remove, "cut": cut, "no bytes": lambda path: path.write_bytes(b""), "0": zeros}
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+@pytest.mark.parametrize("packed", ["", ".zstd", ".zst"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_lost_part_costs_only_its_own_images(tmp_path, suffix, packed, loss, part):
+    files = write_parts(tmp_path / "bag", suffix, packed=packed)
+    LOSSES[loss](files[part])
+    values, damage = frames_of(tmp_path / "bag")
+    assert values == [value for value in SPLIT if value not in (20 + part * 2, 21 + part * 2)]
+    assert f"bag_{part}{suffix}" in damage
+
+
+@pytest.mark.parametrize("packed", ["", ".zstd"])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_damage_inside_a_database_ends_only_that_part(tmp_path, packed, part):
+    files = write_parts(tmp_path / "bag", ".db3")
+    overflow(files[part])
+    if packed:
+        for file in files:
+            pack(file, packed)
+    values, damage = frames_of(tmp_path / "bag")
+    others = {value for value in SPLIT if value not in (20 + part * 2, 21 + part * 2)}
+    assert others <= set(values) < set(SPLIT) and values == sorted(values)
+    assert f"bag_{part}.db3" in damage
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_gap_in_the_numbers_is_damage_without_metadata(tmp_path, suffix, part):
+    write_parts(tmp_path / "bag", suffix, listed=False)[part].unlink()
+    values, damage = frames_of(tmp_path / "bag")
+    assert len(values) == 4 and f"bag_{part} is missing" in damage
+
+
+@pytest.mark.parametrize("names", [["run_20260101", "run_20260102"], ["run"], ["run_7"]])
+def test_dates_and_single_files_are_no_parts(tmp_path, names):
+    write_mcap(tmp_path / f"{names[0]}.mcap")
+    if len(names) == 1:
+        assert frames_of(tmp_path) == (ALL, "")
+        return
+    write_mcap(tmp_path / f"{names[1]}.mcap")
+    with pytest.raises(ReplayError, match="of 2 bags"):
+        frames_of(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+def test_parts_are_read_by_their_numbers_however_metadata_lists_them(tmp_path, suffix):
+    write_parts(tmp_path / "bag", suffix, order=[2, 0, 1])
+    assert frames_of(tmp_path / "bag") == (SPLIT, "")
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+def test_a_part_that_metadata_does_not_name_is_read_and_told(tmp_path, suffix):
+    write_parts(tmp_path / "bag", suffix, order=[0, 1])
+    values, damage = frames_of(tmp_path / "bag")
+    assert values == SPLIT and f"does not name bag_2{suffix}" in damage and "reindex" in damage
+
+
+def test_a_foreign_bag_file_beside_a_bag_is_left_out_and_named(tmp_path):
+    write_parts(tmp_path / "bag")
+    write_mcap(tmp_path / "bag" / "other.mcap")
+    with open_input(tmp_path / "bag") as opened:
+        assert len(list(opened.frames())) == len(SPLIT) and not opened.damage
+        assert any("other.mcap" in item for item in opened.left_out)
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("packed", [".zstd", ".zst"])
+def test_a_compressed_file_beside_its_content_is_read_once(tmp_path, suffix, listed, packed):
+    folder = tmp_path / "bag"
+    write_parts(folder, suffix, listed, packed)
+    metadata = folder / "metadata.yaml"
+    kept = metadata.read_text() if listed else ""
+    write_parts(folder, suffix, listed=False)
+    if listed:
+        metadata.write_text(kept)
+    assert frames_of(folder)[0] == SPLIT
+
+
+@pytest.mark.parametrize("suffix", PART_SUFFIXES)
+@pytest.mark.parametrize("packed", ["", ".zstd"])
+@pytest.mark.parametrize("named", [".mcap", ".db3", ".MCAP", ".DB3", ".mcap.zstd", ".Db3.ZSTD"])
+def test_the_content_of_a_file_decides_and_not_its_name(tmp_path, suffix, packed, named):
+    for file in write_parts(tmp_path / "bag", suffix, listed=False, packed=packed):
+        file.rename(file.with_name(file.name.split(".")[0] + named))
+    assert is_bag(tmp_path / "bag")
+    values, damage = frames_of(tmp_path / "bag")
+    assert values == SPLIT and ("recorder was killed" in damage) == (suffix == ".db3")
+
+
+FIELDS = "  version: 9\n  storage_identifier: mcap\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rosbag2_bagfile_information:\n",
+        f"rosbag2_bagfile_information:\n{FIELDS}",
+        f"rosbag2_bagfile_information:\n{FIELDS}  relative_file_paths:\n",
+        f"rosbag2_bagfile_information:\n{FIELDS}  relative_file_paths: []\n",
+        f"rosbag2_bagfile_information:\n{FIELDS}  relative_file_paths: bag_0.mcap\n",
+        "- a list\n",
+        "just text\n",
+    ],
+)
+def test_metadata_without_files_is_told_and_the_files_are_read(tmp_path, text):
+    write_parts(tmp_path / "bag")
+    (tmp_path / "bag" / "metadata.yaml").write_text(text)
+    values, damage = frames_of(tmp_path / "bag")
+    assert values == SPLIT and "names no files" in damage and "reindex" in damage
+
+
+@pytest.mark.parametrize("count", ["", "  message_count: 0\n", "  message_count: 999\n"])
+@pytest.mark.parametrize("topics", ["", "  topics_with_message_count: []\n"])
+def test_counts_of_metadata_are_not_needed_nor_believed(tmp_path, count, topics):
+    write_parts(tmp_path / "bag")
+    metadata = tmp_path / "bag" / "metadata.yaml"
+    metadata.write_text(metadata.read_text() + count + topics)
+    assert frames_of(tmp_path / "bag") == (SPLIT, "")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_archive_is_named_with_what_to_do(tmp_path, listed):
+    write_parts(tmp_path / "bag", listed=listed, packed=".gz")
+    said = "unpack bag_0.mcap.gz first"
+    with pytest.raises(ReplayError, match=said if listed else "expected images"):
+        frames_of(tmp_path / "bag")
+    with pytest.raises(ReplayError, match=said):
+        frames_of(tmp_path / "bag" / "bag_0.mcap.gz")
+
+
+def test_bags_in_a_folder_are_counted(tmp_path):
+    for name in ("monday", "tuesday.mcap"):
+        write_parts(tmp_path / "runs" / name)
+    with pytest.raises(ReplayError, match=r"2 bag\(s\) in runs: give them one by one"):
+        frames_of(tmp_path / "runs")
+    assert frames_of(tmp_path / "runs" / "tuesday.mcap") == (SPLIT, "")
+
+
+INDEXES = {
+    "no repeated channels": {"repeat_channels": False},
+    "no repeated schemas": {"repeat_schemas": False},
+    "neither": {"repeat_channels": False, "repeat_schemas": False},
+    "no statistics": {"use_statistics": False},
+    "no index": {"index_types": IndexType.NONE},
+    "chunk index alone": {"index_types": IndexType.CHUNK},
+    "no offsets": {"use_summary_offsets": False},
+    "no chunks": {"use_chunking": False},
+    "no checksums": {"enable_crcs": False},
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_whatever_an_index_leaves_out_the_messages_are_found(tmp_path, name):
+    path = write_mcap(tmp_path / "a.mcap", FOREIGN.values(), chunk_size=500, **INDEXES[name])
+    assert frames_of(path) == (ALL, "")
+
+
+@pytest.mark.parametrize("language", ["ros2msg", "ros2idl"])
+@pytest.mark.parametrize(
+    "name", ["sensor_msgs/Image", "sensor_msgs::msg::Image", "sensor_msgs::msg::dds_::Image_"]
+)
+def test_types_are_known_by_other_spellings_of_their_names(tmp_path, name, language):
+    assert frames_of(write_mcap(tmp_path / "a.mcap", kind=(name, language))) == (ALL, "")
+
+
+def test_the_definition_that_is_missing_is_told(tmp_path):
+    path = tmp_path / "a.mcap"
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2")
+        schema = writer.register_schema(RAW, "ros2msg", b"")
+        writer.add_message(writer.register_channel("/image", "cdr", schema), 1, b"\0\1\0\0abc", 1)
+        writer.finish()
+    with open_input(path) as opened, pytest.raises(ImageError, match="does not define this type"):
+        next(opened.frames()).decode()
 
 
 def test_unrelated_files_in_a_folder_are_no_bag(tmp_path):

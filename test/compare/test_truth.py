@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from mtv_perception.bags.reader import RAW, BagSource
+from mtv_perception.bags.writer import BagWriter
 from mtv_perception.cli import evaluate as command
 from mtv_perception.cli.main import main
 from mtv_perception.compare.truth import read_bag_dataset, read_truth
@@ -10,6 +12,7 @@ from mtv_perception.data.sample import read_image
 from mtv_perception.errors import DatasetError, ReplayError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.labels import LabelSet
+from mtv_perception.messages.typestore import builder
 from mtv_perception.types import Detections
 
 LABELS = LabelSet()
@@ -73,3 +76,89 @@ def test_the_cache_follows_the_bag(bag, monkeypatch, tmp_path):
     first = read_bag_dataset(bag, LABELS)
     assert first.samples[0].image_path.is_relative_to(tmp_path / "xdg" / "mtv_perception")
     assert read_bag_dataset(bag, LABELS).samples[0].image_path == first.samples[0].image_path
+
+
+def write_truth(write_bag, spoil, mask=None, name="plain"):
+    """A bag whose true objects `spoil` has changed, perhaps with true masks."""
+    folder, build = write_bag(name, frames=2, truth=truth), builder()
+    with BagSource(folder) as bag:
+        messages = [
+            (m.topic, m.msgtype, m.log_ns, bag.deserialize(m)) for m in bag.messages(bag.counts)
+        ]
+    with BagWriter(folder.with_name(f"{name}_spoilt")) as writer:
+        for topic, msgtype, stamp, content in messages:
+            if topic == "/truth/detections" and content.detections:
+                spoil(content)
+            writer.write(topic, msgtype, stamp, content)
+            if mask is not None and msgtype == RAW:
+                image = build.image(mask, "mono8", content.header)
+                writer.write("/truth/segmentation/mask", RAW, stamp, image)
+    return folder.with_name(f"{name}_spoilt")
+
+
+def change(path, value):
+    """Set a field of the first object."""
+
+    def spoil(message):
+        *parents, name = path.split(".")
+        item = message.detections[0]
+        for parent in parents:
+            item = item.results[0] if parent == "results" else getattr(item, parent)
+        setattr(item, name, value)
+
+    return spoil
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        *(("bbox.center.position." + axis, NAN, "box with an area, got .*nan") for axis in "xy"),
+        *((f"bbox.size_{axis}", value, "box with an area") for axis in "xy" for value in (NAN, INF, 0.0, -5.0)),
+        ("bbox.center.position.x", 5000.0, "lies outside the image of 64x48"),
+        ("bbox.center.position.x", 62.0, "lies outside"),
+        ("bbox.center.position.y", -INF, "box with an area"),
+        ("bbox.size_x", 500.0, "lies outside"),
+        ("bbox.center.theta", 0.7, "upright box, got one turned by 0.700"),
+        ("bbox.center.theta", NAN, "box with an area"),
+        ("results", [], "expected a class, got no hypothesis"),
+        ("results.hypothesis.class_id", "4", "class number below 4, got 4"),
+        ("results.hypothesis.class_id", "99999999999999999999", "class number below 4"),
+        ("results.hypothesis.class_id", "-1", "got '-1'"),
+        ("results.hypothesis.class_id", "", "got ''"),
+        ("results.hypothesis.class_id", "Person", "got 'Person'"),
+        ("results.hypothesis.class_id", "2.0", "got '2.0'"),
+    ],
+)  # fmt: skip
+def test_objects_that_are_none_are_faults_and_never_scored(write_bag, tmp_path, path, value, said):
+    bag = write_truth(write_bag, change(path, value))
+    with pytest.raises(DatasetError, match=said):
+        read_bag_dataset(bag, LABELS, cache=tmp_path / "cache")
+
+
+def test_boxes_as_fractions_are_named(write_bag, tmp_path):
+    def spoil(message):
+        box = message.detections[0].bbox
+        box.center.position.x, box.center.position.y, box.size_x, box.size_y = 0.5, 0.4, 0.2, 0.3
+
+    with pytest.raises(DatasetError, match="in pixels, got fractions of the image"):
+        read_bag_dataset(write_truth(write_bag, spoil), LABELS, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.full((24, 32), 1, np.uint8), "expected a mask of 64x48 pixels"),
+        (np.full((48, 64), 4, np.uint8), r"class numbers below 4 or 255, got \[4\]"),
+        (np.full((48, 64), 200, np.uint8), "got .200."),
+    ],
+)
+def test_true_masks_that_do_not_fit_are_faults(write_bag, tmp_path, mask, said):
+    bag = write_truth(write_bag, lambda message: None, mask)
+    with pytest.raises(DatasetError, match=said):
+        read_bag_dataset(bag, LABELS, cache=tmp_path / "cache")
+    whole = np.full((48, 64), 255, np.uint8)
+    good = write_truth(write_bag, lambda message: None, whole, "good")
+    assert len(read_bag_dataset(good, LABELS, cache=tmp_path / "other")) == 2

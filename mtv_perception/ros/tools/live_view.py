@@ -12,8 +12,8 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from mtv_perception.bags.topics import result_topics
-from mtv_perception.compare.runs import detections_of
-from mtv_perception.errors import ImageError
+from mtv_perception.compare.runs import detections_of, mask_pixels
+from mtv_perception.errors import MtvError
 from mtv_perception.labels import labels_of
 from mtv_perception.media.frame import Frame
 from mtv_perception.msg import PerceptionStatus
@@ -76,20 +76,20 @@ class LiveViewNode(Node):
         """A callback that does nothing until there is a view."""
 
         def callback(message: Any) -> None:
-            if self._view is not None:
+            if self._view is None:
+                return
+            try:
                 show(self._view, message)
+            except (MtvError, ValueError) as error:
+                self.get_logger().warning(f"refused: {error}", throttle_duration_sec=5.0)
 
         return callback
 
     def _image(self, to_rgb: Callable[[Any], np.ndarray]) -> Callable[[RerunView, Any], None]:
         def show(view: RerunView, message: Any) -> None:
             header = message.header
-            try:
-                view.image(
-                    self._camera, Frame(to_rgb(message), stamp_ns(header), header.frame_id, "")
-                )
-            except ImageError as error:
-                self.get_logger().warning(f"image refused: {error}", throttle_duration_sec=5.0)
+            frame = Frame(to_rgb(message), stamp_ns(header), header.frame_id, "")
+            view.image(self._camera, frame)
 
         return show
 
@@ -98,8 +98,7 @@ class LiveViewNode(Node):
         self.frames += 1
 
     def _mask(self, view: RerunView, message: Image) -> None:
-        pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-        view.mask(self._camera, stamp_ns(message.header), pixels[:, : message.width])
+        view.mask(self._camera, stamp_ns(message.header), mask_pixels(message))
 
     def _status(self, view: RerunView, message: PerceptionStatus) -> None:
         view.status(self._camera, stamp_ns(message.header), message)
