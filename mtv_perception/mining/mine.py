@@ -158,7 +158,9 @@ def _known(surveyor: Surveyor, samples: Sequence[Sample]) -> Known:
     return Known(np.array([feature for feature, _ in looks]), [hashed for _, hashed in looks])
 
 
-def _choose(seen: Sequence[FrameSurvey], known: Known, count: int) -> tuple[tuple[Pick, ...], MinedFrames]:
+def _choose(
+    seen: Sequence[FrameSurvey], known: Known, count: int
+) -> tuple[tuple[Pick, ...], MinedFrames]:
     if not seen:
         return (), MinedFrames((), 0)
     features = np.stack([item.feature for item in seen])

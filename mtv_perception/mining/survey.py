@@ -150,7 +150,9 @@ class Surveyor:
         reading.left_out, reading.damage = opened.left_out, opened.damage
         return self._with_flicker(seen) if _is_sequence(opened) else seen, reading
 
-    def _frames(self, source: int, opened: Input, reading: InputSurvey, follow: Follow) -> list[FrameSurvey]:
+    def _frames(
+        self, source: int, opened: Input, reading: InputSurvey, follow: Follow
+    ) -> list[FrameSurvey]:
         seen = []
         for place, item in enumerate(follow(opened.frames(), opened.total, reading.source.name)):
             try:
