@@ -266,7 +266,10 @@ def follow(page, folder, but=(), instead=None):
         folder: to do it in.
         but: beginnings of lines that are left out.
         instead: texts of the page by what stands here in their place.
+
+    Returns what each block printed.
     """
+    printed = []
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -291,12 +294,16 @@ def follow(page, folder, but=(), instead=None):
             arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, f"{page}:{block.line}: {done.stdout}{done.stderr}"[-3000:]
+        printed.append(done.stdout)
+    return printed
 
 
 def test_the_readme_works_as_printed(checkout):
-    follow("README.md", checkout, but=("mtv fit", "mkdir"))
+    printed = follow("README.md", checkout, but=("mtv fit", "mkdir"))
 
     assert (checkout / "build/predict").is_dir()
+    boxes = next(text for text in printed if text.endswith("(480, 640)\n"))
+    assert boxes.startswith("[["), "The Python example finds nothing."
 
 
 def test_the_first_bag_test_works_as_printed(checkout):
