@@ -77,6 +77,28 @@ def test_score_and_class_matter(floor_camera, box_of):
     assert judge(FLOOR, floor_camera, seen(box_of(3.0, 0.0), class_id=3)).verdict is Verdict.CLEAR
 
 
+@pytest.mark.parametrize("lowest", [0.1, 0.3, 0.45, 0.7])
+@pytest.mark.parametrize("zone", [FLOOR, replace(IMAGE, tests=("box",))])
+def test_a_detection_of_exactly_the_lowest_score_counts(floor_camera, box_of, zone, lowest):
+    box = box_of(3.0, 0.0) if zone is FLOOR else [150, 150, 200, 350]
+    zone, least = replace(zone, min_score=lowest), np.float32(lowest)
+
+    assert judge(zone, floor_camera, seen(box, score=least)).verdict is Verdict.OCCUPIED
+    below = np.nextafter(least, np.float32(0.0))
+    assert judge(zone, floor_camera, seen(box, score=below)).verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize("bottom", [478.0, 478.5, 479.0, 480.0])
+def test_a_box_that_nearly_reaches_the_lower_edge_goes_on_below_it(floor_camera, bottom):
+    near = replace(FLOOR, polygon=((0.4, -0.1), (0.8, -0.1), (0.8, 0.1)), min_visible=0.0)
+
+    box = [290, 100, 350, bottom]
+    assert judge(near, floor_camera, seen(box)).verdict is Verdict.OCCUPIED
+    for higher in (476.0, 470.0, 430.0):
+        box = [290, 100, 350, higher]
+        assert judge(near, floor_camera, seen(box)).verdict is Verdict.CLEAR
+
+
 def test_a_box_cut_off_below_stands_between_camera_and_edge(floor_camera, box_of):
     near = replace(
         FLOOR, polygon=((0.5, -0.5), (1.2, -0.5), (1.2, 0.5), (0.5, 0.5)), min_visible=0.0
@@ -98,6 +120,17 @@ def test_a_box_that_ends_above_the_horizon_makes_its_direction_unsure(floor_came
         judge(replace(FLOOR, unplaced="ignore"), floor_camera, seen(legs_hidden)).verdict
         is Verdict.CLEAR
     )
+
+
+HIDDEN, ASIDE = [290, 10, 350, 50], [10, 10, 40, 50]
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [[HIDDEN, ASIDE], [ASIDE, HIDDEN], [ASIDE, HIDDEN, ASIDE], [HIDDEN, [600, 60, 630, 300]]],
+)
+def test_one_of_several_objects_without_a_place_is_enough_to_be_unsure(floor_camera, boxes):
+    assert judge(FLOOR, floor_camera, seen(*boxes)).verdict is Verdict.UNSURE
 
 
 def test_a_zone_that_is_not_in_the_image_is_never_clear(floor_camera, box_of):
@@ -155,6 +188,109 @@ def test_mask_on_the_floor_is_where_it_meets_the_floor(
     if verdict is Verdict.OCCUPIED:
         assert found.objects == 1
         assert found.nearest_m == pytest.approx(np.hypot(2.7, 1.2), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("part", "verdict"), [(1.0, Verdict.OCCUPIED), (0.9, Verdict.CLEAR), (0.0, Verdict.CLEAR)]
+)
+def test_a_share_of_pixels_counts_from_exactly_that_share(part, verdict):
+    zone = replace(IMAGE, tests=("mask",), mask_share=1.0)
+    mask = np.zeros((480, 640), np.uint8)
+    mask[: round(480 * part) if part == 1.0 else round(300 * part)] = PERSON
+
+    assert judge(zone, None, seen(mask=mask)).verdict is verdict
+
+
+@pytest.mark.parametrize(("boxes", "objects"), [(0, 1), (1, 1), (2, 2)])
+def test_what_the_mask_shows_is_at_least_one_object(boxes, objects):
+    zone, mask = replace(IMAGE, tests=("box", "mask")), np.full((480, 640), PERSON, np.uint8)
+    found = judge(zone, None, seen(*[[150, 150, 200, 350]] * boxes, mask=mask))
+
+    assert (found.verdict, found.objects) == (Verdict.OCCUPIED, objects)
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 5])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_as_many_columns_as_asked_for_occupy_a_floor_zone(floor_camera, wanted, missing):
+    zone, mask = (
+        replace(FLOOR, tests=("mask",), mask_columns=wanted),
+        np.zeros((480, 640), np.uint8),
+    )
+    mask[200:260, 300 : 300 + 4 * (wanted - missing) : 4] = PERSON  # A zone on these rows.
+
+    verdict = Verdict.CLEAR if missing else Verdict.OCCUPIED
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is verdict
+
+
+@pytest.mark.parametrize("left", range(300, 308))
+def test_a_thin_object_in_the_mask_is_found_wherever_it_stands(floor_camera, left):
+    zone, mask = replace(FLOOR, tests=("mask",)), np.zeros((480, 640), np.uint8)
+    mask[200:260, left : left + 8] = PERSON
+
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is Verdict.OCCUPIED
+
+
+@pytest.mark.parametrize("boxes", [[], [(3.5, 0.3)], [(3.5, 0.3), (3.8, -0.3)], [(2.0, 0.3)]])
+def test_boxes_and_mask_are_told_together(floor_camera, box_of, boxes):
+    """The mask shows somebody 3 m ahead and somebody 3.7 m ahead."""
+    mask = np.zeros((480, 640), np.uint8)
+    for place in ((3.0, -0.3), (3.7, 0.1)):
+        x0, y0, x1, y1 = np.round(box_of(*place, width=0.3)).astype(int)
+        mask[y0:y1, x0:x1] = PERSON
+    zone = replace(FLOOR, tests=("foot", "mask"))
+    found = judge(zone, floor_camera, seen(*[box_of(*place) for place in boxes], mask=mask))
+
+    assert found.objects == max(1, len(boxes))
+    ahead = [place[0] for place in boxes] + [3.0, 3.7]
+    assert found.nearest_m == pytest.approx(np.hypot(min(ahead) - 0.3, 1.2), abs=0.06)
+    for place in ahead:
+        assert np.abs(found.points_xy[:, 0] - place).min() < 0.06
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        replace(IMAGE, polygon=((101, 101), (102.5, 101), (102.5, 102.5))),
+        replace(IMAGE, polygon=((221, 301), (223, 301), (223, 303))),
+        replace(FLOOR, polygon=((3.0, 0.0), (3.005, 0.0), (3.005, 0.005))),
+    ],
+)
+def test_a_zone_between_the_pixels_that_are_looked_at_is_not_clear(floor_camera, zone):
+    zone, mask = replace(zone, tests=("mask",), min_visible=0.0), np.zeros((480, 640), np.uint8)
+    found = judge(zone, floor_camera, seen(mask=mask))
+
+    assert found.verdict is Verdict.UNSURE
+    assert "no pixel" in found.why
+
+
+@pytest.mark.parametrize(
+    ("most", "value", "verdict"),
+    [
+        (0.0, 0, Verdict.CLEAR),
+        (1.0, UNLABELED_ID, Verdict.CLEAR),
+        (0.99, UNLABELED_ID, Verdict.UNSURE),
+    ],
+)
+def test_unlabelled_pixels_up_to_the_limit_are_allowed(floor_camera, most, value, verdict):
+    zone = replace(FLOOR, tests=("mask",), max_unlabelled=most)
+    mask = np.full((480, 640), value, np.uint8)
+
+    assert judge(zone, floor_camera, seen(mask=mask)).verdict is verdict
+
+
+@pytest.mark.parametrize("zone", [FLOOR, IMAGE])
+def test_masks_may_change_their_size(floor_camera, zone):
+    judging = ZoneJudge(replace(zone, tests=("mask",)), (PERSON,), floor_camera)
+    for size_hw in ((480, 640), (240, 320), (480, 640), (120, 160)):
+        clear, unlabelled = np.zeros(size_hw, np.uint8), np.full(size_hw, UNLABELED_ID, np.uint8)
+        assert judging.judge(seen(mask=clear)).verdict is Verdict.CLEAR
+        assert judging.judge(seen(mask=unlabelled)).verdict is Verdict.UNSURE
+
+
+def test_boxes_do_not_count_for_a_zone_of_the_mask_test_alone(floor_camera, box_of):
+    zone, mask = replace(FLOOR, tests=("mask",)), np.zeros((480, 640), np.uint8)
+
+    assert judge(zone, floor_camera, seen(box_of(3.0, 0.0), mask=mask)).verdict is Verdict.CLEAR
 
 
 def test_a_mask_cut_off_below_reaches_to_the_camera(floor_camera):
@@ -223,3 +359,20 @@ def test_an_object_without_a_direction_may_stand_anywhere(nadir_xy):
     assert not footprint.placed
     distant = np.array(nadir_xy) + np.array([[900.0, 900.0], [-900.0, -900.0], [0.0, 0.0]])
     assert points_inside(footprint.corners, distant).all()
+
+
+@pytest.mark.parametrize("lost", [[0], [1], [2], [0, 1], [1, 2]])
+def test_a_foot_that_lies_partly_on_no_floor_has_no_place(lost):
+    """Its edge crosses the horizon, as with a camera that is tilted to the side."""
+    floor = np.array([[3.0, -0.2], [3.0, 0.0], [3.0, 0.2]])
+    floor[lost] = np.nan
+    camera = SimpleNamespace(
+        intrinsics=SimpleNamespace(size_hw=(480, 640)),
+        nadir_xy=np.zeros(2),
+        pixels_to_floor=lambda pixels: floor,
+        headings=lambda pixels: np.array([[1.0, -0.1], [1.0, 0.0], [1.0, 0.1]]),
+    )
+    (footprint,) = footprints_of(camera, np.array([[10.0, 20.0, 60.0, 200.0]]), 0.5)
+
+    assert not footprint.placed
+    assert np.isfinite(footprint.corners).all()

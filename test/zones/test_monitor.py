@@ -123,6 +123,32 @@ def test_why_a_result_is_not_used_is_told(monitor, stamp, text):
     assert monitor.refusal == text
 
 
+@pytest.mark.parametrize(("age", "used"), [(0, True), (299, True), (300, True), (301, False)])
+def test_a_result_may_be_as_old_as_the_deadline(monitor, age, used):
+    assert monitor.observe(result(1000 * MS), (1000 + age) * MS) is used
+    assert monitor.admission.late == (not used)
+
+
+@pytest.mark.parametrize("age", [1100, 2000, 4900])
+@pytest.mark.parametrize("deadline", [0.3, 10.0])
+def test_a_result_from_long_ago_changes_nothing(box_of, age, deadline):
+    monitor = CameraMonitor(CAMERA, replace(TIMING, deadline=deadline))
+    assert [see(monitor, at, box_of(3.0, 0.0)) for at in (4900, 5000)] == ["occupied"] * 2
+
+    for step in range(3):
+        assert not monitor.observe(result((5000 - age + step) * MS), 5030 * MS)
+    after = monitor.states(5030 * MS)[0]
+    assert (word(after), after.stamp_ns, after.since_ns) == ("occupied", 5000 * MS, 4900 * MS)
+
+
+@pytest.mark.parametrize(("back", "begins"), [(900, False), (1000, False), (1001, True)])
+def test_a_clock_must_go_back_by_more_than_the_jump_to_begin_anew(monitor, back, begins):
+    assert monitor.observe(result(5000 * MS), 5000 * MS)
+
+    assert monitor.observe(result((5000 - back) * MS), (5000 - back) * MS) is begins
+    assert monitor.admission.out_of_order == (not begins)
+
+
 def test_a_clock_that_jumps_back_begins_anew(monitor):
     assert [see(monitor, at) for at in (5000, 5100)] == ["unknown", "free"]
     assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
@@ -145,6 +171,30 @@ def test_held_state_keeps_what_was_last_seen(monitor, box_of):
 
     assert (word(status), status.objects, status.stamp_ns) == ("occupied", 1, 200 * MS)
     assert status.nearest_m == pytest.approx(np.hypot(2.7, 1.2), abs=1e-3)
+
+
+@pytest.mark.parametrize(("first", "second"), [((3.0, 0.0), (2.0, 0.2)), ((2.0, 0.2), (3.0, 0.0))])
+def test_an_occupied_zone_tells_of_the_newest_object(monitor, box_of, first, second):
+    see(monitor, 100, box_of(*first), box_of(3.8, 0.4))
+    see(monitor, 200, box_of(*second))
+    status = monitor.states(220 * MS)[0]
+
+    assert status.objects == 1
+    assert status.nearest_m == pytest.approx(np.hypot(second[0] - 0.3, 1.2), abs=0.02)
+    np.testing.assert_allclose(status.points_xy[:, 0], second[0], atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [((240, 326), True), ((240, 332), False), ((250, 320), False), ((3, 4), True)],
+)
+def test_the_shape_of_a_mask_may_differ_by_rounding_only(monitor, shape, fits):
+    seen = replace(result(100 * MS), mask=np.zeros(shape, np.uint8))
+    if fits:
+        assert monitor.observe(seen, 100 * MS)
+    else:
+        with pytest.raises(ValueError, match="480x640"):
+            monitor.observe(seen, 100 * MS)
 
 
 def test_masks_of_another_shape_are_refused(monitor):
@@ -180,6 +230,27 @@ def test_points_of_a_zone(monitor, box_of):
         )
         == 0
     )
+
+
+ASIDE = replace(ZONE, name="aside", polygon=((2.0, 2.0), (3.0, 2.0), (3.0, 3.0)))
+
+
+@pytest.mark.parametrize("zones", [(ZONE, ASIDE), (ASIDE, ZONE)])
+def test_the_points_are_those_of_the_occupied_zone(box_of, zones):
+    camera = replace(CAMERA, zones=tuple(replace(zone, min_visible=0.0) for zone in zones))
+    monitor = CameraMonitor(camera, TIMING)
+    for at in (100, 200):
+        see(monitor, at, box_of(3.0, 0.0))
+    points = obstacle_points(camera, monitor.states(220 * MS), TIMING)
+
+    assert len(points) >= 5
+    assert (np.abs(points[:, 1]) < 0.6).all()
+
+
+def test_an_unknown_image_zone_has_no_points():
+    camera = replace(CAMERA, zones=(replace(ZONE, space="image"),))
+
+    assert len(obstacle_points(camera, CameraMonitor(camera, TIMING).states(0), TIMING)) == 0
 
 
 def test_no_free_while_occupied_over_random_minutes(monitor, box_of):
@@ -240,6 +311,7 @@ def unfit(**changes):
         ({}, unfit(thresholds=(1.0, 0.1)), "person"),
         ({}, unfit(thresholds=(1.0, 0.1, math.nan, 0.1)), "person"),
         ({"classes": ("rail", "person")}, unfit(thresholds=(1.0, 0.1, 0.5, 0.1)), "drops person"),
+        ({}, unfit(thresholds=(1.0, 0.1, 0.5, 0.1), tuned=(1.0, 0.1, math.inf, 0.1)), "0.300"),
         ({}, unfit(suppressed=frozenset({"person"})), "suppress_absent"),
         ({}, unfit(box_classes=frozenset({"forklift"})), "not trained for boxes of person"),
         (
@@ -262,6 +334,29 @@ def test_what_does_not_fit_is_unknown_with_the_reason(zone, changes, text):
     assert text in reason(monitor)
 
 
+MASKED = {"mask_classes": frozenset({"person", "rail"})}
+
+
+@pytest.mark.parametrize("classes", [("rail", "person"), ("person", "rail"), ("person",)])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (unfit(suppressed=frozenset({"person"}), **MASKED), "drops detections of person"),
+        (unfit(box_classes=frozenset({"rail"})), "not trained for boxes of person"),
+        (unfit(mask_classes=frozenset({"rail"})), "not trained for masks of person"),
+        (unfit(labels=LabelSet(("background", "rail"))), "knows no person"),
+    ],
+)
+def test_each_of_the_classes_must_fit(classes, changes, text):
+    zone = replace(ZONE, classes=classes, tests=("foot", "mask"))
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+    mask, known = np.zeros((480, 640), np.uint8), unfit(**MASKED)
+    assert [see(monitor, at, mask=mask, **known) for at in (100, 200)] == ["unknown", "free"]
+
+    assert see(monitor, 300, mask=mask, **changes) == "unknown"
+    assert text in reason(monitor)
+
+
 @pytest.mark.parametrize(
     ("zone", "changes"),
     [
@@ -269,6 +364,8 @@ def test_what_does_not_fit_is_unknown_with_the_reason(zone, changes, text):
         ({}, unfit(thresholds=(1.0, 1.0, 0.5, 1.0), tuned=(1.0, 1.0, 0.5, 1.0))),
         ({"min_score": 0.5}, unfit(thresholds=(1.0, 1.0, 0.5, 1.0))),
         ({}, unfit(suppressed=frozenset({"forklift"}))),
+        ({"min_score": 0.3}, unfit(thresholds=(1.0, 1.0, float(np.float32(0.3)), 1.0))),
+        ({"min_visible": 1.0, "polygon": ((2.5, -0.2), (3.0, -0.2), (3.0, 0.2))}, {}),
         ({}, unfit(box_classes=frozenset({"person"}), mask_classes=frozenset())),
     ],
 )
@@ -347,6 +444,30 @@ def test_image_zones_hold_for_the_size_they_were_drawn_in(image_hw):
     assert "640x480" in reason(monitor)
 
 
+@pytest.mark.parametrize("size_hw", [(0, 0), (0, 640), (480, 0)])
+def test_an_image_without_a_size_is_not_the_one_that_zones_were_drawn_in(size_hw):
+    monitor = CameraMonitor(replace(CAMERA, zones=(IMAGE_ZONE,)), TIMING)
+    assert see(monitor, 100, **unfit(size_hw=size_hw)) == "unknown"
+    assert [see(monitor, at) for at in (200, 300)] == ["unknown", "free"]
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        ((0, 0), (640, 0), (640, 480), (0, 480)),
+        ((0, 10), (90, 10), (90, 90)),
+        ((10, 0), (90, 0), (90, 90)),
+        ((600, 10), (640, 10), (640, 90)),
+        ((10, 400), (90, 400), (90, 480)),
+    ],
+)
+def test_an_image_zone_may_reach_to_the_edges(polygon):
+    zone = replace(IMAGE_ZONE, polygon=polygon)
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+
+
 def test_image_zones_of_a_file_for_another_size_are_unknown():
     monitor = CameraMonitor(replace(CAMERA, image_hw=(960, 1280), zones=(IMAGE_ZONE,)), TIMING)
 
@@ -384,6 +505,14 @@ def test_a_stamp_of_now_is_no_future(monitor):
     assert monitor.observe(result(1000 * MS), 1000 * MS)
 
 
+@pytest.mark.parametrize(("now", "said"), [(1000, "occupied"), (990, "occupied"), (989, "unknown")])
+def test_a_result_stays_fresh_only_while_it_is_not_too_far_ahead(box_of, now, said):
+    monitor = CameraMonitor(CAMERA, replace(TIMING, ahead=0.05))
+    assert monitor.observe(result(1040 * MS, box_of(3.0, 0.0)), 1000 * MS)
+
+    assert word(monitor.states(now * MS)[0]) == said
+
+
 def test_a_clock_a_little_back_is_not_fresh(monitor):
     assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
     assert word(monitor.states(199 * MS)[0]) == "unknown"
@@ -404,6 +533,27 @@ def test_the_reason_of_a_missing_mask_stays():
 
     assert word(status) == "unknown"
     assert "no mask" in status.reason
+
+
+def test_masks_that_came_again_are_not_told_to_be_missing():
+    monitor = CameraMonitor(replace(CAMERA, zones=(replace(ZONE, tests=("foot", "mask")),)), TIMING)
+    source, mask = unfit(mask_classes=frozenset({"person"})), np.zeros((480, 640), np.uint8)
+    see(monitor, 100, **source)
+    for at in (200, 300):
+        see(monitor, at, mask=mask, **source)
+
+    assert reason(monitor, 900) == "no result younger than 0.3 s"
+
+
+def test_the_order_of_results_is_kept_when_the_floor_is_forgotten(monitor):
+    assert monitor.observe(result(1000 * MS), 1010 * MS)
+    monitor.forget(1020 * MS, "no transform", floor_only=True)
+    for stamp in (900, 1000):
+        assert not monitor.observe(result(stamp * MS), 1030 * MS)
+
+    assert monitor.admission.out_of_order == 2
+    monitor.forget(1040 * MS, "all")
+    assert monitor.observe(result(1000 * MS), 1050 * MS)
 
 
 def test_forgetting_the_floor_leaves_image_zones_alone():

@@ -84,3 +84,31 @@ def test_what_waits_can_be_forgotten():
     pairs.clear()
 
     assert pairs.add(1, STATUS, "s", 0.0) == []
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.25])
+def test_the_wait_for_a_mask_ends_when_it_is_over(wait):
+    pairs = Pairing(True, wait)
+    pairs.add(1, DETECTIONS, "d", 5.0)
+    pairs.add(1, STATUS, "s", 5.0)
+
+    assert left(pairs.overdue(5.0 + wait)) == [(1, "d", "s", None)]
+
+
+@pytest.mark.parametrize("late", [0.05, 0.3])
+def test_the_wait_begins_with_the_detections(late):
+    pairs = Pairing(True, 0.25)
+    pairs.add(1, DETECTIONS, "d", 5.0)
+    pairs.add(1, STATUS, "s", 5.0 + late)
+
+    assert left(pairs.overdue(5.3125)) == [(1, "d", "s", None)]
+
+
+@pytest.mark.parametrize("kind", [STATUS, MASK])
+def test_only_newer_detections_push_older_ones_out(kind):
+    pairs = pair()
+    pairs.add(1, DETECTIONS, "d", 0.0)
+    pairs.add(1, STATUS, "s", 0.0)
+
+    assert pairs.add(2, kind, "x", 0.01) == []
+    assert left(pairs.add(1, MASK, "m", 0.02)) == [(1, "d", "s", "m")]

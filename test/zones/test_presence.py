@@ -57,3 +57,24 @@ def test_forgotten_means_all_over_again():
     assert (presence.state, presence.since_ns) == (State.UNKNOWN, 5)
     assert presence.update(Verdict.CLEAR, 6) is State.UNKNOWN
     assert presence.update(Verdict.CLEAR, 7) is State.FREE
+
+
+@pytest.mark.parametrize(("before", "after", "states"), [("o", "oo", "UO"), ("oo", "oo", "UO")])
+def test_hits_before_forgetting_do_not_confirm_those_after(before, after, states):
+    presence = ZonePresence(2, 2, 0)
+    for stamp, word in enumerate(before):
+        presence.update(WORDS[word], stamp)
+    presence.forget(5)
+    said = [presence.update(WORDS[word], stamp) for stamp, word in enumerate(after, start=6)]
+
+    assert "".join(STATES[state] for state in said) == states
+
+
+@pytest.mark.parametrize("restart", [0, 500, 1001])
+def test_a_hit_before_forgetting_does_not_delay_free_after(restart):
+    presence = ZonePresence(1, 2, leave_ns=100)
+    presence.update(Verdict.OCCUPIED, 1000)
+    presence.forget(restart)
+    said = [presence.update(Verdict.CLEAR, restart + step) for step in (1, 2)]
+
+    assert said == [State.UNKNOWN, State.FREE]
