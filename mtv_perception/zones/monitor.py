@@ -133,7 +133,6 @@ class CameraMonitor:
         reason = why_unusable(zone.config, self._image_hw, seen.source, seen.view)
         if reason:
             zone.forget(seen.stamp_ns, reason)
-            zone.basis = ()
             return
         _prepare(zone, seen)
         assert zone.judge is not None

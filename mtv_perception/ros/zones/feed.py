@@ -195,8 +195,9 @@ class ZoneFeed:
             self._on_camera_info(message)
             return
         key = (publisher[:_PROCESS_BYTES], stamp_ns(message.header))
+        # One that can't be used does not take those along that leave with it.
         for parts in self._pairs.add(key, kind, message, time.monotonic()):
-            self._judge(parts)
+            self._guarded(partial(self._judge, parts))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:

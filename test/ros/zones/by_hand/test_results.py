@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.conversions import image_message, stamp_ns
 from mtv_perception.types import Detections
 
 ERROR = b"\x02"
@@ -82,6 +82,26 @@ def test_what_is_refused_is_counted_and_told_until_a_good_result(by_hand, rubbis
     by_hand.pass_time(0.5)
     by_hand.tick()
     assert by_hand.states()["stop"].reason.startswith("no result younger than 0.4 s: nothing on")
+
+
+@pytest.mark.parametrize("rubbish", [{"people": [NO_NUMBER]}, {"status": TOO_FEW}])
+def test_a_result_that_is_refused_does_not_take_the_next_one_along(by_hand, tools, rubbish):
+    """The older one waits for its mask and leaves when the newer one is complete."""
+    by_hand.start({"zones": [{"name": "stop", "tests": ["foot", "mask"]}]}, mask_wait=5.0)
+    floor = np.zeros((480, 640), np.uint8)
+    by_hand.see(mask=floor)
+    by_hand.pass_time(0.02)
+    by_hand.see(*rubbish.get("people", ()), **without(rubbish, "people"))
+    by_hand.pass_time(0.02)
+    header = by_hand.header()
+    by_hand.deliver("segmentation/mask", image_message(floor, "mono8", header))
+    by_hand.deliver("perception/status", tools.status_message(header))
+    assert by_hand.words() == {"stop": "free"}
+    boxes = np.array([tools.person_box(*INSIDE)], np.float32)
+    found = Detections(boxes, np.ones(1, np.float32), np.full(1, 2, np.int32))
+    by_hand.deliver("detections", tools.array(found, header))
+    assert by_hand.words() == {"stop": "occupied"}
+    assert value(by_hand.diagnoses()[""], "refused") == "1"
 
 
 def without(values, name):
