@@ -61,6 +61,10 @@ def test_a_file_without_any_setting_is_no_error(tmp_path, content):
         ("/**:\n  ros__parameters:\n    a:\n      b: [[1], [2]]\n", 4, "a.b: .*list within"),
         ("/**:\n  ros__parameters:\n    a: {b: 1\n", 4, "expected YAML"),
         ("/**:\n  ros__parameters:\n    a: 'x\n", 4, "expected YAML"),
+        ("/**:\n  ros__parameters:\n", 2, "got nothing"),
+        ("/**:\n  ros__parameters: ~\n", 2, "got nothing"),
+        ("/**:\n  ros__parameters:\n    a: 1\n    b: 2\n    a: 3\n", 5, "once, got 'a' in line 3"),
+        ("/**:\n  ros__parameters:\n    a:\n      b: 1\n      b: 1\n", 5, "got 'b' in line 4"),
         ("/**: {ros__parameters: {}}\n---\n/**: {}\n", 2, "expected YAML"),
     ],
 )  # fmt: skip

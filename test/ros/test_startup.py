@@ -83,6 +83,50 @@ def test_a_middleware_that_is_not_installed_is_refused(tmp_path):
     check_environment(environment_of(tmp_path, RMW_IMPLEMENTATION=""))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("ROS_SECURITY_ENABLE", value) for value in ("True", "TRUE", "1", "yes", "on")),
+        *(("ROS_SECURITY_STRATEGY", value) for value in ("enforce", "ENFORCE", "strict")),
+        ("RCUTILS_COLORIZED_OUTPUT", "maybe"),
+        ("RCUTILS_LOGGING_USE_STDOUT", "true"),
+        ("RCUTILS_LOGGING_BUFFERED_STREAM", "2"),
+    ],
+)
+def test_words_that_ros_takes_for_something_else_are_refused(tmp_path, name, value):
+    with pytest.raises(ConfigError, match=f"{name}: expected .* or .*, got '{value}'"):
+        prepare([], environment_of(tmp_path, **{name: value}))
+    prepare([], environment_of(tmp_path, **{name: ""}))
+
+
+ENFORCED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
+
+
+@pytest.mark.parametrize("store", [None, "", "nothing", "file"])
+def test_security_that_is_enforced_needs_a_keystore(tmp_path, store):
+    (tmp_path / "file").touch()
+    path = str(tmp_path / store) if store else store
+    with pytest.raises(ConfigError, match="ROS_SECURITY_KEYSTORE: .*create_keystore"):
+        prepare([], environment_of(tmp_path, **ENFORCED, ROS_SECURITY_KEYSTORE=path))
+    relaxed = {**ENFORCED, "ROS_SECURITY_STRATEGY": "Permissive"}
+    prepare([], environment_of(tmp_path, **relaxed, ROS_SECURITY_KEYSTORE=path))
+
+
+@pytest.mark.parametrize("flag", ["-e", "--enclave"])
+def test_security_that_is_enforced_needs_the_enclave(tmp_path, flag):
+    (tmp_path / "keys" / "enclaves" / "a" / "b").mkdir(parents=True)
+    environment = environment_of(tmp_path, **ENFORCED, ROS_SECURITY_KEYSTORE=str(tmp_path / "keys"))
+    prepare([], environment)
+    for good in ("/a", "/a/b"):
+        prepare(["--ros-args", flag, good], environment)
+    with pytest.raises(ConfigError, match="--enclave: .*keys, got /other; .*create_enclave"):
+        prepare(["--ros-args", flag, "/other"], environment)
+    with pytest.raises(ConfigError, match="got /else"):
+        prepare(
+            ["--ros-args", flag, "/a"], {**environment, "ROS_SECURITY_ENCLAVE_OVERRIDE": "/else"}
+        )
+
+
 @pytest.mark.parametrize("under", ["file", "file/below", "sealed/below", "/proc/nowhere"])
 @pytest.mark.parametrize("variable", ["ROS_LOG_DIR", "ROS_HOME", "HOME"])
 def test_a_log_folder_that_can_not_be_written_is_refused(tmp_path, variable, under):
@@ -147,6 +191,13 @@ def test_ros_arguments_that_ros_refuses_are_explained_in_one_sentence(arguments,
     assert "\n" not in explain(caught.value) and "/src/" not in explain(caught.value)
 
 
+def test_a_peer_that_is_no_address_is_explained():
+    text = "error creating node: Unable to resolve peer a b\n, at /project/src/participant.cpp:256"
+    assert explain(RuntimeError(text)) == (
+        "ROS_STATIC_PEERS: expected addresses with ; between, got 'a b'."
+    )
+
+
 def test_an_error_of_ros_that_nobody_foresaw_is_still_one_sentence():
     error = RuntimeError("failed to initialize rcl: out\nof luck, at /project/src/rcl/init.c:7")
     assert explain(error) == "ROS could not start: out of luck."
@@ -158,6 +209,7 @@ KINDS = {
     "params": (["--ros-args", "--params-file", "missing.yaml"], {}, "missing.yaml"),
     "stray": (["--score-threshold", "0.5"], {}, "--score-threshold"),
     "domain": ([], {"ROS_DOMAIN_ID": "abc"}, "ROS_DOMAIN_ID"),
+    "keystore": ([], {**ENFORCED, "ROS_SECURITY_KEYSTORE": None}, "ROS_SECURITY_KEYSTORE"),
     "remap": (["--ros-args", "-r", "bad"], {}, "--remap"),
     "home": ([], {"HOME": None, "ROS_LOG_DIR": None, "ROS_HOME": None}, "HOME"),
 }

@@ -143,9 +143,14 @@ def _check_values(path: Path, node: yaml.Node, label: str) -> None:
     if isinstance(node, yaml.SequenceNode):
         _check_list(path, node, label)
     elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
         for key, value in node.value:
+            first = lines.setdefault(str(key.value), key.start_mark.line + 1)
+            if first != key.start_mark.line + 1:
+                text = f"expected each parameter once, got {key.value!r} in line {first}, too"
+                raise _wrong(path, key, f"{text}; ROS takes the last")
             _check_values(path, value, f"{label}.{key.value}" if label else str(key.value))
-    elif not label and node.value not in ("", "~", "null"):
+    elif not label:
         raise _wrong(
             path, node, f"expected parameters under `{_PARAMETERS}:`, got {_kind_word(node)}"
         )

@@ -63,7 +63,8 @@ def spin(
         NameValidationException,
         rclpy_implementation.RCLError,
     ) as error:
-        get_logger("mtv_perception").fatal(str(error))
+        of_ros = isinstance(error, rclpy_implementation.RCLError)
+        get_logger("mtv_perception").fatal(explain(error) if of_ros else str(error))
         rclpy.try_shutdown()
         return _USAGE
     for warning in [

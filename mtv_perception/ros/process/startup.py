@@ -25,6 +25,19 @@ _ROS_FLAGS = (
     "--enable-external-lib-logs", "--disable-external-lib-logs",
 )  # fmt: skip
 _HELP = ("-h", "--help")
+# ROS takes another word for "not secured", or prints a complaint with every line of its log.
+_WORDS = {
+    "ROS_SECURITY_ENABLE": ("true", "false"),
+    "ROS_SECURITY_STRATEGY": ("Enforce", "Permissive"),
+    **dict.fromkeys(
+        (
+            "RCUTILS_COLORIZED_OUTPUT",
+            "RCUTILS_LOGGING_USE_STDOUT",
+            "RCUTILS_LOGGING_BUFFERED_STREAM",
+        ),
+        ("0", "1"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,10 @@ def check_environment(environment: Mapping[str, str], logs_to_file: bool = True)
         raise ConfigError(
             f"ROS_DOMAIN_ID: expected a number in 0 .. {_HIGHEST_DOMAIN}, got {domain!r}."
         )
+    for name, allowed in _WORDS.items():
+        value = environment.get(name, "")
+        if value and value not in allowed:
+            raise ConfigError(f"{name}: expected {' or '.join(allowed)}, got {value!r}.")
     _check_middleware(environment.get("RMW_IMPLEMENTATION", ""))
     if logs_to_file:
         _check_log_folder(environment)
@@ -106,6 +123,27 @@ def _check_middleware(wanted: str) -> None:
     if wanted and known and wanted not in known:
         raise ConfigError(
             f"RMW_IMPLEMENTATION: expected an installed one ({', '.join(known)}), got {wanted!r}."
+        )
+
+
+def _check_security(environment: Mapping[str, str], ros: Sequence[str]) -> None:
+    """Where SROS2 is enforced, the enclave must be there; ROS itself says "error not set"."""
+    if environment.get("ROS_SECURITY_ENABLE") != "true":
+        return
+    if environment.get("ROS_SECURITY_STRATEGY") != "Enforce":
+        return
+    store = environment.get("ROS_SECURITY_KEYSTORE", "")
+    if not store or not Path(store).is_dir():
+        raise ConfigError(
+            f"ROS_SECURITY_KEYSTORE: expected a keystore's folder, got {store or 'none'}; "
+            "`ros2 security create_keystore` makes one."
+        )
+    given = [value for flag, value in pairwise(ros) if flag in ("-e", "--enclave")]
+    enclave = environment.get("ROS_SECURITY_ENCLAVE_OVERRIDE") or (given or ["/"])[-1]
+    if not (Path(store) / "enclaves" / enclave.strip("/")).is_dir():
+        raise ConfigError(
+            f"--enclave: expected one of the keystore {store}, got {enclave}; "
+            "`ros2 security create_enclave` makes one."
         )
 
 
@@ -145,6 +183,7 @@ def prepare(
     if line.wants_help:
         return line, []
     check_environment(environment, "--disable-external-lib-logs" not in line.ros)
+    _check_security(environment, line.ros)
     return line, [read_params_file(path) for path in line.params_files]
 
 
@@ -157,6 +196,7 @@ _EXPLANATIONS = (
         r"log level: '--log-level (.*?)'",
         "--log-level: expected debug, info, warn, error or fatal (or LOGGER:=LEVEL), got {0!r}.",
     ),
+    (r"Unable to resolve peer (.*?)\s*$", "ROS_STATIC_PEERS: expected addresses with ; between, got {0!r}."),
     (r"trailing (\S+) flag", "{0}: expected a value after it, got none."),
     (r"ROS_DOMAIN_ID is not an integral number", "ROS_DOMAIN_ID: expected a number."),
     (r"[Ee]nclave name is not valid: '(.*?)'", "--enclave: expected a name such as /mtv_perception: {0}."),
@@ -172,7 +212,7 @@ def explain(error: Exception) -> str:
             return sentence.format(*found.groups())
     if type(error).__name__ == "UnknownROSArgsError":
         return _unknown_arguments(text)
-    return f"ROS could not start: {text.removeprefix('failed to initialize rcl: ').rstrip('.')}."
+    return f"ROS could not start: {text.removeprefix('failed to initialize rcl: ').rstrip('. ')}."
 
 
 def _unknown_arguments(text: str) -> str:
