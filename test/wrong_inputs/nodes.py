@@ -48,8 +48,19 @@ FACTS = (
         ("ROS_DOMAIN_ID that is no number", "one sentence, exit status 2", START),
         ("broken remapping", "one sentence, exit status 2", START),
         ("HOME unset and no log folder", "one sentence, exit status 2", START),
+        ("SROS2 enforced without a keystore", "one sentence, exit status 2", START),
         (
-            "parameters file with tabs, a wrong key or mixed numbers",
+            "SROS2 enforced without the node's enclave",
+            "one sentence, exit status 2",
+            "test_startup.py::test_security_that_is_enforced_needs_the_enclave",
+        ),
+        (
+            "ROS_SECURITY_ENABLE=True and other words that ROS takes for false",
+            "one sentence, exit status 2",
+            "test_startup.py::test_words_that_ros_takes_for_something_else_are_refused",
+        ),
+        (
+            "parameters file with tabs, a wrong key, mixed numbers or a parameter twice",
             "one sentence with line and cure, exit status 2",
             PARAMS + "test_a_wrong_file_is_named_with_line_and_cure",
         ),
