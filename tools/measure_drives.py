@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 
-from mtv_perception.demo.hall import ZONES, HallObject
+from mtv_perception.config import from_mapping
+from mtv_perception.demo.hall import ZONE_SETTINGS, ZONES, HallObject
 from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.geometry.frames import Rigid
@@ -268,7 +269,8 @@ def zone_scores(camera: FloorCamera, results: list[Seen]) -> dict[str, dict[str,
     view = View(camera.intrinsics, camera.mounting)
     rows: dict[str, list[tuple[bool, str]]] = {name: [] for name in ZONES}
     for stamp, moment, result, labels in results:
-        source = DetectionSource(labels, camera.intrinsics.size_hw)
+        masked = frozenset(labels.foreground)
+        source = DetectionSource(labels, camera.intrinsics.size_hw, mask_classes=masked)
         mask = result.segmentation.class_ids
         monitor.observe(Observation(stamp, result.detections, source, view, mask), stamp)
         truth = footprints_of(moment)
@@ -282,8 +284,8 @@ def zone_scores(camera: FloorCamera, results: list[Seen]) -> dict[str, dict[str,
 
 def zone_config(camera: FloorCamera) -> CameraConfig:
     zones = tuple(
-        ZoneConfig(name=name, polygon=tuple(map(tuple, c)), classes=("person", "forklift"))
-        for name, c in ZONES.items()
+        from_mapping(ZoneConfig, {"name": name, "polygon": corners, **ZONE_SETTINGS})
+        for name, corners in ZONES.items()
     )
     place = camera.mounting
     return CameraConfig(position=place.position_xyz, rpy_deg=place.rpy_deg, zones=zones)
@@ -305,10 +307,7 @@ def zone_row(found: list[tuple[bool, str]]) -> dict[str, float]:
     """Figures of one zone."""
     entries = [k for k, (now, _) in enumerate(found) if now and not (k and found[k - 1][0])]
     words = [word for _, word in found]
-    delays = [
-        next((j - k for j in range(k, len(words)) if words[j] == "occupied"), len(words))
-        for k in entries
-    ]
+    delays = [delay for k in entries if (delay := _reaction(found, k)) is not None]
     outside = [word for now, word in found if not now]
     return {
         "images": len(found),
@@ -316,10 +315,21 @@ def zone_row(found: list[tuple[bool, str]]) -> dict[str, float]:
         "free_while_inside": sum(now and word == "free" for now, word in found),
         "unknown": sum(word == "unknown" for word in words),
         "entries": len(entries),
+        "entries_never_occupied": len(entries) - len(delays),
         "reaction_images_p50": float(np.median(delays)) if delays else 0.0,
         "reaction_images_max": float(max(delays, default=0)),
         "false_occupied_share": round(outside.count("occupied") / max(len(outside), 1), 3),
     }
+
+
+def _reaction(found: list[tuple[bool, str]], entry: int) -> int | None:
+    """Images from an entry to "occupied", within the visit; None where it never came."""
+    for k, (now, word) in enumerate(found[entry:]):
+        if not now:
+            break
+        if word == "occupied":
+            return k
+    return None
 
 
 def print_report(report: dict[str, Any]) -> None:

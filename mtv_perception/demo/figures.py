@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -98,24 +99,37 @@ def state_at(run: HallRun, zone: str, at_ns: int) -> str:
 def reactions_ms(run: HallRun, clip: HallClip, zone: str) -> list[float]:
     """From the image in which something has entered a zone to the message that says so.
 
-    For each entry.
+    For each entry; infinite where no message said so before the zone was empty again.
     """
-    found, before = [], False
-    for stamp, objects in zip(run.stamps, clip.frames, strict=False):
-        now = inside(zone, objects)
-        if now and not before:
-            told = [
-                c.at_ns
-                for c in run.changes
-                if c.stamp_ns >= stamp and c.states.get(zone) == OCCUPIED
-            ]
-            already = state_at(run, zone, stamp) == OCCUPIED
-            if already or told:
-                found.append(0.0 if already else (min(told) - stamp) / _MS)
-            else:
-                found.append(float("inf"))
-        before = now
-    return found
+    within = [inside(zone, objects) for objects in clip.frames[: len(run.stamps)]]
+    return [
+        _reaction_ms(run, zone, run.stamps[first], run.stamps[last])
+        for first, last in _visits(within)
+    ]
+
+
+def _visits(within: Sequence[bool]) -> list[tuple[int, int]]:
+    """First and last index of each run of True."""
+    edges = np.flatnonzero(np.diff(np.array([False, *within, False]).astype(int)))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _reaction_ms(run: HallRun, zone: str, entered: int, last: int) -> float:
+    if state_at(run, zone, entered) == OCCUPIED:
+        return 0.0
+    told = [
+        change.at_ns
+        for change in run.changes
+        if entered <= change.stamp_ns <= last and change.states.get(zone) == OCCUPIED
+    ]
+    return (min(told) - entered) / _MS if told else math.inf
+
+
+def unknown_share(run: HallRun, zone: str) -> float:
+    """Share of the images of the drive whose result left a zone unknown, 0..1."""
+    stamps = set(run.stamps)
+    words = [c.states.get(zone, UNKNOWN) for c in run.changes if c.stamp_ns in stamps]
+    return words.count(UNKNOWN) / len(words) if words else 0.0
 
 
 def free_while_inside(run: HallRun, clip: HallClip, zone: str) -> int:
@@ -179,6 +193,7 @@ def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
     """All figures of a run."""
     reactions = {zone: reactions_ms(run, clip, zone) for zone in ZONES}
     every = [value for values in reactions.values() for value in values]
+    answered = [value for value in every if math.isfinite(value)]
     errors = distance_errors_cm(run, clip)
     return {
         "model": run.model,
@@ -186,7 +201,9 @@ def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
         "results": len([s for s in run.stamps if s in run.objects]),
         "latency_ms": _quantiles(run.latencies_ms),
         "entries": {zone: len(values) for zone, values in reactions.items()},
-        "reaction_ms": _quantiles(every),
+        "entries_answered": len(answered),
+        "reaction_ms": _quantiles(answered),
+        "unknown_share": {zone: round(unknown_share(run, zone), 3) for zone in ZONES},
         "free_while_inside": {zone: free_while_inside(run, clip, zone) for zone in ZONES},
         "distance_error_cm": _quantiles([error for _, error in errors]),
         "measured_objects": len(errors),
@@ -197,6 +214,5 @@ def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
 def _quantiles(values: Sequence[float]) -> dict[str, float | None]:
     if not values:
         return {"p50": None, "p95": None, "max": None}
-    # One that never happened counts as infinite, which interpolation could not stand.
     p50, p95 = np.percentile(values, [50, 95], method="higher")
     return {"p50": float(p50), "p95": float(p95), "max": float(max(values))}

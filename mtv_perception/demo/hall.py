@@ -21,6 +21,14 @@ ZONES = {
 }
 """The zones of the demo: corners on the floor in front of the robot, m."""
 
+ZONE_SETTINGS = {
+    "classes": ["person", "forklift"],
+    "tests": ["foot", "mask"],
+    "foot_width": 1.0,
+    "margin": 0.3,
+}
+"""What the demo's zones have in common, as in a zones file."""
+
 # An object of which the camera sees less cannot occupy a zone in anybody's measurement of reaction.
 _SEEN = 0.15
 
@@ -105,8 +113,7 @@ def write_settings(clip: HallClip, folder: Path) -> tuple[Path, Path]:
         "rpy_deg": list(mounting.rpy_deg),
         "intrinsics": clip.calibration,
         "zones": [
-            {"name": name, "polygon": corners, "classes": ["person", "forklift"]}
-            for name, corners in ZONES.items()
+            {"name": name, "polygon": corners, **ZONE_SETTINGS} for name, corners in ZONES.items()
         ],
     }
     zones, calibration = folder / "zones.yaml", folder / "calibration.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def write_page(out: Path, summary: dict[str, Any]) -> Path:
         _head(hall),
         _warning(hall),
         _figures(hall),
-        _drive(),
+        _drive(hall),
         _cut(hall),
         _moments(out),
         _measured(hall),
@@ -52,12 +53,12 @@ def write_page(out: Path, summary: dict[str, Any]) -> Path:
 
 def _head(hall: dict[str, Any]) -> str:
     return (
-        "<h1>What this robot's camera knows</h1>"
+        "<h1>What the camera sees</h1>"
         '<p class="lead">One network looks at one camera image. It finds people, forklifts and rails, says where '
         "they stand on the floor in metres, and says for each zone in front of the robot: <b>free</b>, "
         "<b>occupied</b> or <b>unknown</b>. When the camera fails, every zone becomes unknown.</p>"
-        f"<p>Model: <code>{html.escape(hall['model'])}</code>. Everything below was computed on this machine a moment "
-        "ago, by ROS 2 nodes in processes of their own.</p>"
+        f"<p>Model: <code>{html.escape(hall['model'])}</code>. Everything below was computed on this machine on "
+        f"{datetime.now():%Y-%m-%d at %H:%M}, by ROS 2 nodes in processes of their own.</p>"
     )
 
 
@@ -75,7 +76,7 @@ def _warning(hall: dict[str, Any]) -> str:
 def _figures(hall: dict[str, Any]) -> str:
     items = [
         (_ms(hall["latency_ms"]["p50"]), "from image to result, median"),
-        (_ms(hall["reaction_ms"]["p50"]), "until a zone is occupied, median over all entries"),
+        (_ms(hall["reaction_ms"]["p50"]), "until a zone is occupied, median"),
         (str(sum(hall["free_while_inside"].values())), "times “free” while somebody was inside"),
         (_ms(hall["unknown_after_ms"]), "without camera until zones are unknown"),
         (_ms(hall["known_again_after_ms"]), "after its return until they are known again"),
@@ -84,7 +85,7 @@ def _figures(hall: dict[str, Any]) -> str:
     return f'<ul class="figures">{cells}</ul>'
 
 
-def _drive() -> str:
+def _drive(hall: dict[str, Any]) -> str:
     return (
         "<h2>1. A drive through a hall</h2>"
         "<p>The robot drives along an aisle. People walk, one steps out from behind a rack, a forklift crosses. "
@@ -94,6 +95,16 @@ def _drive() -> str:
         '<figcaption class="key">Zones:<span style="background:#009e73"></span>free'
         '<span style="background:#d55e00"></span>occupied<span style="background:#f0e442"></span>unknown. '
         "The hall is rendered, so that the truth is known. The network was not trained on it.</figcaption></figure>"
+        f"<p>{_yellow(hall)}</p>"
+    )
+
+
+def _yellow(hall: dict[str, Any]) -> str:
+    zone, share = max(hall["unknown_share"].items(), key=lambda item: item[1])
+    return (
+        "Yellow without a fault: somebody stands in the zone's direction and something hides the feet, or somebody "
+        f"near hides the floor behind. Then nobody can say that the zone is free. Zone {html.escape(zone)} was unknown "
+        f"in {share:.0%} of the images, more than any other."
     )
 
 
@@ -132,13 +143,18 @@ def _moments(out: Path) -> str:
 
 
 def _measured(hall: dict[str, Any]) -> str:
-    error, entries = hall["distance_error_cm"], hall["entries"]
+    error, entries = hall["distance_error_cm"], sum(hall["entries"].values())
+    answered = hall["entries_answered"]
+    silent = entries - answered
+    rest = f" In {silent} of them the zone was never occupied." if silent else ""
+    outline = "the true object's outline"
+    half = f"inside {outline}" if error["p50"] == 0 else f"within {_cm(error['p50'])} of {outline}"
     return (
         "<h2>3. In metres</h2>"
-        f"<p>{hall['measured_objects']} places of people and forklifts were measured by the floor alone, without "
-        f"depth. Half of them lie within {_cm(error['p50'])} of the true object's outline, 95 % within "
-        f"{_cm(error['p95'])}. Zones were entered {sum(entries.values())} times; the slowest answer took "
-        f"{_ms(hall['reaction_ms']['max'])}. {hall['results']} of {hall['images']} images were processed.</p>"
+        f"<p>{hall['measured_objects']} positions of people and forklifts were measured by the floor alone, without "
+        f"depth. Half of them lie {half}, 95 % within {_cm(error['p95'])} of it. Zones were entered {entries} times; "
+        f"{answered} times the zone was occupied before it was empty again, at the latest after "
+        f"{_ms(hall['reaction_ms']['max'])}.{rest} {hall['results']} of {hall['images']} images were processed.</p>"
     )
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from mtv_perception.demo.figures import FREE, OCCUPIED, UNKNOWN, HallRun, inside
 from mtv_perception.demo.hall import ZONES, HallClip, HallObject
 from mtv_perception.geometry.camera import FloorCamera
+from mtv_perception.labels import WAREHOUSE
 
 STATE_RGB = {OCCUPIED: (213, 94, 0), FREE: (0, 158, 115), UNKNOWN: (240, 228, 66)}
 """Okabe & Ito's vermilion, green and yellow: told apart with every common colour blindness."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PAPER, _INK, _GREY = (250, 250, 248), (30, 30, 30), (150, 150, 150)
-_CLASS_RGB = {"person": (0, 114, 178), "forklift": (204, 121, 167)}
+_CLASS_RGB = {name: WAREHOUSE.colour(WAREHOUSE.id_of(name)) for name in ("person", "forklift")}
 _REACH_M, _HALF_M = 9.0, 4.0
 _SHADE = 0.35
 
@@ -164,7 +165,7 @@ def timeline(run: HallRun, clip: HallClip, width: int = 1100) -> np.ndarray:
     _axis(canvas, column, begin, end)
     cut = column(run.stamps[-1])
     cv2.line(canvas, (cut, 8), (cut, canvas.shape[0] - 34), (200, 0, 0), 1)
-    cv2.putText(canvas, "camera cut off", (cut - 118, 14), _FONT, 0.42, (200, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(canvas, "camera cut off", (cut + 5, 14), _FONT, 0.42, (200, 0, 0), 1, cv2.LINE_AA)
     return canvas
 
 

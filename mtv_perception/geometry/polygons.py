@@ -8,6 +8,7 @@ point.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 _TOUCH = 1e-9
@@ -132,6 +133,25 @@ def shared_points(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     )
     crossings = starts[rows] + np.clip(share, 0, 1)[:, None] * along
     return np.concatenate([*within, crossings])
+
+
+def widened(convex: np.ndarray, margin: float) -> np.ndarray:
+    """A convex polygon, segment or point and all around it, `(M, 2)` to `(K, 2)`, convex.
+
+    Corners are rounded by octagons: nothing within `margin` is left out, and nothing further than
+    1.09 times `margin` is taken in.
+
+    Args:
+        convex: corners in any order.
+        margin: in the coordinates' unit, 0 or more.
+    """
+    if not margin:
+        return convex
+    angles = np.arange(8) * np.pi / 4
+    octagon = np.column_stack([np.cos(angles), np.sin(angles)]) * margin / np.cos(np.pi / 8)
+    points = (np.asarray(convex, np.float64)[:, None] + octagon).reshape(-1, 2)
+    outline = cv2.convexHull(points.astype(np.float32), returnPoints=False)
+    return points[outline[:, 0]]
 
 
 def rasterise(polygon: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:

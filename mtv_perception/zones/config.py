@@ -79,6 +79,13 @@ class ZoneConfig:
         low=0.0,
         high=1.0,
     )
+    margin: float = setting(
+        0.0,
+        "Floor zones: an object whose foot is this near to the zone (m) is inside. Room for the rest of its body, and "
+        "for the error of its place.",
+        low=0.0,
+        high=10.0,
+    )
     mask_columns: int = setting(
         2,
         "Floor zones: so many image columns (of those looked at) must touch the zone.",
@@ -99,9 +106,14 @@ class ZoneConfig:
     )
     min_visible: float = setting(
         0.9,
-        "Floor zones: never free where a smaller share of the zone lies in the image.",
+        "Floor zones: never free where a smaller share of the zone lies in the image and behind no object.",
         low=0.0,
         high=1.0,
+    )
+    hidden_by: tuple[str, ...] = setting(
+        (),
+        "Floor zones with the foot test: further classes whose objects hide the floor behind them. The zone's own "
+        "classes always do.",
     )
     unplaced: str = setting(
         "unknown",

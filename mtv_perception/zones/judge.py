@@ -15,6 +15,7 @@ from mtv_perception.geometry.polygons import (
     rasterise,
     segments_touch_polygon,
     shared_points,
+    widened,
 )
 from mtv_perception.labels import UNLABELED_ID
 from mtv_perception.types import Detections
@@ -83,6 +84,7 @@ class ZoneJudge:
         zone: the zone.
         class_ids: ids of its classes.
         camera: of the zone, needed for floor zones.
+        hiding_ids: ids of further classes that hide the floor behind them.
         image_hw: height and width of the source image, pixels; by default the calibration's, or the
             mask's.
 
@@ -96,23 +98,29 @@ class ZoneJudge:
         class_ids: tuple[int, ...],
         camera: FloorCamera | None,
         image_hw: tuple[int, int] | None = None,
+        hiding_ids: tuple[int, ...] = (),
     ) -> None:
         if zone.space == FLOOR and camera is None:
             raise ValueError(f"Expected a camera for floor zone {zone.name!r}, got None.")
         self.zone, self._class_ids, self._camera = zone, class_ids, camera
+        self._hiding_ids = (*class_ids, *hiding_ids)
         self._image_hw = image_hw or (camera.intrinsics.size_hw if camera else None)
         self._pixels: np.ndarray | None = None
         self._pixels_hw = (0, 0)
         self.visible = 1.0
+        self._floor_samples = np.empty((0, 2))
         if zone.space == FLOOR and camera:
             grid = grid_inside(
                 zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max())
             )
-            self.visible = float(_in_image(camera, grid).mean())
+            pixels = camera.floor_to_pixels(grid)
+            self._floor_samples = pixels[_in_image(camera, pixels)]
+            self.visible = len(self._floor_samples) / len(grid)
 
     def judge(self, seen: Observation) -> Evidence:
         """The evidence of one result."""
-        found = _BY_SPACE[self.zone.space](self, self._of_interest(seen.detections))
+        boxes = self._boxes_of(seen.detections, self._class_ids)
+        found = _BY_SPACE[self.zone.space](self, boxes.astype(np.float64))
         if self.zone.wants_mask and seen.mask is not None:
             found = self._with_mask(found, seen.mask)
         return self._doubt(found, seen) if found.verdict is Verdict.CLEAR else found
@@ -123,15 +131,33 @@ class ZoneJudge:
             return _unsure(
                 f"{self.visible:.0%} of the zone lies in the image; min_visible asks for {self.zone.min_visible:.0%}"
             )
+        hidden = self._hidden(seen.detections)
+        if not self.visible * (1 - hidden) >= self.zone.min_visible:
+            return _unsure(
+                f"{hidden:.0%} of the zone is hidden by objects in front of it; min_visible asks for "
+                f"{self.zone.min_visible:.0%} in sight"
+            )
         if seen.source.truncated:
             return _unsure("perception reached its limit of detections: objects may be missing")
         if self.zone.wants_mask and seen.mask is None:
             return Evidence(None, why="no mask of this image came in time")
         return found
 
-    def _of_interest(self, found: Detections) -> np.ndarray:
-        keep = np.isin(found.class_ids, self._class_ids) & (found.scores >= self.zone.lowest_score)
-        return found.boxes_xyxy[keep].astype(np.float64)
+    def _hidden(self, found: Detections) -> float:
+        """The share of the zone's floor in the image that lies behind objects.
+
+        What stands on a floor point nearer than another, in the same direction, covers its pixel.
+        """
+        pixels = self._floor_samples[:, None]
+        if not len(pixels) or FOOT not in self.zone.tests:
+            return 0.0
+        boxes = self._boxes_of(found, self._hiding_ids)
+        within = (pixels >= boxes[:, :2]) & (pixels <= boxes[:, 2:])
+        return float(np.any(within.all(axis=2), axis=1).mean())
+
+    def _boxes_of(self, found: Detections, class_ids: tuple[int, ...]) -> np.ndarray:
+        keep = np.isin(found.class_ids, class_ids) & (found.scores >= self.zone.lowest_score)
+        return found.boxes_xyxy[keep]
 
     def judge_floor(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a zone on the floor."""
@@ -139,7 +165,7 @@ class ZoneJudge:
         assert camera is not None
         boxes = boxes_xyxy if FOOT in self.zone.tests else boxes_xyxy[:0]
         for footprint in footprints_of(camera, boxes, self.zone.foot_width):
-            shared = shared_points(footprint.corners, self.zone.corners)
+            shared = self._shared(footprint.corners)
             if len(shared) and footprint.placed:
                 inside.append(shared)
             lost |= bool(len(shared)) and not footprint.placed
@@ -153,6 +179,16 @@ class ZoneJudge:
                 "an object in the zone's direction has no place on the floor (legs hidden?)"
             )
         return Evidence(Verdict.CLEAR)
+
+    def _shared(self, corners: np.ndarray) -> np.ndarray:
+        """Corners of what a footprint has in common with the zone.
+
+        Of its surroundings within the margin where it has nothing itself.
+        """
+        shared = shared_points(corners, self.zone.corners)
+        if len(shared) or not self.zone.margin:
+            return shared
+        return shared_points(widened(corners, self.zone.margin), self.zone.corners)
 
     def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a region of the image."""
@@ -232,9 +268,8 @@ def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray
     return np.concatenate(points)
 
 
-def _in_image(camera: FloorCamera, floor_xy: np.ndarray) -> np.ndarray:
+def _in_image(camera: FloorCamera, pixels: np.ndarray) -> np.ndarray:
     height, width = camera.intrinsics.size_hw
-    pixels = camera.floor_to_pixels(floor_xy)
     with np.errstate(invalid="ignore"):
         return np.all((pixels >= 0) & (pixels <= (width, height)), axis=1)
 

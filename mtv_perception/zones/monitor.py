@@ -165,8 +165,11 @@ def _prepare(zone: _Zone, seen: Observation) -> None:
         return
     if zone.basis:
         zone.forget(seen.stamp_ns, "model, image size, calibration or pose has changed")
-    class_ids = tuple(source.labels.id_of(name) for name in zone.config.classes)
-    zone.judge = ZoneJudge(zone.config, class_ids, view.floor_camera(), source.size_hw)
+    class_ids, hiding_ids = (
+        tuple(source.labels.id_of(name) for name in names)
+        for names in (zone.config.classes, zone.config.hidden_by)
+    )
+    zone.judge = ZoneJudge(zone.config, class_ids, view.floor_camera(), source.size_hw, hiding_ids)
     zone.basis = basis
 
 

@@ -89,7 +89,7 @@ def why_unusable(
     if min(source.size_hw) < 1:
         return "perception does not tell the size of the image"
     return (
-        _why_not_classes(zone.classes, source)
+        _why_not_classes((*zone.classes, *zone.hidden_by), source)
         or _why_not_trained(zone, source)
         or _why_not_scores(zone, source)
         or (
@@ -108,11 +108,11 @@ def _why_not_classes(classes: Sequence[str], source: DetectionSource) -> str:
 
 
 def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
-    for wanted, trained, what in (
-        (zone.wants_boxes, source.box_classes, "boxes"),
-        (zone.wants_mask, source.mask_classes, "masks"),
+    for wanted, names, trained, what in (
+        (zone.wants_boxes, (*zone.classes, *zone.hidden_by), source.box_classes, "boxes"),
+        (zone.wants_mask, zone.classes, source.mask_classes, "masks"),
     ):
-        missing = [name for name in zone.classes if trained is not None and name not in trained]
+        missing = [name for name in names if trained is not None and name not in trained]
         if wanted and missing:
             return f"the model was not trained for {what} of {_listed(missing)}"
     if zone.wants_mask and source.mask_classes is None:

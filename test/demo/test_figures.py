@@ -16,6 +16,7 @@ from mtv_perception.demo.figures import (
     read_run,
     state_at,
     summarise,
+    unknown_share,
 )
 from mtv_perception.demo.hall import ZONES, HallClip, HallObject, load_clip, write_settings
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline
@@ -72,7 +73,25 @@ def test_a_zone_that_is_occupied_already_reacts_at_once_and_one_that_never_is_ne
 
     assert reactions_ms(early, clip(OUT, IN), "stop") == [0.0]
     assert reactions_ms(never, clip(OUT, IN), "stop") == [math.inf]
-    assert summarise(never, clip(OUT, IN))["reaction_ms"]["max"] == math.inf
+    figures = summarise(never, clip(OUT, IN))
+    assert (figures["entries"]["stop"], figures["entries_answered"]) == (1, 0)
+    assert figures["reaction_ms"]["max"] is None
+
+
+@pytest.mark.parametrize("word", ["free", "unknown"])
+def test_the_next_visit_is_no_answer_to_the_one_before(word):
+    words = ["free", word, "free", "occupied"]
+    found = run([zones(100 * k + 50, 100 * k, w) for k, w in enumerate(words)], 4)
+
+    assert reactions_ms(found, clip(OUT, IN, OUT, IN), "stop") == [math.inf, pytest.approx(50.0)]
+
+
+def test_the_share_of_unknown_counts_results_of_the_drive():
+    words = ["free", "unknown", "unknown", "occupied"]
+    found = run([zones(100 * k + 50, 100 * k, w) for k, w in enumerate(words)], 4)
+
+    assert unknown_share(found, "stop") == 0.5
+    assert unknown_share(found, "slow") == 0.0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from mtv_perception.geometry.polygons import (
     rasterise,
     segments_touch_polygon,
     shared_points,
+    widened,
 )
 
 SQUARE = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
@@ -158,3 +159,25 @@ def test_polygons_that_are_none(corners):
 
 def test_a_polygon_may_go_either_way_round():
     np.testing.assert_array_equal(check_polygon(L_SHAPE[::-1]), L_SHAPE[::-1])
+
+
+@given(st.integers(1, 6), st.floats(0.01, 2.0), st.integers(0, 2**32 - 1))
+def test_a_widened_shape_holds_what_is_near_and_nothing_farther(corners, margin, seed):
+    rng = np.random.default_rng(seed)
+    shape = rng.uniform(-5, 5, (corners, 2))
+    hull = cv2.convexHull(shape.astype(np.float32))
+    reach = widened(shape, margin)
+    angles = np.linspace(0, 2 * np.pi, 24)
+    around = np.column_stack([np.cos(angles), np.sin(angles)])
+
+    weights = rng.dirichlet(np.ones(corners), 20)
+    near = (weights @ shape)[:, None] + 0.999 * margin * around
+    assert points_inside(reach, near.reshape(-1, 2)).all()
+
+    distance = [-cv2.pointPolygonTest(hull, (float(x), float(y)), True) for x, y in reach]
+    assert max(distance) <= 1.09 * margin + 1e-4
+
+
+def test_without_a_margin_a_shape_stays_as_it_is():
+    line = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert widened(line, 0.0) is line

@@ -122,6 +122,71 @@ def test_a_box_that_ends_above_the_horizon_makes_its_direction_unsure(floor_came
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "width", "verdict"),
+    [
+        ((1.1, 0.0), 0.5, Verdict.UNSURE),  # between the camera and the zone
+        ((1.3, 0.5), 0.6, Verdict.UNSURE),
+        ((1.3, -0.5), 0.6, Verdict.UNSURE),
+        ((1.2, 0.0), 2.5, Verdict.UNSURE),  # a machine across the way
+        ((1.3, 0.0), 0.04, Verdict.CLEAR),  # a pole hides less than a tenth
+        ((1.3, 1.2), 0.5, Verdict.CLEAR),  # beside the line of sight
+        ((5.0, 0.0), 0.5, Verdict.CLEAR),  # behind the zone
+    ],
+)
+def test_what_stands_in_front_of_a_zone_hides_it(floor_camera, box_of, place, width, verdict):
+    found = judge(FLOOR, floor_camera, seen(box_of(*place, width=width)))
+
+    assert found.verdict is verdict
+    assert ("hidden" in found.why) == (verdict is Verdict.UNSURE)
+
+
+def test_what_hides_a_zone_is_chosen(floor_camera, box_of):
+    in_front, forklift = box_of(1.1, 0.0, width=1.2), 3
+    observation = seen(in_front, class_id=forklift)
+    people = ZoneJudge(FLOOR, (PERSON,), floor_camera)
+    careful = ZoneJudge(FLOOR, (PERSON,), floor_camera, hiding_ids=(forklift,))
+    faint = seen(in_front, class_id=forklift, score=0.2)
+    content = replace(FLOOR, min_visible=0.0)
+
+    assert people.judge(observation).verdict is Verdict.CLEAR
+    assert careful.judge(observation).verdict is Verdict.UNSURE
+    assert careful.judge(faint).verdict is Verdict.CLEAR
+    assert judge(content, floor_camera, seen(in_front)).verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize("zone", [IMAGE, replace(FLOOR, tests=("mask",))])
+def test_boxes_hide_nothing_from_other_tests_than_the_foot(floor_camera, box_of, zone):
+    nobody = np.zeros((480, 640), np.uint8)
+    aside = [0, 0, 90, 90] if zone is IMAGE else box_of(1.1, 0.0)
+
+    assert judge(zone, floor_camera, seen(aside, mask=nobody)).verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize("margin", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("side", ["far", "left", "right"])
+def test_an_object_within_the_margin_is_inside(floor_camera, box_of, margin, side):
+    zone = replace(FLOOR, margin=margin, min_visible=0.0)
+
+    def verdict(gap):  # half of a box 0.5 m wide is its foot
+        place = {"far": (4.0 + gap, 0.0), "left": (3.0, 0.725 + gap), "right": (3.0, -0.725 - gap)}
+        return judge(zone, floor_camera, seen(box_of(*place[side]))).verdict
+
+    assert verdict(0.9 * margin) is Verdict.OCCUPIED
+    assert verdict(1.2 * margin) is Verdict.CLEAR
+    assert (
+        judge(FLOOR, floor_camera, seen(box_of(4.0 + 0.9 * margin, 0.0))).verdict is Verdict.CLEAR
+    )
+
+
+def test_the_margin_changes_no_place_of_what_is_inside(floor_camera, box_of):
+    inside = seen(box_of(3.0, 0.0))
+    plain, wide = (judge(replace(FLOOR, margin=m), floor_camera, inside) for m in (0.0, 0.4))
+
+    np.testing.assert_array_equal(plain.points_xy, wide.points_xy)
+    assert plain.nearest_m == wide.nearest_m
+
+
 HIDDEN, ASIDE = [290, 10, 350, 50], [10, 10, 40, 50]
 
 

@@ -174,7 +174,8 @@ class World:
     def step(self) -> Observation:
         """Time goes on, and sometimes something changes."""
         chance = self.random.random(4)
-        self.now += int(self.random.uniform(5, 120)) * MS
+        # One nanosecond more each time: no stamp comes twice, also after the clock went back.
+        self.now += int(self.random.uniform(5, 120)) * MS + 1
         if chance[0] < 0.1 or self.epoch == 0:
             self.restart()
         if chance[1] < 0.15:
