@@ -1,5 +1,6 @@
 # Source this (bash): the environment of every process of this project that is run from .venv.
 # test.sh, the Makefile and colcon_check.sh do; for your own shell: `source scripts/env.sh`.
+# On a robot there is no .venv: the ROS 2 and the workspace that are sourced stay as they are.
 
 MTV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export MTV_ROOT
@@ -17,7 +18,9 @@ export HOME="${HOME:-$MTV_ROOT/build/home}"
 # Set by the ROS wheels of another environment in a process that started this one; ours must set up its own.
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-if [ "$(cat "$MTV_ROOT/.venv/mtv-ros" 2>/dev/null)" = system ]; then
+if [ ! -e "$MTV_ROOT/.venv" ]; then
+  : # A robot: the workspace that is sourced has ROS 2 and this package.
+elif [ "$(cat "$MTV_ROOT/.venv/mtv-ros" 2>/dev/null)" = system ]; then
   # The ROS 2 that is sourced, and from .venv the messages that were generated there.
   case ":${AMENT_PREFIX_PATH:-}:" in
     *":$MTV_ROOT/.venv:"*) ;;

@@ -307,6 +307,9 @@ def test_the_readme_works_as_printed(checkout):
 
 
 def test_the_first_bag_test_works_as_printed(checkout):
+    (checkout / "test").unlink()
+    (checkout / "test").mkdir()
+
     follow("docs/tutorials/first-bag-test.md", checkout)
 
 

@@ -46,6 +46,93 @@ def test_a_shell_gets_the_same_transport():
     )
 
 
+def started(unit, tmp_path, **environment):
+    """The arguments that the unit's command hands to its node, in a prefix with an echo for it."""
+    script = re.fullmatch(r"/bin/bash -c '(.*)'", dict(settings(unit))["ExecStart"])[1]
+    node = tmp_path / re.search(r"lib/mtv_perception/\w+", script)[0]
+    node.parent.mkdir(parents=True)
+    node.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    node.chmod(0o755)
+    (tmp_path / "setup.bash").touch()
+    fixed = {"ROS_SETUP": "/dev/null", "MTV_PREFIX": str(tmp_path), "MTV_PARAMETERS": "file.yaml"}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={"PATH": "/usr/bin:/bin", **fixed, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+@unit_of
+@pytest.mark.parametrize(
+    ("environment", "more"),
+    [
+        ({}, []),
+        ({"MTV_ARGUMENTS": ""}, []),
+        ({"MTV_ARGUMENTS": "-r image:=/camera/image_raw"}, ["-r", "image:=/camera/image_raw"]),
+        (
+            {"MTV_ARGUMENTS": "-r a:=/b -r camera_info:=/camera/camera_info"},
+            ["-r", "a:=/b", "-r", "camera_info:=/camera/camera_info"],
+        ),
+    ],
+)
+def test_a_unit_hands_the_topics_of_the_environment_to_its_node(unit, environment, more, tmp_path):
+    arguments = started(unit, tmp_path, **environment)
+
+    assert arguments == ["--ros-args", "--params-file", "file.yaml", *more]
+
+
+ROS_SHELL = {
+    "ROS_DISTRO": "jazzy",
+    "ROS_VERSION": "2",
+    "AMENT_PREFIX_PATH": "/ws/install:/opt/ros/jazzy",
+    "PYTHONPATH": "/ws/install/lib/python3/site-packages",
+    "LD_LIBRARY_PATH": "/ws/install/lib",
+    "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+}
+
+
+def sourced(folder, environment, shell_options=""):
+    """The environment after env.sh of a source tree."""
+    command = ["bash", *shell_options.split(), "-c", f"source {folder}/scripts/env.sh && env"]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+@pytest.mark.parametrize("shell_options", ["", "-e", "-eu"])
+@pytest.mark.parametrize("environment", [{}, ROS_SHELL], ids=["no ROS", "ROS sourced"])
+def test_a_shell_without_venv_keeps_its_ros(environment, shell_options, tmp_path):
+    """A robot's checkout has none: its ROS is the one that is sourced."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/env.sh", tmp_path / "scripts")
+
+    found = sourced(tmp_path, environment, shell_options)
+
+    assert {name: found.get(name) for name in ROS_SHELL} == {
+        name: environment.get(name) for name in ROS_SHELL
+    }
+    assert found["FASTDDS_BUILTIN_TRANSPORTS"] == FASTDDS_TRANSPORT
+
+
+@pytest.mark.parametrize("ros", ["wheels", "system"])
+def test_a_shell_with_venv_uses_it(ros, tmp_path):
+    for folder in ("scripts", ".venv"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "scripts/env.sh", tmp_path / "scripts")
+    (tmp_path / ".venv/mtv-ros").write_text(ros)
+
+    found = sourced(tmp_path, ROS_SHELL)
+
+    venv = str(tmp_path / ".venv")
+    assert found["AMENT_PREFIX_PATH"].split(":")[0] == venv
+    assert (found.get("ROS_DISTRO") == "jazzy") == (ros == "system")
+
+
 @unit_of
 def test_a_unit_restarts_for_ever_within_limits(unit):
     found = dict(settings(unit))
