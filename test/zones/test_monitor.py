@@ -247,6 +247,21 @@ def test_the_points_are_those_of_the_occupied_zone(box_of, zones):
     assert (np.abs(points[:, 1]) < 0.6).all()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_an_unknown_zone_is_filled_not_the_one_beside_it(first):
+    zones = (ZONE, replace(ASIDE, classes=("cat",)))
+    camera = replace(CAMERA, zones=zones if first else zones[::-1])
+    monitor = CameraMonitor(camera, TIMING)
+    for at in (100, 200):
+        see(monitor, at)
+    states = monitor.states(220 * MS)
+    points = obstacle_points(camera, states, TIMING)
+
+    assert {status.name: word(status) for status in states} == {"stop": "free", "aside": "unknown"}
+    assert len(points) > 20
+    assert (points[:, 1] >= 2.0 - 1e-5).all()
+
+
 def test_an_unknown_image_zone_has_no_points():
     camera = replace(CAMERA, zones=(replace(ZONE, space="image"),))
 

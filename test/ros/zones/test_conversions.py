@@ -1,5 +1,7 @@
 """Messages as zones read and write them, without a middleware."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,8 @@ def test_boxes_scores_and_classes_are_read():
         (detection(0, 0, float("inf"), 5), "finite"),
         (detection(5, 0, 0, 5), "size of 0 or more"),
         (detection(0, 5, 5, 0), "size of 0 or more"),
+        (detection(-1.25, 0, 5, 5), "inside the 640x480 image"),
+        (detection(0, 0, 641.25, 5), "inside the 640x480 image"),
         (detection(-2, 0, 5, 5), "inside the 640x480 image"),
         (detection(0, -2, 5, 5), "inside the 640x480 image"),
         (detection(0, 0, 642, 5), "inside the 640x480 image"),
@@ -263,6 +267,16 @@ def test_markers_of_floor_zones_only(tools):
     assert (outline.lifetime.sec, outline.lifetime.nanosec) == (0, 750_000_000)
     wiped = without_old_markers(array, "base_link").markers
     assert [item.action for item in wiped] == [Marker.DELETEALL, Marker.ADD, Marker.ADD]
+
+
+def test_the_markers_of_several_zones_do_not_replace_each_other():
+    zones = [[replace(FLOOR, name=f"{camera}{number}") for number in range(2)] for camera in "ab"]
+    cameras = [replace(CAMERA, name=own[0].name, zones=(*own, DOOR)) for own in zones]
+    states = {zone.name: ZoneStatus(zone.name, True, False, 0, 0) for own in zones for zone in own}
+    markers = zone_markers(cameras, states, 0, 1.0).markers
+
+    assert len({(item.ns, item.id) for item in markers}) == len(markers) == 8
+    assert [item.text.split()[0] for item in markers[1::2]] == ["a0", "a1", "b0", "b1"]
 
 
 @pytest.mark.parametrize(

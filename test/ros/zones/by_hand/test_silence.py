@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from sensor_msgs.msg import CameraInfo
+
 from mtv_perception.geometry.frames import FrameTree, Rigid
 from mtv_perception.ros.zones import node as node_module
 
@@ -94,3 +96,28 @@ def frames(monkeypatch):
 
     monkeypatch.setattr(node_module, "TransformReader", lambda node: tree)
     return SimpleNamespace(place=place)
+
+
+K = [525.0, 0.0, 318.2, 0.0, 523.0, 241.7, 0.0, 0.0, 1.0]
+SILENT = {"detections", "perception/status", "camera_info"}
+
+
+@pytest.mark.parametrize(("deadline", "limit"), [(0.5, 2.0), (2.0, 2.0), (5.0, 5.0)])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_topics_are_called_silent_after_a_while_but_no_calibration_that_came(
+    by_hand, capfd, deadline, limit, calibrated
+):
+    by_hand.start({"intrinsics": None}, deadline=deadline)
+    if calibrated:
+        info = CameraInfo(height=480, width=640, distortion_model="plumb_bob", k=K)
+        by_hand.deliver("camera_info", info)
+    by_hand.see()
+    by_hand.pass_time(limit - A_MOMENT)
+    by_hand.diagnoses()
+    assert "nothing on" not in capfd.readouterr().err
+
+    by_hand.pass_time(2 * A_MOMENT)
+    by_hand.diagnoses()
+    said = capfd.readouterr().err
+    named = {name for name in SILENT if f"nothing on {by_hand.node.get_namespace()}/{name}" in said}
+    assert named == SILENT - ({"camera_info"} if calibrated else set())
