@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         write_comparison(args.html, comparison, tolerances, args.images)
     damaged = [run for run in (comparison.run_a, comparison.run_b) if run.damage]
     for run in damaged:
-        print(f"{run.path}: DAMAGED, compared up to the damage: {run.damage}")
+        print(f"{run.path}: DAMAGED, the rest was compared: {run.damage}")
     return int(bool(broken or damaged))
 
 

@@ -116,7 +116,7 @@ def _lines(reading: InputSurvey) -> list[str]:
     if reading.failed:
         text += f"; {reading.failed} could not be read"
     if reading.damage:
-        text += f"; DAMAGED, processed up to the damage: {reading.damage}"
+        text += f"; DAMAGED, the rest was processed: {reading.damage}"
     return [text, *left_out_lines(reading.left_out)]
 
 

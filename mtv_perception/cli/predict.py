@@ -167,5 +167,5 @@ def _lines(source: Path, opened: Input, tally: _Tally) -> list[str]:
     if tally.failed:
         text += f"; {tally.failed} could not be read"
     if opened.damage:
-        text += f"; DAMAGED, processed up to the damage: {opened.damage}"
+        text += f"; DAMAGED, the rest was processed: {opened.damage}"
     return [text, *left_out_lines(opened.left_out)]

@@ -188,7 +188,7 @@ def _line(outcome: Outcome) -> str:
     if report.failed:
         text += f", {report.failed} not decodable ({report.faults[0]})"
     if report.damage:
-        text += f"; DAMAGED, processed up to the damage: {report.damage}"
+        text += f"; DAMAGED, the rest was processed: {report.damage}"
     return "\n".join([f"{text} -> {report.bag}", *left_out_lines(report.left_out)])
 
 

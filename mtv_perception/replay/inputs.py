@@ -266,7 +266,7 @@ def read_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:
         for frame in opened.frames():
             yield frame.decode()
         if opened.damage:
-            raise ReplayError(f"{path}: damaged, ends early: {opened.damage}")
+            raise ReplayError(f"{path}: damaged, a part is missing: {opened.damage}")
 
 
 def explained(error: ImageError) -> str:

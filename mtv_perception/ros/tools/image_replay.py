@@ -64,6 +64,7 @@ class ImageReplayNode(Node):
         self._declared = NodeParameters(self, ReplayConfig)
         self._config = config = self._declared.read()
         self._source = _existing(config.source)
+        _check_readable(self._source, config.topic)
         self._stamps = _opened(config.stamps_file)
         kind, topic = (
             (CompressedImage, "image/compressed") if config.compressed else (Image, "image")
@@ -170,7 +171,7 @@ class ImageReplayNode(Node):
             self._say_what_is_published(chosen, opened)
             yield from (frame for frame in opened.frames() if frame.topic == chosen)
             if opened.damage:
-                raise ReplayError(f"{self._source}: damaged, ends early: {opened.damage}")
+                raise ReplayError(f"{self._source}: damaged, a part is missing: {opened.damage}")
 
     def _say_what_is_published(self, chosen: str, opened: Input) -> None:
         if self.published or self._skipped:  # Said at the first round of a loop.
@@ -269,6 +270,12 @@ class ImageReplayNode(Node):
         return image_message(
             image_rgb if code is None else cv2.cvtColor(image_rgb, code), encoding, header
         )
+
+
+def _check_readable(source: Path, topic: str) -> None:
+    """Refuse at the start, and not once a subscriber has come, what has no images to publish."""
+    with open_input(source, [topic] if topic else []):
+        pass
 
 
 def _existing(source: str) -> Path:

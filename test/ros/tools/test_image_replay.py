@@ -66,3 +66,40 @@ def test_what_can_not_be_replayed_is_an_error_and_status_two(own_graph, folder, 
     own_graph.wait(lambda: process.poll() is not None, "the end")
     assert process.returncode == 2
     assert next(iter(wrong)) in own_graph.log() and "Traceback" not in own_graph.log()
+
+
+def write_bag_of_ros1(folder):
+    path = folder / "run.bag"
+    path.write_bytes(b"#ROSBAG V2.0\n")
+    return path, "rosbags-convert"
+
+
+def write_archive(folder):
+    path = folder / "run.mcap.gz"
+    path.write_bytes(b"\x1f\x8b")
+    return path, "unpack run.mcap.gz first"
+
+
+def write_metadata_alone(folder):
+    (folder / "bag").mkdir()
+    (folder / "bag" / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information: {relative_file_paths: [bag_0.mcap]}"
+    )
+    return folder / "bag", "without its storage files"
+
+
+def write_nothing(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty", "expected images"
+
+
+@pytest.mark.parametrize(
+    "write", [write_bag_of_ros1, write_archive, write_metadata_alone, write_nothing]
+)
+def test_a_source_without_images_is_refused_before_anyone_subscribes(own_graph, tmp_path, write):
+    source, said = write(tmp_path)
+    process = own_graph.start("image_replay_node", source=str(source))
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 2
+    assert said in own_graph.log() and "Traceback" not in own_graph.log()
