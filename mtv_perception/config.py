@@ -259,7 +259,7 @@ def _override(values: Any, text: str) -> None:
     try:
         for name in outer:
             values = values[int(name)] if isinstance(values, list) else values.setdefault(name, {})
-        values[int(last) if isinstance(values, list) else last] = parse_yaml(value)
+        values[int(last) if isinstance(values, list) else last] = parse_yaml(value) if value else ""
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ConfigError(f"{text}: expected a setting of the file, found none.") from error
 

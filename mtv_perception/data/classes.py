@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from mtv_perception.labels import LabelSet
@@ -47,10 +48,13 @@ def match_classes(
         if name not in labels.names and name not in rename and _folded(name) not in alike
     ]
     if unknown:
-        leaving_out = ", ".join(f"{name}: {labels.names[0]}" for name in unknown)
+        background = labels.names[0]
+        leaving_out = ", ".join(f"{name}: {background}" for name in unknown)
+        options = " ".join(f"{shlex.quote(name)}={background}" for name in unknown)
         faults.append(
             f"expected objects of {', '.join(labels.foreground)}, got {', '.join(map(repr, unknown))} too; rename each "
-            f"to one of these, or leave it out by rename: {{{leaving_out}}}"
+            f"to one of these (--rename {shlex.quote(unknown[0])}={labels.foreground[0]}), or leave it out "
+            f"(--rename {options}; in a configuration rename: {{{leaving_out}}})"
         )
     wanted = {name: rename.get(name, name) for name in names}
     ids = {name: labels.id_of(ours) for name, ours in wanted.items() if ours in labels.foreground}

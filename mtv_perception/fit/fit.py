@@ -31,6 +31,7 @@ _LISTS_FOLDER = "lists"
 _CALIBRATION_IMAGES = 100
 _LARGEST_DROP = 0.05  # of AP or mIoU, below which an int8 model is refused
 _LAST_CHECKPOINT = "last.npz"
+_USUAL_SOURCE = "person"  # named as an example in a note: the class that most models know
 
 
 def plan_fit(options: FitOptions, file: Path) -> Prepared:
@@ -50,7 +51,24 @@ def plan_fit(options: FitOptions, file: Path) -> Prepared:
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-    return prepared
+    return replace(prepared, notes=(*prepared.notes, *_begins_from_nothing(options, prepared)))
+
+
+def _begins_from_nothing(options: FitOptions, prepared: Prepared) -> list[str]:
+    """A note on classes that `initial` does not know and `sources` gives no beginning."""
+    from mtv_perception.training.initial import initial_classes
+
+    known = initial_classes(options.initial) if options.initial else ()
+    classes = prepared.labels.foreground
+    new = [name for name in classes if name not in known and name not in options.sources]
+    if not known or not new:
+        return []
+    source = _USUAL_SOURCE if _USUAL_SOURCE in known else known[0]
+    return [
+        f"{', '.join(new)}: not among the classes of {options.initial} ({', '.join(known)}), so "
+        f"training begins there from nothing. `--from {new[0]}={source}` lets {new[0]} begin from "
+        f"what {source} knew."
+    ]
 
 
 def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, Any]:

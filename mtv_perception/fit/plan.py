@@ -24,6 +24,7 @@ _ENDLESS = 1_000_000  # steps of a run that the clock ends
 _RATES = {"initial": 6.0e-4, "pretrained": 1.5e-3}
 _CHECKPOINTS_EVERY = 25
 _VALIDATIONS = 8  # over a run that steps limit
+_LEAST_BETWEEN = 15  # steps: more validations of a short run only take its time
 _VALIDATE_EVERY = 100  # of a run that the clock ends: 3 to 8 minutes on two cores
 
 
@@ -90,7 +91,7 @@ def make_plan(
         "monitor": ["map", "miou"] if _has_masks(samples) else ["map"],
         "batch_size": batch,
         "steps": steps,
-        "validate_every": max(steps // _VALIDATIONS, 1) if options.steps else _VALIDATE_EVERY,
+        "validate_every": _validate_every(options.steps),
         "checkpoint_every": _CHECKPOINTS_EVERY,
         "seed": options.seed,
     }
@@ -99,6 +100,14 @@ def make_plan(
     if not options.steps:
         plan["minutes"] = round(options.minutes * _TRAINING_SHARE, 2)
     return plan
+
+
+def _validate_every(steps: int) -> int:
+    """Steps between validations; `steps` is 0 where the clock ends the run."""
+    if not steps:
+        return _VALIDATE_EVERY
+    count = min(max(steps // _LEAST_BETWEEN, 1), _VALIDATIONS)
+    return steps // count
 
 
 def _has_masks(samples: Sequence[Sample]) -> bool:

@@ -13,6 +13,7 @@ from mtv_perception.data.formats.open import (
     expand,
     find_splits,
     open_dataset,
+    open_datasets,
 )
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ConfigError, DatasetError
@@ -104,7 +105,10 @@ def _add(prepared: Prepared, config: DatasetConfig, lists: Path) -> list[str]:
     if own:
         return _add_own(prepared, config, own)
     dataset = open_dataset(config, prepared.labels)
-    parting = part_samples(dataset.samples)
+    try:
+        parting = part_samples(dataset.samples)
+    except DatasetError as error:
+        raise DatasetError(f"{config.path}: {error}") from error
     boxed = _boxed(dataset.samples, prepared.labels)
     for part, positions in parting.parts.items():
         samples = [dataset.samples[i] for i in positions]
@@ -139,21 +143,22 @@ def own_splits(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def _add_own(
     prepared: Prepared, config: DatasetConfig, own: dict[str, tuple[str, ...]]
 ) -> list[str]:
-    whole = open_dataset(config, prepared.labels)
-    boxed = _boxed(whole.samples, prepared.labels)
+    each = [replace(config, split=split) for split in dict.fromkeys(sum(own.values(), ()))]
+    datasets, where = open_datasets(each, prepared.labels), config.path.name
+    boxed = _boxed((s for dataset in datasets for s in dataset.samples), prepared.labels)
     for part, splits in own.items():
         for split in splits:
             _put(prepared, part, replace(config, split=split, box_classes=boxed))
-    notes = [f"{whole.name}: parted by its own splits."]
+    notes = [f"{where}: parted by its own splits."]
     if own["check"] == own["judge"]:
         notes.append(
-            f"{whole.name}: the same images chose the thresholds and gave the figures, "
-            "which flatters them; add a test split."
+            f"{where}: the split {', '.join(own['judge'])} chooses checkpoint and thresholds and gives "
+            "the figures, too, which flatters them; add a test split."
         )
     parts = {part: prepared.datasets[part][-len(splits) :] for part, splits in own.items()}
     apart = _own_leaks(parts if own["check"] != own["judge"] else {**parts, "judge": []})
     if apart:
-        notes.append(f"{whole.name}: {apart} pairs of near-duplicates lie in different splits.")
+        notes.append(f"{where}: {apart} pairs of near-duplicates lie in different splits.")
     return notes
 
 

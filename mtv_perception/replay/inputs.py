@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # Libraries for bags are optional: images and videos are read
 
 FILE_FRAME_ID = "camera"
 FILE_TOPIC = "/image/compressed"
+_FOLDERS_SHOWN = 4  # in an error text, which should stay short
 
 
 @dataclass(frozen=True)
@@ -171,24 +172,33 @@ def _other_files(path: Path) -> tuple[str, ...]:
     inside = [item for item in path.iterdir() if not item.name.startswith(".")]
     videos = sum(item.suffix.lower() in VIDEO_SUFFIXES for item in inside)
     bags = sum(item.is_dir() and is_bag(item) for item in inside)
-    folders = sum(item.is_dir() and not is_bag(item) and _holds_images(item) for item in inside)
+    below = [item for item in inside if item.is_dir() and not is_bag(item)]
+    folders = sorted({folder for item in below for folder in _image_folders(item)})
     unread = sum(item.suffix.lower() in UNREAD_SUFFIXES for item in inside)
     return tuple(
         f"{count} {kind} in {path.name}: {hint}"
         for count, kind, hint in (
             (videos, "video(s)", "give them one by one"),
             (bags, "bag(s)", "give them one by one"),
-            (folders, "folder(s) of images", "give them one by one"),
+            (len(folders), "folder(s) of images", _give(folders)),
             (unread, "picture(s) of formats that are not read", "convert them to JPEG or PNG"),
         )
         if count
     )
 
 
-def _holds_images(folder: Path) -> bool:
-    """Whether there are images in a folder or below it."""
+def _image_folders(folder: Path) -> set[Path]:
+    """The folders with images in them: this one and any below it."""
     below = (item for item in folder.rglob("*") if item.suffix.lower() in IMAGE_SUFFIXES)
-    return any(not item.name.startswith(".") for item in below)
+    return {item.parent for item in below if not item.name.startswith(".")}
+
+
+def _give(folders: Sequence[Path]) -> str:
+    """Which folders to give instead of the one above them."""
+    names = ", ".join(map(str, folders[:_FOLDERS_SHOWN]))
+    if len(folders) == 1:
+        return f"give {names}"
+    return f"give them one by one: {names}{', ...' if len(folders) > _FOLDERS_SHOWN else ''}"
 
 
 def _images_beside(path: Path) -> tuple[str, ...]:

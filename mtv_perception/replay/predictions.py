@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.frame import Frame
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
-from mtv_perception.replay.label_files import LABEL_WRITERS
+from mtv_perception.replay.label_files import LABEL_WRITERS, LabelWriter
 from mtv_perception.types import Detections, Result
 from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
@@ -28,7 +28,7 @@ _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
 
 
 class Predictions:
-    """Writes results into a folder; use as a context manager.
+    """Writes results into a folder; use as a context manager. Without a frame it writes nothing.
 
     Args:
         folder: for overlays/, masks/, results.jsonl and labels.
@@ -49,21 +49,28 @@ class Predictions:
     ) -> None:
         self._folder, self._labels, self._anonymise = folder, labels, anonymise
         self._masks = labels.foreground if masks is None else masks
-        self._names = Names()
+        self._names, self._formats = Names(), formats
         self._video: _VideoFile | None = None
-        for name in ("overlays", "masks") if self._masks else ("overlays",):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self._lines = (folder / "results.jsonl").open("w", encoding="utf-8")
-        self._label_files = [LABEL_WRITERS[name](folder, labels) for name in formats]
+        self._lines: TextIO | None = None
+        self._label_files: list[LabelWriter] = []
 
     def __enter__(self) -> Predictions:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end_source()
-        self._lines.close()
+        if self._lines is not None:
+            self._lines.close()
         for writer in self._label_files:
             writer.close()
+
+    def _begin(self) -> TextIO:
+        """Make the folder and its files, for the first frame."""
+        for name in ("overlays", "masks") if self._masks else ("overlays",):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
+        self._lines = (self._folder / "results.jsonl").open("w", encoding="utf-8")
+        return self._lines
 
     def begin_video(self, source: Path, rate: float) -> Path:
         """Write the overlays of the source that follows as one video; returns its file."""
@@ -80,6 +87,7 @@ class Predictions:
     def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
         """Write one frame's result under the name of its file, or of its place in the source."""
         name = self._names.unique(name_of(source, item, frame))
+        lines = self._lines or self._begin()
         if self._masks:
             cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
         image = frame.image_rgb
@@ -92,7 +100,7 @@ class Predictions:
             path = self._folder / "overlays" / f"{name}.jpg"
             cv2.imwrite(str(path), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
         line = to_line(source, item, frame, name, result, self._labels, self._masks)
-        self._lines.write(json.dumps(line) + "\n")
+        lines.write(json.dumps(line) + "\n")
         for writer in self._label_files:
             writer.write(name, frame.name, result)
 

@@ -14,6 +14,9 @@ from mtv_perception.training.losses.config import LossConfig
 CONFIG_FILE = "config.yaml"
 """A run's configuration, in its folder."""
 
+NO_WEIGHTS = "none"
+"""What `pretrained` and `initial` may say for nothing."""
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -41,7 +44,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     pretrained: str = setting(
         "",
-        "Backbone weights: a .h5, .keras or .pb file, the name of an installed package that carries one, or nothing.",
+        "Backbone weights: a .h5, .keras or .pb file, the name of an installed package that carries one, or none.",
     )
     initial: str = setting(
         "",
@@ -94,6 +97,9 @@ class TrainConfig:
     seed: int = setting(1, "Of everything random.", low=0)
 
     def __post_init__(self) -> None:
+        for name in ("pretrained", "initial"):
+            if getattr(self, name) == NO_WEIGHTS:
+                object.__setattr__(self, name, "")
         self.losses.weights_of(self.network.labels)
         unknown = [name for name in self.initial_from if name not in self.network.names[1:]]
         if unknown:

@@ -32,8 +32,19 @@ _MEASURED_AT_ONCE = 4
 
 
 def load_backbone(network: MultitaskNetwork, name: str) -> list[str]:
-    """Set the backbone's layers from pretrained weights; returns their names."""
-    return set_layer_weights(network.model, read_backbone_weights(pretrained_path(name)))
+    """Set the backbone's layers from pretrained weights; returns their names.
+
+    Raises:
+        WeightsError: no such weights, or those of another backbone.
+    """
+    weights, config = read_backbone_weights(pretrained_path(name)), network.config
+    try:
+        return set_layer_weights(network.model, weights)
+    except WeightsError as error:
+        raise WeightsError(
+            f"pretrained: {name} has no weights for {config.backbone} of width {config.width:g}; "
+            f"write `pretrained: none`. {error}"
+        ) from error
 
 
 def load_initial(
@@ -61,15 +72,7 @@ def load_initial(
         ArtefactError: an exported model that is not intact.
         WeightsError: none of these, of another network, or without a class that `renamed` names.
     """
-    source = Path(name).expanduser()
-    if not source.exists():
-        try:
-            source = find_model(name)
-        except ArtefactError as error:
-            raise WeightsError(
-                f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
-            ) from error
-    is_exported = (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists()
+    source, is_exported = _find(name)
     rows = class_rows(network.config.names, _names_of(source, is_exported), renamed or {}, name)
     loaded = network if rows is None else _with_names(network, _names_of(source, is_exported))
     if is_exported:
@@ -81,6 +84,31 @@ def load_initial(
     if is_exported:
         return source / MODEL_FILE
     return source / BEST_FILE if source.is_dir() else source
+
+
+def initial_classes(name: str) -> tuple[str, ...]:
+    """The classes of what `load_initial` would read, without the background.
+
+    Empty where a checkpoint lies without its configuration.
+
+    Raises:
+        ArtefactError: an exported model that is not intact.
+        WeightsError: no run folder, checkpoint or exported model.
+    """
+    return (_names_of(*_find(name)) or ())[1:]
+
+
+def _find(name: str) -> tuple[Path, bool]:
+    """Where a run folder, a checkpoint or a model lies, and whether it is an exported model."""
+    source = Path(name).expanduser()
+    if not source.exists():
+        try:
+            source = find_model(name)
+        except ArtefactError as error:
+            raise WeightsError(
+                f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
+            ) from error
+    return source, (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists()
 
 
 def _names_of(source: Path, is_exported: bool) -> tuple[str, ...] | None:

@@ -191,7 +191,8 @@ class Trainer:
                 self._log.scalars(
                     self._done, {**values, "learning_rate": rate, "images_per_second": speed}
                 )
-                progress.set_postfix(loss=f"{values['total']:.3f}", images_s=f"{speed:.1f}")
+                shown = {"images_s": f"{speed:.1f}"} if steps else {}
+                progress.set_postfix(loss=f"{values['total']:.3f}", **shown)
             self._done += 1
             self._over = self._pace.is_over(self._done)
             progress.update()

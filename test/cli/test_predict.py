@@ -24,8 +24,9 @@ def predict(tmp_path, monkeypatch, red_finder):
 
     def run(*arguments):
         status = main(["predict", *map(str, arguments), "--out", str(out)])
-        text = (out / "results.jsonl").read_text()
-        return status, [json.loads(line) for line in text.splitlines()]
+        file = out / "results.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return status, [json.loads(line) for line in lines]
 
     run.out = out
     return run
@@ -89,6 +90,42 @@ def test_no_image_at_all_is_status_2(predict, folder, tmp_path, capsys):
     assert predict(tmp_path / "empty") == (2, [])
     assert predict(tmp_path / "gone.jpg") == (2, [])
     assert "found nothing" in capsys.readouterr().err
+    assert not predict.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (("images",), ["give {root}/images."]),
+        (("train/images",), ["give {root}/train/images."]),
+        (
+            ("train/images", "valid/images"),
+            ["give them one by one: {root}/train/images, {root}/valid/images."],
+        ),
+        (tuple("abcdef"), ["6 folder(s) of images", "{root}/d, ..."]),
+    ],
+)
+def test_a_folder_of_splits_names_the_folders_to_give(predict, tmp_path, capsys, folders, told):
+    """As labelling tools export them: the images lie beside labels, further down."""
+    root = tmp_path / "my-floor"
+    for name in folders:
+        (root / name).mkdir(parents=True)
+        (root / name / "a.jpg").write_bytes(b"")
+    (root / "data.yaml").touch()
+
+    assert predict(root) == (2, [])
+
+    text = capsys.readouterr().err
+    assert all(part.format(root=root) in text for part in told), text
+    assert not predict.out.exists()
+
+
+def test_a_run_without_a_frame_keeps_the_results_before(predict, folder, tmp_path):
+    assert predict(folder)[0] == 0
+
+    status, lines = predict(tmp_path / "gone.jpg")
+
+    assert status == 2 and len(lines) == 12
 
 
 def test_a_source_that_fails_does_not_end_the_others(predict, folder, tmp_path):

@@ -8,7 +8,7 @@ import yaml
 
 from mtv_perception.config import load
 from mtv_perception.data.formats.open import open_datasets
-from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.fit.fit import plan_fit
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.prepare import own_splits, prepare
@@ -121,3 +121,56 @@ def test_the_plan_can_be_trained_from_another_folder(tmp_path, floor, monkeypatc
     config = load(TrainConfig, tmp_path / "model" / "config.yaml")
 
     assert open_datasets(config.train, config.network.labels)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "truck, worker: not among the classes of warehouse (rail, person, forklift)"),
+        ({"sources": {"worker": "person"}}, "truck: not among"),
+        ({"rename": {"worker": "person"}}, "truck: not among"),
+        ({"sources": {"worker": "person", "truck": "forklift"}}, ""),
+        ({"rename": {"worker": "person", "truck": "forklift"}}, ""),
+        ({"initial": ""}, ""),
+    ],
+)
+def test_classes_that_begin_from_nothing_are_told(tmp_path, floor, values, told):
+    file = tmp_path / "model" / "config.yaml"
+
+    notes = plan_fit(options(tmp_path, floor(), **values), file).notes
+
+    found = [note for note in notes if "from nothing" in note]
+    assert [note.startswith(told) for note in found] == [True] * bool(told)
+    assert all("--from truck=person" in note for note in found)
+
+
+def test_an_initial_that_does_not_exist_is_told_before_training(tmp_path, floor):
+    with pytest.raises(WeightsError, match="octarine"):
+        plan_fit(options(tmp_path, floor(), initial="octarine"), tmp_path / "model" / "config.yaml")
+
+
+def test_own_splits_are_not_said_to_be_read_together(tmp_path, floor, caplog):
+    prepare(options(tmp_path, floor(splits=True)), tmp_path / "lists")
+
+    assert "read together" not in caplog.text
+
+
+def test_too_few_images_are_told_with_their_folder(tmp_path, floor):
+    root = floor()
+    for path in sorted((root / "images").iterdir())[5:]:
+        path.unlink()
+        (root / "labels" / f"{path.stem}.txt").unlink()
+
+    with pytest.raises(DatasetError, match=r"floor: expected at least 6 images.*got 5"):
+        prepare(options(tmp_path, root), tmp_path / "lists")
+
+
+@pytest.mark.parametrize("steps", [1, 3, 14, 30, 100, 119, 120, 5000])
+def test_a_run_is_validated_rarely_but_at_all(tmp_path, floor, steps):
+    file = tmp_path / "model" / "config.yaml"
+
+    plan_fit(options(tmp_path, floor(), steps=steps), file)
+
+    every = load(TrainConfig, file).validate_every
+    assert 1 <= steps // every <= 8 + 1
+    assert every >= min(steps, 15)

@@ -106,3 +106,14 @@ def test_the_page_names_every_choice(cls):
 
     assert choices
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
+
+
+@pytest.mark.parametrize("key", ["pretrained", "initial"])
+@pytest.mark.parametrize("none", ["none", '""', ""])
+def test_no_weights_can_be_named(tmp_path, key, none):
+    """Also on the command line, in place of those of the file."""
+    (tmp_path / "file.yaml").write_text(f"{key}: weights.h5\n")
+
+    config = load(TrainConfig, tmp_path / "file.yaml", [f"{key}={none}"])
+
+    assert getattr(config, key) == ""

@@ -155,7 +155,7 @@ TRUNCATED = "1 fault(s): ... images/1.jpg: truncated"
 DOGS = "expected objects of rail, person, forklift, got 'dog' too; rename each"
 STATS = of(
     "stats",
-    ("nothing there", "{nothing}", 2, "expected a data set, there is nothing"),
+    ("nothing there", "{nothing}", 2, "expected a data set, found no such file or folder"),
     ("empty folder", "{empty_folder}", 2, LAYOUTS + " Found: nothing"),
     ("file of another kind", "{text}", 2, LAYOUTS + " give the folder it is in"),
     ("images without labels", "{good}", 2, LAYOUTS + " Found: 2 .jpg"),
@@ -174,7 +174,7 @@ STATS = of(
 DATA = (
     *of(
         "data check",
-        ("nothing there", "{nothing} " + CHECK, 2, "expected a data set, there is nothing"),
+        ("nothing there", "{nothing} " + CHECK, 2, "expected a data set, found no such file or folder"),
         (
             "one broken image",
             "{data_broken} " + CHECK,
@@ -185,7 +185,7 @@ DATA = (
     ),
     *of(
         "data import",
-        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, there is nothing"),
+        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
         ("one broken image", "{data_broken} --out {out}", 2, TRUNCATED),
         ("folder to write is full", "{data} --out {good}", 2, "that does not exist yet, found one"),
         ("folder to write is a file", "{data} --out {text}", 2, "Not a directory"),
@@ -199,7 +199,7 @@ DATA = (
     ),
     *of(
         "data pseudo-masks",
-        ("nothing there", "{nothing} --teacher {text} --out {out}", 2, "there is nothing"),
+        ("nothing there", "{nothing} --teacher {text} --out {out}", 2, "no such file or folder"),
         ("no teacher", "{data} --teacher {nothing} --out {out}", 2, "expected a LiteRT network"),
         (
             "teacher is a text",
@@ -217,7 +217,7 @@ DATA = (
 )
 EVALUATE = of(
     "evaluate",
-    ("nothing there", "--data {nothing}", 2, "expected a data set, there is nothing"),
+    ("nothing there", "--data {nothing}", 2, "expected a data set, found no such file or folder"),
     ("bag of ROS 1", "--data {ros1_bag}", 2, "got one of ROS 1. Convert it: ..."),
     (
         "bag without truth",
@@ -235,7 +235,7 @@ EVALUATE = of(
 )
 TUNE = of(
     "tune",
-    ("nothing there", "--data {nothing}", 2, "expected a data set, there is nothing"),
+    ("nothing there", "--data {nothing}", 2, "expected a data set, found no such file or folder"),
     ("one broken image", "--data {data_broken}", 2, TRUNCATED),
     (
         "no labelled object",
@@ -249,7 +249,7 @@ TUNE = of(
 )
 CARD = of(
     "card",
-    ("nothing there", "--data {nothing} --out {out}", 2, "expected a data set, there is nothing"),
+    ("nothing there", "--data {nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
     ("no clip", "--data {data} --clip {nothing} --out {out}", 2, "found nothing"),
     ("broken clip", "--data {data} --clip {all_broken} --out {out}", 2, "a.jpg: Expected a whole"),
 )
@@ -273,14 +273,14 @@ MINE = of(
 FIT = (
     *of(
         "init",
-        ("nothing there", "{nothing} --out {out}.yaml", 2, "expected a data set, there is nothing"),
+        ("nothing there", "{nothing} --out {out}.yaml", 2, "expected a data set, found no such file or folder"),
         ("file to write is there", "{data} --out {yaml_list}", 2, "expected a new file, it exists"),
         ("one broken image", "{data_broken} --out {out}.yaml", 2, TRUNCATED),
         ("no labelled object", "{data_no_boxes} --out {out}.yaml", 2, "expected labelled objects"),
     ),
     *of(
         "fit",
-        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, there is nothing"),
+        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
         ("empty folder", "{empty_folder} --out {out}", 2, LAYOUTS),
         ("no labelled object", "{data_no_boxes} --out {out}", 2, "expected labelled objects"),
         ("too few images", "{data} --out {out}", 2, "expected at least 6 images to train on"),

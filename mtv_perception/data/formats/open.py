@@ -154,7 +154,7 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     found = [FORMATS[name].read(path, split, options) for split in chosen]
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
-        note = f"the splits {names} are read together; `split` chooses one"
+        note = f"the splits {names} are read together; `--split` (`split` in a file) chooses one"
         found[0] = replace(found[0], notes=(note, *found[0].notes))
     return found
 
@@ -210,7 +210,7 @@ def find_format(path: Path, format: str = AUTO) -> tuple[str, tuple[Split, ...]]
         known = ", ".join((AUTO, *FORMATS))
         raise DatasetError(f"{path}: expected a format of {known}, got {format!r}.")
     if not os.path.exists(path):
-        raise DatasetError(f"{path}: expected a data set, there is nothing.")
+        raise DatasetError(f"{path}: expected a data set, found no such file or folder.")
     found = detect(path) if format == AUTO else {format: FORMATS[format].find(path)}
     name, splits = next(iter(found.items()), ("", ()))
     if splits:

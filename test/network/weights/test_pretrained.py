@@ -176,3 +176,11 @@ def test_a_full_size_backbone_fits_any_input_size():
     large = mobilenetv2((64, 96), WIDTH)
 
     assert [w.shape for w in small.get_weights()] == [w.shape for w in large.get_weights()]
+
+
+def test_weights_of_another_backbone_are_refused_with_what_to_write(tmp_path, theirs, build):
+    theirs.save(tmp_path / "model.h5")
+    network = build(preset="warehouse-small", size_hw=(64, 64), backbone="shufflenetv2")
+
+    with pytest.raises(WeightsError, match=r"no weights for shufflenetv2 .*`pretrained: none`"):
+        load_backbone(network, str(tmp_path / "model.h5"))
