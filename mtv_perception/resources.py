@@ -1,9 +1,16 @@
-"""What the package finds around it: its files that are no modules, and the memory of a process."""
+"""What the package finds around it.
+
+Its files that are no modules, the memory of a process, and what libraries print.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
@@ -39,3 +46,24 @@ def memory_mb(pid: int | str = "self", field: str = "VmRSS") -> float:
     lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
     found = [line for line in lines if line.startswith(f"{field}:")]
     return round(int(found[0].split()[1]) / 1024, 2) if found else 0.0
+
+
+@contextmanager
+def stderr_without(noise: re.Pattern[str]) -> Iterator[None]:
+    """Hold back what compiled code writes to file descriptor 2, then pass it on without some lines.
+
+    Args:
+        noise: matches the beginning of lines that are dropped.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            kept.seek(0)
+            lines = kept.read().decode(errors="replace").splitlines(True)
+            sys.stderr.write("".join(line for line in lines if not noise.match(line)))

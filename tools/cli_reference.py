@@ -35,10 +35,7 @@ def page() -> str:
     parts = [_HEAD]
     for command, summary in COMMANDS.items():
         text = subparser(command).format_help().rstrip()
-        root = str(PAGE.parents[2])
-        parts.append(
-            f"## mtv {command}\n\n{summary}\n\n```text\n{text.replace(root + '/', '')}\n```\n"
-        )
+        parts.append(f"## mtv {command}\n\n{summary}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 
 

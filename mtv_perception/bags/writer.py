@@ -184,8 +184,13 @@ def _clear(folder: Path, replace: bool) -> None:
     if not folder.is_dir():
         raise ReplayError(f"{folder}: expected no such file, found one.")
     foreign = [item.name for item in folder.iterdir() if item.suffix not in _BAG_SUFFIXES]
-    if not replace or foreign:
+    if foreign:
         raise ReplayError(
-            f"{folder}: expected no such folder, found one{' with ' + foreign[0] if foreign else ''}."
+            f"{folder}: expected no such folder, found one with {foreign[0]}; choose another."
+        )
+    if not replace:
+        raise ReplayError(
+            f"{folder}: expected no such folder, found a bag. --overwrite replaces it, --resume goes "
+            "on with it; or choose another."
         )
     shutil.rmtree(folder)

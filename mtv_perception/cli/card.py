@@ -15,6 +15,7 @@ import numpy as np
 
 from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.cli.evaluate import open_model
+from mtv_perception.cli.measuring import fold
 from mtv_perception.cli.options import add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
@@ -52,24 +53,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         default="warehouse",
-        metavar="M",
+        metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(
         "--data",
         type=Path,
         required=True,
+        metavar="DATA",
         help="labelled images that may be shown, e.g. of mtv synth",
     )
     add(
         "--clip",
         type=Path,
         default=CLIP,
-        help="video or image folder that may be shown (default: %(default)s)",
+        metavar="SOURCE",
+        help="video or image folder that may be shown (default: the demo's clip)",
     )
-    add("--clip-frames", type=int, default=3, help="of the contact sheet (default: %(default)s)")
-    add("--data-images", type=int, default=6, help="of the contact sheet (default: %(default)s)")
-    add("--worst", type=int, default=6, help="pairs of truth and prediction (default: %(default)s)")
+    counts = {
+        "--clip-frames": (3, "of the contact sheet"),
+        "--data-images": (6, "of the contact sheet"),
+        "--worst": (6, "pairs of truth and prediction"),
+    }
+    for name, (default, text) in counts.items():
+        add(name, type=int, default=default, metavar="N", help=f"{text} (default: %(default)s)")
     add(
         "--curves",
         type=Path,
@@ -77,10 +84,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labelled images for the curves (default: those of --data)",
     )
     add("--box-classes", metavar="A,B", help="classes of --curves that have every object boxed")
-    add("--take", default="all", metavar="fold:K/N", help="part of --curves (default: %(default)s)")
+    add("--fold", type=fold, metavar="K/N", help="only the K-th of N parts of --curves")
     add_threads(parser)
     add_engine_options(parser)
-    add("--out", type=Path, required=True, help="folder for seen.jpg, worst.jpg and curves.png")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for seen.jpg, worst.jpg and curves.png",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceive, count=args.worst))
     if args.curves is not None:
         boxed = tuple(args.box_classes.split(",")) if args.box_classes else None
-        judged = open_dataset(DatasetConfig(args.curves, box_classes=boxed, take=args.take), labels)
+        judged = open_dataset(
+            DatasetConfig(args.curves, box_classes=boxed, take=args.fold or "all"), labels
+        )
         evaluation = evaluate(perceive, judged, with_boundaries=False)
     write_curves(args.out / "curves.png", evaluation)
     for name in ("seen.jpg", "worst.jpg", "curves.png"):

@@ -32,26 +32,31 @@ HELP = "labelled images: check them, import any export, tighten boxes, add masks
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the tasks and their options."""
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
-    summary = "tighten the boxes of images that were rotated before they were published"
-    _configure_upright(tasks.add_parser("upright", help=summary, description=summary))
-    summary = "give images with boxes masks from teachers, or measure the teachers on true masks"
-    _configure_pseudo_masks(tasks.add_parser("pseudo-masks", help=summary, description=summary))
     summary = "list every problem of a data set, with the pieces of pictures, in one HTML page"
     _configure_check(tasks.add_parser("check", help=summary, description=summary))
     summary = "write the export of any labelling tool in this package's own layout"
     _configure_import(tasks.add_parser("import", help=summary, description=summary))
+    summary = "tighten the boxes of images that were rotated before they were published"
+    _configure_upright(tasks.add_parser("upright", help=summary, description=summary))
+    summary = "give images with boxes masks from teachers, or measure the teachers on true masks"
+    _configure_pseudo_masks(tasks.add_parser("pseudo-masks", help=summary, description=summary))
 
 
 def _configure_upright(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("data", type=Path, help="a COCO folder: annotations.json, images/, and masks/ if there")
-    add("--out", type=Path, required=True, help="a folder that does not exist yet")
+    add(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="a COCO folder: annotations.json, images/, and masks/ if there",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet")
     add("--angles", type=Path, metavar="FILE", help="write each image's angle here, as JSON")
 
 
 def _configure_pseudo_masks(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("data", type=Path, help="a COCO folder")
+    add("data", type=Path, metavar="DATA", help="a COCO folder")
     add(
         "--teacher",
         type=Path,
@@ -60,7 +65,11 @@ def _configure_pseudo_masks(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a LiteRT network from a 256x256 crop to a person mask; repeatable",
     )
-    add("--model", metavar="M", help="a model of ours, for forklifts; without it they stay unknown")
+    add(
+        "--model",
+        metavar="MODEL",
+        help="a model of ours, for forklifts; without it they stay unknown",
+    )
     add("--classes", nargs="+", default=["person"], metavar="C", help="classes that get masks")
     add("--take", default="all", metavar="PART", help="fold:K/N or not-fold:K/N (default: all)")
     add(
@@ -72,12 +81,12 @@ def _configure_pseudo_masks(parser: argparse.ArgumentParser) -> None:
     )
     add("--threads", type=positive, default=1, metavar="N", help="CPU threads of a teacher")
     task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--out", type=Path, help="the COCO folder to write")
+    task.add_argument("--out", type=Path, metavar="DIR", help="the COCO folder to write")
     task.add_argument("--measure", action="store_true", help="measure the teachers instead")
 
 
 def _configure_check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="labelled images of any layout")
+    parser.add_argument("data", type=Path, metavar="DATA", help="labelled images of any layout")
     add_data_options(parser)
     add_names(parser)
     parser.add_argument(
@@ -90,7 +99,7 @@ def _configure_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="labelled images of any layout")
+    parser.add_argument("data", type=Path, metavar="DATA", help="labelled images of any layout")
     add_data_options(parser)
     add_names(parser)
     parser.add_argument(

@@ -36,7 +36,7 @@ class Finding:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--json", type=Path, help="write the findings to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings here")
 
 
 # Module, what it is for, needed on a robot, how to get it.

@@ -56,7 +56,13 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="folder of labelled images, as the labelling tool exports it",
     )
-    add("--classes", type=_names, default=(), metavar="A,B", help="default: those of the data")
+    add(
+        "--classes",
+        type=_names,
+        default=(),
+        metavar="A,B",
+        help="classes to find (default: those of the data)",
+    )
     add(
         "--rename",
         type=pair,
@@ -90,7 +96,9 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="time for everything, such as 30m or 2h (default: 30m)",
     )
-    limit.add_argument("--steps", type=positive, default=0, metavar="N", help="training steps")
+    limit.add_argument(
+        "--steps", type=positive, default=0, metavar="N", help="training steps, instead of --budget"
+    )
     add(
         "--size",
         type=int,

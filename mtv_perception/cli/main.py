@@ -17,27 +17,38 @@ from pathlib import Path
 import mtv_perception
 from mtv_perception.errors import MtvError
 
-COMMANDS = {
-    "predict": "images, folders or videos to overlays, masks and JSON lines",
-    "fit": "from labelled images to a model folder in one command",
-    "mine": "the frames most worth labelling, with the model's boxes and masks",
-    "init": "write the training configuration that mtv fit would use, to edit",
-    "train": "train a network from a configuration file",
-    "average": "the mean of the weights of several runs, as a run to export",
-    "evaluate": "COCO AP, IoU, confusion and latency of a model on labelled images",
-    "tune": "choose thresholds on validation images from one pass of the network",
-    "export": "turn a run's best weights into a model folder, with a parity report",
-    "bench": "latency of every stage, memory, threads",
-    "stats": "class balance, box sizes and suggested default boxes of labelled images",
-    "synth": "render synthetic warehouse images with exact boxes and masks",
-    "replay": "a bag, video or image folder through the perceiver, offline",
-    "compare": "what changed between two replayed runs",
-    "view": "a run in the Rerun viewer: image, boxes, mask, plots",
-    "summary": "parameters, multiply-adds and output shapes of a network",
-    "data": "labelled images: check them, import any export, tighten boxes, add masks",
-    "card": "the pictures of a model card",
-    "doctor": "what this machine has and lacks, with the fix for each",
+GROUPS = {
+    "use a model": {
+        "predict": "images, folders or videos to overlays, masks and JSON lines",
+        "replay": "a bag, video or image folder through the perceiver, offline",
+        "view": "a run in the Rerun viewer: image, boxes, mask, plots",
+        "doctor": "what this machine has and lacks, with the fix for each",
+    },
+    "train a model": {
+        "fit": "from labelled images to a model folder in one command",
+        "init": "write the training configuration that mtv fit would use, to edit",
+        "train": "train a network from a configuration file",
+        "average": "the mean of the weights of several runs, as a run to export",
+        "export": "turn a run's best weights into a model folder, with a parity report",
+        "tune": "choose thresholds on validation images from one pass of the network",
+    },
+    "prepare data": {
+        "data": "labelled images: check them, import any export, tighten boxes, add masks",
+        "stats": "class balance, box sizes and suggested default boxes of labelled images",
+        "mine": "the frames most worth labelling, with the model's boxes and masks",
+        "synth": "render synthetic warehouse images with exact boxes and masks",
+    },
+    "check a model": {
+        "evaluate": "COCO AP, IoU, confusion and latency of a model on labelled images",
+        "compare": "what changed between two replayed runs",
+        "bench": "latency of every stage, memory, threads",
+        "summary": "parameters, multiply-adds and output shapes of a network",
+        "card": "the pictures of a model card",
+    },
 }
+"""The commands with their summaries, as `mtv --help` groups them."""
+
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 # What each extra of pyproject.toml installs, by the name it is imported with.
 EXTRAS = {
@@ -73,16 +84,33 @@ _WRONG_PATHS = (
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
     """The parser, with the options of `command` alone filled in."""
-    parser = argparse.ArgumentParser(prog="mtv", description=mtv_perception.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="mtv",
+        description=mtv_perception.__doc__,
+        epilog=_listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     version = f"mtv_perception {mtv_perception.__version__}"
     parser.add_argument("--version", action="version", version=version)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more about what is done")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="see below; COMMAND --help says more"
+    )
     for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        subparser = subparsers.add_parser(name, description=summary)
         if name == command:
             importlib.import_module(f"mtv_perception.cli.{name}").configure(subparser)
     return parser
+
+
+def _listing() -> str:
+    """The commands by group, a line each."""
+    width = max(map(len, COMMANDS))
+    groups = (
+        "\n".join([f"{title}:", *(f"  {name:{width}}  {text}" for name, text in group.items())])
+        for title, group in GROUPS.items()
+    )
+    return "\n\n".join(groups)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,7 +28,8 @@ from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE, LabelSet, labels_with_background
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """K/N or K,L/N, as an option."""
     try:
         return DatasetConfig(Path(), take=f"fold:{text}").take
     except ValueError as error:
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         default=Path("warehouse"),
-        metavar="M",
+        metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(
@@ -89,7 +90,7 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
         help="layout of the data (default: %(default)s)",
     )
     add("--split", default="", metavar="NAME", help="one split of the data, such as train or val")
-    add("--fold", type=_fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
+    add("--fold", type=fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
     add(
         "--rename",
         type=pair,

@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         default="warehouse",
-        metavar="M",
+        metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(

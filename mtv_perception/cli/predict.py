@@ -38,8 +38,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="image, folder of images, video, bag, or the number of a camera (0 is the first)",
     )
-    add("--model", default="warehouse", help="model folder, or the name of a bundled model")
-    add("--out", type=Path, required=True, help="folder for overlays/, masks/ and results.jsonl")
+    add(
+        "--model",
+        default="warehouse",
+        metavar="MODEL",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for overlays/ or annotated videos (.webm), masks/ and results.jsonl",
+    )
     add(
         "--score-threshold",
         "--score",

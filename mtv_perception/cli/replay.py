@@ -37,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        metavar="OUT",
+        metavar="DIR",
         help="the bag; with several inputs a folder of bags",
     )
     add(
         "--model",
         default="warehouse",
-        metavar="M",
-        help="model folder or name (default: %(default)s)",
+        metavar="MODEL",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add_topics(parser)
     add(

@@ -12,21 +12,37 @@ HELP = "parameters, multiply-adds and output shapes of a network"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--preset", default="warehouse", help="warehouse, warehouse-small or reference"
+        "--preset",
+        default="warehouse",
+        metavar="NAME",
+        help="warehouse, warehouse-small or reference (default: %(default)s)",
     )
-    parser.add_argument("--backbone", default="mobilenetv2", help="mobilenetv2 or shufflenetv2")
     parser.add_argument(
-        "--width", type=float, help="channel multiplier of the backbone (default: the preset's)"
+        "--backbone",
+        default="mobilenetv2",
+        metavar="NAME",
+        help="mobilenetv2 or shufflenetv2 (default: %(default)s)",
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="network input"
+        "--width",
+        type=float,
+        metavar="X",
+        help="channel multiplier of the backbone (default: the preset's)",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(480, 640),
+        metavar=("H", "W"),
+        help="network input (default: 480 640)",
     )
     parser.add_argument(
         "--legacy-heads",
         action="store_true",
         help="reference: batch norm and ReLU6 after the last convolution of each head",
     )
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,13 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="S",
-        help="image i depends only on the options, the seed and i (default 0)",
+        help="image i depends only on the options, the seed and i (default: 0)",
     )
     parser.add_argument(
         "--split",
         choices=("train", "heldout"),
         default="train",
-        help="disjoint pools of textures, colours and designs (default train)",
+        help="disjoint pools of textures, colours and designs (default: train)",
     )
     parser.add_argument(
         "--cutouts",
@@ -49,33 +49,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="names of the images of --cutouts that may be used, one a line (default: all)",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes (default: 1)"
+    )
     parser.add_argument(
         "--size",
         type=int,
         nargs=2,
         default=(480, 640),
         metavar=("H", "W"),
-        help="pixels (default 480 640)",
+        help="pixels (default: 480 640)",
     )
 
     drive = parser.add_argument_group("a drive", "a bag of a robot that drives through a hall")
     drive.add_argument(
         "--drive", action="store_true", help="write a bag with camera, depth, TF and truth into DIR"
     )
-    drive.add_argument("--seconds", type=float, default=30.0, help="length (default 30)")
-    drive.add_argument("--rate", type=float, default=10.0, help="images a second (default 10)")
+    drive.add_argument("--seconds", type=float, default=30.0, help="length (default: 30)")
+    drive.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     drive.add_argument(
         "--images",
         choices=("raw", "compressed", "both"),
         default="raw",
-        help="topics of the camera (default raw)",
+        help="topics of the camera (default: raw)",
     )
     drive.add_argument(
         "--depth",
         choices=("exact", "stereo", "none"),
         default="exact",
-        help="16UC1 depth: exact, or with a stereo camera's errors (default exact)",
+        help="16UC1 depth: exact, or with a stereo camera's errors (default: exact)",
     )
     drive.add_argument(
         "--video",

@@ -23,14 +23,19 @@ BACKENDS = ("tensorflow", "torch")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("config", type=Path, help="YAML file, see config/train/")
+    add("config", type=Path, metavar="CONFIG", help="YAML file, see config/train/")
     add(
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
         help="settings that replace those of the file: steps=500 losses.weighting=log",
     )
-    add("--run", type=Path, help="run folder (default: runs/NAME of the configuration)")
+    add(
+        "--run",
+        type=Path,
+        metavar="DIR",
+        help="run folder (default: runs/NAME of the configuration)",
+    )
     add("--resume", action="store_true", help="go on from the folder's last checkpoint")
     add(
         "--backend",

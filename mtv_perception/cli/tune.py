@@ -54,14 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CLASS=KIND[:VALUE]",
-        help="f1, recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed); by default f1 "
-        f"for {BALANCED} and fppi:0.1 for {FEW_FALSE_ALARMS}",
+        help="f1, recall:0.9 (to be reached) or fppi:0.1 (false alarms an image allowed) (default: f1 "
+        f"for {BALANCED}, fppi:0.1 for {FEW_FALSE_ALARMS})",
     )
     parser.add_argument(
         "--operating-point",
         choices=OPERATING_POINTS,
         default=BALANCED,
-        help="which thresholds of the model are chosen (balanced)",
+        help="which thresholds of the model are chosen (default: %(default)s)",
     )
     parser.add_argument(
         "--write", action="store_true", help="put the outcome into the model's model.yaml"

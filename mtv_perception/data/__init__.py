@@ -7,6 +7,7 @@ __all__ = [
     "augment",
     "check",
     "coco_writer",
+    "faults",
     "formats",
     "pipeline",
     "repair",

@@ -117,4 +117,7 @@ def _unlikely_boxes(sample: Sample, names: tuple[str, ...]) -> Iterator[Problem]
         yield problem(index, f"{name} of {width:.1f}x{height:.1f} pixels")
     for first, second in np.argwhere(np.triu(pairwise_iou(boxes, boxes) >= _SAME_BOX_IOU, 1)):
         a, b = (names[sample.class_ids[index]] for index in (first, second))
-        yield problem(second, f"{a} boxed twice" if a == b else f"two boxes at the same place, one {a}, one {b}")
+        yield problem(
+            second,
+            f"{a} boxed twice" if a == b else f"two boxes at the same place, one {a}, one {b}",
+        )

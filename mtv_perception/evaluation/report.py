@@ -39,6 +39,7 @@ def write_report(
     robustness: Robustness | None = None,
     worst: int = WORST_IMAGES,
     before: Sequence[str] = (),
+    details: bool = True,
 ) -> None:
     """Write the report, creating its folder.
 
@@ -50,6 +51,7 @@ def write_report(
         robustness: scores on corrupted images, if measured.
         worst: show at most so many images.
         before: HTML sections to stand first.
+        details: whether legacy figures and all numbers as JSON stand last.
     """
     scores = evaluation.to_json()
     sections = [
@@ -60,18 +62,24 @@ def write_report(
         _plots(evaluation),
         "" if robustness is None else _corruptions(robustness),
         _worst(evaluation, perceive, worst),
-        _legacy_table(scores),
     ]
     if robustness is not None:
         scores["robustness"] = robustness.to_json()
-    numbers = html.escape(json.dumps(scores, indent=1))
-    sections.append(f"<details><summary>All numbers</summary><pre>{numbers}</pre></details>")
-    title = f"{model_id} on {evaluation.dataset}".removeprefix(" on ")
+    if details:
+        numbers = html.escape(json.dumps(scores, indent=1))
+        numbers = f"<details><summary>All numbers</summary><pre>{numbers}</pre></details>"
+        sections += [_legacy_table(scores), numbers]
+    images = f"images of {evaluation.dataset}"
+    title = f"{model_id} on {images}" if model_id else images
     write_page(path, title, sections, _STYLE)
 
 
 def _summary(scores: dict[str, Any]) -> str:
     latency = "/".join(f"{value:.1f}" for value in scores["latency_ms"].values())
+    recall = (
+        "person recall at 0.1 false alarms an image (32 px or higher)",
+        scores["person_recall_at_0.1fppi"],
+    )
     rows = [
         ("mAP@[.50:.95]", scores["map"]),
         ("mAP@.50", scores["map50"]),
@@ -79,10 +87,7 @@ def _summary(scores: dict[str, Any]) -> str:
         ("mAP@.75", scores["map75"]),
         ("mean IoU", scores["miou"]),
         ("mean IoU without background", scores["miou_foreground"]),
-        (
-            "person recall at 0.1 false alarms an image (32 px or higher)",
-            scores["person_recall_at_0.1fppi"],
-        ),
+        *([recall] if "person" in scores["iou"] else []),
         ("calibration error (D-ECE)", scores["d_ece"]),
         ("latency p50/p95/p99, ms", latency),
         ("images", scores["images"]),
@@ -115,6 +120,8 @@ def _coco_table(scores: dict[str, Any]) -> str:
 def _legacy_table(scores: dict[str, Any]) -> str:
     legacy = scores["legacy"]
     rows = [(name, legacy["ap50"].get(name), value) for name, value in legacy["jaccard"].items()]
+    if all(value is None for _, *values in rows for value in values):
+        return ""
     text = (
         "<p>As older code for this task computed them, to compare with its published numbers alone: they are not the "
         "scores above.</p>"

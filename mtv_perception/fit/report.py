@@ -56,7 +56,7 @@ def write_fit_report(
         _next(statistics.classes, evaluation.to_json()),
     ]
     name = options.out.resolve().name
-    write_report(path, evaluation, perceive, model_id=name, before=sections)
+    write_report(path, evaluation, perceive, model_id=name, before=sections, details=False)
 
 
 def _size_hw(evaluation: Evaluation) -> tuple[int, int]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import tempfile
+
+from mtv_perception.resources import stderr_without
 
 # Written to the file descriptor before TensorFlow's own log level applies.
 _NOISE = re.compile(
@@ -17,19 +16,9 @@ _NOISE = re.compile(
 
 def load_tensorflow() -> None:
     """Import TensorFlow and find its devices; anything it prints but noise is passed on."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        stderr = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            import tensorflow
+    with stderr_without(_NOISE):
+        import tensorflow
 
-            tensorflow.config.list_physical_devices()
-            # It warns of "retracing" where a program runs several networks on purpose.
-            tensorflow.get_logger().setLevel("ERROR")
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            kept.seek(0)
-            text = kept.read().decode(errors="replace")
-    sys.stderr.write("".join(line for line in text.splitlines(True) if not _NOISE.match(line)))
+        tensorflow.config.list_physical_devices()
+        # It warns of "retracing" where a program runs several networks on purpose.
+        tensorflow.get_logger().setLevel("ERROR")

@@ -6,6 +6,7 @@ And labels on request.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +19,7 @@ from mtv_perception.labels import LabelSet
 from mtv_perception.media.frame import Frame
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
 from mtv_perception.replay.label_files import LABEL_WRITERS, LabelWriter
+from mtv_perception.resources import stderr_without
 from mtv_perception.types import Detections, Result
 from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
@@ -25,6 +27,8 @@ from mtv_perception.visual.overlay import draw_overlay
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
 # as long.
 _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
+# OpenCV says so of every code for WebM, and then writes VP8 all the same.
+_CODEC_NOISE = re.compile(r"OpenCV: FFMPEG: tag .*'VP80' is not supported")
 
 
 class Predictions:
@@ -134,7 +138,8 @@ class _VideoFile:
         if self._writer is None:
             self._size_wh = (image_rgb.shape[1], image_rgb.shape[0])
             code = cv2.VideoWriter_fourcc(*_VIDEO_CODEC)  # type: ignore[attr-defined]
-            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size_wh)
+            with stderr_without(_CODEC_NOISE):
+                self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size_wh)
             if not self._writer.isOpened():
                 raise ReplayError(f"{self._path}: could not be opened to write a video.")
         if image_rgb.shape[1::-1] != self._size_wh:

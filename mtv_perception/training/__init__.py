@@ -2,6 +2,7 @@
 
 __all__ = [
     "config",
+    "initial",
     "keras_model",
     "losses",
     "runs",

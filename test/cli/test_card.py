@@ -51,7 +51,7 @@ def data(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("more", [[], ["--take", "fold:0/2", "--box-classes", "person,forklift"]])
+@pytest.mark.parametrize("more", [[], ["--fold", "0/2", "--box-classes", "person,forklift"]])
 def test_three_small_pictures(model_card, data, tmp_path, capsys, more):
     out = tmp_path / "out"
     curves = ["--curves", str(data), *more] if more else []

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -175,6 +176,27 @@ def test_every_command_explains_itself(command, capsys):
         module.main([command, "--help"])
     assert end.value.code == 0
     assert f"usage: mtv {command}" in capsys.readouterr().out
+
+
+def test_the_list_of_commands_names_each_once_in_its_group(capsys):
+    with pytest.raises(SystemExit):
+        module.main(["--help"])
+
+    lines = capsys.readouterr().out.splitlines()
+    for title, group in module.GROUPS.items():
+        at = lines.index(f"{title}:")
+        assert [line.split()[0] for line in lines[at + 1 : at + 1 + len(group)]] == list(group)
+    assert sum(map(len, module.GROUPS.values())) == len(module.COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(module.COMMANDS))
+def test_defaults_are_written_in_one_way(command, capsys):
+    with pytest.raises(SystemExit):
+        module.main([command, "--help"])
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert not re.findall(r"\(default [^)]*\)|by default", text)
+    assert str(SOURCE_ROOT) not in text, "a path of this machine"
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,11 @@ def test_unlikely_labels_are_shown_and_are_no_errors(tmp_path, capsys):
     status, page = check(root)
     out = capsys.readouterr().out
     assert status == 0 and "0 errors, 5 to look at" in out
-    for text in ("person boxed twice", "two boxes at the same place, one person, one forklift", "the same picture as"):
+    for text in (
+        "person boxed twice",
+        "two boxes at the same place, one person, one forklift",
+        "the same picture as",
+    ):
         assert text in out and text in page
     assert len(re.findall("<img", page)) == 5
     assert "1 of 4 images have no label file" in out

@@ -14,6 +14,7 @@ from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import Degradation, Robustness
 from mtv_perception.evaluation.worst import best_thresholds, draw_pair, worst_images
+from mtv_perception.labels import LabelSet
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def report_of(path, perceive, dataset, **more):
 
 def test_it_contains_numbers_plots_and_the_worst_image(flawed, dataset, tmp_path):
     page = report_of(tmp_path / "new" / "report.html", flawed, dataset)
-    assert "<h1>model &lt;1&gt; on rectangles</h1>" in page
+    assert "<h1>model &lt;1&gt; on images of rectangles</h1>" in page
     for name in ("background", "rail", "person", "forklift", "mAP@.50", "D-ECE", "person recall"):
         assert name in page
     assert "0.png: 3 missed, 0 false alarms, IoU 1.00" in page
@@ -55,6 +56,28 @@ def test_cocos_figures_and_the_legacy_ones_have_their_tables(flawed, dataset, tm
     legacy = scores["legacy"]
     row = f"<td>person</td><td>{legacy['ap50']['person']:.3f}</td><td>{legacy['jaccard']['person']:.3f}</td>"
     assert row in page.split("<h2>Legacy figures</h2>")[1]
+
+
+def test_what_says_nothing_is_left_out(oracle, dataset, tmp_path):
+    evaluation = evaluate(oracle, dataset, quiet=True)
+    names = tuple("worker" if name == "person" else name for name in evaluation.labels.names)
+    nothing = replace(
+        evaluation.masks,
+        legacy_jaccard=np.full(len(names), np.nan),
+        legacy_accuracy=float("nan"),
+    )
+    renamed = replace(evaluation, labels=LabelSet(names), masks=nothing, legacy_ap={})
+
+    write_report(tmp_path / "report.html", renamed, oracle)
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "worker" in page and "All numbers" in page
+    assert "person" not in page.split("<details>")[0] and "Legacy" not in page
+
+
+def test_details_can_be_left_out(oracle, dataset, tmp_path):
+    page = report_of(tmp_path / "report.html", oracle, dataset, details=False)
+    assert "Legacy" not in page and "All numbers" not in page and "mAP@.50" in page
 
 
 def test_pictures_are_embedded_and_can_be_decoded(flawed, dataset, tmp_path):

@@ -85,7 +85,12 @@ PREDICT = of(
     ("model with other bytes", "{good} --model {wrong_hash} --out {out}", 2, HASH),
     ("model with an unknown key", "{good} --model {wrong_key} --out {out}", 2, "'octarine'"),
     ("score above 1", "{good} --score 7 --out {out}", 2, "expected a number of 0 to 1, got '7'"),
-    ("no threads", "{good} --threads 0 --out {out}", 2, "num_threads"),
+    (
+        "no threads",
+        "{good} --threads 0 --out {out}",
+        2,
+        "--threads: expected a number of at least 1",
+    ),
     ("folder to write is a file", "{good} --out {text}", 2, "Not a directory"),
 )
 REPLAY = of(
@@ -174,7 +179,12 @@ STATS = of(
 DATA = (
     *of(
         "data check",
-        ("nothing there", "{nothing} " + CHECK, 2, "expected a data set, found no such file or folder"),
+        (
+            "nothing there",
+            "{nothing} " + CHECK,
+            2,
+            "expected a data set, found no such file or folder",
+        ),
         (
             "one broken image",
             "{data_broken} " + CHECK,
@@ -185,7 +195,12 @@ DATA = (
     ),
     *of(
         "data import",
-        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
+        (
+            "nothing there",
+            "{nothing} --out {out}",
+            2,
+            "expected a data set, found no such file or folder",
+        ),
         ("one broken image", "{data_broken} --out {out}", 2, TRUNCATED),
         ("folder to write is full", "{data} --out {good}", 2, "that does not exist yet, found one"),
         ("folder to write is a file", "{data} --out {text}", 2, "Not a directory"),
@@ -249,7 +264,12 @@ TUNE = of(
 )
 CARD = of(
     "card",
-    ("nothing there", "--data {nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
+    (
+        "nothing there",
+        "--data {nothing} --out {out}",
+        2,
+        "expected a data set, found no such file or folder",
+    ),
     ("no clip", "--data {data} --clip {nothing} --out {out}", 2, "found nothing"),
     ("broken clip", "--data {data} --clip {all_broken} --out {out}", 2, "a.jpg: Expected a whole"),
 )
@@ -273,14 +293,24 @@ MINE = of(
 FIT = (
     *of(
         "init",
-        ("nothing there", "{nothing} --out {out}.yaml", 2, "expected a data set, found no such file or folder"),
+        (
+            "nothing there",
+            "{nothing} --out {out}.yaml",
+            2,
+            "expected a data set, found no such file or folder",
+        ),
         ("file to write is there", "{data} --out {yaml_list}", 2, "expected a new file, it exists"),
         ("one broken image", "{data_broken} --out {out}.yaml", 2, TRUNCATED),
         ("no labelled object", "{data_no_boxes} --out {out}.yaml", 2, "expected labelled objects"),
     ),
     *of(
         "fit",
-        ("nothing there", "{nothing} --out {out}", 2, "expected a data set, found no such file or folder"),
+        (
+            "nothing there",
+            "{nothing} --out {out}",
+            2,
+            "expected a data set, found no such file or folder",
+        ),
         ("empty folder", "{empty_folder} --out {out}", 2, LAYOUTS),
         ("no labelled object", "{data_no_boxes} --out {out}", 2, "expected labelled objects"),
         ("too few images", "{data} --out {out}", 2, "expected at least 6 images to train on"),

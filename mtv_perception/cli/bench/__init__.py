@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         default="warehouse",
-        metavar="M",
+        metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
     add(
@@ -64,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--source",
         type=Path,
         default=CLIP,
+        metavar="SOURCE",
         help="video, images or bag (default: the demo's clip, at 640x480)",
     )
     add("--baseline", metavar="DIR", help="another model, measured in turns with the first")
@@ -84,7 +85,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--reference-keras",
         action="store_true",
-        help="the reference network, run as its authors ran it, measured in turns with ours",
+        help="whole frames of the preset `reference` in Keras with random weights, boxes and mask "
+        "included, in turns with ours",
     )
     add(
         "--streams",

@@ -230,7 +230,9 @@ def test_faults_of_all_data_sets_are_told_at_once(tmp_path, write_image):
     with pytest.raises(DatasetError) as caught:
         open_datasets(configs, WAREHOUSE, tmp_path / "faults.txt")
     text = str(caught.value)
-    assert all(f"{root}: 1 fault(s):" in text for root in roots) and "no such file or folder" in text
+    assert (
+        all(f"{root}: 1 fault(s):" in text for root in roots) and "no such file or folder" in text
+    )
     assert text.count("a.txt:1: expected") == 2
     assert not (tmp_path / "faults.txt").exists()
 

@@ -1,3 +1,4 @@
+import importlib.util
 import typing
 from dataclasses import fields
 
@@ -22,7 +23,6 @@ from mtv_perception.ros.perception.config import (
 )
 
 CONFIG = SOURCE_ROOT / "config" / "perception.yaml"
-GUIDE = SOURCE_ROOT / "docs" / "reference" / "parameters.md"
 DEFAULTS = {name: value for cls in SECTIONS.values() for name, value in to_plain(cls()).items()}
 HINTS = {
     name: hint for cls in SECTIONS.values() for name, hint in typing.get_type_hints(cls).items()
@@ -51,28 +51,6 @@ def make_node(ros):
         node.destroy_node()
 
 
-def parameter_table() -> str:
-    """The table of docs/reference/parameters.md, from the dataclasses."""
-    rows = ["| parameter | type | default | allowed | meaning |", "|---|---|---|---|---|"]
-    for item in FIELDS:
-        rule, hint = rule_of(item), HINTS[item.name]
-        allowed = ", ".join(f"`{choice}`" for choice in rule.choices)
-        if rule.low is not None:
-            allowed = f"{rule.low:g} .. {rule.high:g}"
-        kinds = {
-            bool: "bool",
-            int: "int",
-            float: "double",
-            str: "string",
-            tuple[float, ...]: "double[]",
-        }
-        kind = kinds.get(hint, "string[]")
-        meaning = rule.help + (" Fixed." if rule.read_only else "")
-        default = yaml.safe_dump(DEFAULTS[item.name]).removesuffix("...\n").strip()
-        rows.append(f"| `{item.name}` | {kind} | `{default}` | {allowed} | {meaning} |")
-    return "\n".join(rows)
-
-
 def test_no_two_settings_share_a_name():
     assert len(FIELD_SECTION) == len(FIELDS)
 
@@ -98,10 +76,39 @@ def test_defaults_are_read_back_as_the_dataclasses_defaults(make_node):
     assert declared.read() == Settings(NodeConfig(), RobotPerceiverConfig())
 
 
+def differences(text):
+    """What a parameters file lacks, has too many, and has with another value, a line each."""
+    found = yaml.safe_load(text)["/**"]["ros__parameters"]
+    lines = []
+    for name in [*DEFAULTS, *(name for name in found if name not in DEFAULTS)]:
+        expected, got = ({name: values.get(name)} for values in (DEFAULTS, found))
+        if name not in found:
+            lines.append(f"config/perception.yaml lacks {yaml.safe_dump(expected).strip()}")
+        elif name not in DEFAULTS:
+            lines.append(f"config/perception.yaml has {name}, which is no parameter")
+        elif expected != got or type(expected[name]) is not type(got[name]):
+            lines.append(f"config/perception.yaml says {got}, the default is {expected}")
+    return lines
+
+
 def test_the_commented_file_holds_every_parameter_at_its_default():
-    assert yaml.safe_load(CONFIG.read_text(encoding="utf-8")) == {
-        "/**": {"ros__parameters": DEFAULTS}
-    }
+    found = differences(CONFIG.read_text(encoding="utf-8"))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("    track: false\n", "", "lacks track: false"),
+        ("    track: false\n", "    track: true\n", "says {'track': True}"),
+        ("    track: false\n", "    track: false\n    trakc: 1\n", "has trakc, which is no"),
+    ],
+)
+def test_a_commented_file_that_differs_is_told_by_its_key(old, new, told):
+    text = CONFIG.read_text(encoding="utf-8")
+    assert old in text
+    (line,) = differences(text.replace(old, new))
+    assert told in line
 
 
 def test_ros_reads_the_commented_file_as_the_defaults(make_node):
@@ -110,9 +117,11 @@ def test_ros_reads_the_commented_file_as_the_defaults(make_node):
 
 
 def test_the_guide_has_the_table_of_parameters():
-    assert parameter_table() in GUIDE.read_text(encoding="utf-8"), (
-        f"Put into docs/reference/parameters.md:\n{parameter_table()}"
-    )
+    path = SOURCE_ROOT / "tools" / "parameter_table.py"
+    spec = importlib.util.spec_from_file_location("parameter_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == module.PAGE.read_text(encoding="utf-8"), "run tools/parameter_table.py"
 
 
 def test_overrides_are_read_back(make_node):
