@@ -170,6 +170,8 @@ NOT_HERE = (
     "rosdep",
     "pip",
     "colcon",
+    "ssh",
+    "scp",
     "cd",
     "export",
 )
