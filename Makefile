@@ -20,8 +20,8 @@ setup: ## make .venv with everything, or bring it up to date
 demo: setup ## run the demonstration (ARGS="..." is handed on)
 	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo $(ARGS)
 
-pictures: setup ## make the pictures in docs/images again, with the model's version in their captions
-	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo --pictures $(ARGS)
+pictures: setup ## make the pictures of the documentation again, each with the model's version in its caption
+	@$(IN_VENV) .venv/bin/python tools/pictures/doc_pictures.py $(ARGS)
 
 test: setup ## run the tests (ARGS="..." is handed to pytest)
 	@scripts/test.sh $(ARGS)

@@ -61,6 +61,7 @@ TESTED = {
     r"(\.venv/bin/)?python3? tools/cli_reference\.py": "test/tools/test_cli_reference.py",
     r"(\.venv/bin/)?python3? tools/parameter_table\.py": "test/ros/perception/test_parameters.py",
     r"make demo\b": "test/demo/test_figures.py",
+    r"make pictures\b": "test/tools/test_doc_pictures.py",
     r"pytest\b": "test/docs/test_commands.py",
     r"cp (-r )?models/warehouse\b": "test/docs/test_commands.py",
 }

@@ -18,7 +18,7 @@ from mtv_perception.demo import people
 from mtv_perception.demo.figures import HallRun, read_run, state_at, summarise
 from mtv_perception.demo.hall import VIDEO, ZONES, HallClip, load_clip, write_settings
 from mtv_perception.demo.page import write_page
-from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline
+from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline, with_caption
 from mtv_perception.demo.stage import Stage, published
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
@@ -70,35 +70,20 @@ def is_good(summary: dict[str, Any]) -> bool:
 
 def run_hall(clip: HallClip, model: str, rate: float, out: Path, live: bool = False) -> HallRun:
     """The drive through all nodes; then the camera is cut off, and comes back."""
-    zones, calibration = write_settings(clip, out)
     bag, log = out / "bag", out / "states.jsonl"
     shutil.rmtree(bag, ignore_errors=True)
     first, again = out / "published.jsonl", out / "published_again.jsonl"
     for file in (first, again, log):
         file.unlink(missing_ok=True)
-    mounting = clip.camera.mounting
-    camera = {"source": str(clip.video), "rate": rate, "frame_id": "camera_optical"}
+    camera = camera_settings(clip, rate)
     print(f"demo: {len(clip.frames)} images of the hall at {rate:g} Hz through model '{model}'")
     with Stage(out / "nodes.log") as stage:
         stage.start("recorder_node", {"bag": str(bag)})
         stage.start("state_log_node", {"file": str(log)})
-        stage.start("zones_node", {"zones_file": str(zones)})
-        stage.start(
-            "ranging_node",
-            {
-                "calibration": str(calibration),
-                "camera_position": list(mounting.position_xyz),
-                "camera_rpy_deg": list(mounting.rpy_deg),
-            },
-        )
         if live:
             stage.start("web_view_node", {})
             print("demo: the drive is at http://127.0.0.1:8080/")
-        stage.start(
-            "perception_node",
-            {"model": model, "publish_confidence": False, "track": True, "class_id_as": "name"},
-        )
-        stage.wait_for(" ready")
+        start_nodes(stage, clip, model, out)
         playing = stage.start("image_replay_node", {**camera, "stamps_file": str(first)})
         stage.follow(playing, first, len(clip.frames), rate)
         stage.end(playing)
@@ -109,6 +94,38 @@ def run_hall(clip: HallClip, model: str, rate: float, out: Path, live: bool = Fa
         stage.end(back)
     lines = [json.loads(text) for text in log.read_text(encoding="utf-8").splitlines()]
     return read_run(lines, [s for s, _ in published(first)], [s for s, _ in published(again)])
+
+
+def camera_settings(clip: HallClip, rate: float) -> dict[str, Any]:
+    """Parameters of the node that plays the clip, at so many images a second."""
+    return {"source": str(clip.video), "rate": rate, "frame_id": "camera_optical"}
+
+
+def start_nodes(stage: Stage, clip: HallClip, model: str, folder: Path) -> None:
+    """Start perception, zones and ranging for the clip, and wait until the model is ready.
+
+    Args:
+        stage: what they run on.
+        clip: its calibration and mounting.
+        model: folder or name.
+        folder: for the zones file and the calibration.
+    """
+    zones, calibration = write_settings(clip, folder)
+    mounting = clip.camera.mounting
+    stage.start("zones_node", {"zones_file": str(zones)})
+    stage.start(
+        "ranging_node",
+        {
+            "calibration": str(calibration),
+            "camera_position": list(mounting.position_xyz),
+            "camera_rpy_deg": list(mounting.rpy_deg),
+        },
+    )
+    stage.start(
+        "perception_node",
+        {"model": model, "publish_confidence": False, "track": True, "class_id_as": "name"},
+    )
+    stage.wait_for(" ready")
 
 
 def draw_hall(run: HallRun, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
@@ -217,19 +234,14 @@ def _moments(run: HallRun, clip: HallClip) -> dict[str, int]:
 def copy_pictures(out: Path, moments: dict[str, np.ndarray], model: str) -> None:
     """Put the pictures into the documentation, each with the model's version in its caption."""
     for name, picture in moments.items():
-        strip = np.full((28, picture.shape[1], 3), 255, np.uint8)
         text = _CAPTION.format(model=model, part=_PARTS.get(name, name))
-        cv2.putText(
-            strip, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA
-        )
-        whole = cv2.cvtColor(np.vstack([picture, strip]), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(_PICTURES / f"hall_{name}.jpg"), whole, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        _write(_PICTURES / f"hall_{name}.jpg", with_caption(picture, text))
     sheet = out / "people" / "contact_sheet.png"
     if sheet.is_file():
-        image = np.asarray(cv2.imread(str(sheet)))
-        strip = np.full((28, image.shape[1], 3), 255, np.uint8)
-        cv2.putText(
-            strip, f"{model}, a real clip", (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1
-        )
-        whole = np.vstack([image, strip])
-        cv2.imwrite(str(_PICTURES / "demo.jpg"), whole, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        image = cv2.cvtColor(np.asarray(cv2.imread(str(sheet))), cv2.COLOR_BGR2RGB)
+        _write(_PICTURES / "demo.jpg", with_caption(image, f"{model}, a real clip"))
+
+
+def _write(path: Path, image_rgb: np.ndarray) -> None:
+    image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 85])

@@ -177,3 +177,15 @@ def _axis(canvas: np.ndarray, column: Any, begin: int, end: int) -> None:
         x = column(begin + second * 10**9)
         cv2.line(canvas, (x, bottom - 18), (x, bottom - 12), _GREY, 1)
         cv2.putText(canvas, f"{second} s", (x - 8, bottom), _FONT, 0.4, _INK, 1, cv2.LINE_AA)
+
+
+def with_caption(image_rgb: np.ndarray, text: str) -> np.ndarray:
+    """A picture over a white line of text, `(H + 28, W, 3)` uint8 RGB.
+
+    Text that is wider than the picture is drawn smaller.
+    """
+    strip = np.full((28, image_rgb.shape[1], 3), 255, np.uint8)
+    (wide, _), _ = cv2.getTextSize(text, _FONT, 0.5, 1)
+    scale = 0.5 * min(1.0, (image_rgb.shape[1] - 16) / max(wide, 1))
+    cv2.putText(strip, text, (8, 19), _FONT, scale, (40, 40, 40), 1, cv2.LINE_AA)
+    return np.vstack([image_rgb, strip])
