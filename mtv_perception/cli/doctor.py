@@ -39,13 +39,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings here")
 
 
+def _pip_on_robot(package: str) -> str:
+    """Plain pip would replace the NumPy that the ROS 2 packages of Ubuntu are built for."""
+    return (
+        f"pip install {package}; beside Ubuntu's ROS 2: "
+        "pip install --no-deps --require-hashes -r requirements/robot-ros.txt"
+    )
+
+
 # Module, what it is for, needed on a robot, how to get it.
 _MODULES = (
     ("numpy", "arrays", True, "pip install numpy"),
     ("cv2", "images", True, "pip install opencv-python-headless, or apt install python3-opencv"),
     ("yaml", "configuration", True, "pip install pyyaml"),
-    ("ai_edge_litert", "running models", True, "pip install ai-edge-litert"),
-    ("simplejpeg", "decoding JPEG", True, "pip install simplejpeg"),
+    ("ai_edge_litert", "running models", True, _pip_on_robot("ai-edge-litert")),
+    ("simplejpeg", "decoding JPEG", True, _pip_on_robot("simplejpeg")),
     ("rclpy", "ROS 2", True, "source /opt/ros/$ROS_DISTRO/setup.bash, or run make setup"),
     (
         "vision_msgs",
