@@ -44,7 +44,7 @@ td + td { text-align: right } .quiet { color: #888 }
 const NAMES = ["received", "processed", "dropped", "stale", "failed", "detections"];
 const OLD = 1.0, REACH = 9, SIDE = 4.5;
 const CELLS = {f: "#173a30", r: "#8a6d1a", o: "#a03c10"};
-const KINDS = {person: "#56b4e9", forklift: "#cc79a7"};
+const KINDS = {person: "#d55e00", forklift: "#0072b2"};
 const get = (id) => document.getElementById(id);
 const recent = (part) => part && part.age_s < OLD ? part.content : null;
 function cell(row, text) { row.insertCell().textContent = text; }
