@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
@@ -91,7 +92,14 @@ def run(args: argparse.Namespace) -> int:
     point = args.operating_point
     # The overlap belongs to the model, not to a point: the balanced one chose it.
     overlap = tuning.iou_threshold if point == BALANCED else None
-    write_thresholds(artefact.folder, tuning.thresholds, overlap, point)
+    thresholds = no_lower(tuning.thresholds, artefact.spec, point)
+    write_thresholds(artefact.folder, thresholds, overlap, point)
+    for name in sorted(
+        name for name, value in thresholds.items() if value > tuning.thresholds[name]
+    ):
+        print(
+            f"{name}: written with its balanced threshold {thresholds[name]:.3f}, which is higher"
+        )
     before = before_tuning(artefact.spec, point)
     print(f"written to {artefact.folder / 'model.yaml'}; before: {before}")
     return 0
@@ -104,6 +112,13 @@ def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:
         goals = dict.fromkeys(labels.foreground, FEW_ALARMS) | goals
     check_goals(goals, labels)
     return goals
+
+
+def no_lower(thresholds: Mapping[str, float], spec: ModelSpec, point: str) -> dict[str, float]:
+    """The thresholds of a point, raised to the balanced ones: fewer alarms never come from a lower one."""
+    if point == BALANCED:
+        return dict(thresholds)
+    return {name: max(value, spec.thresholds.get(name, 0.0)) for name, value in thresholds.items()}
 
 
 def before_tuning(spec: ModelSpec, point: str = BALANCED) -> str:
