@@ -16,10 +16,18 @@ import numpy as np
 from mtv_perception.bags.reader import BagSource
 from mtv_perception.demo import people
 from mtv_perception.demo.figures import HallRun, read_run, state_at, summarise
-from mtv_perception.demo.hall import VIDEO, ZONES, HallClip, load_clip, write_settings
+from mtv_perception.demo.hall import (
+    VIDEO,
+    ZONES,
+    HallClip,
+    HallObject,
+    load_clip,
+    write_settings,
+)
 from mtv_perception.demo.page import write_page
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline, with_caption
 from mtv_perception.demo.stage import Stage, published
+from mtv_perception.geometry.polygons import points_inside
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.visual.overlay import draw_overlay
@@ -220,7 +228,11 @@ def _moments(run: HallRun, clip: HallClip) -> dict[str, int]:
     for name, words in (("person", "person"), ("forklift", "forklift")):
         ranks = {
             k: min(
-                (np.hypot(o.xy[0] - 2.6, o.xy[1]) for o in objects if o.name == words and o.counts),
+                (
+                    np.hypot(o.xy[0] - 2.6, o.xy[1])
+                    for o in objects
+                    if o.name == words and o.counts and not _rides(o, objects)
+                ),
                 default=np.inf,
             )
             for k, objects in enumerate(clip.frames[: len(run.stamps)])
@@ -229,6 +241,12 @@ def _moments(run: HallRun, clip: HallClip) -> dict[str, int]:
         if ranks and min(ranks.values()) < np.inf:
             found[name] = min(ranks, key=lambda k: ranks[k])
     return found
+
+
+def _rides(item: HallObject, objects: Sequence[HallObject]) -> bool:
+    """Whether it is a driver: within a forklift's outline."""
+    machines = [o for o in objects if o.name == "forklift" and o is not item]
+    return any(bool(points_inside(o.corners, np.array([item.xy]))[0]) for o in machines)
 
 
 def copy_pictures(out: Path, moments: dict[str, np.ndarray], model: str) -> None:

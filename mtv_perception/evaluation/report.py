@@ -69,8 +69,8 @@ def write_report(
         numbers = html.escape(json.dumps(scores, indent=1))
         numbers = f"<details><summary>All numbers</summary><pre>{numbers}</pre></details>"
         sections += [_legacy_table(scores), numbers]
-    images = f"images of {evaluation.dataset}"
-    title = f"{model_id} on {images}" if model_id else images
+    data = evaluation.dataset
+    title = f"{model_id} on {data}" if model_id else f"images of {data}"
     write_page(path, title, sections, _STYLE)
 
 

@@ -39,7 +39,7 @@ def report_of(path, perceive, dataset, **more):
 
 def test_it_contains_numbers_plots_and_the_worst_image(flawed, dataset, tmp_path):
     page = report_of(tmp_path / "new" / "report.html", flawed, dataset)
-    assert "<h1>model &lt;1&gt; on images of rectangles</h1>" in page
+    assert "<h1>model &lt;1&gt; on rectangles</h1>" in page
     for name in ("background", "rail", "person", "forklift", "mAP@.50", "D-ECE", "person recall"):
         assert name in page
     assert "0.png: 3 missed, 0 false alarms, IoU 1.00" in page
