@@ -202,7 +202,8 @@ def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
         "latency_ms": _quantiles(run.latencies_ms),
         "entries": {zone: len(values) for zone, values in reactions.items()},
         "entries_answered": len(answered),
-        "reaction_ms": _quantiles(answered),
+        "reaction_ms": _quantiles(every),
+        "answered_ms": _quantiles(answered),
         "unknown_share": {zone: round(unknown_share(run, zone), 3) for zone in ZONES},
         "free_while_inside": {zone: free_while_inside(run, clip, zone) for zone in ZONES},
         "distance_error_cm": _quantiles([error for _, error in errors]),
@@ -214,5 +215,6 @@ def summarise(run: HallRun, clip: HallClip) -> dict[str, Any]:
 def _quantiles(values: Sequence[float]) -> dict[str, float | None]:
     if not values:
         return {"p50": None, "p95": None, "max": None}
+    # One that never happened counts as infinite, which interpolation could not stand.
     p50, p95 = np.percentile(values, [50, 95], method="higher")
     return {"p50": float(p50), "p95": float(p95), "max": float(max(values))}

@@ -76,7 +76,7 @@ def _warning(hall: dict[str, Any]) -> str:
 def _figures(hall: dict[str, Any]) -> str:
     items = [
         (_ms(hall["latency_ms"]["p50"]), "from image to result, median"),
-        (_ms(hall["reaction_ms"]["p50"]), "from an entry until the zone is occupied, median"),
+        (_ms(hall["answered_ms"]["p50"]), "from an entry until the zone is occupied, median"),
         (str(sum(hall["free_while_inside"].values())), "times “free” while somebody was inside"),
         (_ms(hall["unknown_after_ms"]), "without camera until zones are unknown"),
         (_ms(hall["known_again_after_ms"]), "after its return until they are known again"),
@@ -154,7 +154,7 @@ def _measured(hall: dict[str, Any]) -> str:
         f"<p>{hall['measured_objects']} positions of people and forklifts were measured by the floor alone, without "
         f"depth. Half of them lie {half}, 95 % within {_cm(error['p95'])} of it. Zones were entered {entries} times; "
         f"{answered} times the zone was occupied before it was empty again, at the latest after "
-        f"{_ms(hall['reaction_ms']['max'])} (0 ms: it was so before, by the margin around the zone).{rest} "
+        f"{_ms(hall['answered_ms']['max'])} (0 ms: it was so before, by the margin around the zone).{rest} "
         f"{hall['results']} of {hall['images']} images were processed.</p>"
     )
 
