@@ -2,7 +2,7 @@
 """Draw accuracy over latency: our model and peers, each in the engines that `mtv bench` measured.
 
     mtv bench --model MODEL --threads 2 --peers yolov8n.onnx --json build/yolov8n.json
-    python tools/plot_latency.py --model-map50 .830 \
+    python tools/plot_latency.py --model-map50 .818 \
         --peer YOLOv8n .811 build/yolov8n.json --out docs/images/latency.png
 
 Our points are the means over the files. Peers' accuracy is what their publishers give, in float32.
@@ -79,6 +79,8 @@ def draw(points: Sequence[Point], title: str, out: Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     networks = list(dict.fromkeys(point.network for point in points))
+    if len(networks) > len(_COLOURS):
+        raise SystemExit(f"Expected at most {len(_COLOURS)} networks, got {len(networks)}.")
     for colour, network in zip(_COLOURS, networks, strict=False):
         own = sorted((p for p in points if p.network == network), key=lambda p: p.latency_ms)
         places = [(p.latency_ms, p.map50) for p in own]

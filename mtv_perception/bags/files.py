@@ -145,9 +145,10 @@ def find_files(path: Path) -> BagFiles:
 
 
 def _listed(path: Path) -> list[str]:
-    """The files that the metadata names; of any version, for they all say it in the same way.
+    """The files that the metadata names. All versions of the metadata name them alike.
 
-    ReplayError where it names none.
+    Raises:
+        ReplayError: it names none.
     """
     with path.open(encoding="utf-8") as file:
         content: Any = yaml.safe_load(file.read(_METADATA_BYTES))

@@ -16,7 +16,7 @@ import numpy as np
 from mtv_perception.cli.engines import add_engine_options
 from mtv_perception.cli.evaluate import open_model
 from mtv_perception.cli.measuring import fold
-from mtv_perception.cli.options import add_threads
+from mtv_perception.cli.options import add_model, add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
@@ -50,12 +50,7 @@ def dataset_images(dataset: Dataset, count: int) -> Iterator[np.ndarray]:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add(
-        "--model",
-        default="warehouse",
-        metavar="MODEL",
-        help="model folder, or the name of a bundled one (default: %(default)s)",
-    )
+    add_model(parser)
     add(
         "--data",
         type=Path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.measuring import labels_of_data
-from mtv_perception.cli.options import add_max_pixels, add_threads, add_topics, positive
+from mtv_perception.cli.options import add_max_pixels, add_model, add_threads, add_topics, positive
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -32,12 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="IN",
         help="bag, video, folder of images, or image",
     )
-    add(
-        "--model",
-        default="warehouse",
-        metavar="MODEL",
-        help="model folder, or the name of a bundled one (default: %(default)s)",
-    )
+    add_model(parser)
     add(
         "--out",
         type=Path,

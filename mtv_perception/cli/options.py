@@ -54,3 +54,13 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]TOPIC",
         help="image topics of a bag; NAME prefixes the results (default: every camera)",
     )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare `--model`."""
+    parser.add_argument(
+        "--model",
+        default="warehouse",
+        metavar="MODEL",
+        help="model folder, or the name of a bundled one (default: %(default)s)",
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.options import add_max_pixels, add_threads, add_topics, share
+from mtv_perception.cli.options import add_max_pixels, add_model, add_threads, add_topics, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
 
@@ -38,12 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="image, folder of images, video, bag, or the number of a camera (0 is the first)",
     )
-    add(
-        "--model",
-        default="warehouse",
-        metavar="MODEL",
-        help="model folder, or the name of a bundled one (default: %(default)s)",
-    )
+    add_model(parser)
     add(
         "--out",
         type=Path,

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.measuring import write_json
-from mtv_perception.cli.options import add_max_pixels, add_topics, share
+from mtv_perception.cli.options import add_max_pixels, add_model, add_topics, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.compare.golden import write_golden
 from mtv_perception.compare.runs import open_run
@@ -40,12 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the bag; with several inputs a folder of bags",
     )
-    add(
-        "--model",
-        default="warehouse",
-        metavar="MODEL",
-        help="model folder, or the name of a bundled one (default: %(default)s)",
-    )
+    add_model(parser)
     add_topics(parser)
     add(
         "--include",

@@ -126,10 +126,10 @@ def _reaction_ms(run: HallRun, zone: str, entered: int, last: int) -> float:
 
 
 def unknown_share(run: HallRun, zone: str) -> float:
-    """Share of the images of the drive whose result left a zone unknown, 0..1."""
+    """Share of the drive's results that left a zone unknown, 0..1; 1 without a result."""
     stamps = set(run.stamps)
     words = [c.states.get(zone, UNKNOWN) for c in run.changes if c.stamp_ns in stamps]
-    return words.count(UNKNOWN) / len(words) if words else 0.0
+    return words.count(UNKNOWN) / len(words) if words else 1.0
 
 
 def free_while_inside(run: HallRun, clip: HallClip, zone: str) -> int:

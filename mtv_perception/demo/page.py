@@ -76,7 +76,11 @@ def _warning(hall: dict[str, Any]) -> str:
 def _figures(hall: dict[str, Any]) -> str:
     items = [
         (_ms(hall["latency_ms"]["p50"]), "from image to result, median"),
-        (_ms(hall["answered_ms"]["p50"]), "from an entry until the zone is occupied, median"),
+        (
+            _ms(hall["answered_ms"]["p50"]),
+            "from an entry until the zone is occupied, median of the "
+            f"{hall['entries_answered']} of {sum(hall['entries'].values())} entries that were answered",
+        ),
         (str(sum(hall["free_while_inside"].values())), "times “free” while somebody was inside"),
         (_ms(hall["unknown_after_ms"]), "without camera until zones are unknown"),
         (_ms(hall["known_again_after_ms"]), "after its return until they are known again"),
@@ -94,7 +98,8 @@ def _drive(hall: dict[str, Any]) -> str:
         '<figure><video src="hall.mp4" controls muted loop playsinline preload="metadata"></video>'
         '<figcaption class="key">Zones:<span style="background:#009e73"></span>free'
         '<span style="background:#d55e00"></span>occupied<span style="background:#f0e442"></span>unknown. '
-        "The hall is rendered, so that the truth is known. The network was not trained on it.</figcaption></figure>"
+        "The hall is rendered, so that the truth is known. The network was trained on other drives of the same "
+        "renderer, not on this one.</figcaption></figure>"
         f"<p>{_yellow(hall)}</p>"
     )
 
@@ -102,9 +107,9 @@ def _drive(hall: dict[str, Any]) -> str:
 def _yellow(hall: dict[str, Any]) -> str:
     zone, share = max(hall["unknown_share"].items(), key=lambda item: item[1])
     return (
-        "Yellow without a fault: somebody stands in the zone's direction and something hides the feet, or somebody "
-        f"near hides the floor behind. Then nobody can say that the zone is free. Zone {html.escape(zone)} was unknown "
-        f"in {share:.0%} of the images, more than any other."
+        "Yellow is no error. Either somebody stands in the zone's direction with hidden feet, or somebody near hides "
+        f"the floor behind. The zone can then not be called free. Zone {html.escape(zone)} was unknown most often, in "
+        f"{share:.0%} of the results."
     )
 
 
@@ -154,7 +159,7 @@ def _measured(hall: dict[str, Any]) -> str:
         f"<p>{hall['measured_objects']} positions of people and forklifts were measured by the floor alone, without "
         f"depth. Half of them lie {half}, 95 % within {_cm(error['p95'])} of it. Zones were entered {entries} times; "
         f"{answered} times the zone was occupied before it was empty again, at the latest after "
-        f"{_ms(hall['answered_ms']['max'])} (0 ms: it was so before, by the margin around the zone).{rest} "
+        f"{_ms(hall['answered_ms']['max'])} (0 ms: the zone was already occupied, because of its margin).{rest} "
         f"{hall['results']} of {hall['images']} images were processed.</p>"
     )
 

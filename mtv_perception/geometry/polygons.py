@@ -136,14 +136,15 @@ def shared_points(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def widened(convex: np.ndarray, margin: float) -> np.ndarray:
-    """A convex polygon, segment or point and all around it, `(M, 2)` to `(K, 2)`, convex.
-
-    Corners are rounded by octagons: nothing within `margin` is left out, and nothing further than
-    1.09 times `margin` is taken in.
+    """The hull of a convex polygon, segment or point and of all within a margin of it.
 
     Args:
-        convex: corners in any order.
+        convex: corners in any order, `(M, 2)`.
         margin: in the coordinates' unit, 0 or more.
+
+    Returns:
+        Corners, `(K, 2)`; `convex` itself for margin 0. Octagons round them: all within `margin` is
+        inside, and nothing beyond 1.09 times `margin`.
     """
     if not margin:
         return convex

@@ -131,11 +131,11 @@ class ZoneJudge:
             return _unsure(
                 f"{self.visible:.0%} of the zone lies in the image; min_visible asks for {self.zone.min_visible:.0%}"
             )
-        hidden = self._hidden(seen.detections)
-        if not self.visible * (1 - hidden) >= self.zone.min_visible:
+        in_sight = self.visible * (1 - self._hidden(seen.detections))
+        if in_sight < self.zone.min_visible:
             return _unsure(
-                f"{hidden:.0%} of the zone is hidden by objects in front of it; min_visible asks for "
-                f"{self.zone.min_visible:.0%} in sight"
+                f"{in_sight:.0%} of the zone is in sight, the rest is hidden by objects in front of it "
+                f"or outside of the image; min_visible asks for {self.zone.min_visible:.0%}"
             )
         if seen.source.truncated:
             return _unsure("perception reached its limit of detections: objects may be missing")

@@ -28,7 +28,24 @@ def boxes(frame: DriveFrame) -> list[tuple[int, Any]]:
     return [(RAIL, box) for box in frame.rails.values()] + objects
 
 
+def write_frame(frame: DriveFrame, out: Path, stem: str, image_id: int) -> dict[str, Any]:
+    """Write image and mask of a frame; returns its COCO image entry."""
+    bgr = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(out / "images" / f"{stem}.jpg"), bgr)
+    cv2.imwrite(str(out / "masks" / f"{stem}.png"), frame.mask)
+    height, width = frame.mask.shape
+    return {"id": image_id, "file_name": f"{stem}.jpg", "height": height, "width": width}
+
+
+def annotation(class_id: int, box_xyxy: Any, image_id: int, number: int) -> dict[str, Any]:
+    """The COCO entry of a box in pixels."""
+    x0, y0, x1, y1 = map(float, box_xyxy)
+    entry = {"id": number, "image_id": image_id, "category_id": class_id, "iscrowd": 0}
+    return entry | {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
+
+
 def main() -> None:
+    """Render, write, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -46,23 +63,10 @@ def main() -> None:
         with DriveStudio(DriveOptions(args.seconds, args.rate, seed)) as studio:
             for k in range(len(studio.times)):
                 frame = studio.shoot(k)
-                stem = f"{seed:04d}_{k:04d}"
-                bgr = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
-                cv2.imwrite(str(args.out / "images" / f"{stem}.jpg"), bgr)
-                cv2.imwrite(str(args.out / "masks" / f"{stem}.png"), frame.mask)
-                height, width = frame.mask.shape
-                image = {"id": len(images) + 1, "file_name": f"{stem}.jpg"}
-                images.append(image | {"height": height, "width": width})
-                for class_id, (x0, y0, x1, y1) in boxes(frame):
-                    annotation = {
-                        "id": len(annotations) + 1,
-                        "image_id": image["id"],
-                        "category_id": class_id,
-                        "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
-                        "area": float((x1 - x0) * (y1 - y0)),
-                        "iscrowd": 0,
-                    }
-                    annotations.append(annotation)
+                images.append(write_frame(frame, args.out, f"{seed:04d}_{k:04d}", len(images) + 1))
+                for class_id, box in boxes(frame):
+                    entry = annotation(class_id, box, len(images), len(annotations) + 1)
+                    annotations.append(entry)
     categories = [{"id": k, "name": n} for k, n in enumerate(WAREHOUSE.names) if k]
     content = {"images": images, "annotations": annotations, "categories": categories}
     (args.out / "annotations.json").write_text(json.dumps(content))

@@ -1,5 +1,4 @@
-"""A headless Chromium that takes pictures of pages, steered over its own pipe: nothing to install
-beside the browser.
+"""Pictures of pages by a headless Chromium, controlled through a pipe; needs no other package.
 
 The commands are those of the Chrome DevTools Protocol,
 https://chromedevtools.github.io/devtools-protocol/. Every message is JSON that a zero byte ends.

@@ -65,14 +65,18 @@ _SEED, _SPLIT, _COLUMNS, _ROWS = 2, "heldout", 4, 3
 _SYNTHETIC_TILE_WH = (272, 204)
 
 
+class PictureError(RuntimeError):
+    """A command that a picture needs failed."""
+
+
 @dataclass(frozen=True)
 class Order:
-    """What is wanted.
+    """The options of one run.
 
     Attributes:
         model: folder or name.
         browser: program, or empty for one on PATH.
-        out: folder for what lies between.
+        out: folder for intermediate files.
     """
 
     model: str
@@ -97,7 +101,7 @@ def make_demo(order: Order) -> None:
     folder = order.folder("demo")
     status = demo(["--pictures", "--model", order.model, "--out", str(folder)])
     if status:
-        raise PageError(f"the demo missed something that it tells of, see {folder}/summary.json")
+        raise PictureError(f"the demo missed something that it tells of, see {folder}/summary.json")
 
 
 def make_overlay(order: Order) -> None:
@@ -191,7 +195,7 @@ def make_compare(order: Order) -> None:
 
 def _expect(status: int, good: tuple[int, ...], command: str) -> None:
     if status not in good:
-        raise PageError(f"{command} ended with {status}, see above")
+        raise PictureError(f"{command} ended with {status}, see above")
 
 
 def make_web_view(order: Order) -> None:

@@ -18,7 +18,7 @@ from mtv_perception.cli.bench.peers import Peer, open_onnx, open_reference
 from mtv_perception.cli.bench.stages import decoding, split
 from mtv_perception.cli.bench.streams import compare_layouts
 from mtv_perception.cli.bench.turns import in_turns, percentiles
-from mtv_perception.cli.options import positive
+from mtv_perception.cli.options import add_model, positive
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT, memory_mb
 from mtv_perception.runtime.artefact import Artefact, load_artefact
@@ -39,12 +39,7 @@ _IMAGES = 32
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add(
-        "--model",
-        default="warehouse",
-        metavar="MODEL",
-        help="model folder, or the name of a bundled one (default: %(default)s)",
-    )
+    add_model(parser)
     add(
         "--threads",
         type=positive,

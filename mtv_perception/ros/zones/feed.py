@@ -195,7 +195,7 @@ class ZoneFeed:
             self._on_camera_info(message)
             return
         key = (publisher[:_PROCESS_BYTES], stamp_ns(message.header))
-        # One that can't be used does not take those along that leave with it.
+        # Each result is guarded alone: a refused one must not drop the others released with it.
         for parts in self._pairs.add(key, kind, message, time.monotonic()):
             self._guarded(partial(self._judge, parts))
 
