@@ -59,7 +59,7 @@ def test_restarts_with_permuted_classes(stage, tools, tmp_path, as_):
     stage.host(tools.zones_file(tmp_path, deadline=1.0, zone={"leave_results": 1}))
     stage.introduce()
     inside, person, rail = True, tools.person_box(3.0, 0.0), tools.person_box(2.0, 0.1)
-    truth, before = {}, None
+    truth, before, told_twice = {}, None, set()
     for _ in range(RESTARTS):
         order = random.permutation(["rail", "person", "forklift"]).tolist()
         life, inside = Perception(stage, tools, order, as_), not inside
@@ -76,6 +76,7 @@ def test_restarts_with_permuted_classes(stage, tools, tmp_path, as_):
             for _ in range(2):
                 look()
                 header = stage.header(max(truth))
+                told_twice.add(max(truth))
                 before.see(header, "person" if inside else "rail", person if inside else rail)
             before.end()
         word = "occupied" if inside else "free"
@@ -92,7 +93,10 @@ def test_restarts_with_permuted_classes(stage, tools, tmp_path, as_):
 
     said = {(tools.stamp_ns(z.header), tools.meaning(z)) for _, z in stage.states() if z.valid}
     assert [stamp for stamp, word in said if word == "free" and truth.get(stamp)] == []
-    assert [stamp for stamp, word in said if word == "occupied" and truth.get(stamp) is False] == []
+    # Where the life before told of an image first, its own "occupied" may still be held
+    # (leave_seconds).
+    empty = {stamp for stamp, inside in truth.items() if not inside} - told_twice
+    assert [stamp for stamp, word in said if word == "occupied" and stamp in empty] == []
 
 
 def test_a_status_of_another_process_does_not_explain_numbers(stage, tools, tmp_path):
