@@ -1,4 +1,4 @@
-"""Videos whose container asks for a turn, as telephones write them: upright, whoever decodes."""
+"""Videos whose container asks for a turn, as telephones write them: upright in every decoder."""
 
 import struct
 
