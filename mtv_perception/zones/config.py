@@ -154,6 +154,11 @@ class ZoneConfig:
         return np.array(self.polygon, np.float64)
 
     @property
+    def box_classes(self) -> tuple[str, ...]:
+        """The classes whose boxes matter: those that occupy the zone, and those that hide it."""
+        return (*self.classes, *self.hidden_by)
+
+    @property
     def lowest_score(self) -> float:
         """The score from which on a detection counts."""
         return DEFAULT_MIN_SCORE if self.min_score is None else self.min_score

@@ -89,7 +89,7 @@ def why_unusable(
     if min(source.size_hw) < 1:
         return "perception does not tell the size of the image"
     return (
-        _why_not_classes((*zone.classes, *zone.hidden_by), source)
+        _why_not_classes(zone.box_classes, source)
         or _why_not_trained(zone, source)
         or _why_not_scores(zone, source)
         or (
@@ -109,7 +109,7 @@ def _why_not_classes(classes: Sequence[str], source: DetectionSource) -> str:
 
 def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
     for wanted, names, trained, what in (
-        (zone.wants_boxes, (*zone.classes, *zone.hidden_by), source.box_classes, "boxes"),
+        (zone.wants_boxes, zone.box_classes, source.box_classes, "boxes"),
         (zone.wants_mask, zone.classes, source.mask_classes, "masks"),
     ):
         missing = [name for name in names if trained is not None and name not in trained]
@@ -123,10 +123,10 @@ def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
 def _why_not_scores(zone: ZoneConfig, source: DetectionSource) -> str:
     if not zone.wants_boxes:
         return ""
-    hidden = [name for name in zone.classes if name in source.suppressed]
+    hidden = [name for name in zone.box_classes if name in source.suppressed]
     if hidden:
         return f"perception's suppress_absent drops detections of {_listed(hidden)}"
-    for name in zone.classes if source.thresholds is not None else ():
+    for name in zone.box_classes if source.thresholds is not None else ():
         least, limit = _score(source.thresholds, name, source), _limit(zone, name, source)
         if not least <= limit + _ROUNDING:
             return (

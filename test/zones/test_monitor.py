@@ -304,6 +304,9 @@ def unfit(**changes):
     return {"source": replace(SOURCE, **changes)}
 
 
+BEHIND_FORKLIFTS = {"hidden_by": ("forklift",)}
+
+
 @pytest.mark.parametrize(
     ("zone", "changes", "text"),
     [
@@ -335,6 +338,10 @@ def unfit(**changes):
             "not trained for masks of person",
         ),
         ({"tests": ("mask",)}, unfit(mask_classes=None), "mask"),
+        (BEHIND_FORKLIFTS, unfit(suppressed=frozenset({"forklift"})), "detections of forklift"),
+        (BEHIND_FORKLIFTS, unfit(thresholds=(1.0, 0.1, 0.1, 0.5)), "drops forklift below"),
+        (BEHIND_FORKLIFTS, unfit(box_classes=frozenset({"person"})), "for boxes of forklift"),
+        (BEHIND_FORKLIFTS, unfit(labels=LabelSet(("background", "rail", "person"))), "forklift"),
         ({}, unfit(truncated=True), "limit of detections"),
         ({}, unfit(labels=LabelSet(("background", "pallet"))), "person"),
         ({"polygon": ((-3.0, -1.0), (-1.0, -1.0), (-1.0, 1.0))}, {}, "0% of the zone"),

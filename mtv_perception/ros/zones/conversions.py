@@ -93,7 +93,7 @@ def source_of_another_detector(
         raise ValueError(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
-    wanted = {name for zone in camera.zones for name in (*zone.classes, *zone.hidden_by)}
+    wanted = {name for zone in camera.zones for name in zone.box_classes}
     names = sorted((wanted | found) - {"background"})
     return DetectionSource(LabelSet(("background", *names)), camera.image_hw, model=(publisher,))
 
