@@ -76,7 +76,8 @@ ELSEWHERE = {
     ),
     r"tensorboard ": "runs until it is stopped",
     r"/usr/src/tensorrt/": "needs a Jetson",
-    r"(\.venv/bin/)?python3? tools/(attacks/)?(soak|bench_(replay|training)|measure_\w+|fuzz_\w+|jpeg_losses)\.py": (
+    r"(\.venv/bin/)?python3? tools/((attacks/)?(soak|bench_(replay|training)|fuzz_\w+|jpeg_losses)"
+    r"|(measuring/)?measure_\w+)\.py": (
         "takes minutes to hours; last results: docs/verification.md, the page itself"
     ),
     r"(\.venv/bin/)?python3? -m pytest -m slow": "takes minutes; run before a release",

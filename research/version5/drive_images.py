@@ -3,7 +3,7 @@
 
     research/version5/drive_images.py --seeds 201 202 203 --out DIR [--rate 1]
 
-Take no seed that is used to judge: 7, the demo's, and 102 to 105 of tools/measure_drives.py.
+Take no seed that is used to judge: 7, the demo's, and 102 to 105 of tools/measuring/measure_drives.py.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """Measures distances and tracks on bags of `mtv synth --drive`, against their truth.
 
     mtv synth --drive --rate 10 --depth stereo --seed 101 --split heldout --out build/drives/101
-    python tools/measure_drives.py build/drives/* --model warehouse --json build/drives.json
+    python tools/measuring/measure_drives.py build/drives/* --json build/drives.json
 
 Distances: the middle of the surface that the camera sees, on the floor plane. Zones: those of the
-demo.
-Tracks: MOTA and IDF1 by motmetrics (pip install motmetrics), of our tracker and
-of a plain IoU matcher.
+demo. Tracks: HOTA, MOTA and IDF1 of our tracker and of a plain IoU matcher, see tracks.py.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
+from tracks import TrackedImage, compare_trackers
 
 from mtv_perception.config import from_mapping
 from mtv_perception.demo.hall import ZONE_SETTINGS, ZONES, HallObject
@@ -34,9 +33,6 @@ from mtv_perception.ranging.measure import Ranger
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver
-from mtv_perception.tracking.assignment import assign
-from mtv_perception.tracking.tracker import Tracker
-from mtv_perception.types import Detections
 from mtv_perception.zones.config import CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Observation
 from mtv_perception.zones.monitor import CameraMonitor
@@ -44,7 +40,7 @@ from mtv_perception.zones.source import DetectionSource, View
 
 BANDS = ((0, 2), (2, 4), (4, 6), (6, 8), (8, 12), (12, 20))
 MATCH_IOU = 0.5
-_IOU = 0.3
+MOVING = ("person", "forklift")
 
 
 @dataclass
@@ -86,7 +82,7 @@ def main() -> None:
         results = list(perceive(perceiver, moments))
         measure(distances, camera, results)
         if len(results) > 1 and results[1][0] - results[0][0] < 300_000_000:
-            tracks[bag.name] = track_scores(results)
+            tracks[bag.name] = compare_trackers(tracked(results), MOVING)
             zones[bag.name] = zone_scores(camera, results)
     report = {
         "distances": table(distances),
@@ -141,7 +137,7 @@ def truth_of(moment: Moment) -> list[tuple[int, str, np.ndarray]]:
         at, name = item.bbox.center.position, item.results[0].hypothesis.class_id
         half = np.array([item.bbox.size_x, item.bbox.size_y]) / 2
         middle = np.array([at.x, at.y])
-        if name in ("person", "forklift"):
+        if name in MOVING:
             found.append((int(item.id), name, np.concatenate([middle - half, middle + half])))
     return found
 
@@ -187,7 +183,7 @@ def depth_of(moment: Moment) -> np.ndarray | None:
 def table(distances: Distances) -> list[dict[str, Any]]:
     rows = []
     for method in ("depth", "floor"):
-        for name in ("person", "forklift"):
+        for name in MOVING:
             for low, high in BANDS:
                 inside = [
                     r for r in distances.rows if r[:2] == (method, name) and low <= r[2] < high
@@ -213,51 +209,22 @@ def band(method: str, name: str, low: int, high: int, values: np.ndarray) -> dic
     }
 
 
-class IouTracker:
-    """The plain comparison: an id is handed on to the box that overlaps most, or it ends."""
-
-    def __init__(self) -> None:
-        self._boxes, self._ids, self._next = np.empty((0, 4), np.float32), np.empty(0, int), 1
-
-    def update(self, found: Detections, stamp_ns: int) -> np.ndarray:
-        ids = np.full(len(found), -1)
-        iou = pairwise_iou(self._boxes, found.boxes_xyxy)
-        for old, new in zip(*assign(1 - iou), strict=True):
-            if iou[old, new] >= _IOU:
-                ids[new] = self._ids[old]
-        for index in np.flatnonzero(ids < 0):
-            ids[index], self._next = self._next, self._next + 1
-        self._boxes, self._ids = found.boxes_xyxy, ids
-        return ids
-
-
-def track_scores(results: list[Seen]) -> dict[str, dict[str, float]]:
-    """MOTA, IDF1 and switches of people and forklifts, by tracker."""
-    return {
-        "ours": scores_of(Tracker(), results),
-        "iou": scores_of(IouTracker(), results),
-    }
-
-
-def scores_of(tracker: Any, results: list[Seen]) -> dict[str, float]:
-    import motmetrics
-
-    accumulator = motmetrics.MOTAccumulator(auto_id=True)
+def tracked(results: list[Seen]) -> list[TrackedImage]:
+    """The results as they are judged by their tracks."""
+    images = []
     for stamp, moment, result, labels in results:
-        ids = tracker.update(result.detections, stamp)
-        names = [labels.names[k] for k in result.detections.class_ids]
-        kept = [k for k, name in enumerate(names) if name != "rail" and ids[k] >= 0]
-        truth = truth_of(moment)
-        costs = np.full((len(truth), len(kept)), np.nan)
-        if truth and kept:
-            boxes = np.array([box for _, _, box in truth], np.float32)
-            iou = pairwise_iou(boxes, result.detections.boxes_xyxy[kept])
-            same = np.array([[name == names[k] for k in kept] for _, name, _ in truth])
-            costs = np.where((iou >= MATCH_IOU) & same, 1 - iou, np.nan)
-        accumulator.update([t for t, _, _ in truth], [int(ids[k]) for k in kept], costs)
-    names = ["mota", "idf1", "num_switches", "num_fragmentations", "num_objects"]
-    summary = motmetrics.metrics.create().compute(accumulator, metrics=names, name="all")
-    return {name: round(float(summary[name].iloc[0]), 4) for name in names}
+        truth, found = truth_of(moment), result.detections
+        images.append(
+            TrackedImage(
+                stamp,
+                [track_id for track_id, _, _ in truth],
+                [name for _, name, _ in truth],
+                np.array([box for _, _, box in truth]).reshape(-1, 4),
+                found,
+                [labels.names[k] for k in found.class_ids],
+            )
+        )
+    return images
 
 
 def zone_scores(camera: FloorCamera, results: list[Seen]) -> dict[str, dict[str, float]]:
