@@ -12,16 +12,18 @@ from typing import Any
 _DEADLINE_MS = 500.0
 
 _STYLE = """
-body { font: 17px/1.55 system-ui, sans-serif; color: #1e1e1e; background: #fafaf8; margin: 0 }
-main { max-width: 68rem; margin: 0 auto; padding: 1.5rem }
-h1 { font-size: 2rem; margin: .5rem 0 } h2 { margin: 2.5rem 0 .5rem }
+html { font-size: clamp(17px, 6px + 1.15vmin, 60px) }
+body { font: 1rem/1.55 system-ui, sans-serif; color: #1e1e1e; background: #fafaf8; margin: 0 }
+main { max-width: 68rem; margin: 0 auto; padding: clamp(1rem, 4vw, 1.5rem) }
+h1 { font-size: 2rem; line-height: 1.2; margin: .5rem 0 } h2 { margin: 2.5rem 0 .5rem }
 p.lead { font-size: 1.2rem; max-width: 46rem } p { max-width: 46rem }
 video, img { width: 100%; height: auto; border-radius: 6px; background: #ddd }
 figure { margin: 1rem 0 } figcaption { color: #555; font-size: .9rem }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.5rem 0; padding: 0; list-style: none }
-.figures li { flex: 1 1 11rem; background: #fff; border: 1px solid #ddd; border-radius: 6px; padding: .8rem 1rem }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 1rem }
+.figures { margin: 1.5rem 0; padding: 0; list-style: none }
+.figures li { background: #fff; border: 1px solid #ddd; border-radius: 6px; padding: .8rem 1rem }
 .figures b { display: block; font-size: 1.6rem }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem }
 .key span { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin: 0 .3em 0 .9em }
 """
 
@@ -127,8 +129,9 @@ def _cut(hall: dict[str, Any]) -> str:
         f"no old result is repeated: after {_ms(hall['unknown_after_ms'])} every zone is unknown, with the reason "
         f"“{reason}”. A robot treats unknown as occupied. "
         f"{back}</p>"
-        '<figure><img src="timeline.jpg" alt="states of the zones over time"><figcaption>Colour: what the zones '
-        "node said. Black bars above: somebody truly was inside.</figcaption></figure>"
+        '<figure><a href="timeline.jpg"><img src="timeline.jpg" alt="states of the zones over time"></a>'
+        "<figcaption>Colour: what the zones node said. Black bars above: somebody truly was inside."
+        "</figcaption></figure>"
     )
 
 

@@ -102,10 +102,20 @@ class Browser:
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        width, height = self._size_wh
+        self.resize(self._size_wh)
+
+    def resize(self, size_wh: tuple[int, int], scale: float = 1.0, mobile: bool = False) -> None:
+        """Show the page on another screen.
+
+        Args:
+            size_wh: of the page, CSS pixels.
+            scale: pixels of the screen to one CSS pixel.
+            mobile: as a phone does: the page's `viewport` counts, and text may grow.
+        """
+        width, height = size_wh
         self._ask(
             "Emulation.setDeviceMetricsOverride",
-            **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+            **{"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile},
         )
 
     def __exit__(self, *error: object) -> None:
@@ -128,7 +138,7 @@ class Browser:
         deadline, found = time.monotonic() + timeout_s, "false"
         while time.monotonic() < deadline:
             try:
-                if self._value(expression):
+                if self.value(expression):
                     return
                 found = "false"
             except RefusedError as error:
@@ -136,14 +146,15 @@ class Browser:
             time.sleep(_STEP_S)
         raise PageError(f"Expected {expression!r} within {timeout_s:g} s, found {found}.")
 
-    def _value(self, expression: str) -> Any:
+    def value(self, expression: str) -> Any:
+        """What an expression of JavaScript is on the page, as JSON; RefusedError where it fails."""
         answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RefusedError(answer["exceptionDetails"].get("text", "an exception"))
         return answer["result"].get("value")
 
     def picture(self) -> np.ndarray:
-        """What the page shows now, `(H, W, 3)` uint8 RGB."""
+        """What the page shows now, `(H, W, 3)` uint8 RGB in the screen's pixels."""
         coded = base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
         image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
