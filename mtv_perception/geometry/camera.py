@@ -25,6 +25,8 @@ _WIDEST = 76.0
 # Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
 _LARGEST_SKEW = 0.05
 _GIMBAL_LOCK = 1e-9
+# How far up things are followed to tell how they stand in the image, as a share of their distance.
+_RISE = 0.1
 _OPTICAL_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
@@ -210,6 +212,28 @@ class FloorCamera:
         """
         along = self._directions(pixels_xy)[:, :2]
         return along / np.hypot(*along.T)[:, None]
+
+    def upward(self, pixels_xy: np.ndarray) -> np.ndarray:
+        """Unit vectors in the image along which things stand at image points, `(N, 2)`.
+
+        `(0, -1)` is upright. NaN where the lens has no inverse.
+        """
+        directions = self._directions(pixels_xy)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        above = self.mounting.position_xyz + directions + (0, 0, _RISE)
+        along = self.points_to_pixels(above) - pixels_xy
+        with np.errstate(invalid="ignore"):
+            return along / np.hypot(*along.T)[:, None]
+
+    def is_upright(self, pixels_xy: np.ndarray, lean_deg: float = 45.0) -> np.ndarray:
+        """Where things stand up in the image, leaning by `lean_deg` degrees at most, `(N,)` bool.
+
+        They lean beside the middle of a wide lens, and lie or hang upside down in the image of a
+        camera that is mounted so, or looks straight down.
+        """
+        x, y = self.upward(pixels_xy).T
+        upright: np.ndarray = np.greater(-y, np.hypot(x, y) * math.cos(math.radians(lean_deg)))
+        return upright
 
     def pixels_to_floor(self, pixels_xy: np.ndarray) -> np.ndarray:
         """Floor points seen at image points.

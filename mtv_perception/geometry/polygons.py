@@ -150,7 +150,11 @@ def widened(convex: np.ndarray, margin: float) -> np.ndarray:
         return convex
     angles = np.arange(8) * np.pi / 4
     octagon = np.column_stack([np.cos(angles), np.sin(angles)]) * margin / np.cos(np.pi / 8)
-    points = (np.asarray(convex, np.float64)[:, None] + octagon).reshape(-1, 2)
+    return hull((np.asarray(convex, np.float64)[:, None] + octagon).reshape(-1, 2))
+
+
+def hull(points: np.ndarray) -> np.ndarray:
+    """The corners of the smallest convex polygon around points, `(N, 2)` to `(K, 2)`, in order."""
     outline = cv2.convexHull(points.astype(np.float32), returnPoints=False)
     return points[outline[:, 0]]
 

@@ -101,7 +101,7 @@ class FloorMapper:
     def _pixel_cells(self, shape: tuple[int, ...]) -> np.ndarray:
         """The flat index of the cell on which each pixel's lower edge lies.
 
-        -1 outside of the grid; kept by size.
+        -1 outside of the grid, and where things do not stand upright in the image; kept by size.
         """
         if shape not in self._cells_of:
             (height, width), (rows, columns) = self._camera.intrinsics.size_hw, self.config.shape
@@ -110,7 +110,8 @@ class FloorMapper:
             floor = self._camera.pixels_to_floor(pixels.reshape(-1, 2)) - self.config.origin_xy
             with np.errstate(invalid="ignore"):
                 cells = np.floor(floor / self.config.floor_cell)
-                inside = ((cells >= 0) & (cells < (columns, rows))).all(1)
+                inside = np.all((cells >= 0) & (cells < (columns, rows)), axis=1)
+                inside[inside] &= self._camera.is_upright(pixels.reshape(-1, 2)[inside])
             index = np.full(len(cells), -1, np.int64)
             index[inside] = cells[inside, 1].astype(int) * columns + cells[inside, 0].astype(int)
             self._cells_of = {shape: index.reshape(shape)}
@@ -118,7 +119,7 @@ class FloorMapper:
 
     @cached_property
     def _middles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows and columns of the source pixels of the cells in the image.
+        """Rows and columns of the source pixels of the cells seen upright in the image.
 
         And which cells these are.
         """
@@ -128,7 +129,8 @@ class FloorMapper:
         pixels = self._camera.floor_to_pixels(np.stack([x0 + x, y0 + y], -1).reshape(-1, 2))
         height, width = self._camera.intrinsics.size_hw
         with np.errstate(invalid="ignore"):
-            inside = ((pixels >= 0) & (pixels < (width, height))).all(1)
+            inside = np.all((pixels >= 0) & (pixels < (width, height)), axis=1)
+            inside[inside] &= self._camera.is_upright(pixels[inside])
         chosen = pixels[inside].astype(int)
         return chosen[:, 1], chosen[:, 0], inside.reshape(rows, columns)
 

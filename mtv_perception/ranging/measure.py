@@ -32,6 +32,8 @@ _CORRELATED = 50.0
 _FOOT_BELOW = 0.5
 # MAD to standard deviation of a normal distribution.
 _MAD = 1.4826
+# Of what leans more, the foot is not near the middle of the box's lower edge.
+_LARGEST_LEAN_DEG = 15.0
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Ranger:
         contact = self._camera.pixels_to_floor(foot[None])[0]
         if not np.isfinite(contact).all():
             raise NotMeasurable("foot above the horizon")
+        if not self._camera.is_upright(foot[None], _LARGEST_LEAN_DEG)[0]:
+            raise NotMeasurable("leans in the image: its foot is not below the middle of its box")
         offset = contact - self._camera.nadir_xy
         reach = float(np.hypot(*offset))
         covariance, along = self._floor_covariance(box, foot, shape)

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtv_perception.geometry.camera import FloorCamera
+from mtv_perception.geometry.polygons import hull
+from mtv_perception.zones.leaning import CUT_OFF, leaning_places
 
-# A box that ends this near to the image's lower edge goes on below it, pixels.
-_CUT_OFF = 2.0
 # How far the direction of an object is followed whose distance is unknown, m.
 _FAR = 1000.0
 # Every so many image columns the mask is looked at; a person 10 m away is about 25 columns wide at
 # 640.
 _COLUMN_STEP = 4
 _FOOT_POINTS = 3
+_NOWHERE = np.empty((0, 2))
 
 
 @dataclass(frozen=True)
@@ -50,23 +51,48 @@ def footprints_of(
     """The footprint of each box, `(N, 4)` pixels.
 
     A box cut off by the lower edge of the image stands somewhere between the camera and the edge,
-    and counts as standing on all of it. A box that ends above the horizon (legs hidden, or the
-    camera shaken) has a direction only.
+    and counts as standing on all of it; one cut off by a side may stand as far as that side. Where
+    things lean in the image, as beside the middle of a wide lens, the footprint reaches to where a
+    leaning object in this box stands, and to all of the box where nothing stands upright. A box
+    that ends above the horizon (legs hidden, or the camera shaken) has a direction only.
     """
-    pixels = foot_pixels(boxes_xyxy, foot_width)
-    floor = camera.pixels_to_floor(pixels.reshape(-1, 2)).reshape(pixels.shape)
-    cut_off = boxes_xyxy[:, 3] >= camera.intrinsics.size_hw[0] - _CUT_OFF
-    return [_footprint(camera, *item) for item in zip(pixels, floor, cut_off.tolist(), strict=True)]
+    if not len(boxes_xyxy):
+        return []
+    height, width = camera.intrinsics.size_hw
+    sides = boxes_xyxy[:, [0, 2]]
+    cut = np.column_stack([sides[:, 0] <= CUT_OFF, sides[:, 1] >= width - CUT_OFF])
+    edges = foot_pixels(boxes_xyxy, foot_width)
+    edges[:, [0, -1], 0] = np.where(cut, sides, edges[:, [0, -1], 0])
+    outlines = boxes_xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    is_upright = np.all(camera.is_upright(outlines[:, 2:].reshape(-1, 2)).reshape(-1, 2), axis=1)
+    floor = camera.pixels_to_floor(edges.reshape(-1, 2)).reshape(edges.shape)
+    leaning = leaning_places(camera, boxes_xyxy)
+    goes_on = boxes_xyxy[:, 3] >= height - CUT_OFF
+    return [
+        _footprint(camera, edges[i], floor[i], leaning[i], goes_on[i])
+        if is_upright[i]
+        else _footprint(camera, outlines[i], camera.pixels_to_floor(outlines[i]))
+        for i in range(len(boxes_xyxy))
+    ]
 
 
 def _footprint(
-    camera: FloorCamera, pixels: np.ndarray, floor: np.ndarray, cut_off: bool
+    camera: FloorCamera,
+    pixels: np.ndarray,
+    floor: np.ndarray,
+    others: np.ndarray = _NOWHERE,
+    goes_on: bool = False,
 ) -> Footprint:
+    """What stands on `floor`, the places of `pixels`, or on one of others.
+
+    Where the image cuts it off below, it goes on to the camera.
+    """
     if not np.isfinite(floor).all():
         return _direction_only(camera, pixels)
-    if cut_off:
-        return Footprint(np.concatenate([camera.nadir_xy[None], floor]), True)
-    return Footprint(floor, True)
+    parts = [floor, others[np.isfinite(others).all(1)]]
+    if goes_on:
+        parts.append(camera.nadir_xy[None])
+    return Footprint(hull(np.concatenate(parts)), True)
 
 
 def _direction_only(camera: FloorCamera, pixels: np.ndarray) -> Footprint:
@@ -74,9 +100,8 @@ def _direction_only(camera: FloorCamera, pixels: np.ndarray) -> Footprint:
     if not np.isfinite(headings).all():
         everywhere = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         return Footprint(camera.nadir_xy + _FAR * everywhere, False)
-    return Footprint(
-        np.concatenate([camera.nadir_xy[None], camera.nadir_xy + _FAR * headings]), False
-    )
+    far = camera.nadir_xy + _FAR * headings
+    return Footprint(hull(np.concatenate([camera.nadir_xy[None], far])), False)
 
 
 @dataclass(frozen=True)

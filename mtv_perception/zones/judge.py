@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,7 +21,13 @@ from mtv_perception.geometry.polygons import (
 from mtv_perception.labels import UNLABELED_ID
 from mtv_perception.types import Detections
 from mtv_perception.zones.config import BOX, FLOOR, FOOT, ZoneConfig
-from mtv_perception.zones.footprints import Contacts, contacts_of, foot_pixels, footprints_of
+from mtv_perception.zones.footprints import (
+    Contacts,
+    Footprint,
+    contacts_of,
+    foot_pixels,
+    footprints_of,
+)
 from mtv_perception.zones.presence import Verdict
 from mtv_perception.zones.source import DetectionSource, View
 
@@ -89,7 +96,8 @@ class ZoneJudge:
             mask's.
 
     Attributes:
-        visible: share of a floor zone that lies in the image; 1 for image zones.
+        visible: share of a floor zone that lies in the image, where people stand upright in it; 1
+            for image zones.
     """
 
     def __init__(
@@ -114,7 +122,8 @@ class ZoneJudge:
                 zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max())
             )
             pixels = camera.floor_to_pixels(grid)
-            self._floor_samples = pixels[_in_image(camera, pixels)]
+            pixels = pixels[_in_image(camera, pixels)]
+            self._floor_samples = pixels[camera.is_upright(pixels)]
             self.visible = len(self._floor_samples) / len(grid)
 
     def judge(self, seen: Observation) -> Evidence:
@@ -129,7 +138,8 @@ class ZoneJudge:
         """What is left of a clear verdict after everything that could have hidden an object."""
         if not self.visible >= self.zone.min_visible:
             return _unsure(
-                f"{self.visible:.0%} of the zone lies in the image; min_visible asks for {self.zone.min_visible:.0%}"
+                f"{self.visible:.0%} of the zone lies in the image, where it shows people upright; "
+                f"min_visible asks for {self.zone.min_visible:.0%}"
             )
         in_sight = self.visible * (1 - self._hidden(seen.detections))
         if in_sight < self.zone.min_visible:
@@ -164,7 +174,7 @@ class ZoneJudge:
         camera, inside, lost = self._camera, [], False
         assert camera is not None
         boxes = boxes_xyxy if FOOT in self.zone.tests else boxes_xyxy[:0]
-        for footprint in footprints_of(camera, boxes, self.zone.foot_width):
+        for footprint in _footprints(camera, boxes.tobytes(), self.zone.foot_width):
             shared = self._shared(footprint.corners)
             if len(shared) and footprint.placed:
                 inside.append(shared)
@@ -254,6 +264,12 @@ _BY_SPACE: dict[str, Callable[[ZoneJudge, np.ndarray], Evidence]] = {
     "floor": ZoneJudge.judge_floor,
     "image": ZoneJudge.judge_image,
 }
+
+
+@lru_cache(maxsize=4)
+def _footprints(camera: FloorCamera, boxes: bytes, foot_width: float) -> tuple[Footprint, ...]:
+    """The footprints of `(N, 4)` float64 boxes; kept, as the zones of a camera ask for the same."""
+    return tuple(footprints_of(camera, np.frombuffer(boxes).reshape(-1, 4), foot_width))
 
 
 def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray) -> np.ndarray:

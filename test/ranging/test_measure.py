@@ -276,3 +276,24 @@ def test_a_box_that_ends_above_a_body_that_the_image_cuts_off_is_not_on_the_floo
         "cut off by the lower edge of the image": 1
     }
     assert len(Ranger(view, LABELS).measure(found).objects) == 1
+
+
+@pytest.mark.parametrize("roll", [25.0, -40.0, 180.0])
+def test_what_leans_in_the_image_has_no_place_by_the_floor(roll):
+    level = camera().intrinsics
+    view = FloorCamera(level, Mounting((0.3, 0.0, 1.2), (roll, 30.0, 0.0)))
+    box = board(view, 2.5, 0.0, height=0.8)
+    found = Detections(np.array([box], np.float32), np.ones(1, np.float32), np.full(1, PERSON))
+    measured = Ranger(view, LABELS).measure(found, None, None)
+
+    assert measured.objects == ()
+    assert any("leans" in reason for reason in measured.reasons)
+
+
+def test_the_floor_map_of_a_turned_camera_is_unknown():
+    view = FloorCamera(camera().intrinsics, Mounting((0.3, 0.0, 1.2), (180.0, 30.0, 0.0)))
+    mask = np.zeros(SIZE_HW, np.uint8)
+    mask[200:300, 200:300] = PERSON
+    grid = FloorMapper(view, LABELS).draw(mask, ())
+
+    assert (grid == UNKNOWN).all()

@@ -169,7 +169,7 @@ def test_an_object_within_the_margin_is_inside(floor_camera, box_of, margin, sid
     zone = replace(FLOOR, margin=margin, min_visible=0.0)
 
     def verdict(gap):  # half of a box 0.5 m wide is its foot
-        place = {"far": (4.0 + gap, 0.0), "left": (3.0, 0.725 + gap), "right": (3.0, -0.725 - gap)}
+        place = {"far": (4.0 + gap, 0.0), "left": (3.5, 0.725 + gap), "right": (3.5, -0.725 - gap)}
         return judge(zone, floor_camera, seen(box_of(*place[side]))).verdict
 
     assert verdict(0.9 * margin) is Verdict.OCCUPIED
@@ -419,6 +419,9 @@ def test_an_object_without_a_direction_may_stand_anywhere(nadir_xy):
         nadir_xy=np.array(nadir_xy),
         pixels_to_floor=lambda pixels: np.full((len(pixels), 2), np.nan),
         headings=lambda pixels: lost,
+        upward=lambda pixels: np.tile([0.0, -1.0], (len(pixels), 1)),
+        is_upright=lambda pixels: np.ones(len(pixels), bool),
+        points_to_pixels=lambda points: np.full((len(points), 2), np.nan),
     )
     (footprint,) = footprints_of(camera, np.array([[10.0, 20.0, 60.0, 200.0]]), 0.5)
     assert not footprint.placed
@@ -434,8 +437,11 @@ def test_a_foot_that_lies_partly_on_no_floor_has_no_place(lost):
     camera = SimpleNamespace(
         intrinsics=SimpleNamespace(size_hw=(480, 640)),
         nadir_xy=np.zeros(2),
-        pixels_to_floor=lambda pixels: floor,
+        pixels_to_floor=lambda pixels: np.resize(floor, (len(pixels), 2)),
         headings=lambda pixels: np.array([[1.0, -0.1], [1.0, 0.0], [1.0, 0.1]]),
+        upward=lambda pixels: np.tile([0.0, -1.0], (len(pixels), 1)),
+        is_upright=lambda pixels: np.ones(len(pixels), bool),
+        points_to_pixels=lambda points: np.full((len(points), 2), np.nan),
     )
     (footprint,) = footprints_of(camera, np.array([[10.0, 20.0, 60.0, 200.0]]), 0.5)
 
