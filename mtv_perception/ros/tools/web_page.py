@@ -150,7 +150,7 @@ function above(status) {
     label(context, text, right ? x + .7 * em : Math.max(0, x - .7 * em - long), y + .3 * em);
   }
   context.fillStyle = "#999"; context.textAlign = "right";
-  if (beyond) label(context, beyond + " beyond this map", width - .4 * em, em);
+  if (beyond) label(context, beyond + " beyond this map", width - .4 * em, height - .5 * em);
   const [rx, ry] = px(.3, .25);
   context.fillStyle = "#ddd"; context.fillRect(rx, ry, .5 * scale, .6 * scale);
 }
