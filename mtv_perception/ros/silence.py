@@ -95,12 +95,24 @@ def _elsewhere(node: Node, topic: str, name: str, wanted: str) -> str:
     base = name.removesuffix(_SUFFIX)
     if wanted == _COMPRESSED and _RAW in types.get(base, ()):
         return f"{base} holds {_RAW}: set `transport: raw`."
-    others = [other for other, kinds in types.items() if wanted in kinds]
+    others = [other for other, kinds in types.items() if wanted in kinds and _alike(other, name)]
     others = [other for other in others if _has_foreign_publisher(node, other)]
     if not others:
         return "Start the node that publishes it."
-    near = get_close_matches(name, others, _MOST_NAMED, 0.0) or others[:_MOST_NAMED]
+    near = get_close_matches(name, others, _MOST_NAMED, 0.0)
     return f"Of this type there is {', '.join(near)}: remap with -r {topic}:={near[0]}."
+
+
+def _alike(other: str, name: str) -> bool:
+    """Whether a topic may hold the same by its last name, as image_raw holds an image.
+
+    The type does not tell: a mask and a camera's picture are both an Image.
+    """
+    return _last_words(name) <= _last_words(other)
+
+
+def _last_words(topic: str) -> set[str]:
+    return set(topic.removesuffix(_SUFFIX).rpartition("/")[2].split("_"))
 
 
 def _has_foreign_publisher(node: Node, topic: str) -> bool:

@@ -62,6 +62,43 @@ def test_the_cause_and_the_cure_are_told(nodes, published, kind, topic, said):
 
 
 @pytest.mark.parametrize(
+    ("wanted", "there", "is_proposed"),
+    [
+        ("segmentation/mask", "front/segmentation/mask", True),
+        ("segmentation/mask", "camera/image_raw", False),
+        ("segmentation/mask", "overlay", False),
+        ("segmentation/mask", "segmentation/confidence", False),
+        ("image", "camera/image_raw", True),
+        ("image", "camera/color/image_rect_color", True),
+        ("image", "segmentation/mask", False),
+        ("image", "overlay", False),
+        ("front/image", "front_camera/image", True),
+        ("camera_info", "camera/camera_info", True),
+        ("camera_info", "camera/info", False),
+    ],
+)
+def test_a_topic_is_proposed_by_its_last_name_not_by_its_type(nodes, wanted, there, is_proposed):
+    text = heard(nodes, [(there, Image, 5)], topic=wanted)
+
+    assert (f"remap with -r {wanted}:=/{there}." in text) == is_proposed
+    assert (there in text) == is_proposed
+    assert ("Start the node" in text) != is_proposed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "is_proposed"),
+    [
+        ("image/compressed", "camera/image_raw/compressed", True),
+        ("image/compressed", "overlay/compressed", False),
+    ],
+)
+def test_a_compressed_topic_is_proposed_by_the_name_before(nodes, wanted, there, is_proposed):
+    text = heard(nodes, [(there, CompressedImage, 5)], CompressedImage, wanted)
+
+    assert (f"remap with -r {wanted}:=/{there}." in text) == is_proposed
+
+
+@pytest.mark.parametrize(
     ("offered", "wanted", "fits"),
     [
         (BEST_EFFORT, RELIABLE, False),

@@ -44,8 +44,10 @@ from mtv_perception.zones.status import Admission, ZoneStatus
 _CALIBRATION = "camera_info"
 # Bytes of a publisher's id that name its process (the prefix of a DDS GUID).
 _PROCESS_BYTES = 12
-# A topic that was silent for this long is reported, s.
+# A topic that was silent for this long is reported, s. Before its first message it may take longer:
+# DDS finds the other nodes, and perception loads its model.
 _SILENCE = 2.0
+_FIRST_MESSAGE = 10.0
 _QUEUE = QoSProfile(depth=5)
 
 
@@ -76,9 +78,13 @@ class ZoneFeed:
             camera.wants_mask, config.mask_wait, wants_status=camera.detector == PERCEPTION
         )
         self._pose = CameraPose(camera, transforms, round(config.deadline * NANOSECONDS))
-        self._calibration, self._no_calibration = self._configured_calibration()
+        given = camera.intrinsics
+        self._calibration: Intrinsics | None = given.intrinsics() if given else None
+        self._no_calibration = ""
         self._used_at = time.monotonic()
         self._heard: dict[str, float] = {}
+        self._never_heard: set[str] = set()
+        self._without_masks = False
         self._listening: dict[str, tuple[str, type, QoSProfile]] = {}
         self._subscriptions: list[Any] = []
         prefix = f"{camera.name}/" if camera.name else ""
@@ -92,6 +98,7 @@ class ZoneFeed:
             self._listen(
                 _CALIBRATION, CameraInfo, f"{prefix}camera_info", newest_only("best_effort")
             )
+            self._no_calibration = f"no camera_info yet: nothing on {self._topic(_CALIBRATION)}"
 
     @property
     def admission(self) -> Admission:
@@ -133,14 +140,27 @@ class ZoneFeed:
 
     def silent_topics(self) -> list[str]:
         """One sentence about each topic on which nothing comes."""
-        limit = max(_SILENCE, self._config.deadline)
-        quiet = [kind for kind in self._listening if self._silence(kind) > limit]
         needless = {_CALIBRATION} if self._calibration else set()
         return [
-            what_is_heard(self._node, *self._listening[kind])
-            for kind in quiet
-            if kind not in needless
+            self._why_silent(kind)
+            for kind in self._listening
+            if self._silence(kind) > self._longest_silence(kind) and kind not in needless
         ]
+
+    def _longest_silence(self, kind: str) -> float:
+        patience = _FIRST_MESSAGE if kind in self._never_heard else _SILENCE
+        return max(patience, self._config.deadline)
+
+    def _why_silent(self, kind: str) -> str:
+        if kind == MASK and self._without_masks:
+            return (
+                f"nothing on {self._topic(kind)}: the model was not trained for masks. Write "
+                "`tests: [foot]` in the zones file, or `[box]` for a zone in the image."
+            )
+        return what_is_heard(self._node, *self._listening[kind])
+
+    def _topic(self, kind: str) -> str:
+        return str(self._node.resolve_topic_name(self._listening[kind][0]))
 
     def destroy(self) -> None:
         """Take the topics away."""
@@ -148,17 +168,14 @@ class ZoneFeed:
             self._node.destroy_subscription(subscription)
         self._node.destroy_publisher(self._points)
 
-    def _configured_calibration(self) -> tuple[Intrinsics | None, str]:
-        if self.camera.intrinsics:
-            return self.camera.intrinsics.intrinsics(), ""
-        return None, "no camera_info yet"
-
     def _listen(self, kind: str, message_class: type, topic: str, qos: QoSProfile) -> None:
         self._listening[kind] = (topic, message_class, qos)
         self._heard[kind] = time.monotonic()
+        self._never_heard.add(kind)
 
         def receive(message: Any, info: Any) -> None:
             self._heard[kind] = time.monotonic()
+            self._never_heard.discard(kind)
             self._guarded(partial(self._take, kind, message, publisher_gid(info)))
 
         self._subscriptions.append(
@@ -174,8 +191,7 @@ class ZoneFeed:
             return self.fault
         for kind in (DETECTIONS, STATUS):
             if kind in self._listening and self._silence(kind) > self._config.deadline:
-                topic = self._node.resolve_topic_name(self._listening[kind][0])
-                return f"nothing on {topic}"
+                return f"nothing on {self._topic(kind)}"
         return ""
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -210,6 +226,7 @@ class ZoneFeed:
         message, (publisher, stamp) = parts.detections, cast(tuple[bytes, int], parts.key)
         if parts.status is not None:
             source = source_from(parts.status, publisher)
+            self._without_masks = not source.mask_classes
         else:
             source = source_of_another_detector(message, self.camera, publisher)
         found = detections_from(message, source)

@@ -35,10 +35,11 @@ from mtv_perception.zones.status import ZoneStatus
 
 _DIAGNOSTICS_PERIOD = 1.0
 _SHORTEST_TICK = 0.01
-_PARAMETERS = {
+PARAMETERS = {
     "zones_file": "Path of the zones file. A file that can't be used is refused, and the old one stays.",
     "base_frame": "Floor frame of all cameras, whose poses then come from TF; empty: as the zones file says.",
 }
+"""Names and meaning; each is a text, empty by default."""
 
 
 class ZonesNode(Node):
@@ -59,7 +60,7 @@ class ZonesNode(Node):
         guard_clock(self)
         file, base_frame = (
             str(self.declare_parameter(name, "", ParameterDescriptor(description=text)).value)
-            for name, text in _PARAMETERS.items()
+            for name, text in PARAMETERS.items()
         )
         self._transforms: TransformReader | None = None
         self._feeds: list[ZoneFeed] = []
@@ -117,12 +118,12 @@ class ZonesNode(Node):
         self._marker_displays = 0
 
     def _wanted(self, changed: Sequence[Parameter]) -> ZonesConfig:
-        values = {name: self.get_parameter(name).value for name in _PARAMETERS}
-        values |= {item.name: item.value for item in changed if item.name in _PARAMETERS}
+        values = {name: self.get_parameter(name).value for name in PARAMETERS}
+        values |= {item.name: item.value for item in changed if item.name in PARAMETERS}
         return _read(str(values["zones_file"]), str(values["base_frame"]))
 
     def _check(self, changed: list[Parameter]) -> SetParametersResult:
-        if any(item.name in _PARAMETERS for item in changed):
+        if any(item.name in PARAMETERS for item in changed):
             try:
                 self._wanted(changed)
             except ConfigError as error:
@@ -130,7 +131,7 @@ class ZonesNode(Node):
         return SetParametersResult(successful=True)
 
     def _apply(self, changed: list[Parameter]) -> None:
-        if not any(item.name in _PARAMETERS for item in changed):
+        if not any(item.name in PARAMETERS for item in changed):
             return
         try:
             config = self._wanted(changed)
@@ -226,7 +227,7 @@ class ZonesNode(Node):
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), statuses))
         silent = [sentence for feed in self._feeds for sentence in feed.silent_topics()]
         if silent:
-            self.get_logger().warning(" ".join(silent), throttle_duration_sec=10.0)
+            self.get_logger().warning("\n".join(silent), throttle_duration_sec=10.0)
 
     def _diagnosis(self, feed: ZoneFeed) -> DiagnosticStatus:
         states = feed.states(self._now_ns())

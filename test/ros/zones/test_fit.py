@@ -149,7 +149,8 @@ def test_an_image_zone_does_not_wait_for_the_calibration_of_a_floor_zone(stage, 
 
     zones = stage.zones[-1][1].zones
     assert [tools.meaning(zone) for zone in zones] == ["free", "unknown"]
-    assert zones[1].reason == "no camera_info yet"
+    topic = f"{stage.node.get_namespace()}/camera_info"
+    assert zones[1].reason == f"no camera_info yet: nothing on {topic}"
 
 
 def test_results_without_a_status_are_not_used_and_the_reason_says_so(stage, tools, tmp_path):

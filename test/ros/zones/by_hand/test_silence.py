@@ -99,7 +99,18 @@ def frames(monkeypatch):
 
 
 K = [525.0, 0.0, 318.2, 0.0, 523.0, 241.7, 0.0, 0.0, 1.0]
-SILENT = {"detections", "perception/status", "camera_info"}
+RESULTS = {"detections", "perception/status"}
+SILENT = {*RESULTS, "camera_info"}
+
+
+def named_after(by_hand, capfd, seconds):
+    """The topics that are called silent, each on a line of its own, after time has passed."""
+    by_hand.pass_time(seconds)
+    by_hand.diagnoses()
+    said, start = capfd.readouterr().err, f"nothing on {by_hand.node.get_namespace()}/"
+    named = [name for name in SILENT for line in said.splitlines() if start + name in line]
+    assert len(named) == len([line for line in said.splitlines() if "nothing on" in line])
+    return set(named)
 
 
 @pytest.mark.parametrize(("deadline", "limit"), [(0.5, 2.0), (2.0, 2.0), (5.0, 5.0)])
@@ -112,12 +123,35 @@ def test_topics_are_called_silent_after_a_while_but_no_calibration_that_came(
         info = CameraInfo(height=480, width=640, distortion_model="plumb_bob", k=K)
         by_hand.deliver("camera_info", info)
     by_hand.see()
-    by_hand.pass_time(limit - A_MOMENT)
-    by_hand.diagnoses()
-    assert "nothing on" not in capfd.readouterr().err
+    assert named_after(by_hand, capfd, limit - A_MOMENT) == set()
+    assert named_after(by_hand, capfd, 2 * A_MOMENT) == RESULTS
 
-    by_hand.pass_time(2 * A_MOMENT)
+
+@pytest.mark.parametrize(("deadline", "limit"), [(0.5, 10.0), (2.0, 10.0), (15.0, 15.0)])
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_topic_that_was_never_heard_has_time_to_be_discovered(
+    by_hand, capfd, deadline, limit, heard
+):
+    by_hand.start({"intrinsics": None}, deadline=deadline)
+    assert named_after(by_hand, capfd, limit - A_MOMENT) == set()
+    if heard:
+        by_hand.see()
+    assert named_after(by_hand, capfd, 2 * A_MOMENT) == SILENT - (RESULTS if heard else set())
+
+
+@pytest.mark.parametrize(
+    ("trained", "told"),
+    [([], "not trained for masks. Write `tests: [foot]`"), (["person"], "no publisher")],
+)
+def test_a_mask_that_the_model_does_not_make_is_no_silent_publisher(by_hand, capfd, trained, told):
+    by_hand.start({"zones": [{"name": "stop", "tests": ["foot", "mask"]}]})
+    for _ in range(30):
+        by_hand.see(status={"mask_classes": trained})
+        by_hand.wait(0.4)
     by_hand.diagnoses()
-    said = capfd.readouterr().err
-    named = {name for name in SILENT if f"nothing on {by_hand.node.get_namespace()}/{name}" in said}
-    assert named == SILENT - ({"camera_info"} if calibrated else set())
+
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "nothing on" in line]
+    assert line.split("nothing on ")[1].startswith(
+        f"{by_hand.node.get_namespace()}/segmentation/mask"
+    )
+    assert told in line
