@@ -51,23 +51,49 @@ def plan_fit(options: FitOptions, file: Path) -> Prepared:
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-    return replace(prepared, notes=(*prepared.notes, *_begins_from_nothing(options, prepared)))
+    begun = _against_initial(options, prepared)
+    return replace(prepared, notes=(*prepared.notes, *begun, *_without_masks(prepared)))
 
 
-def _begins_from_nothing(options: FitOptions, prepared: Prepared) -> list[str]:
-    """A note on classes that `initial` does not know and `sources` gives no beginning."""
+def _against_initial(options: FitOptions, prepared: Prepared) -> list[str]:
+    """Notes on classes that `initial` does not know, and on those of it that are not kept."""
     from mtv_perception.training.initial import initial_classes
 
     known = initial_classes(options.initial) if options.initial else ()
-    classes = prepared.labels.foreground
-    new = [name for name in classes if name not in known and name not in options.sources]
-    if not known or not new:
+    if not known:
         return []
-    source = _USUAL_SOURCE if _USUAL_SOURCE in known else known[0]
+    classes, notes = prepared.labels.foreground, []
+    new = [name for name in classes if name not in known and name not in options.sources]
+    if new:
+        source = _USUAL_SOURCE if _USUAL_SOURCE in known else known[0]
+        notes.append(
+            f"{', '.join(new)}: not among the classes of {options.initial} ({', '.join(known)}), "
+            f"so training begins there from nothing. `--from {new[0]}={source}` lets {new[0]} "
+            f"begin from what {source} knew."
+        )
+    lost = [name for name in known if name not in classes]
+    if lost:
+        notes.append(
+            f"{', '.join(lost)}: known to {options.initial} and not to the new model, because the "
+            "labels have no such class."
+        )
+    return notes
+
+
+def _without_masks(prepared: Prepared) -> list[str]:
+    """A note on classes that have boxes alone, and on what that means for zones."""
+    from mtv_perception.training.losses.config import LossConfig
+    from mtv_perception.training.trained import trained_on
+
+    trained = trained_on(prepared.datasets["train"], prepared.labels, LossConfig())
+    classes = prepared.labels.foreground
+    bare = [name for name in classes if name not in (trained.masks or ())]
+    if not bare:
+        return []
+    made = "; `segmentation/` topics are not published" if bare == list(classes) else ""
     return [
-        f"{', '.join(new)}: not among the classes of {options.initial} ({', '.join(known)}), so "
-        f"training begins there from nothing. `--from {new[0]}={source}` lets {new[0]} begin from "
-        f"what {source} knew."
+        f"{', '.join(bare)}: no outlines or masks are labelled, so the model makes no masks of "
+        f"them{made}. In the zones file write `tests: [foot]`, or `[box]` for a zone in the image."
     ]
 
 
@@ -88,10 +114,7 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
     prepared = plan_fit(options, options.out / CONFIG_FILE)
     counts = {part: len(prepared.samples(part)) for part in prepared.entries}
-    say(
-        f"{counts['train']} images to train on, {counts['check']} to choose by, "
-        f"{counts['judge']} to judge by; classes: {', '.join(prepared.labels.foreground)}"
-    )
+    say(f"{_uses(prepared, counts)}; classes: {', '.join(prepared.labels.foreground)}")
     for note in prepared.notes:
         say(note)
     state.finish("prepare", {"images": counts, "notes": list(prepared.notes)})
@@ -100,6 +123,14 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
             say(f"{name} ...")
             state.finish(name, stage(options, prepared, state))
     return state.result("judge")
+
+
+def _uses(prepared: Prepared, counts: dict[str, int]) -> str:
+    check, judge = ({s.image_path for s in prepared.samples(p)} for p in ("check", "judge"))
+    shared = len(check & judge)
+    text = f"{counts['train']} images to train on, {counts['check']} to choose by, "
+    text += f"{counts['judge']} to judge by"
+    return f"{text} ({shared} of them choose and judge)" if shared else text
 
 
 def _train(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:

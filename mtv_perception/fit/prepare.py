@@ -18,7 +18,15 @@ from mtv_perception.data.formats.open import (
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.fit.options import FitOptions
-from mtv_perception.fit.split import PARTS, leaks, pairs_alike, part_samples, write_list
+from mtv_perception.fit.split import (
+    LEAST_IMAGES,
+    PARTS,
+    Parting,
+    leaks,
+    pairs_alike,
+    part_samples,
+    write_list,
+)
 from mtv_perception.labels import BACKGROUND_NAME, LabelSet
 
 # What labelling tools call the splits.
@@ -58,6 +66,8 @@ class Prepared:
 def prepare(options: FitOptions, lists: Path) -> Prepared:
     """Read every data set, and part each by its own splits or by `part_samples`.
 
+    A data set that is too small to be parted trains only, if others choose and judge.
+
     Args:
         options: of the fit.
         lists: folder for the lists of images.
@@ -89,24 +99,26 @@ def prepare(options: FitOptions, lists: Path) -> Prepared:
     prepared = Prepared(labels, {n: [] for n in PARTS}, {n: [] for n in PARTS}, ())
     notes = [f"Classes left out: {', '.join(left_out)}."] if left_out else []
     for number, config in enumerate(configs):
-        notes += _add(prepared, config, lists / f"{number + 1}-{config.path.name}")
+        file = lists / f"{number + 1}-{config.path.name}"
+        notes += _add(prepared, config, file, alone=len(configs) == 1)
     empty = [part for part in PARTS if not prepared.samples(part)]
     if empty:
         raise DatasetError(
             f"expected images for {', '.join(PARTS)}, got none for {', '.join(empty)}: images that "
-            "look alike stay in one part. Add images of other places or drives."
+            f"look alike stay in one part, and a folder of fewer than {LEAST_IMAGES} images trains "
+            "only. Add images of other places or drives."
         )
     return replace(prepared, notes=tuple(notes))
 
 
-def _add(prepared: Prepared, config: DatasetConfig, lists: Path) -> list[str]:
+def _add(prepared: Prepared, config: DatasetConfig, lists: Path, alone: bool) -> list[str]:
     """Open one data set into its parts; returns notes."""
     own = own_splits(find_splits(config.path))
     if own:
         return _add_own(prepared, config, own)
     dataset = open_dataset(config, prepared.labels)
     try:
-        parting = part_samples(dataset.samples)
+        parting = _parting(dataset.samples, alone)
     except DatasetError as error:
         raise DatasetError(f"{config.path}: {error}") from error
     boxed = _boxed(dataset.samples, prepared.labels)
@@ -118,10 +130,18 @@ def _add(prepared: Prepared, config: DatasetConfig, lists: Path) -> list[str]:
         write_list(file, samples, config.path)
         entry = replace(config, take=f"list:{file.absolute()}", box_classes=boxed)
         _put(prepared, part, entry)
-    notes = [f"{dataset.name}: parted by {parting.how}."]
+    notes = [f"{dataset.name}: {parting.how}."]
     if parting.near_pairs:
         notes.append(f"{dataset.name}: {parting.near_pairs} pairs of near-duplicates are apart.")
     return notes
+
+
+def _parting(samples: Sequence[Sample], alone: bool) -> Parting:
+    if alone or len(samples) >= LEAST_IMAGES:
+        parting = part_samples(samples)
+        return replace(parting, how=f"parted by {parting.how}")
+    every = tuple(range(len(samples)))
+    return Parting({"train": every}, f"trains only, with fewer than {LEAST_IMAGES} images", 0)
 
 
 def own_splits(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

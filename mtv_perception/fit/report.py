@@ -159,6 +159,11 @@ def what_to_label(classes: Sequence[ClassStatistics], scores: Mapping[str, Any])
             )
         if ap50 is None:
             advice.append(f"{item.name}: no held-out image shows it; label some on another drive.")
+    if not any(item.pixel_images for item in classes[1:]):
+        advice.append(
+            "No outlines or masks are labelled, so there is no mean IoU. Label polygons where zones "
+            "need the mask test."
+        )
     empty = "Label some images without any object: they teach what is no object."
     return [*advice, empty]
 

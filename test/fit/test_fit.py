@@ -1,6 +1,7 @@
 """The stages of a fit: each once, in order, and on from where it was interrupted."""
 
 import json
+import shutil
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_a_folder_with_other_files_is_not_written_into(tmp_path, floor, stages):
     assert (tmp_path / "model" / "model.yaml").read_text() == "mine"
 
 
+@pytest.mark.parametrize("with_test", [True, False])
+def test_images_that_choose_and_judge_are_counted_once(tmp_path, floor, stages, with_test):
+    root, said = floor(splits=True), []
+    if not with_test:
+        shutil.rmtree(root / "test")
+        text = (root / "data.yaml").read_text().replace("test: test/images\n", "")
+        (root / "data.yaml").write_text(text)
+
+    fit(FitOptions((root,), tmp_path / "model"), said.append)
+
+    assert said[0].startswith("12 images to train on, 6 to choose by, 6 to judge by")
+    assert ("(6 of them choose and judge)" in said[0]) == (not with_test)
+
+
 @pytest.mark.parametrize(
     ("text", "minutes"),
     [("30m", 30), ("2h", 120), ("1h30m", 90), ("1.5h", 90), ("45", 45), ("1H", 60)],
@@ -98,3 +113,4 @@ def test_a_whole_fit_writes_a_model_that_knows_what_it_was_taught_and_a_report(t
     assert spec.mask_classes == (), "boxes alone were labelled"
     report = (out / "report.html").read_text()
     assert "What to label next" in report and "truck" in report
+    assert "`tests: [foot]`" in report and "Label polygons" in report

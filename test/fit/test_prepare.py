@@ -156,13 +156,82 @@ def test_own_splits_are_not_said_to_be_read_together(tmp_path, floor, caplog):
 
 
 def test_too_few_images_are_told_with_their_folder(tmp_path, floor):
-    root = floor()
-    for path in sorted((root / "images").iterdir())[5:]:
-        path.unlink()
-        (root / "labels" / f"{path.stem}.txt").unlink()
+    root = few(floor(), 5)
 
     with pytest.raises(DatasetError, match=r"floor: expected at least 6 images.*got 5"):
         prepare(options(tmp_path, root), tmp_path / "lists")
+
+
+def few(root, count):
+    """Keep the first images of a folder alone."""
+    for path in sorted((root / "images").iterdir())[count:]:
+        path.unlink()
+        (root / "labels" / f"{path.stem}.txt").unlink()
+    return root
+
+
+@pytest.mark.parametrize("splits", [True, False])
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_a_small_folder_beside_another_trains_only(tmp_path, floor, splits, count):
+    large, small = floor(splits=splits), few(floor("monday"), count)
+    alone = prepare(options(tmp_path, large), tmp_path / "lists")
+
+    prepared = prepare(options(tmp_path, large, small), tmp_path / "more")
+
+    added = {part: names(prepared, part) - names(alone, part) for part in alone.entries}
+    assert sum(map(len, added.values())) == count
+    assert (len(added["train"]) == count) == (count < 6)
+    assert any(note.startswith("monday: trains only") for note in prepared.notes) == (count < 6)
+
+
+def test_small_folders_alone_cannot_judge(tmp_path, floor):
+    folders = [few(floor(name), 5) for name in ("monday", "tuesday")]
+
+    with pytest.raises(DatasetError, match="got none for check, judge.*fewer than 6 images"):
+        prepare(options(tmp_path, *folders), tmp_path / "lists")
+
+
+@pytest.mark.parametrize(
+    ("outlined", "told"),
+    [
+        ((), "truck, worker: no outlines"),
+        (("truck",), "worker: no outlines"),
+        (("truck", "worker"), ""),
+    ],
+)
+def test_classes_without_masks_are_told(tmp_path, floor, outlined, told):
+    root, file = floor(), tmp_path / "model" / "config.yaml"
+    for path in sorted((root / "labels").iterdir()):
+        lines = path.read_text().splitlines()
+        boxes = [line.split() for line in lines]
+        polygons = [f"{box[0]} 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6" for box in boxes]
+        kept = [("truck", "worker")[int(box[0])] in outlined for box in boxes]
+        path.write_text(
+            "\n".join(p if k else b for p, b, k in zip(polygons, lines, kept, strict=True)) + "\n"
+        )
+
+    found = [note for note in plan_fit(options(tmp_path, root), file).notes if "masks" in note]
+
+    assert [note.startswith(told) for note in found] == [True] * bool(told)
+    assert all("`tests: [foot]`" in note for note in found)
+    assert all(("not published" in note) == (not outlined) for note in found)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "rail, person, forklift: known to warehouse"),
+        ({"rename": {"worker": "person"}}, "rail, forklift: known to warehouse"),
+        ({"initial": ""}, ""),
+    ],
+)
+def test_classes_that_are_lost_are_told(tmp_path, floor, values, told):
+    file = tmp_path / "model" / "config.yaml"
+
+    notes = plan_fit(options(tmp_path, floor(), **values), file).notes
+
+    found = [note for note in notes if "not to the new model" in note]
+    assert [note.startswith(told) for note in found] == [True] * bool(told)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 14, 30, 100, 119, 120, 5000])

@@ -154,7 +154,10 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     found = [FORMATS[name].read(path, split, options) for split in chosen]
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
-        note = f"the splits {names} are read together; `--split` (`split` in a file) chooses one"
+        note = (
+            f"the splits {names} are read together; `split` in a configuration, or `--split` of "
+            "commands that have it, chooses one"
+        )
         found[0] = replace(found[0], notes=(note, *found[0].notes))
     return found
 
