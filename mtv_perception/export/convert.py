@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -12,9 +14,16 @@ import tensorflow as tf
 
 from mtv_perception.export.rounding import rounded_depthwise
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.resources import stderr_without
 from mtv_perception.training.keras_model import OUTPUTS
 
 PRECISIONS = ("float32", "float16", "int8")
+# Written to the file descriptor by the converter: its settings, its progress, and options of its
+# own that it does not use.
+_NOISE = re.compile(
+    r"fully_quantize: \d|I\d{4} |W\d{4} .*(?:Ignored (?:output_format|drop_control_dependency)"
+    r"|Skipping runtime version metadata)"
+)
 
 
 def _normalise(image: np.ndarray) -> np.ndarray:
@@ -77,9 +86,22 @@ def _converted(network: MultitaskNetwork, precision: str, images: list[np.ndarra
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
-    with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable there
+    with _quiet():
         content: bytes = converter.convert()
     return content
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the converter says of every network, none of which is a fault."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),  # Keras lists every variable there
+        warnings.catch_warnings(),
+        stderr_without(_NOISE),
+    ):
+        # int8 inputs are asked for; their ranges come from the calibration images all the same.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
+        yield
 
 
 def _representative(images: list[np.ndarray]) -> Callable[[], Iterator[list[np.ndarray]]]:

@@ -42,6 +42,15 @@ def test_dilated_convolutions_stay_whole(contents, precision):
     assert not {name for name in operations if name.startswith("Flex") or name == "CUSTOM"}
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_converter_alarms_nobody(network, images, precision, capfd, recwarn):
+    convert(network, precision, images)
+
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+    assert not [str(item.message) for item in recwarn if "quantized" in str(item.message)]
+
+
 def test_int8_has_no_floats_inside(contents):
     interpreter = opened(contents["int8"])
 
