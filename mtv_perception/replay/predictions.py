@@ -69,9 +69,10 @@ class Predictions:
             writer.close()
 
     def _begin(self) -> TextIO:
-        """Make the folder and its files, for the first frame."""
-        for name in ("overlays", "masks") if self._masks else ("overlays",):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        """Make the folder and its files, for the first frame; overlays/ for the first image."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._masks:
+            (self._folder / "masks").mkdir(exist_ok=True)
         self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         self._lines = (self._folder / "results.jsonl").open("w", encoding="utf-8")
         return self._lines
@@ -102,6 +103,7 @@ class Predictions:
             self._video.write(overlay)
         else:
             path = self._folder / "overlays" / f"{name}.jpg"
+            path.parent.mkdir(exist_ok=True)
             cv2.imwrite(str(path), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
         line = to_line(source, item, frame, name, result, self._labels, self._masks)
         lines.write(json.dumps(line) + "\n")
