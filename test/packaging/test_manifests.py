@@ -1,3 +1,4 @@
+import ast
 import datetime
 import os
 import re
@@ -52,3 +53,48 @@ def test_scripts_can_be_executed(path):
     sourced_only = path.name == "env.sh"
 
     assert os.access(path, os.X_OK) != sourced_only
+
+
+ROS_PACKAGE = re.compile(r"\w+_(msgs|srvs|interfaces)|rclpy|launch|launch_ros|ament_\w+|tf2_\w+")
+SOURCES = [*(ROOT / "mtv_perception").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
+
+
+def imported_packages(text):
+    """The top-level names of every import, those inside of functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def declared_packages(*kinds):
+    tree = ElementTree.parse(ROOT / "package.xml")
+    return {item.text for kind in kinds for item in tree.iterfind(kind)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import rclpy.node", {"rclpy"}),
+        ("def f():\n    from nav_msgs.msg import OccupancyGrid", {"nav_msgs"}),
+        ("from . import b\nimport a.b, c", {"a", "c"}),
+    ],
+)
+def test_how_imports_are_read(text, found):
+    assert imported_packages(text) == found
+
+
+def test_every_ros_package_that_is_imported_is_installed_with_the_package():
+    """Rosdep installs what package.xml names; what a robot has by chance is no reason."""
+    imported = {
+        name
+        for path in SOURCES
+        for name in imported_packages(path.read_text(encoding="utf-8"))
+        if ROS_PACKAGE.fullmatch(name)
+    }
+
+    assert "nav_msgs" in imported
+    assert imported - declared_packages("depend", "exec_depend") == set()
