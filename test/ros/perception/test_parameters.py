@@ -116,12 +116,48 @@ def test_ros_reads_the_commented_file_as_the_defaults(make_node):
     assert declared.read() == Settings(NodeConfig(), RobotPerceiverConfig())
 
 
-def test_the_guide_has_the_table_of_parameters():
+@pytest.fixture
+def parameter_table():
+    """The program that writes the page of parameters."""
     path = SOURCE_ROOT / "tools" / "parameter_table.py"
     spec = importlib.util.spec_from_file_location("parameter_table", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.page() == module.PAGE.read_text(encoding="utf-8"), "run tools/parameter_table.py"
+    return module
+
+
+def test_the_guide_has_the_tables_of_parameters(parameter_table):
+    text = parameter_table.PAGE.read_text(encoding="utf-8")
+    assert parameter_table.page() == text, "run tools/parameter_table.py"
+
+
+def test_the_guide_has_every_node(parameter_table):
+    programs = {path.name for path in (SOURCE_ROOT / "scripts").glob("*_node")}
+    assert set(parameter_table.tables()) == programs
+
+
+@pytest.mark.parametrize(
+    ("node", "row"),
+    [
+        ("perception_node", "| `track` |"),
+        ("zones_node", "| `zones_file` |"),
+        ("ranging_node", "| `floor_cell` |"),
+        ("recorder_node", "| `bag` |"),
+        ("web_view_node", "| `port` |"),
+        ("image_replay_node", "| `speed` |"),
+        ("state_log_node", "| `file` |"),
+    ],
+)
+def test_a_row_that_is_missing_from_the_guide_is_noticed(
+    parameter_table, node, row, tmp_path, monkeypatch
+):
+    right = parameter_table.PAGE.read_text(encoding="utf-8")
+    before, section = right.split(f"## {node}\n")
+    wrong = section.replace(section[section.index(row) :].splitlines(True)[0], "", 1)
+    page = tmp_path / "parameters.md"
+    page.write_text(before + f"## {node}\n" + wrong, encoding="utf-8")
+    monkeypatch.setattr(parameter_table, "PAGE", page)
+    assert page.read_text(encoding="utf-8") != right == parameter_table.page()
 
 
 def test_overrides_are_read_back(make_node):
