@@ -64,12 +64,13 @@ TESTED = {
     r"make pictures\b": "test/tools/test_doc_pictures.py",
     r"pytest\b": "test/docs/test_commands.py",
     r"cp (-r )?models/warehouse\b": "test/docs/test_commands.py",
+    r"mtv doctor\b": "test/cli/test_main.py",
 }
 # What cannot run here, and why.
 ELSEWHERE = {
     r"(cd|export|source|\.|mkdir|set) |[A-Z_]+=\S+$|out=|for |done$|do$": "the shell itself",
     r"sudo |chown |apt-get |systemctl |journalctl |id ": "needs root or systemd",
-    r"git clone |rosdep |colcon |ssh |scp ": "needs a robot, its ROS or this repository's address",
+    r"git clone |rosdep |colcon |ssh |scp |rsync ": "needs a robot, its ROS or this repository's address",
     r"pip (install|download) |unzip ": "needs the network",
     r"rviz2 |ros2 security |ros2 bag |ros2 (launch|run) (?!mtv_perception)|cp \"\$\(ros2 pkg ": (
         "needs a desktop, or packages of a distribution's ROS"

@@ -11,10 +11,10 @@ from mtv_perception.fit.options import FitOptions, parse_budget
 
 HELP = "from labelled images to a model folder in one command"
 _EXAMPLES = """examples:
-  mtv fit my-floor --out models/my-floor                       the classes of the data, 30 minutes
-  mtv fit drive1 drive2 --out models/hall --budget 2h          several exports together
-  mtv fit my-floor --out models/agv --classes agv,person       these classes only
-  mtv fit export --out models/hall --from worker=person        worker begins from what person knew
+  mtv fit my-floor --out my-models/floor                       the classes of the data, 30 minutes
+  mtv fit drive1 drive2 --out my-models/hall --budget 2h       several exports together
+  mtv fit my-floor --out my-models/agv --classes agv,person    these classes only
+  mtv fit export --out my-models/hall --from worker=person     worker begins from what person knew
 
 Interrupted? The same command goes on where it was. `mtv init` writes the training file to edit.
 """

@@ -71,6 +71,10 @@ def started(unit, tmp_path, **environment):
     [
         ({}, []),
         ({"MTV_ARGUMENTS": ""}, []),
+        (
+            {"MTV_ENCLAVE": "--enclave /mtv_perception/zones"},
+            ["--enclave", "/mtv_perception/zones"],
+        ),
         ({"MTV_ARGUMENTS": "-r image:=/camera/image_raw"}, ["-r", "image:=/camera/image_raw"]),
         (
             {"MTV_ARGUMENTS": "-r a:=/b -r camera_info:=/camera/camera_info"},
@@ -131,6 +135,21 @@ def test_a_shell_with_venv_uses_it(ros, tmp_path):
     venv = str(tmp_path / ".venv")
     assert found["AMENT_PREFIX_PATH"].split(":")[0] == venv
     assert (found.get("ROS_DISTRO") == "jazzy") == (ros == "system")
+
+
+def test_the_guide_lets_every_unit_run_as_the_one_who_installs_it(tmp_path):
+    """All nodes of a machine need one user: Fast DDS' shared memory is that user's alone."""
+    page = (ROOT / "docs/how-to/deploy.md").read_text()
+    command = re.search(r'sudo (sed -i "s/\^User=\S+" )/etc/systemd/system/(mtv-\*\.service)', page)
+    for unit in UNITS:
+        shutil.copy(unit, tmp_path)
+
+    environment = {"PATH": "/usr/bin:/bin", "USER": "somebody"}
+    script = command[1] + command[2]
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True)
+
+    found = [dict(settings(tmp_path / unit.name))["User"] for unit in UNITS]
+    assert found == ["somebody"] * len(UNITS)
 
 
 @unit_of
