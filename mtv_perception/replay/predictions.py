@@ -70,9 +70,8 @@ class Predictions:
 
     def _begin(self) -> TextIO:
         """Make the folder and its files, for the first frame; overlays/ for the first image."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if self._masks:
-            (self._folder / "masks").mkdir(exist_ok=True)
+        innermost = self._folder / "masks" if self._masks else self._folder
+        innermost.mkdir(parents=True, exist_ok=True)
         self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         self._lines = (self._folder / "results.jsonl").open("w", encoding="utf-8")
         return self._lines

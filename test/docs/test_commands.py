@@ -277,6 +277,7 @@ def follow(page, folder, but=(), instead=None):
     """
     printed = []
     environment = {
+        "USER": "reader",  # every login shell has it, a container may not
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
