@@ -25,6 +25,7 @@ from mtv_perception.demo.hall import (
     write_settings,
 )
 from mtv_perception.demo.page import write_page
+from mtv_perception.demo.photographs import draw_photographs, folder_here
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline, with_caption
 from mtv_perception.demo.stage import Stage, published
 from mtv_perception.geometry.polygons import points_inside
@@ -55,11 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     clip = load_clip(VIDEO)
     run = run_hall(clip, args.model, args.rate or clip.rate, args.out, args.live)
-    summary = {"hall": summarise(run, clip)}
+    summary: dict[str, Any] = {"hall": summarise(run, clip)}
     moments = draw_hall(run, clip, args.out)
     if not args.only_hall:
         folder = args.out / "people"
         summary["people"] = people.run(folder, args.model)
+        photographs = folder_here()
+        summary["photographs"] = (
+            draw_photographs(photographs, args.model, args.out) if photographs else 0
+        )
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     page = write_page(args.out, summary)
     if args.pictures:

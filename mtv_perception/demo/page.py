@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.demo.photographs import CREDIT, FILE
+
 # Of the zones: the default of the zones file.
 _DEADLINE_MS = 500.0
 
@@ -42,6 +44,8 @@ def write_page(out: Path, summary: dict[str, Any]) -> Path:
     ]
     if people:
         parts.append(_people(people))
+    if summary.get("photographs"):
+        parts.append(_photographs())
     parts.append(_limits())
     text = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>mtv_perception demo</title>'
@@ -174,6 +178,15 @@ def _people(people: dict[str, Any]) -> str:
         '<figure><video src="people/overlay.mp4" controls muted loop playsinline preload="metadata"></video>'
         f"<figcaption>{people['frames_processed']} of {people['frames_published']} images, "
         f"{people['detections']} detections.</figcaption></figure>"
+    )
+
+
+def _photographs() -> str:
+    return (
+        "<h2>5. Real forklifts</h2>"
+        "<p>Photographs of other warehouses that the model was not trained on. What is missed or wrong stays in.</p>"
+        f'<figure><a href="{FILE}"><img src="{FILE}" alt="forklifts and people with boxes"></a>'
+        f"<figcaption>{CREDIT}</figcaption></figure>"
     )
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from mtv_perception.demo.page import write_page
+from mtv_perception.demo.photographs import CREDIT, FILE
 from mtv_perception.resources import SOURCE_ROOT
 
 sys.path.insert(0, str(SOURCE_ROOT / "tools" / "pictures"))
@@ -32,6 +33,7 @@ SUMMARY = {
         "reason": "no result younger than 0.5 s: the last result was late: 0.52 s old",
     },
     "people": {"frames_processed": 118, "frames_published": 120, "detections": 396},
+    "photographs": 6,
 }
 SCREENS = {
     "phone": ((390, 844), 3.0, True),
@@ -65,10 +67,11 @@ def opened(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     for name in PICTURES:
         shutil.copy(IMAGES / f"hall_{name}.jpg", folder / f"{name}.jpg")
+    shutil.copy(IMAGES / "demo.jpg", folder / FILE)
     page = write_page(folder, SUMMARY)
     with browser.Browser(program, folder / "profile", (800, 600)) as shown:
         shown.open(page.as_uri())
-        shown.wait_for("document.readyState === 'complete' && document.images.length === 5")
+        shown.wait_for("document.readyState === 'complete' && document.images.length === 6")
         yield shown
 
 
@@ -94,3 +97,11 @@ def test_figures_stand_in_one_row_where_there_is_room(opened):
     opened.wait_for("innerWidth === 1366")
 
     assert opened.value(LAYOUT)["figures"] == 1
+
+
+@pytest.mark.parametrize("count", [0, 6])
+def test_the_page_names_their_authors_and_licence(tmp_path, count):
+    text = write_page(tmp_path, {**SUMMARY, "photographs": count}).read_text()
+
+    assert (CREDIT in text) == (FILE in text) == bool(count)
+    assert "CC BY 4.0" in CREDIT
