@@ -44,22 +44,22 @@ def plan_fit(options: FitOptions, file: Path) -> Prepared:
     Raises:
         DatasetError: see `prepare`.
     """
+    from mtv_perception.training.initial import initial_layout
+
     prepared = prepare(options, file.parent / _LISTS_FOLDER)
+    initial = initial_layout(options.initial) if options.initial else None
     plan = make_plan(
-        options, prepared.labels.foreground, prepared.samples("train"), prepared.entries
+        options, prepared.labels.foreground, prepared.samples("train"), prepared.entries, initial
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-    begun = _against_initial(options, prepared)
+    begun = _against_initial(options, prepared, initial.names[1:] if initial else ())
     return replace(prepared, notes=(*prepared.notes, *begun, *_without_masks(prepared)))
 
 
-def _against_initial(options: FitOptions, prepared: Prepared) -> list[str]:
+def _against_initial(options: FitOptions, prepared: Prepared, known: tuple[str, ...]) -> list[str]:
     """Notes on classes that `initial` does not know, and on those of it that are not kept."""
-    from mtv_perception.training.initial import initial_classes
-
-    known = initial_classes(options.initial) if options.initial else ()
     if not known:
         return []
     classes, notes = prepared.labels.foreground, []

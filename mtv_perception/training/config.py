@@ -75,6 +75,9 @@ class TrainConfig:
         low=0.0,
     )
     validate_every: int = setting(500, "Steps between validations.", low=1)
+    validate_first: bool = setting(
+        False, "Also judge the weights the run begins with; they may be the best."
+    )
     checkpoint_every: int = setting(100, "Steps between checkpoints.", low=1)
     monitor: tuple[str, ...] = setting(
         ("map", "miou"), "Validation figures whose mean picks the best checkpoint."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,16 +86,29 @@ def load_initial(
     return source / BEST_FILE if source.is_dir() else source
 
 
-def initial_classes(name: str) -> tuple[str, ...]:
-    """The classes of what `load_initial` would read, without the background.
+@dataclass(frozen=True)
+class Layout:
+    """What a network's first weights were trained for.
 
-    Empty where a checkpoint lies without its configuration.
+    Attributes:
+        names: classes, the background first.
+        size_hw: network input, pixels.
+    """
+
+    names: tuple[str, ...]
+    size_hw: tuple[int, int]
+
+
+def initial_layout(name: str) -> Layout | None:
+    """The layout of what `load_initial` would read.
+
+    None where a checkpoint lies without its configuration.
 
     Raises:
         ArtefactError: an exported model that is not intact.
         WeightsError: no run folder, checkpoint or exported model.
     """
-    return (_names_of(*_find(name)) or ())[1:]
+    return _layout_of(*_find(name))
 
 
 def _find(name: str) -> tuple[Path, bool]:
@@ -111,12 +124,20 @@ def _find(name: str) -> tuple[Path, bool]:
     return source, (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists()
 
 
-def _names_of(source: Path, is_exported: bool) -> tuple[str, ...] | None:
-    """The class names of a model or run; None where a checkpoint lies without its configuration."""
+def _layout_of(source: Path, is_exported: bool) -> Layout | None:
     if is_exported:
-        return load_artefact(source).spec.classes
+        spec = load_artefact(source).spec
+        return Layout(spec.classes, spec.size_hw)
     path = (source if source.is_dir() else source.parent) / CONFIG_FILE
-    return load(TrainConfig, path).network.names if path.is_file() else None
+    if not path.is_file():
+        return None
+    network = load(TrainConfig, path).network
+    return Layout(network.names, network.size_hw)
+
+
+def _names_of(source: Path, is_exported: bool) -> tuple[str, ...] | None:
+    layout = _layout_of(source, is_exported)
+    return layout.names if layout else None
 
 
 def _with_names(network: MultitaskNetwork, names: tuple[str, ...] | None) -> MultitaskNetwork:

@@ -178,6 +178,8 @@ class Trainer:
         )
         batches = self.batches() if self._done < config.steps else iter(())
         begin, started = self._done, time.monotonic()
+        if config.validate_first and not begin:
+            self._judge()
         for batch in batches:
             run = run or self.compiled_step()
             rate = self._rate()

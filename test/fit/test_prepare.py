@@ -12,6 +12,8 @@ from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.fit.fit import plan_fit
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.prepare import own_splits, prepare
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
 
 
@@ -243,3 +245,38 @@ def test_a_run_is_validated_rarely_but_at_all(tmp_path, floor, steps):
     every = load(TrainConfig, file).validate_every
     assert 1 <= steps // every <= 8 + 1
     assert every >= min(steps, 15)
+
+
+def test_classes_that_the_first_weights_know_are_trained_gently(tmp_path, floor):
+    """Few images make a network forget more than they teach it."""
+    known, new = tmp_path / "known.yaml", tmp_path / "new.yaml"
+    sources = {"worker": "person", "truck": "forklift"}
+    plan_fit(options(tmp_path, floor(), minutes=30, sources=sources), known)
+    plan_fit(options(tmp_path, floor("other"), minutes=30), new)
+    gentle, usual = load(TrainConfig, known), load(TrainConfig, new)
+
+    assert gentle.optimiser.learning_rate < usual.optimiser.learning_rate
+    assert gentle.validate_first and not usual.validate_first
+    assert gentle.network.size_hw == load_artefact(find_model("warehouse")).spec.size_hw
+
+
+KNOWN = {"sources": {"worker": "person", "truck": "forklift"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "size_hw"),
+    [
+        ({"minutes": 5}, (352, 384)),
+        ({"minutes": 30}, (352, 384)),
+        ({"minutes": 5, **KNOWN}, (480, 640)),
+        ({"steps": 10, **KNOWN}, (480, 640)),
+        ({"minutes": 30, "initial": "warehouse-small", **KNOWN}, (352, 384)),
+        ({"minutes": 30, "size_hw": (96, 128), **KNOWN}, (96, 128)),
+    ],
+)
+def test_known_classes_keep_the_size_the_first_weights_were_trained_at(
+    tmp_path, floor, values, size_hw
+):
+    plan_fit(options(tmp_path, floor(), **values), tmp_path / "config.yaml")
+
+    assert load(TrainConfig, tmp_path / "config.yaml").network.size_hw == size_hw

@@ -139,6 +139,19 @@ def test_the_best_validation_is_kept(tmp_path, tiny_config, eager):
     assert yaml.safe_load((tmp_path / "run" / "best.yaml").read_text()) == best
 
 
+def test_the_weights_a_run_begins_with_may_be_the_best(tmp_path, tiny_config, eager):
+    """A fine-tuning then never ends with less than it had."""
+    scores = iter([0.9, 0.2, 0.3])
+    config = tiny_config(steps=2, validate_every=1, validate_first=True)
+    run = Trainer(config, tmp_path / "run", lambda model: {"map": next(scores), "miou": None})
+    first = [weight.numpy() for weight in run.network.model.weights]
+
+    assert run.train()["step"] == 0
+    _, network = load_run(tmp_path / "run")
+    for kept, weight in zip(network.model.weights, first, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), weight)
+
+
 def test_a_run_is_not_overwritten(tiny_run, tiny_config):
     with pytest.raises(ConfigError, match="got one with a checkpoint; use --resume"):
         Trainer(tiny_config(validate_every=3), tiny_run)
