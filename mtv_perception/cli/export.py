@@ -90,7 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--images",
         type=int,
-        default=100,
+        default=256,
         metavar="N",
         help="calibration images (default: %(default)s)",
     )

@@ -93,6 +93,8 @@ def test_peers_and_streams_are_measured_in_the_same_run(name, model, tmp_path, c
         "bench",
         "--model",
         model,
+        "--backend",
+        "litert",
         "--threads",
         "1",
         "--frames",
