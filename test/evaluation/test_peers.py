@@ -25,9 +25,7 @@ def write_network(path, outputs):
         helper.make_node("Constant", [], [f"out{i}"], value=onnx.numpy_helper.from_array(value))
         for i, value in enumerate(outputs)
     ]
-    infos = [
-        helper.make_tensor_value_info(f"out{i}", kind, v.shape) for i, v in enumerate(outputs)
-    ]
+    infos = [helper.make_tensor_value_info(f"out{i}", kind, v.shape) for i, v in enumerate(outputs)]
     entry = helper.make_tensor_value_info("image", kind, [1, 3, SIDE, SIDE])
     graph = helper.make_graph(nodes, "fixed", [entry], infos)
     opset = [helper.make_opsetid("", 17)]
