@@ -108,8 +108,9 @@ def _feet_of_rectangles(camera: FloorCamera, boxes_xyxy: np.ndarray) -> np.ndarr
     inward = np.array([1.0, -1.0])
     up = camera.upward(corners.reshape(-1, 2)).reshape(corners.shape)
     lean = np.arctan2(up[..., 0] * inward, -up[..., 1])
+    is_small = np.maximum(lean, -lean[:, ::-1]) <= _SMALL
     lean = np.where(lean > 0, np.minimum(lean, _LARGEST), np.nan)
-    least, most = _base_widths(boxes_xyxy, lean, camera.intrinsics.size_hw)
+    least, most = _base_widths(boxes_xyxy, lean, is_small, camera.intrinsics.size_hw)
     half = np.linspace(least, most, _POINTS, axis=-1) / 2
     along = np.stack([np.cos(lean) * inward, -np.sin(lean)], -1)
     feet = corners[:, :, None] + half[..., None] * along[:, :, None]
@@ -117,16 +118,16 @@ def _feet_of_rectangles(camera: FloorCamera, boxes_xyxy: np.ndarray) -> np.ndarr
 
 
 def _base_widths(
-    boxes_xyxy: np.ndarray, lean: np.ndarray, image_hw: tuple[int, int]
+    boxes_xyxy: np.ndarray, lean: np.ndarray, is_small: np.ndarray, image_hw: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least and the largest width of the rectangles, each `(N, 2)` pixels.
 
     NaN where the lower edge is below the image, and at a small lean also where the box is cut off
-    above, which hides how tall the rectangle is.
+    above, which hides how tall the rectangle is. A lean is small that is so at both lower corners.
     """
     x0, y0, x1, y1 = boxes_xyxy.T[..., None]
     wide, tall, cos, sin = x1 - x0, y1 - y0, np.cos(lean), np.sin(lean)
-    is_small, is_open = lean <= _SMALL, lean > _OPEN
+    is_open = lean > _OPEN
     cos_twice = np.where(is_open, 1.0, cos**2 - sin**2)
     solved = np.where(is_open, 0.0, (wide * cos - tall * sin) / cos_twice)
     solved = solved.clip(0, np.minimum(wide / cos, tall / sin))

@@ -155,7 +155,7 @@ class World:
         if self.zone.min_score is None:
             needed = max(needed, self.tuned)
         shown = box is not None and score >= self.threshold
-        inside = box is not None and score >= needed and self._is_well_inside(place)
+        inside = box is not None and score >= needed and self._is_well_inside(place, box)
         self.truth[stamp] = self.truth.get(stamp, False) or inside
         boxes = np.array([box] if shown else [], np.float32).reshape(-1, 4)
         count = len(boxes)
@@ -173,10 +173,16 @@ class World:
         )
         return Observation(stamp, found, source, self.stated.view(self.camera.mounting))
 
-    def _is_well_inside(self, place) -> bool:
-        """By 2 cm; by a tenth of the distance where people lean by more than 20 degrees."""
+    def _is_well_inside(self, place, box) -> bool:
+        """By 2 cm; by a tenth of the distance where a box tells less.
+
+        So it is where people lean by more than 20 degrees, or by more than 8 and the image cuts
+        them off.
+        """
+        height, width = self.camera.intrinsics.size_hw
+        is_whole = bool((box[:2] > 2).all() and box[2] < width - 2 and box[3] < height - 2)
         pixel = self.camera.floor_to_pixels(place[None])
-        is_sure = bool(self.camera.is_upright(pixel, 20.0)[0])
+        is_sure = bool(self.camera.is_upright(pixel, 20.0 if is_whole else 8.0)[0])
         reach = float(np.hypot(*(place - self.camera.nadir_xy)))
         return _contains(self.zone.corners, place, 0.02 if is_sure else 0.1 * reach)
 
