@@ -23,15 +23,18 @@ class MultitaskNetwork:
         config: what it was built from.
         default_boxes: the boxes its offsets refer to.
         scores: how class logits become scores, "sigmoid" or "softmax".
+        backbone: names of the layers between the images and the backbone's features.
     """
 
     model: keras.Model
     config: NetworkConfig
     default_boxes: DefaultBoxSpec
     scores: str = field(default="sigmoid")
+    backbone: frozenset[str] = frozenset()
 
 
-_PRESETS: dict[str, Callable[[Any, NetworkConfig], tuple[Any, Any, Any, DefaultBoxSpec, str]]] = {
+_Outputs = tuple[Any, Any, Any, dict[Any, Any], DefaultBoxSpec, str]
+_PRESETS: dict[str, Callable[[Any, NetworkConfig], _Outputs]] = {
     "warehouse": warehouse_outputs,
     "warehouse-small": warehouse_outputs,
     "reference": reference_outputs,
@@ -46,13 +49,20 @@ def normalise(images: Any) -> Any:
 def build_network(config: NetworkConfig) -> MultitaskNetwork:
     """Build the network a configuration describes, with fresh weights."""
     images = keras.Input((*config.size_hw, 3), name="images")
-    class_logits, box_offsets, segmentation_logits, default_boxes, scores = _PRESETS[config.preset](
-        images, config
-    )
+    class_logits, box_offsets, segmentation_logits, features, default_boxes, scores = _PRESETS[
+        config.preset
+    ](images, config)
     outputs = {
         "class_logits": class_logits,
         "box_offsets": box_offsets,
         "segmentation_logits": segmentation_logits,
     }
     name = config.preset.replace("-", "_")
-    return MultitaskNetwork(keras.Model(images, outputs, name=name), config, default_boxes, scores)
+    backbone = keras.Model(images, list(features.values()), name="backbone")
+    return MultitaskNetwork(
+        keras.Model(images, outputs, name=name),
+        config,
+        default_boxes,
+        scores,
+        frozenset(layer.name for layer in backbone.layers),
+    )

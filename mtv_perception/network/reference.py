@@ -66,10 +66,10 @@ def _aspp(x: Any, rates: Sequence[int]) -> Any:
 
 def reference_outputs(
     images: Any, config: NetworkConfig
-) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
+) -> tuple[Any, Any, Any, dict[str, Any], DefaultBoxSpec, str]:
     """Class logits, box offsets, segmentation logits (stride 4).
 
-    The default boxes and the kind of score.
+    The backbone's features, the default boxes and the kind of score.
     """
     if config.backbone != "mobilenetv2":
         raise ValueError(
@@ -96,4 +96,4 @@ def reference_outputs(
     x = conv_bn_relu6(x, _FILTERS, 3, "decoder_dense")
     x = _separable(x, _FILTERS, "decoder_separable")
     pixels = conv(x, classes, 3, "decoder_logits")
-    return class_logits, box_offsets, pixels, boxes, "softmax"
+    return class_logits, box_offsets, pixels, features, boxes, "softmax"

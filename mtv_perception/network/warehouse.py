@@ -55,10 +55,10 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
 
 def warehouse_outputs(
     images: Any, config: NetworkConfig
-) -> tuple[Any, Any, Any, DefaultBoxSpec, str]:
+) -> tuple[Any, Any, Any, dict[int, Any], DefaultBoxSpec, str]:
     """Class logits, box offsets, segmentation logits (stride 4).
 
-    The default boxes and the kind of score.
+    The backbone's features, the default boxes and the kind of score.
     """
     height, width = config.size_hw
     if height % 32 or width % 32:
@@ -72,4 +72,4 @@ def warehouse_outputs(
     class_logits, box_offsets = ssdlite(levels, counts, len(config.names) - 1, _SCORE_PRIOR)
     context = aspp(levels[1], context_channels, atrous_rates(height // levels[1].shape[1]))
     pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
-    return class_logits, box_offsets, pixels, boxes, "sigmoid"
+    return class_logits, box_offsets, pixels, features, boxes, "sigmoid"

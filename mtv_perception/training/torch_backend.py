@@ -184,7 +184,7 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
         load_backbone(network, config.pretrained)
     if config.initial:
         note_initial(run, load_initial(network, config.initial, lambda: first_images(scenes)))
-    freeze_norms(network.model, config.freeze_norms)
+    freeze_norms(network, config.freeze_norms)
     freeze_layers(network.model, config.freeze)
     return TorchStep(network, config), ExampleSource(scenes, target_encoder(network, config))
 

@@ -92,7 +92,7 @@ class Trainer:
                     config.initial_from,
                 )
                 note_initial(self._output, file)
-            freeze_norms(self.network.model, config.freeze_norms)
+            freeze_norms(self.network, config.freeze_norms)
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
         self._evaluated = build_network(config.network)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.config import OptimiserConfig
 
 
@@ -22,21 +23,24 @@ def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
     return rule
 
 
-# How the layers of the backbones begin, and no others.
-BACKBONE_PREFIXES = ("Conv1", "bn_Conv1", "expanded_conv", "block_", "Conv_1", "stem", "stage")
-_FROZEN_NORMS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "backbone": BACKBONE_PREFIXES,
-    "all": ("",),
-}
+def freeze_norms(network: MultitaskNetwork, which: str) -> None:
+    """Make batch norms keep their statistics and scale: of the `backbone`, of `all`, or `none`.
 
-
-def freeze_norms(model: keras.Model, which: str) -> None:
-    """Make batch norms keep their statistics and scale: of the `backbone`, of `all`, or `none`."""
-    prefixes = _FROZEN_NORMS[which]
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = not layer.name.startswith(prefixes)
+    ValueError where there are none to freeze.
+    """
+    norms = [x for x in network.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    frozen = {
+        "none": frozenset[str](),
+        "backbone": network.backbone,
+        "all": frozenset(norm.name for norm in norms),
+    }[which]
+    if which != "none" and not any(norm.name in frozen for norm in norms):
+        raise ValueError(
+            f"freeze_norms: expected batch norms to freeze ({which}), found none in a network "
+            f"with backbone {network.config.backbone!r}; set it to none."
+        )
+    for norm in norms:
+        norm.trainable = norm.name not in frozen
 
 
 def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from mtv_perception.data.formats.open import open_dataset
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
+from mtv_perception.network.backbone import BACKBONES
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training.config import OptimiserConfig
@@ -47,7 +48,7 @@ def values(model):
 
 def test_step_averages_trains_and_leaves_frozen_layers(network, batch, unoptimised_graphs):
     """Three steps: the average warms up as documented; frozen layers and norms stand still."""
-    freeze_norms(network.model, "backbone")
+    freeze_norms(network, "backbone")
     freeze_layers(network.model, ["Conv1", "block_1_"])
     step = TrainingStep(network, LossConfig(weighting="uncertainty"), OptimiserConfig(ema=0.998))
     before = values(network.model)
@@ -130,20 +131,46 @@ def test_masks_finer_than_logits_are_compared_with_upsampled_logits(network):
 
 @pytest.mark.parametrize(("which", "frozen"), [("none", 0), ("backbone", 51), ("all", None)])
 def test_freeze_norms_counts(network, which, frozen):
-    freeze_norms(network.model, which)
+    freeze_norms(network, which)
     norms = [x for x in network.model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert sum(not x.trainable for x in norms) == (len(norms) if frozen is None else frozen)
 
 
-def test_shufflenets_norms_are_backbone_too():
-    model = build_network(replace(CONFIG, backbone="shufflenetv2", width=0.5)).model
-    freeze_norms(model, "backbone")
-    trained = {
-        x.name
-        for x in model.layers
-        if isinstance(x, keras.layers.BatchNormalization) and x.trainable
-    }
-    assert trained and not [name for name in trained if name.startswith(("stem", "stage"))]
+def _unnamed_features(images, config):
+    """A backbone of the kind that a contributor begins with: no layer has a name."""
+    features, x = {}, images
+    for stride in (2, 4, 8, 16, 32):
+        x = keras.layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x)
+        features[stride] = x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return {stride: features[stride] for stride in (4, 8, 16, 32)}
+
+
+NORMS = {"mobilenetv2": 51, "shufflenetv2": 55, "unnamed": 5}  # counted in the papers' tables
+NECK_AND_HEADS = ("lateral", "level", "extra", "aspp", "decoder", "class_", "box_")
+
+
+@pytest.mark.parametrize(
+    ("preset", "backbone"),
+    [("reference", "mobilenetv2"), *(("warehouse-small", x) for x in (*BACKBONES, "unnamed"))],
+)
+def test_the_norms_of_every_backbone_and_no_others_are_frozen(preset, backbone, monkeypatch):
+    """Also of one that nothing but BACKBONES knows."""
+    monkeypatch.setitem(BACKBONES, "unnamed", _unnamed_features)
+    network = build_network(replace(CONFIG, preset=preset, backbone=backbone, width=0.5))
+    freeze_norms(network, "backbone")
+    norms = [x for x in network.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    trained = {x.name for x in norms if x.trainable}
+    assert trained == {x.name for x in norms if x.name.startswith(NECK_AND_HEADS)}
+    frozen = len(norms) - len(trained)
+    assert frozen and frozen == NORMS.get(backbone, frozen)
+
+
+@pytest.mark.parametrize("which", ["backbone", "all"])
+def test_norms_that_do_not_exist_cannot_be_frozen(network, which):
+    images = keras.Input((8, 8, 3))
+    bare = replace(network, model=keras.Model(images, keras.layers.Conv2D(2, 1)(images)))
+    with pytest.raises(ValueError, match=f"norms to freeze .{which}., found none .* 'mobilenetv2'"):
+        freeze_norms(bare, which)
 
 
 def test_a_prefix_of_no_layer_is_an_error(network):

@@ -304,7 +304,7 @@ for devices in (1, 2):
     strategy = make_strategy(devices)
     with strategy.scope():
         network = build_network(config)
-        freeze_norms(network.model, "all")
+        freeze_norms(network, "all")
         optimiser = OptimiserConfig(name="sgd", learning_rate=0.01, clip_norm=1.0, ema=0.5)
         losses = LossConfig(classes=CLASSES, weighting="uncertainty", segmentation={"cross_entropy": 1.0, "dice": 0.5})
         step = TrainingStep(network, losses, optimiser)
