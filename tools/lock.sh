@@ -2,6 +2,7 @@
 # Writes the hashed requirements from pyproject.toml and the pins: the versions that are in .venv.
 #   requirements/robot.txt      what a robot needs beside ROS 2
 #   requirements/robot-ros.txt  what of it ROS 2's distribution has no package for
+#   requirements/robot-openvino.txt  the second engine, in addition
 #   requirements/lock.txt       everything of `make setup`
 #   requirements/no-deps-lock.txt   the same for requirements/no-deps.txt
 # Needs uv (`pip install uv`), which asks the package index for every file's hash.
@@ -27,6 +28,9 @@ lock pyproject.toml --extra replay -o requirements/robot.txt
 printf 'ai-edge-litert\nsimplejpeg\n' >requirements/robot-ros.in
 lock requirements/robot-ros.in --no-emit-package numpy -o requirements/robot-ros.txt
 rm requirements/robot-ros.in
+echo openvino >requirements/robot-openvino.in
+lock requirements/robot-openvino.in --no-emit-package numpy -o requirements/robot-openvino.txt
+rm requirements/robot-openvino.in
 lock pyproject.toml requirements/ros-wheels.txt \
   --extra train --extra synth --extra replay --extra dev --extra docs -o requirements/lock.txt
 lock --no-deps requirements/no-deps.txt -o requirements/no-deps-lock.txt

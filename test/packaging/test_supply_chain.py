@@ -9,7 +9,13 @@ import pytest
 from mtv_perception.resources import SOURCE_ROOT
 
 REQUIREMENTS = SOURCE_ROOT / "requirements"
-LOCKED = ("robot.txt", "robot-ros.txt", "lock.txt", "no-deps-lock.txt")
+LOCKED = (
+    "robot.txt",
+    "robot-ros.txt",
+    "robot-openvino.txt",
+    "lock.txt",
+    "no-deps-lock.txt",
+)
 EXTRAS = {"robot.txt": ["replay"], "lock.txt": ["train", "synth", "replay", "dev", "docs"]}
 
 
@@ -62,6 +68,21 @@ def test_the_distributions_numpy_is_left_alone():
     found = pins("robot-ros.txt")
     assert {"ai-edge-litert", "simplejpeg"} <= set(found) and "numpy" not in found
     assert found.items() <= pins("robot.txt").items()
+
+
+def test_the_second_engine_of_a_robot_is_the_one_that_was_tested():
+    found = pins("robot-openvino.txt")
+    assert {canonical(name) for name in wanted("openvino")} <= set(found) and "numpy" not in found
+    assert found.items() <= pins("lock.txt").items()
+
+
+def test_pages_install_from_this_repository():
+    """The project is on no package index."""
+    pages = [*SOURCE_ROOT.glob("*.md"), *SOURCE_ROOT.glob("docs/**/*.md")]
+    assert len(pages) > 20
+    for page in [*pages, *SOURCE_ROOT.glob("config/**/*.yaml")]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"pip install[^`\n]*mtv_perception\b(?!/)", text), page
 
 
 def test_the_build_requirement_is_pinned_and_locked():

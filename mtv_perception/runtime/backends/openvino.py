@@ -126,7 +126,8 @@ def _compiled(network: Network, config: EngineConfig, cache: Path | None) -> Any
     if not is_installed():
         raise ConfigError(
             "backend openvino: expected the package openvino, found none; "
-            "pip install 'mtv_perception[openvino]', or set backend to litert."
+            "pip install 'mtv_perception[openvino]' (built with colcon: install "
+            "requirements/robot-openvino.txt, see docs/how-to/engines.md), or set backend to litert."
         )
     import openvino
 
