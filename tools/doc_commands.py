@@ -72,9 +72,8 @@ ELSEWHERE = {
     r"sudo |chown |apt-get |systemctl |journalctl |id ": "needs root or systemd",
     r"git clone |rosdep |colcon |ssh |scp |rsync ": "needs a robot, its ROS or this repository's address",
     r"pip (install|download) |unzip ": "needs the network",
-    r"rviz2 |ros2 security |ros2 bag |ros2 (launch|run) (?!mtv_perception)|cp \"\$\(ros2 pkg ": (
-        "needs a desktop, or packages of a distribution's ROS"
-    ),
+    r"rviz2 |ros2 security |ros2 bag |ros2 (launch|run) (?!mtv_perception)|cp \"\$\(ros2 pkg "
+    r"|tar -xzf calibrationdata": ("needs a desktop, or packages of a distribution's ROS"),
     r"tensorboard ": "runs until it is stopped",
     r"/usr/src/tensorrt/": "needs a Jetson",
     r"(\.venv/bin/)?python3? tools/((attacks/)?(soak|bench_(replay|training)|fuzz_\w+|jpeg_losses)"
