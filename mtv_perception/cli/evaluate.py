@@ -14,7 +14,7 @@ from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.cli.options import share
 from mtv_perception.config import to_plain
-from mtv_perception.evaluation.evaluate import Evaluation, evaluate
+from mtv_perception.evaluation.evaluate import SAFETY_CLASS, Evaluation, evaluate
 from mtv_perception.evaluation.peers import is_peer, open_peer
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
@@ -121,9 +121,11 @@ def show(evaluation: Evaluation, console: Console, lacking: NotTrained) -> None:
     table.add_row("mean", *map(_number, means), "")
     console.print(table)
     latency = scores["latency_ms"]
+    recall = _number(scores["person_recall_at_0.1fppi"])
+    persons = f"person recall at 0.1 false alarms an image {recall}; "
     console.print(
         f"{scores['images']} images of {scores['dataset']}; "
-        f"person recall at 0.1 false alarms an image {_number(scores['person_recall_at_0.1fppi'])}; "
+        f"{persons if SAFETY_CLASS in scores['iou'] else ''}"
         f"D-ECE {_number(scores['d_ece'])}; "
         f"latency p50/p95/p99 {latency['p50']:.1f}/{latency['p95']:.1f}/{latency['p99']:.1f} ms"
     )

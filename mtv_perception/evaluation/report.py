@@ -26,6 +26,8 @@ from mtv_perception.visual.html import figure, picture, table, write_page
 
 WORST_IMAGES = 8
 _JPEG_QUALITY = 85
+_FEW_IMAGES = 100
+"""With one object in each, the standard error of a recall of one half is still 0.05."""
 
 _STYLE = "figure { display: inline-block; margin: .5em; vertical-align: top }"
 
@@ -92,7 +94,13 @@ def _summary(scores: dict[str, Any]) -> str:
         ("latency p50/p95/p99, ms", latency),
         ("images", scores["images"]),
     ]
-    return "<h2>Summary</h2>" + table(("score", "value"), rows)
+    rough = (
+        f"<p class='bad'>Below {_FEW_IMAGES} images the figures are rough. Add images before you "
+        "compare models.</p>"
+        if scores["images"] < _FEW_IMAGES
+        else ""
+    )
+    return "<h2>Summary</h2>" + rough + table(("score", "value"), rows)
 
 
 def _class_table(scores: dict[str, Any]) -> str:

@@ -31,7 +31,6 @@ _LISTS_FOLDER = "lists"
 _CALIBRATION_IMAGES = 100
 _LARGEST_DROP = 0.05  # of AP or mIoU, below which an int8 model is refused
 _LAST_CHECKPOINT = "last.npz"
-_USUAL_SOURCE = "person"  # named as an example in a note: the class that most models know
 
 
 def plan_fit(options: FitOptions, file: Path) -> Prepared:
@@ -65,11 +64,10 @@ def _against_initial(options: FitOptions, prepared: Prepared, known: tuple[str, 
     classes, notes = prepared.labels.foreground, []
     new = [name for name in classes if name not in known and name not in options.sources]
     if new:
-        source = _USUAL_SOURCE if _USUAL_SOURCE in known else known[0]
         notes.append(
             f"{', '.join(new)}: not among the classes of {options.initial} ({', '.join(known)}), "
-            f"so training begins there from nothing. `--from {new[0]}={source}` lets {new[0]} "
-            f"begin from what {source} knew."
+            "so training begins there from nothing. `--from OURS=THEIRS` lets a class of yours begin "
+            "from a known one that looks like it."
         )
     lost = [name for name in known if name not in classes]
     if lost:

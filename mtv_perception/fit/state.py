@@ -11,6 +11,12 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.fit.options import FitOptions
 
 STATE_FILE = "fit.json"
+_NAMED_OTHERWISE = {
+    "data": "data set",
+    "sources": "--from",
+    "minutes": "--budget",
+    "size_hw": "--size",
+}
 
 
 class FitState:
@@ -30,9 +36,10 @@ class FitState:
             self.record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
             changed = [k for k, v in wanted.items() if self.record["options"].get(k) != v]
             if changed:
+                named = ", ".join(map(on_command_line, changed))
                 raise ConfigError(
                     f"{options.out}: expected the options that its fit began with, "
-                    f"got another {', '.join(changed)}; choose another --out."
+                    f"got another {named}; choose another --out."
                 )
         elif options.out.exists() and any(options.out.iterdir()):
             raise ConfigError(
@@ -56,6 +63,11 @@ class FitState:
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, self._path)
+
+
+def on_command_line(name: str) -> str:
+    """What `mtv fit` calls a field of FitOptions."""
+    return _NAMED_OTHERWISE.get(name, f"--{name}")
 
 
 def _plain(options: FitOptions) -> dict[str, Any]:

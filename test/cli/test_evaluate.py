@@ -13,7 +13,7 @@ import pytest
 
 from mtv_perception.cli import evaluate, tune
 from mtv_perception.cli.main import main
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.types import Detections, Result, Segmentation
 
@@ -130,6 +130,17 @@ def test_classes_can_be_named(data, tmp_path):
     scores = json.loads(out.read_text())
     assert scores["per_class"]["person"]["ap"] == pytest.approx(1)
     assert scores["iou"]["person"] is None
+
+
+@pytest.mark.parametrize("name", ["person", "worker"])
+def test_people_are_told_of_if_the_model_knows_them(name, data, monkeypatch, capsys):
+    known = evaluate.load_artefact("m")
+    names = [name if x == "person" else x for x in WAREHOUSE.names]
+    other = SimpleNamespace(**{**vars(known), "labels": LabelSet(tuple(names))})
+    monkeypatch.setattr(evaluate, "load_artefact", lambda folder: other)
+    options = ["--rename", f"person={name}"]
+    assert main(["evaluate", "--model", "m", "--data", str(data), *options]) == 0
+    assert ("person recall" in capsys.readouterr().out) == (name == "person")
 
 
 def test_robustness_is_added(data, tmp_path):

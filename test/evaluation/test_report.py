@@ -75,6 +75,18 @@ def test_what_says_nothing_is_left_out(oracle, dataset, tmp_path):
     assert "person" not in page.split("<details>")[0] and "Legacy" not in page
 
 
+@pytest.mark.parametrize(("count", "warned"), [(6, True), (99, True), (100, False)])
+def test_figures_of_few_images_are_said_to_be_rough(oracle, dataset, tmp_path, count, warned):
+    evaluation = evaluate(oracle, dataset, quiet=True)
+    records = tuple(evaluation.records[i % 6] for i in range(count))
+    evaluation = replace(evaluation, records=records, image_miou=(1.0,) * count)
+
+    write_report(tmp_path / "report.html", evaluation, oracle)
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("Below 100 images the figures are rough" in page) == warned
+
+
 def test_details_can_be_left_out(oracle, dataset, tmp_path):
     page = report_of(tmp_path / "report.html", oracle, dataset, details=False)
     assert "Legacy" not in page and "All numbers" not in page and "mAP@.50" in page

@@ -1,14 +1,18 @@
 """The stages of a fit: each once, in order, and on from where it was interrupted."""
 
+import argparse
+import dataclasses
 import json
 import shutil
 
 import pytest
 
+from mtv_perception.cli import fit as cli_fit
 from mtv_perception.errors import ConfigError
 from mtv_perception.fit import fit as module
 from mtv_perception.fit.fit import fit
 from mtv_perception.fit.options import FitOptions, parse_budget
+from mtv_perception.fit.state import on_command_line
 from mtv_perception.runtime import load_artefact
 
 
@@ -51,12 +55,29 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, floor, stages):
     assert list(record["done"]) == ["prepare", "train", "export", "tune", "judge"]
 
 
-def test_other_options_in_the_same_folder_are_refused(tmp_path, floor, stages):
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"minutes": 60}, "another --budget;"),
+        ({"sources": {"worker": "person"}}, "another --from;"),
+        ({"size_hw": (96, 128), "seed": 2}, "another --size, --seed;"),
+    ],
+)
+def test_other_options_in_the_same_folder_are_refused(tmp_path, floor, stages, other, told):
     data = (floor(),)
     fit(FitOptions(data, tmp_path / "model"), quiet)
 
-    with pytest.raises(ConfigError, match="another minutes"):
-        fit(FitOptions(data, tmp_path / "model", minutes=60), quiet)
+    with pytest.raises(ConfigError, match=told):
+        fit(FitOptions(data, tmp_path / "model", **other), quiet)
+
+
+def test_every_option_is_told_by_a_name_of_the_command_line():
+    parser = argparse.ArgumentParser()
+    cli_fit.configure(parser)
+    known = {flag for action in parser._actions for flag in action.option_strings}
+    fields = [item.name for item in dataclasses.fields(FitOptions) if item.name != "data"]
+
+    assert {on_command_line(name) for name in fields} <= known
 
 
 def test_a_folder_with_other_files_is_not_written_into(tmp_path, floor, stages):

@@ -143,7 +143,7 @@ def test_classes_that_begin_from_nothing_are_told(tmp_path, floor, values, told)
 
     found = [note for note in notes if "from nothing" in note]
     assert [note.startswith(told) for note in found] == [True] * bool(told)
-    assert all("--from truck=person" in note for note in found)
+    assert all("--from OURS=THEIRS" in note for note in found)
 
 
 def test_an_initial_that_does_not_exist_is_told_before_training(tmp_path, floor):
