@@ -20,16 +20,7 @@ from mtv_perception.types import Detections, Result, Segmentation, Timing
 SIZE_HW = (48, 64)
 PERIOD_NS = 100_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
-# Folders whose files take longest begin first: no worker is then left alone with one at the end.
-SLOWEST = ("training", "docs", "fit", "export", "ros")
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-def pytest_collection_modifyitems(items):
-    """Put the slowest folders first, in the order of SLOWEST."""
-    rank = {name: number for number, name in enumerate(SLOWEST)}
-    here = Path(__file__).parent
-    items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(rank)))
 
 
 @pytest.fixture

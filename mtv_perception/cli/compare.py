@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--tolerances",
         type=Path,
         metavar="F.yaml",
-        help="how much may change (default: see docs/how-to/replay-bags.md)",
+        help="how much may change (default: see docs/how-to/compare-runs.md)",
     )
     add(
         "--html", type=Path, metavar="FILE", help="write a report with the frames that changed most"

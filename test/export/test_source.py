@@ -1,5 +1,7 @@
 """What `mtv export` takes for a network: a run, a checkpoint, a model."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,18 @@ def test_a_model_folder_gives_the_network_it_was_exported_from(exported, images)
     expected = network.model(normalise(images[0][None]), training=False)
     for name, array in found.model(normalise(images[0][None]), training=False).items():
         np.testing.assert_allclose(array, expected[name], atol=1e-3)
+
+
+def test_a_model_beside_its_configuration_is_no_run(exported, tmp_path):
+    """As `mtv fit` leaves it; the run has a folder of its own."""
+    folder = tmp_path / "floor"
+    shutil.copytree(exported[1], folder)
+    (folder / "config.yaml").write_text("network: {preset: warehouse-small}\n")
+
+    config, found = load_network(folder, None)
+
+    assert found.config.names == exported[0].config.names
+    assert list(config.train) == []
 
 
 def test_a_model_is_taken_at_another_size(exported):

@@ -25,13 +25,12 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.msg import PerceptionStatus, ZoneStateArray
-from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.conversions import image_message
 from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
 from mtv_perception.runtime.artefact import SPEC_FILE, load_artefact, write_artefact
 from mtv_perception.runtime.models import find_model
 
-SCRIPTED = SOURCE_ROOT / "test" / "ros" / "scripted_node.py"
+SCRIPTED = Path(__file__).resolve().parents[2] / "test" / "ros" / "scripted_node.py"
 PERSON_BOX = (20, 30, 60, 110)
 ZONE = [[0, 0], [80, 0], [80, 120], [0, 120]]
 ANSWER_S, RETRY_S = 120.0, 20.0
