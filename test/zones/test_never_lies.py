@@ -176,13 +176,12 @@ class World:
     def _is_well_inside(self, place, box) -> bool:
         """By 2 cm; by a tenth of the distance where a box tells less.
 
-        So it is where people lean by more than 20 degrees, or by more than 3 and the image cuts
-        them off.
+        So it is where people lean by more than 20 degrees, or the image cuts them off.
         """
         height, width = self.camera.intrinsics.size_hw
         is_whole = bool((box[:2] > 2).all() and box[2] < width - 2 and box[3] < height - 2)
         pixel = self.camera.floor_to_pixels(place[None])
-        is_sure = bool(self.camera.is_upright(pixel, 20.0 if is_whole else 3.0)[0])
+        is_sure = is_whole and bool(self.camera.is_upright(pixel, 20.0)[0])
         reach = float(np.hypot(*(place - self.camera.nadir_xy)))
         return _contains(self.zone.corners, place, 0.02 if is_sure else 0.1 * reach)
 
