@@ -11,10 +11,11 @@ from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.layers import make_divisible
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.network.weights.litert import read_folded_weights, set_folded_weights
-from mtv_perception.runtime.artefact import SPEC_FILE, Artefact, load_artefact
+from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.state import BEST_FILE, load_averaged
+from mtv_perception.training.initial import is_model_folder
+from mtv_perception.training.state import load_averaged
 
 CONFIG_FILE = "config.yaml"
 _WIDTHS = (1.0, 0.75, 0.5, 0.35)
@@ -43,7 +44,7 @@ def load_network(
         WeightsError: an exported model that is none of our presets, or in float16.
     """
     path = run_folder(source) / CONFIG_FILE
-    if path.is_file() and not _is_model(source):
+    if path.is_file() and not is_model_folder(source):
         config = load(TrainConfig, path)
         wanted = replace(config.network, size_hw=size_hw or config.network.size_hw)
         network = build_network(wanted)
@@ -58,11 +59,6 @@ def load_network(
         ) from error
     network = _of_artefact(artefact, size_hw or artefact.size_hw)
     return TrainConfig(network=network.config), network
-
-
-def _is_model(source: Path) -> bool:
-    """Whether a folder is a model's, as `mtv fit` writes it with its configuration beside it."""
-    return (source / SPEC_FILE).is_file() and not (source / BEST_FILE).is_file()
 
 
 def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwork:

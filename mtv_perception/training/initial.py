@@ -121,7 +121,12 @@ def _find(name: str) -> tuple[Path, bool]:
             raise WeightsError(
                 f"{name}: expected a run folder, a checkpoint or an exported model. {error}"
             ) from error
-    return source, (source / SPEC_FILE).is_file() and not (source / BEST_FILE).exists()
+    return source, is_model_folder(source)
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether it holds an exported model and no run; `mtv fit` puts its configuration there, too."""
+    return (folder / SPEC_FILE).is_file() and not (folder / BEST_FILE).exists()
 
 
 def _layout_of(source: Path, is_exported: bool) -> Layout | None:
