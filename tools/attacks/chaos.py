@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import os
 import random
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
+from mtv_perception.ros.process.processes import private_domain
 from mtv_perception.runtime.artefact import MODEL_FILE
 
 
@@ -190,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--domain", type=int, default=int(os.environ.get("ROS_DOMAIN_ID", 42)))
+    parser.add_argument("--domain", type=int, default=private_domain())
     args = parser.parse_args(arguments)
     found = 0
     for seed in args.seeds:

@@ -33,7 +33,7 @@ from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
 from mtv_perception.ros.conversions import image_message
-from mtv_perception.ros.process.processes import TRANSPORT, start_node, stop_node
+from mtv_perception.ros.process.processes import TRANSPORT, private_domain, start_node, stop_node
 
 CONTROL = Path("/sys/fs/cgroup")
 PICTURE = np.full((120, 160, 3), 127, np.uint8)
@@ -206,7 +206,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=500, help="of each service")
     parser.add_argument("--tasks", type=int, default=128, help="that the node may have")
-    parser.add_argument("--domain", type=int, default=int(os.environ.get("ROS_DOMAIN_ID", 43)))
+    parser.add_argument("--domain", type=int, default=private_domain())
     args = parser.parse_args()
     limit, folder = TaskLimit(args.tasks), Path(tempfile.mkdtemp(prefix="storm_"))
     storm, begun = Storm(limit, folder, args.domain), time.monotonic()

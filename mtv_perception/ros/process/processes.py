@@ -16,6 +16,12 @@ from mtv_perception.ros.middleware import FASTDDS_TRANSPORT
 TRANSPORT = {"FASTDDS_BUILTIN_TRANSPORTS": FASTDDS_TRANSPORT}
 
 
+def private_domain() -> int:
+    """A ROS domain for this process and its children, never the one that the shell is set to."""
+    domain = os.getpid() % 100 + 1
+    return domain if str(domain) != os.environ.get("ROS_DOMAIN_ID") else domain + 1
+
+
 def executable(name: str) -> Path:
     """The path of one of the package's executables, in the source tree or an installed prefix."""
     folders = [SOURCE_ROOT / "scripts"]
