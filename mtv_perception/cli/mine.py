@@ -99,7 +99,7 @@ def _samples(paths: Sequence[Path]) -> list[Sample]:
 
     samples: list[Sample] = []
     for config in map(DatasetConfig, paths):
-        names = class_names([config])
+        names = class_names([config], unused=True)
         labels = labels_with_background(names) if names else WAREHOUSE
         samples += open_dataset(config, labels).samples
     return samples

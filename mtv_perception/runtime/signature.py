@@ -28,7 +28,8 @@ def check_signature(description: bytes, signature_file: Path, public_key_file: P
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
         raise ArtefactError(
-            "model_public_key needs the package cryptography: pip install mtv_perception[signing]."
+            "model_public_key needs the package cryptography: pip install cryptography, or "
+            "apt install python3-cryptography."
         ) from error
     try:
         key = load_pem_public_key(public_key_file.read_bytes())

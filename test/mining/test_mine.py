@@ -148,6 +148,20 @@ def test_labelled_images_are_not_mined_again(run, people):
     assert frames[1] and frames[0].isdisjoint(frames[1])
 
 
+@pytest.mark.parametrize("name", ["Person", "FORKLIFT", "pallet jack", None])
+def test_known_images_may_have_any_class_names(run, people, tmp_path, name):
+    """They are compared as pictures; also those without any object."""
+    known = tmp_path / "known"
+    (known / "labels").mkdir(parents=True)
+    (known / "images").mkdir()
+    shutil.copy(next(people.glob("f*.png")), known / "images" / "a.png")
+    (known / "labels" / "a.txt").write_text("0 .5 .5 .2 .2\n" if name else "")
+    (known / "classes.txt").write_text(f"{name or 'Person'}\n")
+    status, out = run(people, "--count", 2, "--known", known)
+
+    assert (status, report(out)["known_images"]) == (0, 1)
+
+
 def test_pictures_of_another_kind_are_far_from_labelled_ones(run, people, tmp_path):
     _, labelled = run(people, "--count", 5)
     rng = np.random.default_rng(1)

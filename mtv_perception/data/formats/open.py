@@ -162,10 +162,12 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     return found
 
 
-def class_names(configs: Iterable[DatasetConfig]) -> tuple[str, ...]:
+def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple[str, ...]:
     """The class names of data sets after `rename`, without the background, in order of appearance.
 
-    Classes that data sets list but give no object and no mask value are left out.
+    Args:
+        configs: the data sets.
+        unused: also classes that they list but give no object and no mask value.
 
     Raises:
         DatasetError: one of them can't be read.
@@ -175,7 +177,7 @@ def class_names(configs: Iterable[DatasetConfig]) -> tuple[str, ...]:
         options = ReadOptions(LabelSet(), config.rename, split=config.split)
         for part in _read(expand(config.path), options, config.format):
             used = {name for entry in part.entries for name in entry.names}
-            listed = [name for name in part.names or () if name in used]
+            listed = [name for name in part.names or () if unused or name in used]
             for name in (*listed, *sorted(used), *(part.mask_names or ())[1:]):
                 found[config.rename.get(name, name)] = None
     return tuple(name for name in found if name != BACKGROUND_NAME)
