@@ -17,4 +17,4 @@ if [ $# -gt 0 ]; then
 fi
 # Mesa's software renderer and TensorFlow each bring an LLVM of their own; in one process they crash.
 .venv/bin/python -m pytest -q test/synthetic
-exec .venv/bin/python -m pytest -q -n 3 --dist loadfile --ignore=test/synthetic
+exec .venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=test/synthetic

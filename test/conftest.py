@@ -5,6 +5,7 @@ is a red box.
 import fcntl
 import os
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,30 @@ SIZE_HW = (48, 64)
 PERIOD_NS = 100_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# Folders of files that compute for long, the longest first.
+_COMPUTING = ("training", "fit", "export", "docs", "zones", "network")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with files that compute for long and files that wait for nodes, in turns.
+
+    So that of several workers some compute while others wait. Short files fill the end.
+    """
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    here = Path(__file__).parent
+    rooms = {path: path.relative_to(here).parts[0] for path in files}
+    waiting = [path for path, room in rooms.items() if room == "ros"]
+    computing = sorted(
+        (path for path, room in rooms.items() if room in _COMPUTING),
+        key=lambda path: _COMPUTING.index(rooms[path]),
+    )
+    turns = [path for pair in zip_longest(computing, waiting) for path in pair if path]
+    rest = [path for path in files if path not in set(turns)]
+    items[:] = [item for path in turns + rest for item in files[path]]
+
+
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ shares of cameras.
     .venv/bin/python tools/bench_node.py --rate 30                # latency at a camera's rate
     .venv/bin/python tools/bench_node.py --rate 0                 # as fast as it can, for --seconds
     .venv/bin/python tools/bench_node.py --cameras 4 --rate 15    # what each of four cameras gets
+    .venv/bin/python tools/bench_node.py --cpu-quota 100          # under systemd's CPUQuota=100%
 
 Images are decoded before, stamped when they are published, and go over DDS from this process to the
 node's.
@@ -47,6 +48,48 @@ _IN_FLIGHT = 2
 _SILENCE = 0.2
 _STARTING = 5  # First results, not counted.
 _PATIENCE = 120.0
+_QUOTA_PERIOD_US = 100_000  # systemd's
+
+
+class CpuQuota:
+    """A control group with what systemd's CPUQuota sets; needs root.
+
+    Args:
+        percent: of one core. None: no limit.
+    """
+
+    def __init__(self, percent: int | None) -> None:
+        self._group: Path | None = None
+        if percent is None:
+            return
+        root, quota = Path("/sys/fs/cgroup"), percent * _QUOTA_PERIOD_US // 100
+        if (root / "cgroup.controllers").is_file():
+            self._group = root / f"mtv_bench_{os.getpid()}"
+            limit = {"cpu.max": f"{quota} {_QUOTA_PERIOD_US}"}
+        else:
+            self._group = root / "cpu" / f"mtv_bench_{os.getpid()}"
+            limit = {"cpu.cfs_period_us": str(_QUOTA_PERIOD_US), "cpu.cfs_quota_us": str(quota)}
+        self._group.mkdir()
+        for name, value in limit.items():
+            (self._group / name).write_text(value, encoding="ascii")
+
+    def hold(self, process: int) -> None:
+        """Put a process and what it starts under the quota."""
+        if self._group:
+            (self._group / "cgroup.procs").write_text(str(process), encoding="ascii")
+
+    def throttled_share(self) -> float:
+        """The share of periods so far in which the quota was used up."""
+        if not self._group:
+            return 0.0
+        lines = (self._group / "cpu.stat").read_text(encoding="ascii").splitlines()
+        found = {name: int(value) for name, value in map(str.split, lines)}
+        return found["nr_throttled"] / max(found["nr_periods"], 1)
+
+    def remove(self) -> None:
+        """Take the group away, once its processes have ended."""
+        if self._group:
+            self._group.rmdir()
 
 
 class Cameras:
@@ -210,6 +253,8 @@ def main() -> int:
     add("--masks", action="store_true", help="subscribe to the masks, too")
     add("--seconds", type=float, default=20.0, help="how long to measure after the first results")
     add("--threads", type=int, default=2)
+    add("--backend", default="auto", help="auto, litert or openvino")
+    add("--cpu-quota", type=int, metavar="PERCENT", help="of one core, as CPUQuota; needs root")
     add("--json", type=Path)
     args = parser.parse_args()
     names = [f"camera{index}" for index in range(args.cameras)] if args.cameras > 1 else [""]
@@ -219,14 +264,18 @@ def main() -> int:
     rclpy.init()
     cameras = Cameras(names, read_images(args.clip), args.rate, args.masks)
     time.sleep(1.0)  # The cameras are up before the node, as on a robot.
-    wanted = {"model": args.model, "num_threads": args.threads}
+    wanted = {"model": args.model, "num_threads": args.threads, "backend": args.backend}
+    quota = CpuQuota(args.cpu_quota)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         several = {"cameras": names} if args.cameras > 1 else {}
         perception = start_node("perception_node", wanted | several, output=nowhere)
         try:
+            quota.hold(perception.pid)
             found = measure(cameras, perception.pid, args.seconds)
+            throttled = quota.throttled_share()
         finally:
             status = stop_node(perception)
+            quota.remove()
     cameras.stop()
     cameras.node.destroy_node()
     rclpy.try_shutdown()
@@ -237,6 +286,8 @@ def main() -> int:
         "machine": f"{os.cpu_count()} x {platform.machine()}",
         "rate_hz": args.rate,
         "threads": args.threads,
+        "cpu_quota_percent": args.cpu_quota,
+        "throttled_share": round(throttled, 3),
         **found,
         "exit_status": status,
     }

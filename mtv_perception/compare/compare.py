@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.compare.golden import shrink_mask
-from mtv_perception.compare.runs import FrameKey, Run
+from mtv_perception.compare.runs import FrameKey, Run, with_labels
 from mtv_perception.config import setting
 from mtv_perception.errors import ReplayError
 from mtv_perception.geometry.boxes import pairwise_iou
+from mtv_perception.labels import labels_of
 from mtv_perception.types import Detections
 
 _WAITING_MASKS = 256
@@ -109,6 +110,7 @@ class Comparison:
         only_b: frames A lacks.
         figures: everything `verdict` looks at, by name; None where the runs can't tell.
         by_class: objects matched, vanished, appeared and mask IoU, by class name.
+        classes: the classes of A, and those of B, in the order of their ids.
     """
 
     run_a: Run
@@ -118,6 +120,7 @@ class Comparison:
     only_b: int
     figures: dict[str, float | None]
     by_class: dict[str, dict[str, float | None]]
+    classes: tuple[tuple[str, ...], tuple[str, ...]]
 
     def verdict(self, tolerances: Tolerances) -> list[str]:
         """What is out of tolerance, a sentence each; nothing when all is well."""
@@ -135,6 +138,9 @@ class Comparison:
             and (value := self.figures[name]) is not None
             and (value < limit if at_least else value > limit)
         ]
+        if self.classes[0] != self.classes[1]:
+            of_a, of_b = (", ".join(names) for names in self.classes)
+            broken.append(f"classes: expected {of_a} as in A, got {of_b}; compared by name")
         for name in self.by_class:
             broken += self._lost(name, tolerances)
         for name, row in self.by_class.items():
@@ -185,6 +191,7 @@ class Comparison:
             "only_b": self.only_b,
             "figures": self.figures,
             "by_class": self.by_class,
+            "classes": {"a": list(self.classes[0]), "b": list(self.classes[1])},
             "out_of_tolerance": self.verdict(tolerances),
             "worst_frames": [
                 {
@@ -220,18 +227,18 @@ def match(a: Detections, b: Detections, least_iou: float) -> list[tuple[int, int
 def compare_runs(run_a: Run, run_b: Run, match_iou: float = Tolerances().match_iou) -> Comparison:
     """Compare two runs over the same images; frames belong together by camera and stamp.
 
+    Classes belong together by name. One that only one of the runs has is found by the other nowhere.
+
     Args:
         run_a: the one to compare with.
         run_b: the new one.
         match_iou: overlap from which two boxes are the same object.
 
     Raises:
-        ReplayError: other classes, or no frame in common.
+        ReplayError: no frame in common, or more classes in both than there are ids.
     """
-    if run_a.labels != run_b.labels:
-        raise ReplayError(
-            f"{run_b.path}: expected the classes of {run_a.path}, {run_a.labels.names}, got {run_b.labels.names}."
-        )
+    classes = run_a.labels.foreground, run_b.labels.foreground
+    run_a, run_b = _of_one_numbering(run_a, run_b)
     common = [key for key in run_a.frames if key in run_b.frames]
     if not common:
         raise ReplayError(
@@ -254,7 +261,17 @@ def compare_runs(run_a: Run, run_b: Run, match_iou: float = Tolerances().match_i
         "missing_frames": (only_a + only_b) / max(1, len(run_a.frames) + len(run_b.frames)),
         "mask_agreement": float(np.mean(list(agreement.values()))) if agreement else None,
     }
-    return Comparison(run_a, run_b, frames, only_a, only_b, figures, by_class)
+    return Comparison(run_a, run_b, frames, only_a, only_b, figures, by_class, classes)
+
+
+def _of_one_numbering(run_a: Run, run_b: Run) -> tuple[Run, Run]:
+    """Both runs with the class ids of A, and new ones for further classes of B."""
+    more = [name for name in run_b.labels.foreground if name not in run_a.labels.foreground]
+    try:
+        labels = labels_of((*run_a.labels.names, *more))
+    except ValueError as error:
+        raise ReplayError(f"{run_a.path} and {run_b.path}: {error}") from error
+    return with_labels(run_a, labels), with_labels(run_b, labels)
 
 
 def _change(

@@ -16,7 +16,7 @@ import numpy as np
 
 from mtv_perception.compare.runs import FrameKey, FrameKeys, Run, RunFrame, open_run
 from mtv_perception.errors import ReplayError
-from mtv_perception.labels import labels_of
+from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.types import Detections
 
 FORMAT = "mtv golden run 1"
@@ -95,15 +95,17 @@ def read_golden(path: Path) -> GoldenRun:
         labels = labels_of(head["classes"])
         keys = FrameKeys()
         keyed = [(keys(str(line["camera"]), int(line["stamp_ns"])), line) for line in lines]
-        frames = {key: RunFrame(_detections(line["objects"])) for key, line in keyed}
+        frames = {key: RunFrame(_detections(line["objects"], labels)) for key, line in keyed}
         masks = {key: line["mask"] for key, line in keyed if line["mask"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReplayError(f"{path}: expected a golden run, could not read it: {error}") from error
     return GoldenRun(path, head["model"], labels, frames, masks)
 
 
-def _detections(objects: list[list[float]]) -> Detections:
+def _detections(objects: list[list[float]], labels: LabelSet) -> Detections:
     table = np.asarray(objects, np.float32).reshape(-1, 6)
+    if ((table[:, 0] < 0) | (table[:, 0] >= len(labels))).any():
+        raise ValueError(f"expected class ids of 0 to {len(labels) - 1}")
     return Detections(table[:, 2:], table[:, 1], table[:, 0].astype(np.int32))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from mtv_perception.bags.reader import RAW, BagSource, message_stamp_ns
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_of
 from mtv_perception.types import Detections
 
 
@@ -94,6 +94,39 @@ class Run:
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras."""
         return tuple(sorted({key.camera for key in self.frames}))
+
+
+@dataclass(frozen=True)
+class _Renumbered(Run):
+    """A run whose class ids are those of other labels."""
+
+    origin: Run = field(repr=False, kw_only=True)
+    ids: np.ndarray = field(repr=False, kw_only=True)
+
+    def masks(self) -> Iterator[tuple[FrameKey, np.ndarray]]:
+        for key, mask in self.origin.masks():
+            yield key, self.ids[mask]
+
+
+def with_labels(run: Run, labels: LabelSet) -> Run:
+    """The run with the class ids of labels that have all its classes, in whatever order."""
+    if run.labels == labels:
+        return run
+    ids = np.full(256, UNLABELED_ID, np.uint8)
+    ids[: len(run.labels)] = [BACKGROUND_ID, *map(labels.id_of, run.labels.foreground)]
+    frames = {
+        key: replace(
+            frame,
+            detections=replace(
+                frame.detections,
+                class_ids=ids[frame.detections.class_ids].astype(frame.detections.class_ids.dtype),
+            ),
+        )
+        for key, frame in run.frames.items()
+    }
+    return _Renumbered(
+        run.path, run.model_id, labels, frames, damage=run.damage, origin=run, ids=ids
+    )
 
 
 def open_run(path: Path) -> Run:

@@ -41,19 +41,21 @@ def plan_fit(options: FitOptions, file: Path) -> Prepared:
         file: YAML file to write; lists of images go beside it.
 
     Raises:
-        DatasetError: see `prepare`.
+        ConfigError, DatasetError: see `prepare`.
+        ArtefactError, WeightsError: see `initial_layout`.
     """
     from mtv_perception.training.initial import initial_layout
 
-    prepared = prepare(options, file.parent / _LISTS_FOLDER)
     initial = initial_layout(options.initial) if options.initial else None
+    known = initial.names[1:] if initial else ()
+    prepared = prepare(options, file.parent / _LISTS_FOLDER, known)
     plan = make_plan(
         options, prepared.labels.foreground, prepared.samples("train"), prepared.entries, initial
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-    begun = _against_initial(options, prepared, initial.names[1:] if initial else ())
+    begun = _against_initial(options, prepared, known)
     return replace(prepared, notes=(*prepared.notes, *begun, *_without_masks(prepared)))
 
 

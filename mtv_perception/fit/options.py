@@ -49,6 +49,8 @@ class FitOptions:
             raise ConfigError("expected at least one data set, got none.")
         if not self.steps and self.minutes < LEAST_MINUTES:
             raise ConfigError(f"expected a budget of at least {LEAST_MINUTES:g} minute.")
+        if self.sources and not self.initial:
+            raise ConfigError("--from: expected --initial, whose classes it names, got none.")
         if "background" in self.classes:
             raise ConfigError("classes: expected no background; it is always there.")
 

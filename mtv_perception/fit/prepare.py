@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Prepared:
         return Dataset(names, self.labels, tuple(self.samples(part)))
 
 
-def prepare(options: FitOptions, lists: Path) -> Prepared:
+def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prepared:
     """Read every data set, and part each by its own splits or by `part_samples`.
 
     A data set that is too small to be parted trains only, if others choose and judge.
@@ -71,15 +71,20 @@ def prepare(options: FitOptions, lists: Path) -> Prepared:
     Args:
         options: of the fit.
         lists: folder for the lists of images.
+        known: classes of the first weights. Those of the data keep their order, so that class ids
+            stay what they were.
 
     Raises:
+        ConfigError: classes or sources that are none of these.
         DatasetError: what can't be read, errors of the labels, or no object of any class.
     """
     # A configuration may be used from another folder.
     paths = [expand(path).absolute() for path in options.data]
     configs = [DatasetConfig(path, rename=options.rename) for path in paths]
     found = class_names(configs)
-    classes = options.classes or found
+    classes = options.classes or tuple(
+        sorted(found, key=lambda name: [*known, name].index(name))
+    )
     if not classes:
         raise DatasetError("expected labelled objects, the data has none of any class.")
     unknown = [name for name in classes if name not in found]
@@ -88,6 +93,7 @@ def prepare(options: FitOptions, lists: Path) -> Prepared:
             f"classes: expected names of the data ({', '.join(found)}), got {unknown[0]!r}; "
             "--rename THEIRS=OURS maps a name."
         )
+    _check_sources(options.sources, classes, known)
     left_out = [name for name in found if name not in classes]
     rename = {
         **{theirs: ours for theirs, ours in options.rename.items() if ours not in left_out},
@@ -109,6 +115,19 @@ def prepare(options: FitOptions, lists: Path) -> Prepared:
             "only. Add images of other places or drives."
         )
     return replace(prepared, notes=tuple(notes))
+
+
+def _check_sources(
+    sources: Mapping[str, str], classes: Sequence[str], known: Sequence[str]
+) -> None:
+    """Raise ConfigError unless each source maps a class of the data to one of the first weights."""
+    for ours, theirs in sources.items():
+        for name, there, side in ((ours, classes, "left"), (theirs, known, "right")):
+            if there and name not in there:
+                raise ConfigError(
+                    f"--from {ours}={theirs}: expected one of {', '.join(there)} on the {side} of the "
+                    f"sign, got {name!r}."
+                )
 
 
 def _add(prepared: Prepared, config: DatasetConfig, lists: Path, alone: bool) -> list[str]:

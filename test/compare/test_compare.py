@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from mtv_perception.compare.compare import Tolerances, compare_runs, match
 from mtv_perception.compare.golden import GoldenRun, read_golden, read_run, write_golden
 from mtv_perception.compare.report import write_comparison
-from mtv_perception.compare.runs import FrameKeys, RunFrame, open_run
+from mtv_perception.compare.runs import FrameKeys, RunFrame, open_run, with_labels
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
 from mtv_perception.replay.replay import ReplayOptions, replay
@@ -149,7 +150,7 @@ def test_class_ids_may_be_names(runs):
     assert compare_runs(runs("a"), runs("b", class_id_as="name")).figures["matched"] == 10
 
 
-def test_runs_of_other_times_or_classes_are_refused(runs, tmp_path, red_finder, draw):
+def test_runs_of_other_times_are_refused(runs, tmp_path, red_finder, draw):
     import cv2
 
     folder = tmp_path / "images"
@@ -158,6 +159,53 @@ def test_runs_of_other_times_or_classes_are_refused(runs, tmp_path, red_finder, 
     replay(folder, tmp_path / "files", red_finder())
     with pytest.raises(ReplayError, match="same stamps"):
         compare_runs(runs("a"), open_run(tmp_path / "files"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "ids", "matched", "said"),
+    [
+        (("forklift", "person"), [1, 2], 2, []),
+        (("person", "forklift"), [2, 1], 2, ["classes"]),
+        (("pallet", "person", "forklift"), [3, 2], 2, ["classes"]),
+        (("person",), [0, 1], 1, ["classes", "vanished of forklift"]),
+        (("pallet", "person"), [1, 2], 1, ["classes", "vanished of forklift", "appeared of pallet"]),
+    ],
+)
+def test_classes_belong_together_by_name(classes, ids, matched, said):
+    """A forklift and a person beside each other; what B calls them, and whether it knows both."""
+    before = run_of([[1, 2]], LabelSet(("background", "forklift", "person")))
+    after = run_of([ids], LabelSet(("background", *classes)))
+    comparison = compare_runs(before, after)
+    lines = [line.split(":")[0] for line in comparison.verdict(Tolerances())]
+
+    assert [line for line in lines if line != "unmatched"] == said
+    assert comparison.figures["matched"] == matched
+    assert comparison.to_json(Tolerances())["classes"]["b"] == list(classes)
+    assert list(comparison.by_class)[:3] == ["background", "forklift", "person"]
+
+
+def test_masks_of_another_numbering_are_the_same_masks(runs, tmp_path):
+    run = runs("a")
+    write_golden(run, tmp_path / "golden.jsonl")
+    golden = read_golden(tmp_path / "golden.jsonl")
+    names = tuple(reversed(run.labels.foreground))
+    other = with_labels(golden, LabelSet(("nothing", *names)))
+    comparison = compare_runs(golden, other)
+
+    assert [line.split(":")[0] for line in comparison.verdict(Tolerances())] == ["classes"]
+    assert comparison.figures["mask_agreement"] == 1.0
+    assert comparison.by_class["person"]["mask_iou"] == 1.0
+
+
+def test_a_golden_file_with_unknown_class_ids_is_refused(runs, tmp_path):
+    path = tmp_path / "golden.jsonl"
+    write_golden(runs("a"), path)
+    head, *lines = path.read_text().splitlines()
+    wrong = json.loads(lines[0])
+    wrong["objects"] = [[4, 0.9, 1, 1, 5, 5]]
+    path.write_text("\n".join([head, json.dumps(wrong)]) + "\n")
+    with pytest.raises(ReplayError, match="expected class ids of 0 to 3"):
+        read_golden(path)
 
 
 def test_a_golden_file_stands_for_its_run(runs, tmp_path):

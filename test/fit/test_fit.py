@@ -118,7 +118,15 @@ def test_budgets_that_are_none(text):
         parse_budget(text)
 
 
-@pytest.mark.parametrize("values", [{"minutes": 0}, {"minutes": 0.5}, {"classes": ("background",)}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"minutes": 0},
+        {"minutes": 0.5},
+        {"classes": ("background",)},
+        {"sources": {"a": "person"}, "initial": ""},
+    ],
+)
 def test_options_that_cannot_be(tmp_path, values):
     with pytest.raises(ConfigError):
         FitOptions((tmp_path,), tmp_path / "model", **values)

@@ -146,6 +146,36 @@ def test_classes_that_begin_from_nothing_are_told(tmp_path, floor, values, told)
     assert all("--from OURS=THEIRS" in note for note in found)
 
 
+@pytest.mark.parametrize(
+    ("rename", "names"),
+    [
+        ({}, ["truck", "worker"]),
+        ({"truck": "forklift", "worker": "person"}, ["person", "forklift"]),
+        ({"worker": "rail"}, ["rail", "truck"]),
+    ],
+)
+def test_known_classes_keep_the_order_of_the_first_weights(tmp_path, floor, rename, names):
+    """So that class ids stay what consumers of the old model know."""
+    file = tmp_path / "model" / "config.yaml"
+    plan_fit(options(tmp_path, floor(), rename=rename), file)
+
+    assert yaml.safe_load(file.read_text())["network"]["names"] == names
+
+
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        ({"worker": "people"}, "expected one of rail, person, forklift on the right .* 'people'"),
+        ({"people": "person"}, "expected one of truck, worker on the left .* 'people'"),
+    ],
+)
+def test_sources_that_are_none_leave_nothing_behind(tmp_path, floor, sources, told):
+    chosen = options(tmp_path, floor(), sources=sources)
+    with pytest.raises(ConfigError, match=told):
+        plan_fit(chosen, chosen.out / "config.yaml")
+    assert not chosen.out.exists()
+
+
 def test_an_initial_that_does_not_exist_is_told_before_training(tmp_path, floor):
     with pytest.raises(WeightsError, match="octarine"):
         plan_fit(options(tmp_path, floor(), initial="octarine"), tmp_path / "model" / "config.yaml")

@@ -1,5 +1,6 @@
 """Tiny drawn data sets and runs; `slow` tests run with `-m slow` alone."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -80,6 +81,40 @@ def write_shapes():
     return write_drawn
 
 
+_TINY_WIDTH = 0.35
+
+
+@contextlib.contextmanager
+def _shallow_backbone():
+    """Tiny networks have a backbone of five convolutions, in the place of MobileNetV2's fifty."""
+    from mtv_perception.network import backbone
+    from mtv_perception.network.layers import conv_bn_relu6
+
+    deep = backbone.BACKBONES["mobilenetv2"]
+
+    def features(images, config):
+        if config.width != _TINY_WIDTH:
+            return deep(images, config)
+        x, found = conv_bn_relu6(images, 8, 3, "shallow_2", 2), {}
+        for stride in (4, 8, 16, 32):
+            x = found[stride] = conv_bn_relu6(x, 8 + stride, 3, f"shallow_{stride}", 2)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbone.BACKBONES, "mobilenetv2", features)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shallow_network():
+    """For modules that test what is done with a network, whatever the network.
+
+    Its training is traced in a tenth of the time.
+    """
+    with _shallow_backbone():
+        yield
+
+
 @pytest.fixture(scope="session")
 def unoptimised_graphs():
     """TensorFlow's graph optimiser takes half the time of a run of a few steps."""
@@ -106,7 +141,7 @@ def tiny_config(drawn):
     classes = WAREHOUSE.foreground
     data = DatasetConfig(path=drawn, box_classes=classes, mask_classes=classes)
     config = TrainConfig(
-        network=NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=0.35),
+        network=NetworkConfig(preset="warehouse-small", size_hw=SIZE_HW, width=_TINY_WIDTH),
         train=(data,),
         validation=(data,),
         augment=OFF,
@@ -126,10 +161,11 @@ def tiny_config(drawn):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config, unoptimised_graphs):
-    """The folder of a finished run of six steps, validated twice."""
+    """The folder of a finished run of six steps of a shallow network, validated twice."""
     from mtv_perception.training.trainer import Trainer
     from mtv_perception.training.validation import Validation
 
     folder, config = tmp_path_factory.mktemp("runs") / "tiny", tiny_config(validate_every=3)
-    Trainer(config, folder, Validation(config)).train()
+    with _shallow_backbone():
+        Trainer(config, folder, Validation(config)).train()
     return folder

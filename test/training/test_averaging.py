@@ -10,6 +10,8 @@ from mtv_perception.network.multitask import build_network
 from mtv_perception.training.state import BEST_FILE, load_averaged, read_group, save_state
 from mtv_perception.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 
 def average(*arguments):
     return main(["average", *map(str, arguments)])

@@ -10,6 +10,8 @@ from mtv_perception.errors import ArtefactError
 from mtv_perception.export import artefact as export_artefact
 from mtv_perception.runtime import Perceiver, load_artefact
 
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 
 @pytest.fixture(scope="module")
 def exported(tiny_run, drawn, tmp_path_factory):

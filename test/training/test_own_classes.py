@@ -23,6 +23,8 @@ from mtv_perception.training.trained import trained_on
 from mtv_perception.training.trainer import Trainer, load_run
 from mtv_perception.yaml_text import format_yaml
 
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 SIZE_HW = (96, 128)
 
 

@@ -30,6 +30,8 @@ from mtv_perception.training.strategy import is_chief
 from mtv_perception.training.trainer import Trainer, load_run
 from mtv_perception.training.validation import Validation
 
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 
 class Killed(Trainer):
     """Dies in its seventh step."""
@@ -177,7 +179,7 @@ def test_a_run_that_was_never_validated_has_no_weights_to_begin_with(tmp_path, t
         Trainer(tiny_config(initial=str(tmp_path)), tmp_path / "run")
 
 
-def test_a_resumed_run_needs_not_what_it_began_with(tmp_path, tiny_config, tiny_run):
+def test_a_resumed_run_needs_not_what_it_began_with(tmp_path, tiny_config, tiny_run, eager):
     start = shutil.copytree(tiny_run, tmp_path / "start")
     config = tiny_config(initial=str(start), steps=2, checkpoint_every=1)
     Trainer(config, tmp_path / "run").train()
@@ -192,7 +194,8 @@ def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):
     ):
         Trainer(tiny_config(initial="nowhere"), tmp_path / "run")
     with pytest.raises(WeightsError, match=r"expected weights of shapes .*, got"):
-        Trainer(tiny_config(initial="warehouse"), tmp_path / "run")
+        narrow = replace(tiny_config().network, width=0.5)
+        Trainer(tiny_config(initial="warehouse", network=narrow), tmp_path / "run")
     network = replace(tiny_config().network, preset="warehouse", width=1.0)
     model = Trainer(
         tiny_config(initial="warehouse", network=network), tmp_path / "run"
