@@ -3,6 +3,7 @@
 #   requirements/robot.txt      what a robot needs beside ROS 2
 #   requirements/robot-ros.txt  what of it ROS 2's distribution has no package for
 #   requirements/robot-openvino.txt  the second engine, in addition
+#   requirements/robot-bags.txt      recording and replaying bags, in addition
 #   requirements/lock.txt       everything of `make setup`
 #   requirements/no-deps-lock.txt   the same for requirements/no-deps.txt
 # Needs uv (`pip install uv`), which asks the package index for every file's hash.
@@ -31,6 +32,9 @@ rm requirements/robot-ros.in
 echo openvino >requirements/robot-openvino.in
 lock requirements/robot-openvino.in --no-emit-package numpy -o requirements/robot-openvino.txt
 rm requirements/robot-openvino.in
+printf 'rosbags\nmcap\nmcap-ros2-support\nzstandard\ntqdm\nrich\n' >requirements/robot-bags.in
+lock requirements/robot-bags.in --no-emit-package numpy -o requirements/robot-bags.txt
+rm requirements/robot-bags.in
 lock pyproject.toml requirements/ros-wheels.txt \
   --extra train --extra synth --extra replay --extra dev --extra docs -o requirements/lock.txt
 lock --no-deps requirements/no-deps.txt -o requirements/no-deps-lock.txt

@@ -23,7 +23,8 @@ class Finding:
 
     Attributes:
         name: of what was looked at.
-        state: "ok", "missing" (optional) or "broken" (the robot node needs it).
+        state: "ok", "optional" (not there, and no robot needs it), "missing" (a setting) or "broken"
+            (the robot node needs it).
         detail: version or what is wrong.
         fix: what to do; empty when ok.
     """
@@ -68,7 +69,13 @@ _MODULES = (
         "build the package with colcon, or run make setup",
     ),
     ("tensorflow", "training and export", False, "make setup, or pip install -e '.[train]'"),
-    ("rosbags", "bags without ROS", False, "make setup, or pip install -e '.[replay]'"),
+    (
+        "rosbags",
+        "recording and replaying bags",
+        False,
+        "make setup, or pip install -e '.[replay]'; beside Ubuntu's ROS 2: "
+        "pip install --no-deps --require-hashes -r requirements/robot-bags.txt",
+    ),
     ("pycocotools", "evaluation", False, "make setup, or pip install -e '.[train]'"),
     ("moderngl", "mtv synth", False, "make setup, or pip install -e '.[synth]'"),
 )
@@ -91,7 +98,7 @@ def _module(module: str, purpose: str, needed: bool, fix: str) -> Finding:
         if importlib.util.find_spec(module) is None:
             raise ImportError(f"no module named {module!r}")
     except ImportError as error:
-        return Finding(name, "broken" if needed else "missing", str(error), fix)
+        return Finding(name, "broken" if needed else "optional", str(error), fix)
     return Finding(name, "ok", _version(module))
 
 

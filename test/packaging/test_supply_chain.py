@@ -13,6 +13,7 @@ LOCKED = (
     "robot.txt",
     "robot-ros.txt",
     "robot-openvino.txt",
+    "robot-bags.txt",
     "lock.txt",
     "no-deps-lock.txt",
 )
@@ -73,6 +74,12 @@ def test_the_distributions_numpy_is_left_alone():
 def test_the_second_engine_of_a_robot_is_the_one_that_was_tested():
     found = pins("robot-openvino.txt")
     assert {canonical(name) for name in wanted("openvino")} <= set(found) and "numpy" not in found
+    assert found.items() <= pins("lock.txt").items()
+
+
+def test_the_packages_for_bags_are_those_that_were_tested():
+    found = pins("robot-bags.txt")
+    assert {canonical(name) for name in wanted("replay")} <= set(found) and "numpy" not in found
     assert found.items() <= pins("lock.txt").items()
 
 

@@ -241,9 +241,19 @@ def test_every_node_explains_itself(tmp_path, program):
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, usage(program).strip(), "")
 
 
-def test_without_ros_the_missing_part_is_named(tmp_path):
-    (tmp_path / "rclpy.py").write_text("raise ModuleNotFoundError(name='rclpy')", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("module", "fix"),
+    [
+        ("rclpy", "source the workspace's setup.bash"),
+        ("rosbags", "docs/how-to/deploy.md"),
+        ("mcap", "docs/how-to/deploy.md"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_fix(tmp_path, module, fix):
+    """Robots have no packages for bags of their own."""
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
     path = os.pathsep.join([str(tmp_path), str(SOURCE_ROOT)])
     done = start("recorder_node", [], environment_of(tmp_path, PYTHONPATH=path))
     assert done.returncode == USAGE
-    assert "found no rclpy" in done.stderr and "Traceback" not in done.stderr
+    assert f"found no {module}" in done.stderr and "Traceback" not in done.stderr
+    assert fix in done.stderr

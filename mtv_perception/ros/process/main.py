@@ -13,6 +13,7 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.ros.process.signals import ignore
 from mtv_perception.ros.process.startup import prepare
 
+_OF_BAGS = ("rosbags", "mcap", "zstandard")
 USAGE = 2
 """Exit status: nothing was done, because of how the program was called or set up."""
 
@@ -101,6 +102,11 @@ def _load(reference: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in _OF_BAGS:
+            raise ConfigError(
+                f"Expected packages that read and write bags, found no {error.name}; install them as "
+                "docs/how-to/deploy.md says (Record and replay bags), or run make setup."
+            ) from error
         raise ConfigError(
             f"Expected a ROS 2 with this package's messages in this environment, found no {error.name}; "
             "source the workspace's setup.bash, or scripts/env.sh of the source tree."
