@@ -11,7 +11,8 @@ the tenth and all choices so far, as somebody does who fits again after labellin
     research/mining/curve.py $MTV_DATA --out DIR [--seeds 3] [--rounds 2] [--count 50]
 
 What is there already is not done again, so an interrupted experiment goes on. `DIR/curve.json` has
-the points of all seeds that are through. With the defaults that is 3 x (1000 + 2 x 2 x 300) steps.
+the points of all seeds that are through, and `DIR/curve.png` draws them. With the defaults that is
+3 x (1000 + 2 x 2 x 300) steps.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from mtv_perception.data.coco_writer import write_coco
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
@@ -176,6 +179,25 @@ def experiment(args: argparse.Namespace, seed: int) -> list[dict[str, object]]:
     return points
 
 
+def draw(points: Sequence[dict[str, Any]], file: Path) -> None:
+    """AP over labelled images: a line through the means of the seeds, a dot each."""
+    figures = [name for name in points[0] if name not in ("seed", "arm", "images")]
+    page = Figure(figsize=(4 * len(figures), 3.2), layout="constrained")
+    panels = page.subplots(1, len(figures), squeeze=False)[0]
+    for panel, name in zip(panels, figures, strict=True):
+        for arm in ARMS:
+            shown = [point for point in points if point["arm"] in (arm, "start")]
+            images = sorted({point["images"] for point in shown})
+            scores = [[p[name] for p in shown if p["images"] == count] for count in images]
+            (line,) = panel.plot(images, [np.mean(of_count) for of_count in scores], label=arm)
+            for count, of_count in zip(images, scores, strict=True):
+                panel.plot([count] * len(of_count), of_count, ".", color=line.get_color(), alpha=0.5)
+        panel.set(title=name, xlabel="labelled images", ylabel="AP@.50")
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    page.savefig(file, dpi=110)
+
+
 def main() -> None:
     """Run all seeds and write the curve."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -192,6 +214,7 @@ def main() -> None:
     for seed in range(args.seeds):
         points += experiment(args, seed)
         (args.out / "curve.json").write_text(json.dumps(points, indent=1), encoding="utf-8")
+    draw(points, args.out / "curve.png")
     for point in points:
         print(json.dumps(point))
 
