@@ -14,15 +14,13 @@ import numpy as np
 
 from mtv_perception.data.classes import foreground_ids, match_classes
 from mtv_perception.data.faults import Fault, ImageFacts, box_faults, check_image, check_mask
-from mtv_perception.data.formats.base import Contents, Entry, ReadOptions
+from mtv_perception.data.formats.base import IGNORE, Contents, Entry, ReadOptions
 from mtv_perception.data.formats.files import shown
 from mtv_perception.data.regions import Region, encode_box, encode_segmentation
 from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import UNLABELED_ID, LabelSet
-
-IGNORE = "ignore"
 
 
 def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> Dataset:
@@ -50,6 +48,9 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         [*listed, *used, *(mask_names or ())], options.labels, options.rename, not stated, used
     )
     faults += found
+    if not options.mask_255:
+        said = next((part.mask_255 for part in contents if part.mask_255), "")
+        options = replace(options, mask_255=said)
     table = _MaskTable(mask_names, ids, options)
     maker = _Maker(base, ids, table)
     samples = [maker.sample(entry) for entry in entries]

@@ -10,7 +10,8 @@ from typing import Any
 
 import cv2
 
-from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX
+from mtv_perception.data.formats.base import IGNORE
+from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX, STATED_255
 from mtv_perception.data.sample import Dataset, Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
@@ -70,7 +71,10 @@ def write_index(
     if with_masks:
         (out / MASK_CLASSES).write_text("\n".join(labels.names) + "\n", encoding="utf-8")
     categories = [{"id": i, "name": n} for i, n in enumerate(labels.names) if i]
-    index = {"images": images, "annotations": annotations, "categories": categories}
+    index: dict[str, Any] = {"images": images, "annotations": annotations, "categories": categories}
+    if with_masks:
+        # Else masks of nothing but 0 and 255 are refused: they could be one class as 255.
+        index = {"info": {STATED_255: IGNORE}, **index}
     (out / OWN_INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 

@@ -119,9 +119,7 @@ def train(
 def entry(path: Path) -> dict[str, object]:
     """A data set of a training; the images with masks are coco_person's."""
     masks = ["person"] if (path / "masks").is_dir() else []
-    classes = {"box_classes": list(CLASSES), "mask_classes": masks}
-    # A few images may show nobody surely.
-    return {"path": str(path), **classes, **({"mask_255": "ignore"} if masks else {})}
+    return {"path": str(path), "box_classes": list(CLASSES), "mask_classes": masks}
 
 
 def judge(model: Path, judges: Sequence[Path]) -> dict[str, float]:

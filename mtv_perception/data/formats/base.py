@@ -12,6 +12,9 @@ import numpy as np
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 
+IGNORE = "ignore"
+"""Of ReadOptions.mask_255: no class."""
+
 # Names that tools give to the same part of a data set.
 _ALIASES = (
     ("train", "training"),
@@ -30,8 +33,8 @@ class ReadOptions:
         box_classes: our classes that have every object boxed. None: those with at least one box.
         mask_classes: our classes that the masks tell apart. None: those with at least one pixel.
         split: the part to read, for example `train`. Empty: every part.
-        mask_255: our class that the value 255 means in mask files, or `ignore`. Empty: `ignore`,
-            unless masks hold no value but 0 and 255, which is an error.
+        mask_255: our class that the value 255 means in mask files, or `ignore`. Empty: as the data
+            set says it, else `ignore`, unless masks hold no value but 0 and 255, which is an error.
     """
 
     labels: LabelSet
@@ -91,6 +94,7 @@ class Contents:
         entries: one for each image, in the data set's order.
         names: every class name of the data set. None: those of the boxes.
         mask_names: class name of each mask value. None: the values are our class ids.
+        mask_255: as in ReadOptions, where the data set says it.
         faults: what is wrong. Any fault stops the reading.
         notes: what a user should know but need not change.
     """
@@ -99,6 +103,7 @@ class Contents:
     names: tuple[str, ...] | None = None
     mask_names: tuple[str, ...] | None = None
     faults: tuple[str, ...] = ()
+    mask_255: str = field(default="", kw_only=True)
     notes: tuple[str, ...] = ()
 
 

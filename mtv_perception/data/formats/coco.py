@@ -45,6 +45,7 @@ from mtv_perception.data.formats.files import (
 OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
 MASK_CLASSES = "classes.txt"
+STATED_255 = "mask_255"  # in the index, under `info`
 """Class name of each mask value, a line each; without it the values are our class ids."""
 # Files of COCO's own download that hold no boxes of objects.
 _OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
@@ -112,6 +113,12 @@ def _beside_images(root: Path) -> tuple[Split, ...]:
     return tuple(Split("" if single else path.stem, (path,)) for path in found)
 
 
+def _stated_255(path: Path) -> str:
+    """What an index of our own says of the value 255 in masks; empty where it says nothing."""
+    info = (json_or_none(path) or {}).get("info")
+    return str(info.get(STATED_255, "")) if isinstance(info, dict) else ""
+
+
 class _Reader:
     """One index file and the images it names."""
 
@@ -158,7 +165,12 @@ class _Reader:
         listed = self._home / MASK_CLASSES
         mask_names = read_names(listed) if has_masks and is_file(listed) else None
         return Contents(
-            tuple(entries), tuple(names.values()), mask_names, tuple(faults), tuple(lost)
+            tuple(entries),
+            tuple(names.values()),
+            mask_names,
+            tuple(faults),
+            tuple(lost),
+            mask_255=_stated_255(self._path) if has_masks else "",
         )
 
     def _annotations_by_image(self, names: Mapping[Any, str]) -> dict[Any, list[dict[str, Any]]]:

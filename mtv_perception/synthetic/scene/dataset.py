@@ -168,7 +168,8 @@ def _write_index(out_dir: Path, count: int, size_hw: tuple[int, int]) -> None:
         for item in json.loads((out_dir / "parts" / f"{i:06d}.json").read_text()):
             items.append({"id": len(items) + 1, "image_id": i + 1, **item})
     info = {
-        "description": "Synthetic warehouse images; boxes are visible extents, masks hold class ids."
+        "description": "Synthetic warehouse images; boxes are visible extents, masks hold class ids.",
+        "mask_255": "ignore",
     }
     (out_dir / "annotations.json").write_text(
         json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES})
