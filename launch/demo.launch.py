@@ -27,7 +27,11 @@ def replay_node(context: LaunchContext) -> list[Node]:
             executable="image_replay_node",
             namespace=LaunchConfiguration("namespace"),
             parameters=[settings, {"compressed": wants_compressed}],
-            remappings=[("image", image), ("image/compressed", compressed)],
+            remappings=[
+                ("image", image),
+                ("image/compressed", compressed),
+                ("camera_info", LaunchConfiguration("camera_info_topic").perform(context)),
+            ],
             output="screen",
         )
     ]

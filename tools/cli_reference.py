@@ -21,12 +21,10 @@ nothing was done or the options are wrong. `tools/cli_reference.py` writes this 
 """
 
 
-def subparser(command: str) -> argparse.ArgumentParser:
-    """The parser of one command, with its options."""
-    actions = make_parser(command)._actions
-    (commands,) = (item for item in actions if isinstance(item, argparse._SubParsersAction))
-    parser: argparse.ArgumentParser = commands.choices[command]
-    return parser
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of a parser's commands, with their options."""
+    found = [item for item in parser._actions if isinstance(item, argparse._SubParsersAction)]
+    return {name: sub for item in found for name, sub in item.choices.items()}
 
 
 def page() -> str:
@@ -34,9 +32,15 @@ def page() -> str:
     os.environ["COLUMNS"] = WIDTH
     parts = [_HEAD]
     for command, summary in COMMANDS.items():
-        text = subparser(command).format_help().rstrip()
-        parts.append(f"## mtv {command}\n\n{summary}\n\n```text\n{text}\n```\n")
+        parser = subparsers(make_parser(command))[command]
+        parts.append(f"## mtv {command}\n\n{summary}\n\n{_help(parser)}")
+        for task, inner in subparsers(parser).items():
+            parts.append(f"### mtv {command} {task}\n\n{_help(inner)}")
     return "\n".join(parts)
+
+
+def _help(parser: argparse.ArgumentParser) -> str:
+    return f"```text\n{parser.format_help().rstrip()}\n```\n"
 
 
 if __name__ == "__main__":

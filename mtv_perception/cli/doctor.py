@@ -42,10 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _pip_on_robot(package: str) -> str:
     """Plain pip would replace the NumPy that the ROS 2 packages of Ubuntu are built for."""
-    return (
-        f"pip install {package}; beside Ubuntu's ROS 2: "
-        "pip install --no-deps --require-hashes -r requirements/robot-ros.txt"
-    )
+    return f"pip install {package}; beside Ubuntu's ROS 2 as docs/how-to/deploy.md says (Build)"
 
 
 # Module, what it is for, needed on a robot, how to get it.
@@ -73,8 +70,8 @@ _MODULES = (
         "rosbags",
         "recording and replaying bags",
         False,
-        "make setup, or pip install -e '.[replay]'; beside Ubuntu's ROS 2: "
-        "pip install --no-deps --require-hashes -r requirements/robot-bags.txt",
+        "make setup, or pip install -e '.[replay]'; beside Ubuntu's ROS 2 as "
+        "docs/how-to/deploy.md says (Record and replay bags)",
     ),
     ("pycocotools", "evaluation", False, "make setup, or pip install -e '.[train]'"),
     ("moderngl", "mtv synth", False, "make setup, or pip install -e '.[synth]'"),

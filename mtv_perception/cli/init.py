@@ -30,8 +30,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out.exists():
         raise ValueError(f"{args.out}: expected a new file, it exists; choose another --out.")
-    prepared = plan_fit(options_of(args, args.out.parent), args.out)
+    lists = args.out.with_suffix(".lists")
+    prepared = plan_fit(options_of(args, args.out.parent), args.out, lists)
     for note in prepared.notes:
         print(note)
-    print(f"written: {args.out}\ntrain it: mtv train {args.out}")
+    print(f"written: {args.out}")
+    if lists.is_dir():
+        print(
+            f"written: {lists}/, the images that train, that choose the checkpoint (check), and "
+            "that judge: mtv evaluate --take list:FILE"
+        )
+    print(f"train it: mtv train {args.out}")
     return 0

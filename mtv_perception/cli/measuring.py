@@ -38,6 +38,16 @@ def fold(text: str) -> str:
         ) from error
 
 
+def take(text: str) -> str:
+    """A part of a data set, as an option."""
+    try:
+        return DatasetConfig(Path(), take=text).take
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected fold:K/N, not-fold:K/N or list:FILE, got {text!r}"
+        ) from error
+
+
 def pair(text: str) -> tuple[str, str]:
     """THEIRS=OURS, as an option."""
     theirs, _, ours = (part.strip() for part in text.partition("="))
@@ -90,7 +100,16 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
         help="layout of the data (default: %(default)s)",
     )
     add("--split", default="", metavar="NAME", help="one split of the data, such as train or val")
-    add("--fold", type=fold, metavar="K/N", help="only the K-th of N parts; K counts from 0")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
+        "--fold", type=fold, metavar="K/N", help="only the K-th of N parts; K counts from 0"
+    )
+    part.add_argument(
+        "--take",
+        type=take,
+        metavar="PART",
+        help="a part as configurations name it: fold:K/N, not-fold:K/N, list:FILE",
+    )
     add(
         "--rename",
         type=pair,
@@ -143,7 +162,7 @@ def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
     return DatasetConfig(
         path=path,
         format=args.format,
-        take=args.fold or "all",
+        take=args.fold or args.take or "all",
         rename=dict(args.rename),
         box_classes=args.box_classes,
         mask_classes=args.mask_classes,

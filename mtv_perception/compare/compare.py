@@ -242,7 +242,8 @@ def compare_runs(run_a: Run, run_b: Run, match_iou: float = Tolerances().match_i
     common = [key for key in run_a.frames if key in run_b.frames]
     if not common:
         raise ReplayError(
-            f"{run_b.path}: expected frames of the same stamps as {run_a.path}, got none."
+            f"{run_b.path}: expected frames of the same stamps as {run_a.path}, got none; "
+            "image_replay_node keeps the stamps of its source with clock:=true."
         )
     count = len(run_a.labels)
     confusion = np.zeros((count + 1, count + 1), np.int64)

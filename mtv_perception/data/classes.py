@@ -53,7 +53,7 @@ def match_classes(
         options = " ".join(f"{shlex.quote(name)}={background}" for name in unknown)
         faults.append(
             f"expected objects of {', '.join(labels.foreground)}, got {', '.join(map(repr, unknown))} too; rename each "
-            f"to one of these (--rename {shlex.quote(unknown[0])}={labels.foreground[0]}), or leave it out "
+            f"to one of these (--rename {shlex.quote(unknown[0])}=NAME), or leave it out "
             f"(--rename {options}; in a configuration rename: {{{leaving_out}}})"
         )
     wanted = {name: rename.get(name, name) for name in names}

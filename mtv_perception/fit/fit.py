@@ -33,12 +33,13 @@ _LARGEST_DROP = 0.05  # of AP or mIoU, below which an int8 model is refused
 _LAST_CHECKPOINT = "last.npz"
 
 
-def plan_fit(options: FitOptions, file: Path) -> Prepared:
+def plan_fit(options: FitOptions, file: Path, lists: Path) -> Prepared:
     """Read and part the data, and write the training configuration.
 
     Args:
         options: of the fit.
-        file: YAML file to write; lists of images go beside it.
+        file: YAML file to write.
+        lists: folder for lists of images, to which the file refers.
 
     Raises:
         ConfigError, DatasetError: see `prepare`.
@@ -48,7 +49,7 @@ def plan_fit(options: FitOptions, file: Path) -> Prepared:
 
     initial = initial_layout(options.initial) if options.initial else None
     known = initial.names[1:] if initial else ()
-    prepared = prepare(options, file.parent / _LISTS_FOLDER, known)
+    prepared = prepare(options, lists, known)
     plan = make_plan(
         options, prepared.labels.foreground, prepared.samples("train"), prepared.entries, initial
     )
@@ -112,7 +113,7 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
     """
     state = FitState(options)
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
-    prepared = plan_fit(options, options.out / CONFIG_FILE)
+    prepared = plan_fit(options, options.out / CONFIG_FILE, options.out / _LISTS_FOLDER)
     counts = {part: len(prepared.samples(part)) for part in prepared.entries}
     say(f"{_uses(prepared, counts)}; classes: {', '.join(prepared.labels.foreground)}")
     for note in prepared.notes:

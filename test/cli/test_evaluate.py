@@ -119,6 +119,16 @@ def test_limit_and_fold_take_a_part(data, tmp_path):
     assert images("--limit", "3") == 3
     assert images("--fold", "0/2") == 2
     assert images("--fold", "0,1,3/4") == 3
+    (tmp_path / "judge.txt").write_text("images/2.png\nimages/4.png\n")
+    assert images("--take", f"list:{tmp_path / 'judge.txt'}") == 2
+    assert images("--take", "not-fold:0/4") == 3
+
+
+@pytest.mark.parametrize("options", [["--take", "half"], ["--take", "all", "--fold", "0/2"]])
+def test_a_part_that_is_none_is_refused(data, options, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--model", "m", "--data", str(data), *options])
+    assert "--take" in capsys.readouterr().err
 
 
 def test_classes_can_be_named(data, tmp_path):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtv_perception.cli.main import main
 from mtv_perception.config import load
 from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
-from mtv_perception.fit.fit import plan_fit
+from mtv_perception.fit import fit
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.prepare import own_splits, prepare
 from mtv_perception.runtime.artefact import load_artefact
@@ -19,6 +20,10 @@ from mtv_perception.training.config import TrainConfig
 
 def options(tmp_path, *data, **values):
     return FitOptions(tuple(data), tmp_path / "model", **values)
+
+
+def plan_fit(options, file):
+    return fit.plan_fit(options, file, file.parent / "lists")
 
 
 def names(prepared, part):
@@ -112,6 +117,19 @@ def test_the_plan_is_a_training_configuration(tmp_path, floor):
     assert config.minutes == pytest.approx(3.75)
     counts = [len(d) for d in open_datasets(config.train, config.network.labels)]
     assert sum(counts) >= 16
+
+
+def test_two_configurations_in_one_folder_have_lists_of_their_own(tmp_path, floor, capsys):
+    read = {}
+    for name in ("a", "b"):
+        data, out = floor(f"{name}/floor"), tmp_path / f"{name}.yaml"
+        assert main(["init", str(data), "--out", str(out)]) == 0
+        read[name] = {file: file.read_text() for file in (tmp_path / f"{name}.lists").iterdir()}
+        said = capsys.readouterr().out
+        assert f"{tmp_path / name}.lists/" in said and "--take list:FILE" in said
+    assert len(read["a"]) == len(read["b"]) == 3
+    assert all(file.read_text() == text for file, text in read["a"].items())
+    assert str(tmp_path / "a.lists") in (tmp_path / "a.yaml").read_text()
 
 
 def test_the_plan_can_be_trained_from_another_folder(tmp_path, floor, monkeypatch):

@@ -346,7 +346,7 @@ TRAIN = (
 DOCTOR = of(
     "doctor",
     ("simplejpeg not installed", "", 1, "broken simplejpeg ... fix: pip install", ("simplejpeg",)),
-    ("rosbags not installed", "", 0, "missing rosbags ... fix: ...", ("rosbags",)),
+    ("rosbags not installed", "", 0, "optional rosbags ... fix: ...", ("rosbags",)),
 )
 CASES = (
     *PREDICT, *REPLAY, *COMPARE, *VIEW, *BENCH, *EVALUATE, *TUNE, *STATS, *DATA, *MINE, *SYNTH,

@@ -113,9 +113,9 @@ class ImageReplayNode(Node):
     def exit_status(self) -> int:
         """1 where the source was not read to its end or images were skipped.
 
-        2 where it has none.
+        2 where none was published.
         """
-        if self._was_empty or (not self.published and self._skipped):
+        if not self.published and (self._was_empty or self._skipped or self.failed):
             return 2
         return int(self.failed or self._skipped > 0)
 
@@ -179,8 +179,10 @@ class ImageReplayNode(Node):
         if list(opened.cameras) != [FILE_TOPIC]:
             self.get_logger().info(f"publishing {chosen}")
         others = [f"{topic}: another camera" for topic in opened.cameras if topic != chosen]
+        beside = tuple(f"{topic.name}: " for topic in self._beside.topics.values())
         for text in (*others, *opened.left_out):
-            self.get_logger().warning(f"left out: {text} (parameter 'topic' chooses)")
+            if not text.startswith(beside):
+                self.get_logger().warning(f"left out: {text} (parameter 'topic' chooses)")
 
     def _play(self) -> None:
         while not self._stopping.is_set():
@@ -201,7 +203,7 @@ class ImageReplayNode(Node):
 
     def _play_with(self, beside: BesideImages) -> None:
         first: int | None = None
-        shift = 0
+        begin = due = shift = 0
         for index, item in enumerate(self._frames()):
             source_ns = item.stamp_ns()
             due = (
@@ -210,7 +212,7 @@ class ImageReplayNode(Node):
                 else round(index * NANOSECONDS / self._config.rate)
             )
             if first is None:
-                first = due + round(self._offset * NANOSECONDS)
+                begin, first = due, due + round(self._offset * NANOSECONDS)
                 with self._lock:
                     self._playback.jump(first, time.monotonic())
             if due < first:
@@ -232,6 +234,20 @@ class ImageReplayNode(Node):
                 Header(stamp=stamp.to_msg(), frame_id=frame.frame_id or self._config.frame_id),
             )
         beside.until(None, shift)
+        if first is not None and due < first:
+            self._refuse_offset((due - begin) / NANOSECONDS)
+
+    def _refuse_offset(self, length_s: float) -> None:
+        """Nothing was published, for the offset lies behind the source's last image."""
+        text = (
+            f"start_offset: expected at most {length_s:.2f} s, the source's length, got "
+            f"{self._offset:g}"
+        )
+        if not self.published:
+            raise ReplayError(f"{self._source}: {text}")
+        self.get_logger().error(f"{text}; playing from the beginning")
+        self._offset = 0.0
+        self._jumped.set()
 
     def _wait_until(self, due_ns: int) -> bool:
         """Wait for a source time while /clock ticks; False when the node ends or time jumps."""

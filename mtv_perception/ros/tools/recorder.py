@@ -151,7 +151,10 @@ class RecorderNode(Node):
         """Say why nothing comes, as long as a camera's detections or pictures were never heard."""
         for topic, count in self.counts.items():
             if _is_detections(topic) and not count:
-                self.get_logger().warning(what_is_heard(self, topic[1:], *RECORDED["detections"]))
+                heard = what_is_heard(self, topic[1:], *RECORDED["detections"])
+                self.get_logger().warning(
+                    f"{heard} If the perception node has `cameras`, give the recorder the same."
+                )
             if _is_pictures(topic) and not count:
                 heard = what_is_heard(self, topic[1:], *_PICTURES)
                 self.get_logger().warning(f"{heard}; {_NEEDED}")

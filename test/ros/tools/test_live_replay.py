@@ -82,6 +82,30 @@ def seek(stage, seconds):
     assert stage.call(SetParameters, "image_replay/set_parameters", jump).results[0].successful
 
 
+def test_an_offset_behind_the_end_is_told_and_the_node_plays_on(stage, image_bag):
+    images = stage.listen(Image, "image")
+    stage.start("image_replay_node", source=str(image_bag), clock=True, loop=True, speed=2.0)
+    stage.wait(lambda: images, "an image")
+    seek(stage, 99.0)
+    stage.wait(
+        lambda: "at most 1.10 s, the source's length, got 99" in stage.log("image_replay_node"),
+        "a word about the offset",
+    )
+    before = len(images)
+    stage.wait(lambda: len(images) > before, "images from the beginning")
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_an_offset_behind_the_end_ends_the_node_at_start(stage, image_bag, loop):
+    stage.listen(Image, "image")
+    process = stage.start(
+        "image_replay_node", source=str(image_bag), clock=True, loop=loop, start_offset=1.2
+    )
+    stage.wait(lambda: process.poll() is not None, "the end of the node")
+    assert process.returncode == 2
+    assert "start_offset: expected at most 1.10 s" in stage.log("image_replay_node")
+
+
 def test_a_broken_image_in_a_bag_is_skipped(stage, image_bag, tmp_path):
     """The rest of the bag is played."""
     build = builder()
