@@ -215,6 +215,11 @@ def check(context: LaunchContext) -> None:
         file = text_of(context, name)
         if file and not Path(file).is_file():
             raise RuntimeError(f"{name}: expected a file, found none at '{file}'.")
+    if text_of(context, "ranging").lower() == "true" and cameras_of(context):
+        raise RuntimeError(
+            "ranging: expected one camera, got several by cameras:=; start a ranging_node for each "
+            "in its namespace: docs/how-to/several-cameras.md."
+        )
     known = [argument.name for argument in arguments()]
     for name in set(context.launch_configurations) - set(known):
         if near := get_close_matches(name, known, 1, 0.8):

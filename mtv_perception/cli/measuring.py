@@ -190,6 +190,11 @@ def _bag_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
         box_classes=config.box_classes,
         mask_classes=config.mask_classes,
     )
+    if config.take.startswith("list:"):
+        raise DatasetError(
+            f"{config.path}: --take: expected fold:K/N or not-fold:K/N of a bag, whose images are no "
+            f"files, got {config.take!r}."
+        )
     return take_part(dataset, config.take)
 
 

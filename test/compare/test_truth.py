@@ -46,6 +46,13 @@ def test_it_can_be_evaluated(bag, tmp_path, red_finder):
     assert scores["per_class"]["person"]["ap"] == pytest.approx(1.0)
 
 
+def test_a_bag_has_no_list_of_images(bag, tmp_path, capsys):
+    (tmp_path / "list.txt").write_text("0.png\n")
+    options = ["--data", str(bag), "--take", f"list:{tmp_path / 'list.txt'}"]
+    assert main(["evaluate", "--model", "warehouse", *options]) == 2
+    assert "--take: expected fold:K/N or not-fold:K/N of a bag" in capsys.readouterr().err
+
+
 def test_the_command_takes_a_bag(bag, tmp_path, red_finder, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr(command, "open_model", lambda args: (red_finder(), LABELS, "red"))

@@ -251,6 +251,7 @@ def checkout(tmp_path, export, short_clip):
     shutil.copy(short_clip, tmp_path / "docs/media/people.mp4")
     shutil.copytree(ROOT / "models", tmp_path / "models")
     shutil.copytree(export, tmp_path / "my-floor")
+    shutil.copytree(export / "train", tmp_path / "new-images")
     for name in ("forklift_person/train", "coco_person"):
         shutil.copytree(export / "train", tmp_path / "datasets" / name)
     return tmp_path

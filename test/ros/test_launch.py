@@ -253,6 +253,7 @@ def test_rviz_follows_the_topics(launch):
         {"cameras": "front cam=/x"},
         {"cameras": "front=/x", "image_topic": "/y"},
         {"cameras": "front=/x", "camera_info_topic": "/y"},
+        {"cameras": "front=/x,rear=/y", "ranging": "true"},
         {"params_file": "/no/such/file.yaml"},
         {"zones": "/no/such/file.yaml"},
     ],

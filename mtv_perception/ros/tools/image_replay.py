@@ -113,9 +113,9 @@ class ImageReplayNode(Node):
     def exit_status(self) -> int:
         """1 where the source was not read to its end or images were skipped.
 
-        2 where none was published.
+        2 where it has none.
         """
-        if not self.published and (self._was_empty or self._skipped or self.failed):
+        if self._was_empty or (not self.published and self._skipped):
             return 2
         return int(self.failed or self._skipped > 0)
 

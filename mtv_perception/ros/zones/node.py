@@ -65,7 +65,6 @@ class ZonesNode(Node):
         self._transforms: TransformReader | None = None
         self._feeds: list[ZoneFeed] = []
         self._sequence = 0
-        self._marker_displays = 0
         self._published_at, self._said_valid = 0.0, frozenset[str]()
         self._markers = overridable(self.create_publisher, MarkerArray, "~/markers", 1)
         self._diagnostics = overridable(self.create_publisher, DiagnosticArray, "/diagnostics", 5)
@@ -115,7 +114,6 @@ class ZonesNode(Node):
         for feed in self._feeds:
             feed.destroy()
         self.destroy_publisher(self._zones)
-        self._marker_displays = 0
 
     def _wanted(self, changed: Sequence[Parameter]) -> ZonesConfig:
         values = {name: self.get_parameter(name).value for name in PARAMETERS}
@@ -191,14 +189,13 @@ class ZonesNode(Node):
 
         States are asked for last, after everything that takes time.
         """
-        show = self._markers.get_subscription_count()
+        is_shown = self._markers.get_subscription_count() > 0
         states = [status for part in self._states().values() for status in part]
         self._send(states, header)
         self._published_at = time.monotonic()
         self._said_valid = _valid_zones(states)
-        if show:
-            self._show({status.name: status for status in states}, show)
-        self._marker_displays = show
+        if is_shown:
+            self._show({status.name: status for status in states})
 
     def _publish_unknown(self, reason: str) -> None:
         now = self._now_ns()
@@ -213,12 +210,12 @@ class ZonesNode(Node):
         message = ZoneStateArray(header=header, zones=zones, sequence=self._sequence)
         self._zones.publish(message)
 
-    def _show(self, states: dict[str, ZoneStatus], displays: int) -> None:
+    def _show(self, states: dict[str, ZoneStatus]) -> None:
         lifetime = self._config.deadline + self._config.repeat
         array = zone_markers(self._config.cameras, states, self._now_ns(), lifetime)
-        if displays != self._marker_displays:
-            array = without_old_markers(array, self._config.cameras[0].floor_frame)
-        self._markers.publish(array)
+        # Every time, for a display may miss the first message.
+        frame_id = self._config.cameras[0].floor_frame
+        self._markers.publish(without_old_markers(array, frame_id))
 
     # Diagnostics
 
