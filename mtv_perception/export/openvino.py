@@ -53,7 +53,7 @@ def openvino_files(
     _package("onnx")
     from mtv_perception.export.onnx_graph import onnx_model
 
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with rounded_depthwise(network.model, calibration):
         content = onnx_model(network, joined=False).SerializeToString()
     with tempfile.TemporaryDirectory() as folder:

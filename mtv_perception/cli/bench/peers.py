@@ -88,7 +88,7 @@ def _read(runtime: Any, file: Path) -> Any:
 def _quantised(file: Path, graph: Any, images: Sequence[np.ndarray]) -> Any:
     """The graph in int8 by NNCF, quantised as our own networks are."""
     nncf = _engine("nncf")
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     make = _input_maker(file, _inputs(graph))
     return nncf.quantize(
         graph,
