@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MODEL ?= warehouse
 IN_VENV := . scripts/env.sh &&
 # $(call needs,MODULE,EXTRA): ends a target that a lean set-up has no packages for.
-needs = @.venv/bin/python -c "import $(1)" 2>/dev/null || { echo "make $@: expected the extra '$(2)', .venv has [$$(cat .venv/mtv-extras)]; for everything: make setup" >&2; exit 1; }
+needs = @.venv/bin/python -c "import $(1)" 2>/dev/null || { echo "make $@: expected the extra '$(2)', .venv has [$$(cat .venv/mtv-extras)]; for everything: make setup MTV_EXTRAS=train,synth,replay,dev,docs" >&2; exit 1; }
 
 .PHONY: help setup demo pictures test bench lint format docs colcon lock sbom clean distclean
 
