@@ -302,7 +302,7 @@ main() {
   fi
   if [ "$ros" = system ]; then
     say "done, with the ROS 2 $ROS_DISTRO of this shell: source it in every shell, and then scripts/env.sh."
-    [[ ",$extras," == *,train,* ]] || say "Training is left out beside a sourced ROS 2; to try it: make setup MTV_EXTRAS=train,synth,replay,dev,docs"
+    [[ ",$extras," == *,train,* ]] || say "Training is left out beside a sourced ROS 2; for everything: make setup MTV_ROS=wheels"
   else
     say "done. Try: make demo"
   fi
