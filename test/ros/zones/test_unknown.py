@@ -206,8 +206,8 @@ def test_markers_show_the_zone_and_do_not_outlive_the_node(stage, tools, tmp_pat
     for marker in (outline, title):
         lifetime = marker.lifetime.sec + marker.lifetime.nanosec / 1e9
         assert lifetime == pytest.approx(0.6)
-    # Whoever begins to listen drops what an earlier node, perhaps with more zones, has left; also
-    # one who misses the first message.
+    # A display drops what an earlier node, perhaps with more zones, has left, also if it misses the
+    # first message.
     firsts = [array.markers[0] for _, array in stage.markers]
     assert {(first.action, first.ns) for first in firsts} == {(Marker.DELETEALL, "zones")}
 
