@@ -40,8 +40,6 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 PRECISIONS = ("float32", "float16", "int8")
 MODEL_FOLDER, ONNX = "model", "onnx"
 LARGEST_DROP = 0.05
-# Comparing needs few images, and there are no ranges to measure.
-_ONNX_IMAGES = 8
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -85,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="images for int8 ranges and the comparison (default: the run's training data)",
+        help="images for int8 ranges, idle channels and the comparison (default: the run's training data)",
     )
     add(
         "--images",
@@ -134,8 +132,7 @@ def run(args: argparse.Namespace) -> int:
     if not chosen:
         raise ValueError(f"{args.source}: expected images with --calibrate, for it names none.")
     if args.form == ONNX:
-        count = min(args.images, _ONNX_IMAGES)
-        return _onnx(args.out, network, open_datasets(chosen, labels), count)
+        return _onnx(args.out, network, open_datasets(chosen, labels), args.images)
     dataset = _scored(args, config, labels)
     trained = trained_of_run(args.source, config)
     if dataset is not None:

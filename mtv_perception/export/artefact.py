@@ -12,6 +12,7 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
+from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import Artefact, ModelSpec, Trained
 from mtv_perception.training.keras_model import spec_of
@@ -52,7 +53,7 @@ def make_artefact(
     calibration: Sequence[np.ndarray],
     about: Description,
 ) -> tuple[Artefact, dict[str, float]]:
-    """Convert and compare with the network; nothing is written.
+    """Convert without idle channels, and compare with the network; nothing is written.
 
     Args:
         network: with its final weights.
@@ -72,7 +73,7 @@ def make_artefact(
         raise ValueError(
             "Expected images to compare the converted model with the network on, got none."
         )
-    content = convert(network, precision, calibration)
+    content = convert(without_idle_channels(network, calibration), precision, calibration)
     positions = output_positions(content, network, calibration[0])
     errors = output_errors(content, network, positions, calibration[:PARITY_IMAGES])
     check_errors(errors, precision)

@@ -12,6 +12,7 @@ import numpy as np
 from mtv_perception.errors import ConfigError
 from mtv_perception.export.artefact import PARITY_IMAGES
 from mtv_perception.export.parity import check_errors, keras_outputs, relative_error
+from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
 
 _PRECISION = "float32"
@@ -20,12 +21,15 @@ _PRECISION = "float32"
 def write_onnx(
     network: MultitaskNetwork, file: Path, images: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """Write the network as ONNX, opset 17; the layout is that of `onnx_graph.onnx_model`.
+    """Write the network without idle channels as ONNX, opset 17.
+
+    The layout is that of `onnx_graph.onnx_model`.
 
     Args:
         network: with its final weights.
         file: to write; its folder is created.
-        images: `(H, W, 3)` uint8 of the network's size, to compare outputs on.
+        images: `(H, W, 3)` uint8 of the network's size, to find idle channels and, the first 8, to
+            compare outputs on.
 
     Returns:
         The worst relative error of each raw output.
@@ -42,7 +46,7 @@ def write_onnx(
         _check_installed(name)
     from mtv_perception.export.onnx_graph import onnx_model
 
-    content = onnx_model(network).SerializeToString()
+    content = onnx_model(without_idle_channels(network, images)).SerializeToString()
     errors = _errors(content, network, images[:PARITY_IMAGES])
     check_errors(errors, _PRECISION)
     file.parent.mkdir(parents=True, exist_ok=True)

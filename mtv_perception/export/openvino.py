@@ -18,6 +18,7 @@ from mtv_perception.export.artefact import PARITY_IMAGES
 from mtv_perception.export.parity import backend_errors, check_errors, check_scores
 from mtv_perception.export.report import PrecisionReport, scores_of
 from mtv_perception.export.rounding import rounded_depthwise
+from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import Artefact, load_artefact, write_artefact
 from mtv_perception.runtime.backends import EngineConfig
@@ -36,7 +37,8 @@ def openvino_files(
     """The network in int8, as OpenVINO's two files by their path in an artefact.
 
     Weights are symmetric per channel, activations per tensor with ranges from the images. Depthwise
-    kernels are rounded as for LiteRT. The class and box outputs stay apart level by level.
+    kernels are rounded as for LiteRT, and idle channels left out. The class and box outputs stay
+    apart level by level.
 
     Args:
         network: with its final weights.
@@ -54,6 +56,7 @@ def openvino_files(
     from mtv_perception.export.onnx_graph import onnx_model
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    network = without_idle_channels(network, calibration)
     with rounded_depthwise(network.model, calibration):
         content = onnx_model(network, joined=False).SerializeToString()
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.idle_channels import LEAST_IMAGES, without_idle_channels
 from mtv_perception.network.multitask import build_network, normalise
 from mtv_perception.network.weights.litert import (
     FoldedWeights,
@@ -66,6 +67,32 @@ def test_the_network_computes_what_the_file_computes(trained, images, precision,
         assert apart(outputs_of(trained, images, training=True), measured) < 1e-3
     finally:
         trained.model.set_weights(trained_weights)
+
+
+def test_channels_that_an_export_left_out_are_filled_up(trained, images):
+    from mtv_perception.export.convert import convert
+
+    before = trained.model.get_weights()
+    norm = trained.model.get_layer("stride4_depthwise_bn")
+    gamma, beta, mean, variance = norm.get_weights()
+    gamma[:9], beta[:9] = 0, -1
+    norm.set_weights([gamma, beta, mean, variance])
+    expected = outputs_of(trained, images)
+    weights = trained.model.get_weights()
+    try:
+        many = [*images] * -(-LEAST_IMAGES // len(images))
+        narrow = without_idle_channels(trained, many)
+        folded = read_folded_weights(convert(narrow, "float32"))
+        assert folded.kernels["stem"].shape[-1] == 8
+        trained.model.set_weights([0 * w for w in weights])
+        set_folded_weights(trained.model, folded)
+        assert trained.model.get_layer("stem").filters == 16
+        assert apart(outputs_of(trained, images), expected) < 1e-4
+        # What was filled up stays idle: exported again, it is left out again.
+        again = without_idle_channels(trained, many)
+        assert again.model.get_layer("stem").filters == 8
+    finally:
+        trained.model.set_weights(before)
 
 
 def test_a_file_with_more_layers_is_refused(trained):

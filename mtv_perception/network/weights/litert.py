@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.idle_channels import filled_up
 from mtv_perception.network.weights.pretrained import LayerWeights, set_layer_weights
 
 _CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
@@ -106,6 +107,8 @@ def _constant(model: Any, tensor: Any) -> np.ndarray:
 def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     """Make a network compute what a LiteRT file computes; its norms only scale and shift.
 
+    Channels that the export left out become zeros.
+
     Args:
         model: whose convolutions before norms have no bias.
         weights: of a network of the same layout.
@@ -119,6 +122,8 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
         raise WeightsError(
             f"Expected weights of the network's layers alone, found those of {strange[:5]} too."
         )
+    kernels, biases = filled_up(model, weights.kernels, weights.biases)
+    weights = replace(weights, kernels=kernels, biases=biases)
     arrays: LayerWeights = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
