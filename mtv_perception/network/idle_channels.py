@@ -22,6 +22,9 @@ _LOG = logging.getLogger(__name__)
 LEAST_IMAGES = 64
 """With fewer images no channel counts as idle: what they don't show may be what it is for."""
 
+# Beside each image its negative, and some noise: what a set of images happens not to show must not
+# make a channel idle.
+_NOISE_IMAGES = 16
 # The ReLU6 gives values of 0 to 6, which int8 holds in steps of 0.024.
 _LARGEST_CHANGE = 1e-3
 # Kernels work on so many channels at once.
@@ -112,7 +115,7 @@ def _row(layer: Any, readers: Mapping[str, list[Any]]) -> Iterator[Any]:
 def without_idle_channels(
     network: MultitaskNetwork, images: Sequence[np.ndarray]
 ) -> MultitaskNetwork:
-    """A network without the channels that are idle on all images.
+    """A network without the channels that are idle on all images, their negatives, and noise.
 
     Of each block a multiple of 8 channels stays. With fewer than LEAST_IMAGES images, or where no
     channel is idle, it is the network that was given.
@@ -151,13 +154,21 @@ def _extremes(
         model.input,
         [[keras.ops.min(x, over) for x in outputs], [keras.ops.max(x, over) for x in outputs]],
     )
-    measured = [extremes.predict_on_batch(normalise(image[None])) for image in images]
+    measured = [extremes.predict_on_batch(normalise(image[None])) for image in _shown(images)]
     lows, highs = zip(*measured, strict=True)
     # NumPy keeps a NaN, and a channel with one is not idle.
     return (
         [np.min(values, 0) for values in zip(*lows, strict=True)],
         [np.max(values, 0) for values in zip(*highs, strict=True)],
     )
+
+
+def _shown(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """The images, their negatives, and noise."""
+    yield from images
+    yield from (255 - image for image in images)
+    rng = np.random.default_rng(0)
+    yield from (rng.integers(0, 256, images[0].shape, np.uint8) for _ in range(_NOISE_IMAGES))
 
 
 def _narrow(

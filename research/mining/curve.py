@@ -191,7 +191,9 @@ def draw(points: Sequence[dict[str, Any]], file: Path) -> None:
             scores = [[p[name] for p in shown if p["images"] == count] for count in images]
             (line,) = panel.plot(images, [np.mean(of_count) for of_count in scores], label=arm)
             for count, of_count in zip(images, scores, strict=True):
-                panel.plot([count] * len(of_count), of_count, ".", color=line.get_color(), alpha=0.5)
+                panel.plot(
+                    [count] * len(of_count), of_count, ".", color=line.get_color(), alpha=0.5
+                )
         panel.set(title=name, xlabel="labelled images", ylabel="AP@.50")
         panel.grid(alpha=0.3)
     panels[0].legend()
