@@ -7,7 +7,7 @@ lies in the npm package `@mediapipe/objectron`:
     npm pack @mediapipe/objectron@0.4.1675468480
     tar xzf mediapipe-objectron-*.tgz
     tail -c +185 package/objectron_solution_packed_assets.data > ssd_oidv4_fp16.tflite
-    research/version6/open_images_backbone.py CONFIG.yaml --detector ssd_oidv4_fp16.tflite --out RUN
+    research/people/open_images_backbone.py CONFIG.yaml --detector ssd_oidv4_fp16.tflite --out RUN
 
 CONFIG.yaml is the training configuration that comes next; its images measure. The four 1x1
 convolutions that read the backbone are fitted anew, so that they give what they gave on the old

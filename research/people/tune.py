@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Choose the thresholds of both operating points on all images that may choose.
 
-    research/version6/tune.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR --write
+    research/people/tune.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR --write
 
 `mtv tune` does the same on one data set. Here are several, of which each is labelled for some of
 the classes: the `check` images of FOLDS, fold 0/10 of forklift_person/train, fold 4/5 of coco_person

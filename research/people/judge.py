@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of the model card: a model on every set of images that taught it nothing.
 
-    research/version6/judge.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR
+    research/people/judge.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR
         [--fold judge|check] [--backend litert|openvino] [--json FILE]
 
 FOLDS is what research/version5/folds.py wrote; DIR is `mtv synth --split heldout --seed 2 --count 60`.
