@@ -12,8 +12,8 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
-from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.weights.idle_channels import without_idle_channels
 from mtv_perception.runtime.artefact import Artefact, ModelSpec, Trained
 from mtv_perception.training.keras_model import spec_of
 

@@ -12,8 +12,8 @@ import numpy as np
 from mtv_perception.errors import ConfigError
 from mtv_perception.export.artefact import PARITY_IMAGES
 from mtv_perception.export.parity import check_errors, keras_outputs, relative_error
-from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.weights.idle_channels import without_idle_channels
 
 _PRECISION = "float32"
 

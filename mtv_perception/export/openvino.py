@@ -18,8 +18,8 @@ from mtv_perception.export.artefact import PARITY_IMAGES
 from mtv_perception.export.parity import backend_errors, check_errors, check_scores
 from mtv_perception.export.report import PrecisionReport, scores_of
 from mtv_perception.export.rounding import rounded_depthwise
-from mtv_perception.network.idle_channels import without_idle_channels
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.weights.idle_channels import without_idle_channels
 from mtv_perception.runtime.artefact import Artefact, load_artefact, write_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.backends.config import OPENVINO, OPENVINO_FILES

@@ -7,8 +7,8 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.idle_channels import LEAST_IMAGES, without_idle_channels
 from mtv_perception.network.multitask import build_network, normalise
+from mtv_perception.network.weights.idle_channels import LEAST_IMAGES, without_idle_channels
 from mtv_perception.network.weights.litert import (
     FoldedWeights,
     measure_norms,

@@ -1,3 +1,3 @@
-"""Weights of others, and of our own exported files, read into our layers."""
+"""Weights of others and of our own exported files, read into our layers; channels that do nothing."""
 
-__all__ = ["litert", "pretrained", "tf_detection"]
+__all__ = ["idle_channels", "litert", "pretrained", "tf_detection"]

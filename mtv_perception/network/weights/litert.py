@@ -19,7 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mtv_perception.errors import WeightsError
-from mtv_perception.network.idle_channels import filled_up
+from mtv_perception.network.weights.idle_channels import filled_up
 from mtv_perception.network.weights.pretrained import LayerWeights, set_layer_weights
 
 _CONVOLUTIONS = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}

@@ -7,17 +7,17 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from mtv_perception.network.config import NetworkConfig  # noqa: E402
-from mtv_perception.network.idle_channels import (  # noqa: E402
-    LEAST_IMAGES,
-    blocks,
-    filled_up,
-    without_idle_channels,
-)
 from mtv_perception.network.layers import batch_norm, conv, depthwise, relu6  # noqa: E402
 from mtv_perception.network.multitask import (  # noqa: E402
     MultitaskNetwork,
     build_network,
     normalise,
+)
+from mtv_perception.network.weights.idle_channels import (  # noqa: E402
+    LEAST_IMAGES,
+    blocks,
+    filled_up,
+    without_idle_channels,
 )
 from mtv_perception.network.weights.litert import measure_norms  # noqa: E402
 
