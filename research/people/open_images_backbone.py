@@ -10,7 +10,7 @@ lies in the npm package `@mediapipe/objectron`:
     research/people/open_images_backbone.py CONFIG.yaml --detector ssd_oidv4_fp16.tflite --out RUN
 
 CONFIG.yaml is the training configuration that comes next; its images measure. The four 1x1
-convolutions that read the backbone are fitted anew, so that they give what they gave on the old
+convolutions that read the backbone are fitted again, so that they give what they gave on the old
 backbone as nearly as they can (least squares). RUN serves as `initial`.
 """
 

@@ -106,7 +106,7 @@ def _row(layer: Any, readers: Mapping[str, list[Any]]) -> Iterator[Any]:
         if not isinstance(layer, kind):
             return
         yield layer
-        # Whoever reads the last norm, the row is whole.
+        # The last norm may have any readers.
         layer, *others = readers[layer.name] or [None]
         if others:
             return

@@ -134,6 +134,12 @@ def test_a_channel_that_works_on_one_image_alone_stays(network, images):
     assert_same_outputs(alone, network, [images[0]])
 
 
+def test_images_that_are_all_alike_make_no_channel_idle(network, images):
+    """Black images leave most channels constant; negatives and noise wake them."""
+    found = without_idle_channels(network, [np.zeros_like(images[0])] * LEAST_IMAGES)
+    assert_same_outputs(found, network, images[:4])
+
+
 def test_few_images_show_no_idle_channel(network, images):
     make_idle(network, BLOCK, np.arange(40), 0.5)
     assert without_idle_channels(network, images[:-1]) is network
