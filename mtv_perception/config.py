@@ -6,6 +6,7 @@ Defaults live in the dataclass, an unknown key is an error that lists the known.
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 import sys
 import types
@@ -77,6 +78,10 @@ class Rule:
             raise ConfigError(
                 f"{name}: expected a number in {self.low} .. {self.high}, got {_short(value)}."
             )
+
+
+CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""A camera's name, which topics begin with."""
 
 
 def setting(default: Any, help: str, **bounds: Any) -> Any:

@@ -46,8 +46,6 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for path in turns + rest for item in files[path]]
 
 
-
-
 @pytest.fixture
 def write_image():
     """Write a grey image of a size (or an array), with its folder."""

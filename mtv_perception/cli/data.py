@@ -168,7 +168,7 @@ def _label(
     for sample in tqdm(dataset.samples):
         opinions = opinions_of(sample_image(sample), sample, teachers, perceiver)
         masks.append(compose(opinions, dataset.labels, args.classes))
-    write_dataset(expand(args.data), args.out, dataset.samples, masks)
+    write_dataset(expand(args.data), args.out, dataset.labels, dataset.samples, masks)
     names = dataset.labels.names
     shares = {name: np.mean([(m == v).mean() for m in masks]) for v, name in enumerate(names)}
     shares["ignored"] = 1 - sum(shares.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import re
@@ -121,6 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         that can't be used and errors of this package, 1 for what happens on the way: a loss that
         is no number, a full disk, an error in TensorFlow's input pipeline.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Names of files need not be UTF-8.
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((item for item in arguments if item in COMMANDS), None)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtv_perception.bags.reader import RAW, BagSource, decode_frame, message_stamp_ns
+from mtv_perception.bags.reader import RAW, BagSource, message_stamp_ns, message_to_rgb
 from mtv_perception.bags.storage import Topic
 from mtv_perception.bags.topics import choose_cameras
 from mtv_perception.compare.runs import FrameKey, FrameKeys, detections_of, mask_pixels
@@ -219,24 +219,36 @@ def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> _Unpacked:
         camera = _camera_beside_truth(bag)
         masks = [name for name in bag.of_type(RAW) if _is_true_mask(name)]
         keys, mask_keys = FrameKeys(), FrameKeys()
-        for index, message in enumerate(bag.messages([camera, *bag.named(masks, RAW)])):
+        for message in bag.messages([camera, *bag.named(masks, RAW)]):
             if message.topic in masks:
                 content = bag.deserialize(message)
                 key = mask_keys("", message_stamp_ns(content))
                 _write(_files(folder, key)[1], mask_pixels(content))
                 continue
             try:
-                frame = decode_frame(bag, message, f"{message.topic}#{index}")
+                content = bag.deserialize(message)
+            except ImageError as error:
+                if any(key.repeat for key in wanted):
+                    raise ReplayError(
+                        f"{path}: expected images with stamps of their own, for a message of "
+                        f"{message.topic} can't be read; stamps stand still, so which truth is of "
+                        "which image is not known."
+                    ) from error
+                failed += 1
+                continue
+            # Also for an image that can't be decoded: it has its place among those of its stamp.
+            key = keys("", message_stamp_ns(content))
+            try:
+                image_rgb = message_to_rgb(content, message.msgtype)
             except ImageError:
                 failed += 1
                 continue
-            key = keys("", frame.stamp_ns)
             if key not in wanted:
                 unlabelled += 1
                 continue
             image, mask = _files(folder, key)
-            _write(image, cv2.cvtColor(frame.image_rgb, cv2.COLOR_RGB2BGR))
-            found[key] = (image, mask, (frame.image_rgb.shape[0], frame.image_rgb.shape[1]))
+            _write(image, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+            found[key] = (image, mask, (image_rgb.shape[0], image_rgb.shape[1]))
     _say_left_out(path, failed, unlabelled, len(wanted) - len(found))
     return found
 

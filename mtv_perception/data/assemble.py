@@ -62,6 +62,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     raise_faults(root, [*faults, *box_faults_, *mask_faults])
     complete = (replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in samples)
     notes = [note for part in contents for note in part.notes] + maker.notes()
+    notes += _crowded(samples, options.labels)
     return Dataset(
         root.resolve().stem if root.is_file() else root.resolve().name,
         options.labels,
@@ -90,6 +91,22 @@ def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:
 
 def _boxed(samples: Iterable[Sample]) -> set[int]:
     return {int(class_id) for sample in samples for class_id in sample.class_ids}
+
+
+def _crowded(samples: Iterable[Sample], labels: LabelSet) -> list[str]:
+    """Tells of each class whose objects are crowds for the greater part."""
+    ids = np.concatenate([sample.class_ids for sample in samples] or [np.zeros(0, int)])
+    crowd = np.concatenate([sample.crowd for sample in samples] or [np.zeros(0, bool)])
+    found = []
+    for class_id in np.unique(ids):
+        count, crowds = int((ids == class_id).sum()), int(crowd[ids == class_id].sum())
+        if 2 * crowds > count:
+            found.append(
+                f"{crowds} of {count} objects of {labels.names[class_id]} are crowds (COCO: iscrowd 1, "
+                "VOC: difficult 1): they teach nothing and are not judged. CVAT's COCO export writes "
+                "objects drawn as masks so; export them as `CVAT for images` instead"
+            )
+    return found
 
 
 def _classes(

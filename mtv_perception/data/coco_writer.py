@@ -8,16 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from mtv_perception.data.formats.base import IGNORE
 from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX, STATED_255
 from mtv_perception.data.sample import Dataset, Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
 from mtv_perception.media.decode import image_header
-
-_JPEG_QUALITY = 95
+from mtv_perception.media.write import utf8, write_image
 
 
 def write_coco(dataset: Dataset, out: Path) -> None:
@@ -46,7 +43,7 @@ def write_coco(dataset: Dataset, out: Path) -> None:
         mask = sample_mask(sample) if with_masks else None
         if mask is not None:
             (out / "masks").mkdir(exist_ok=True)
-            cv2.imwrite(str(out / "masks" / f"{Path(name).stem}.png"), mask)
+            write_image(out / "masks" / f"{Path(name).stem}.png", mask)
     write_index(out, dataset.labels, files, dataset.samples)
 
 
@@ -86,20 +83,19 @@ def _has_masks(samples: Sequence[Sample]) -> bool:
 def _unique(sample: Sample, used: set[str]) -> str:
     """A name that no other image has without its suffix, which is what masks are found by."""
     path = sample.image_path
-    candidates: Iterable[str] = (path.stem, f"{path.parent.name}-{path.stem}")
+    candidates: Iterable[str] = map(utf8, (path.stem, f"{path.parent.name}-{path.stem}"))
     stem = next((name for name in candidates if name not in used), None)
     if stem is None:
-        stem = f"{path.stem}-{len(used)}"
+        stem = f"{utf8(path.stem)}-{len(used)}"
     used.add(stem)
-    return f"{stem}{path.suffix}"
+    return f"{stem}{utf8(path.suffix)}"
 
 
 def _write_image(sample: Sample, folder: Path, name: str) -> str:
     if image_header(sample.image_path).orientation == 1:
         shutil.copyfile(sample.image_path, folder / name)
         return name
-    image = cv2.cvtColor(sample_image(sample), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(folder / name), image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    write_image(folder / name, sample_image(sample))
     return name
 
 

@@ -29,6 +29,8 @@ from mtv_perception.demo.photographs import draw_photographs, folder_here
 from mtv_perception.demo.pictures import TopView, banner, draw_zones, timeline, with_caption
 from mtv_perception.demo.stage import Stage, published
 from mtv_perception.geometry.polygons import points_inside
+from mtv_perception.media.decode import read_image
+from mtv_perception.media.write import write_image
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.visual.overlay import draw_overlay
@@ -37,6 +39,7 @@ from mtv_perception.visual.video import VideoWriter
 _SILENCE_S = 3.0
 _AGAIN_FRAMES = 40
 _PICTURES = SOURCE_ROOT / "docs" / "images"
+_PICTURE_QUALITY = 85
 _CAPTION = "{model}, rendered hall, {part}"
 _PARTS = {"timeline": "zones over time", "cut": "camera cut off", "again": "camera is back"}
 
@@ -166,7 +169,7 @@ def draw_hall(run: HallRun, clip: HallClip, out: Path) -> dict[str, np.ndarray]:
             moments["again"] = picture
     moments["timeline"] = timeline(run, clip)
     for name, picture in moments.items():
-        cv2.imwrite(str(out / f"{name}.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write_image(out / f"{name}.jpg", picture)
     return moments
 
 
@@ -258,13 +261,9 @@ def copy_pictures(out: Path, moments: dict[str, np.ndarray], model: str) -> None
     """Put the pictures into the documentation, each with the model's version in its caption."""
     for name, picture in moments.items():
         text = _CAPTION.format(model=model, part=_PARTS.get(name, name))
-        _write(_PICTURES / f"hall_{name}.jpg", with_caption(picture, text))
+        write_image(_PICTURES / f"hall_{name}.jpg", with_caption(picture, text), _PICTURE_QUALITY)
     sheet = out / "people" / "contact_sheet.png"
     if sheet.is_file():
-        image = cv2.cvtColor(np.asarray(cv2.imread(str(sheet))), cv2.COLOR_BGR2RGB)
-        _write(_PICTURES / "demo.jpg", with_caption(image, f"{model}, a real clip"))
-
-
-def _write(path: Path, image_rgb: np.ndarray) -> None:
-    image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        image = read_image(sheet)
+        caption = f"{model}, a real clip"
+        write_image(_PICTURES / "demo.jpg", with_caption(image, caption), _PICTURE_QUALITY)

@@ -19,6 +19,7 @@ import numpy as np
 
 from mtv_perception.bags.reader import BagSource, message_stamp_ns
 from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.media.write import write_image
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.process.processes import start_node, stop_node
@@ -225,8 +226,7 @@ def draw(recording: Recording, clip: Path, rate: float, out: Path) -> None:
         return
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 3)
     rows = [np.hstack(tiles[i : i + 3]) for i in range(0, len(tiles), 3)]
-    sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(out / "contact_sheet.png"), sheet)
+    write_image(out / "contact_sheet.png", np.vstack(rows))
 
 
 def _report(summary: dict[str, Any], out: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mtv_perception.media.decode import read_image
 from mtv_perception.media.files import image_files
+from mtv_perception.media.write import write_image
 from mtv_perception.runtime import Perceiver, load_artefact
 from mtv_perception.visual.overlay import draw_overlay
 
@@ -51,7 +52,7 @@ def draw_photographs(folder: Path, model: str, out: Path) -> int:
     if tiles:
         tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % _COLUMNS)
         rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
-        cv2.imwrite(str(out / FILE), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+        write_image(out / FILE, np.vstack(rows))
     return len(chosen)
 
 

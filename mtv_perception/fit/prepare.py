@@ -10,6 +10,7 @@ from typing import Any
 from mtv_perception.data.formats.open import (
     DatasetConfig,
     class_names,
+    count_images,
     expand,
     find_splits,
     open_dataset,
@@ -81,10 +82,8 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     # A configuration may be used from another folder.
     paths = [expand(path).absolute() for path in options.data]
     configs = [DatasetConfig(path, rename=options.rename) for path in paths]
-    found = class_names(configs)
-    classes = options.classes or tuple(
-        sorted(found, key=lambda name: [*known, name].index(name))
-    )
+    found = class_names(_used(configs))
+    classes = options.classes or tuple(sorted(found, key=lambda name: [*known, name].index(name)))
     if not classes:
         raise DatasetError("expected labelled objects, the data has none of any class.")
     unknown = [name for name in classes if name not in found]
@@ -107,6 +106,12 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     for number, config in enumerate(configs):
         file = lists / f"{number + 1}-{config.path.name}"
         notes += _add(prepared, config, file, alone=len(configs) == 1)
+    crowds = [sample.crowd for sample in prepared.samples("train")]
+    if any(c.any() for c in crowds) and all(c.all() for c in crowds):
+        raise DatasetError(
+            "expected objects to learn in the images to train on, got none that is not a crowd (COCO: "
+            "iscrowd 1, VOC: difficult 1). Masks of CVAT are read from its export `CVAT for images`."
+        )
     empty = [part for part in PARTS if not prepared.samples(part)]
     if empty:
         raise DatasetError(
@@ -115,6 +120,16 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
             "only. Add images of other places or drives."
         )
     return replace(prepared, notes=tuple(notes))
+
+
+def _used(configs: Sequence[DatasetConfig]) -> list[DatasetConfig]:
+    """The parts of data sets that a fit reads: of one with splits of its own, those alone."""
+    found = []
+    for config in configs:
+        own = own_splits(find_splits(config.path))
+        splits = dict.fromkeys(sum(own.values(), ()))
+        found += [replace(config, split=split) for split in splits] if own else [config]
+    return found
 
 
 def _check_sources(
@@ -132,9 +147,11 @@ def _check_sources(
 
 def _add(prepared: Prepared, config: DatasetConfig, lists: Path, alone: bool) -> list[str]:
     """Open one data set into its parts; returns notes."""
-    own = own_splits(find_splits(config.path))
+    splits = find_splits(config.path)
+    own = own_splits(splits)
     if own:
-        return _add_own(prepared, config, own)
+        unused = [split for split in splits if split not in sum(own.values(), ())]
+        return [*_add_own(prepared, config, own), *_unused(config, unused)]
     dataset = open_dataset(config, prepared.labels)
     try:
         parting = _parting(dataset.samples, alone)
@@ -199,6 +216,16 @@ def _add_own(
     if apart:
         notes.append(f"{where}: {apart} pairs of near-duplicates lie in different splits.")
     return notes
+
+
+def _unused(config: DatasetConfig, splits: Sequence[str]) -> list[str]:
+    """Tells which splits neither train, choose nor judge."""
+    if not splits:
+        return []
+    counts = (f"{name} ({count_images(replace(config, split=name))} images)" for name in splits)
+    return [
+        f"{config.path.name}: NOT used: {', '.join(counts)}; name a split train, val or test to use it."
+    ]
 
 
 def _own_leaks(parts: dict[str, list[Dataset]]) -> int:

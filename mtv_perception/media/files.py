@@ -16,6 +16,7 @@ from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.decode import MAX_FILE_PIXELS, decode_compressed, read_image
 from mtv_perception.media.formats import check_size
 from mtv_perception.media.frame import Frame
+from mtv_perception.media.write import is_utf8
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
@@ -98,6 +99,12 @@ def _folder(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
     yield from _images(files, rate, max_pixels)
 
 
+def _capture(path: Path) -> cv2.VideoCapture:
+    if not is_utf8(path):
+        raise ReplayError(f"{path}: expected a path in UTF-8 for a video; rename it.")
+    return cv2.VideoCapture(str(path))
+
+
 class _Video:
     """An open video; closes itself when it is over.
 
@@ -107,7 +114,7 @@ class _Video:
 
     def __init__(self, path: Path, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._capture = cv2.VideoCapture(str(path))
+        self._capture = _capture(path)
         if not self._capture.isOpened():
             raise ReplayError(f"{path}: expected a video, could not open it.")
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
@@ -193,7 +200,7 @@ def expected_frames(path: Path) -> tuple[int | None, float]:
         return len(image_files(path)), 0.0
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return 1, 0.0
-    capture = cv2.VideoCapture(str(path))
+    capture = _capture(path)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()

@@ -47,11 +47,15 @@ class Assembler:
         self, wants_mask: bool, wants_depth: bool, wait_s: float, tolerance_ns: int
     ) -> None:
         self._wants_mask, self._wants_depth = wants_mask, wants_depth
-        self._wait_s, self._tolerance_ns = wait_s, tolerance_ns
+        self.set_limits(wait_s, tolerance_ns)
         self._waiting: OrderedDict[int, tuple[Any, float]] = OrderedDict()
         self._masks: OrderedDict[int, Any] = OrderedDict()
         self._depths: OrderedDict[int, Any] = OrderedDict()
         self.without_mask = self.without_depth = 0
+
+    def set_limits(self, wait_s: float, tolerance_ns: int) -> None:
+        """Wait and pair by other limits from now on."""
+        self._wait_s, self._tolerance_ns = wait_s, tolerance_ns
 
     def add_detections(self, stamp_ns: int, detections: Any, now: float) -> list[Moment]:
         """What is complete once the detections of a stamp came, at monotonic time `now` (s)."""

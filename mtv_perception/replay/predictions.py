@@ -17,6 +17,7 @@ import numpy as np
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.frame import Frame
+from mtv_perception.media.write import is_utf8, utf8, write_image
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
 from mtv_perception.replay.label_files import LABEL_WRITERS, LabelWriter
 from mtv_perception.resources import stderr_without
@@ -93,7 +94,7 @@ class Predictions:
         name = self._names.unique(name_of(source, item, frame))
         lines = self._lines or self._begin()
         if self._masks:
-            cv2.imwrite(str(self._folder / "masks" / f"{name}.png"), result.segmentation.class_ids)
+            write_image(self._folder / "masks" / f"{name}.png", result.segmentation.class_ids)
         image = frame.image_rgb
         visible = anonymised(image, result.people) if self._anonymise else image
         footer = f"{result.timing.total_ms:.1f} ms"
@@ -103,7 +104,7 @@ class Predictions:
         else:
             path = self._folder / "overlays" / f"{name}.jpg"
             path.parent.mkdir(exist_ok=True)
-            cv2.imwrite(str(path), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+            write_image(path, overlay)
         line = to_line(source, item, frame, name, result, self._labels, self._masks)
         lines.write(json.dumps(line) + "\n")
         for writer in self._label_files:
@@ -117,7 +118,8 @@ class Names:
         self._given: set[str] = set()
 
     def unique(self, name: str) -> str:
-        """The name, or with a number where another has it: a.jpg beside a.png becomes a-2."""
+        """The name in UTF-8, with a number where another has it: a.jpg beside a.png becomes a-2."""
+        name = utf8(name)
         found, number = name, 1
         while found in self._given:
             number += 1
@@ -138,6 +140,8 @@ class _VideoFile:
         """Append a frame."""
         if self._writer is None:
             self._size_wh = (image_rgb.shape[1], image_rgb.shape[0])
+            if not is_utf8(self._path):
+                raise ReplayError(f"{self._path}: expected a folder whose name is UTF-8.")
             code = cv2.VideoWriter_fourcc(*_VIDEO_CODEC)  # type: ignore[attr-defined]
             with stderr_without(_CODEC_NOISE):
                 self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size_wh)
@@ -155,8 +159,8 @@ class _VideoFile:
 
 def name_of(source: Path, item: InputFrame, frame: Frame) -> str:
     """The file's own name for images; source, camera and number for videos and bags."""
-    base, mark, number = frame.name.rpartition("#")
-    if not mark:
+    base, _, number = frame.name.rpartition("#")
+    if not number.isdecimal():  # A file's own name ends with its suffix, even photo#2.jpg.
         return Path(frame.name).stem
     camera = f"-{item.camera.replace('/', '_')}" if item.camera else ""
     stem = source.name.split(".")[0] if item.topic != FILE_TOPIC else Path(base).stem

@@ -88,7 +88,7 @@ class NodeParameters(Generic[S]):
     def _declare(self, item: Field[Any], hint: Any) -> None:
         name, kind, value = item.name, _TYPES[hint], _default(item)
         self._types[name] = kind
-        given = _overrides(self._node).get(name)
+        given = overrides(self._node).get(name)
         if given is not None:
             try:
                 # `[]` in a parameters file arrives as no value at all.
@@ -185,7 +185,7 @@ def _plain(value: Any) -> Any:
     return list(value) if not isinstance(value, (str, bool, int, float, type(None))) else value
 
 
-def _overrides(node: Node) -> Mapping[str, Parameter]:
+def overrides(node: Node) -> Mapping[str, Parameter]:
     """What the command line, its parameters files and the caller set.
 
     Rclpy has no public way to ask for it.
@@ -196,7 +196,7 @@ def _overrides(node: Node) -> Mapping[str, Parameter]:
 def unused_overrides(node: Node) -> list[str]:
     """One sentence for each parameter that was set at start and that the node does not have."""
     declared = node.list_parameters([], 0).names
-    unknown = [n for n in _overrides(node) if n not in declared and not n.startswith(_OWN_PREFIXES)]
+    unknown = [n for n in overrides(node) if n not in declared and not n.startswith(_OWN_PREFIXES)]
     found = []
     for name in unknown:
         near = get_close_matches(name, declared, 1)

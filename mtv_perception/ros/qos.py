@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.duration import Duration
@@ -18,6 +18,7 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtv_perception.errors import ConfigError
+from mtv_perception.ros.parameters import overrides
 
 RELIABILITY = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
 LATCHED = QoSProfile(
@@ -71,13 +72,30 @@ def overridable(
     # rclpy writes overrides into the profile that it is given; ours are shared by topics.
     profile = QoSProfile(depth=qos) if isinstance(qos, int) else copy.copy(qos)
     is_watched = profile.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC
-    options = QoSOverridingOptions(_OVERRIDABLE + (_WATCHED if is_watched else ()))
+    policies = _OVERRIDABLE + (_WATCHED if is_watched else ())
+    options = QoSOverridingOptions(_without_stale(policies, create, topic))
     try:
         return create(kind, topic, *others, profile, qos_overriding_options=options, **more)
     except RuntimeError as error:
         if "QoS override" not in str(error):
             raise
         raise ConfigError(f"qos_overrides of {topic}: {error}") from error
+
+
+def _without_stale(
+    policies: Sequence[QoSPolicyKind], create: Callable[..., Any], topic: str
+) -> list[QoSPolicyKind]:
+    """Those but the ones that only an earlier profile of the same topic has set.
+
+    rclpy declares each as a read-only parameter when a topic is first created, and gives a topic
+    that is created again that value.
+    """
+    node = create.__self__  # type: ignore[attr-defined]
+    kind = "subscription" if create.__name__ == "create_subscription" else "publisher"
+    prefix = f"qos_overrides.{node.resolve_topic_name(topic)}.{kind}."
+    given = overrides(node)
+    names = {policy: f"{prefix}{policy.name.lower()}" for policy in policies}
+    return [p for p, name in names.items() if name in given or not node.has_parameter(name)]
 
 
 def watched(depth: int, longest: float, lease: float | None = None) -> QoSProfile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.config import from_mapping, read_yaml, setting
+from mtv_perception.config import CAMERA_NAME, from_mapping, read_yaml, setting
 from mtv_perception.errors import ConfigError
 from mtv_perception.geometry.camera import Intrinsics, Mounting
 from mtv_perception.geometry.lens import LENSES
@@ -212,6 +212,10 @@ class CameraConfig:
     zones: tuple[ZoneConfig, ...] = setting((), "What this camera watches.")
 
     def __post_init__(self) -> None:
+        if self.name and not CAMERA_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"Expected the name of a camera in letters, digits and '_', got {self.name!r}."
+            )
         if not self.zones:
             raise ValueError(f"Expected at least one zone of camera {self.name!r}.")
         if self.position is None and self.has_floor_zones and self.pose_from == FILE:

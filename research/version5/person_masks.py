@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 
 import cv2
@@ -102,18 +101,8 @@ def main() -> int:
             window = mask[y0:y1, x0:x1]
             window[window == 0] = UNLABELED_ID
         masks.append(mask)
-    write_dataset(expand(args.data), args.out, chosen, masks)
-    keep_only(args.out / "annotations.json", {sample.image_path.name for sample in chosen})
+    write_dataset(expand(args.data), args.out, WAREHOUSE, chosen, masks)
     return 0
-
-
-def keep_only(path: Path, names: set[str]) -> None:
-    """Take the other images out of a COCO file."""
-    record = json.loads(path.read_text())
-    record["images"] = [image for image in record["images"] if image["file_name"] in names]
-    ids = {image["id"] for image in record["images"]}
-    record["annotations"] = [a for a in record["annotations"] if a["image_id"] in ids]
-    path.write_text(json.dumps(record))
 
 
 if __name__ == "__main__":

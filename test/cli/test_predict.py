@@ -1,6 +1,7 @@
 """`mtv predict` of every kind of input: what it writes, says, leaves out, and its exit status."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -333,3 +334,29 @@ def test_a_folder_without_images_says_what_it_holds(predict, tmp_path, capsys, m
     assert predict(folder)[0] == 2
     text = capsys.readouterr().err
     assert said in text and str(folder) in text
+
+
+@pytest.mark.parametrize(
+    "name", [b"photo#2.jpg", b"a#b#3.png", b"#.png", b"caf\xe9.png", b"\xff#1.jpg"]
+)
+@pytest.mark.parametrize("anonymise", [False, True])
+def test_any_name_of_an_image_file_is_read(predict, tmp_path, draw, name, anonymise):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    suffix = name[-4:].decode()
+    coded = cv2.imencode(suffix, draw(1)[..., ::-1])[1].tobytes()
+    with open(os.fsencode(folder) + b"/" + name, "wb") as file:
+        file.write(coded)
+    status, (line,) = predict(folder, *["--anonymise"] * anonymise)
+    assert status == 0 and line["detections"]
+    stem = name[:-4].decode("utf-8", "replace")
+    assert files(predict.out / "overlays") == [f"{stem}.jpg"]
+    assert files(predict.out / "masks") == [f"{stem}.png"]
+
+
+def test_a_video_whose_name_is_not_utf8_is_refused_in_one_sentence(predict, video, capsys):
+    odd = os.fsencode(video.parent) + b"/caf\xe9" + os.fsencode(video.suffix)
+    os.rename(video, odd)
+    status, _ = predict(os.fsdecode(odd))
+    assert status != 0
+    assert "expected a path in UTF-8 for a video" in capsys.readouterr().err

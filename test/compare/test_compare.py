@@ -168,7 +168,12 @@ def test_runs_of_other_times_are_refused(runs, tmp_path, red_finder, draw):
         (("person", "forklift"), [2, 1], 2, ["classes"]),
         (("pallet", "person", "forklift"), [3, 2], 2, ["classes"]),
         (("person",), [0, 1], 1, ["classes", "vanished of forklift"]),
-        (("pallet", "person"), [1, 2], 1, ["classes", "vanished of forklift", "appeared of pallet"]),
+        (
+            ("pallet", "person"),
+            [1, 2],
+            1,
+            ["classes", "vanished of forklift", "appeared of pallet"],
+        ),
     ],
 )
 def test_classes_belong_together_by_name(classes, ids, matched, said):

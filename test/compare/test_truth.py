@@ -1,9 +1,10 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.bags.reader import RAW, BagSource
+from mtv_perception.bags.reader import COMPRESSED, RAW, BagSource
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.cli import evaluate as command
 from mtv_perception.cli.main import main
@@ -169,3 +170,26 @@ def test_true_masks_that_do_not_fit_are_faults(write_bag, tmp_path, mask, said):
     whole = np.full((48, 64), 255, np.uint8)
     good = write_truth(write_bag, lambda message: None, whole, "good")
     assert len(read_bag_dataset(good, LABELS, cache=tmp_path / "other")) == 2
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+@pytest.mark.parametrize("broken", [None, 0, 1, 3])
+def test_a_broken_image_takes_its_own_truth_along(tmp_path, distinct, broken):
+    bag = tmp_path / "bag"
+    make, expected = builder(), [index for index in range(4) if index != broken]
+    with BagWriter(bag) as writer:
+        for index in range(4):
+            header = make.header((index + 1) * 10**8 if distinct else 0, "camera")
+            pixels = np.full((48, 64, 3), 40 * (index + 1), np.uint8)
+            png = cv2.imencode(".png", pixels)[1].reshape(-1)
+            image = make.compressed(png[:60] if index == broken else png, "png", header)
+            box = np.array([[10 * index, 5, 10 * index + 8, 20]], np.float32)
+            found = Detections(box, np.ones(1, np.float32), np.full(1, 2, np.int32))
+            at = 10**9 + index * 10**8
+            writer.write("/image/compressed", COMPRESSED, at, image)
+            boxes = make.detection_array(found, LABELS, header, "id")
+            writer.write("/truth/detections", "vision_msgs/msg/Detection2DArray", at, boxes)
+    samples = read_bag_dataset(bag, LABELS, cache=tmp_path / "cache").samples
+
+    assert [read_image(s.image_path)[0, 0, 0] // 40 - 1 for s in samples] == expected
+    assert [s.boxes_xyxy[0, 0] // 10 for s in samples] == expected

@@ -1,18 +1,23 @@
 """What a fit makes of its data before anything is trained."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from mtv_perception.cli.main import main
 from mtv_perception.config import load
-from mtv_perception.data.formats.open import open_datasets
+from mtv_perception.data.coco_writer import write_coco
+from mtv_perception.data.formats.open import DatasetConfig, open_dataset, open_datasets
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
 from mtv_perception.fit import fit
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.prepare import own_splits, prepare
+from mtv_perception.labels import LabelSet
+from mtv_perception.media.decode import image_size
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
@@ -328,3 +333,47 @@ def test_known_classes_keep_the_size_the_first_weights_were_trained_at(
     plan_fit(options(tmp_path, floor(), **values), tmp_path / "config.yaml")
 
     assert load(TrainConfig, tmp_path / "config.yaml").network.size_hw == size_hw
+
+
+def test_splits_that_are_not_used_are_told(tmp_path, floor):
+    folder = write_cvat(floor(splits=True), tmp_path / "cvat")
+    prepared = prepare(options(tmp_path, folder), tmp_path / "lists")
+
+    assert [len(prepared.samples(part)) for part in ("train", "check", "judge")] == [12, 6, 6]
+    assert any("NOT used: default (2 images)" in note for note in prepared.notes)
+
+
+def test_nothing_but_crowds_is_refused(tmp_path, floor):
+    root = floor()
+    folder = write_cvat(floor(splits=True), tmp_path / "cvat")
+    boxes = open_dataset(DatasetConfig(folder), LabelSet(("background", "truck", "worker")))
+    crowds = replace(
+        boxes, samples=tuple(replace(s, crowd=np.ones(len(s.crowd), bool)) for s in boxes.samples)
+    )
+    write_coco(crowds, tmp_path / "crowds")
+
+    with pytest.raises(DatasetError, match="none that is not a crowd"):
+        prepare(options(tmp_path, tmp_path / "crowds"), tmp_path / "lists")
+    # Beside others they are let be.
+    both = prepare(options(tmp_path, tmp_path / "crowds", root), tmp_path / "lists")
+    assert any((~sample.crowd).any() for sample in both.samples("train"))
+
+
+def write_cvat(root, out):
+    """The images of a folder with splits as CVAT's subsets, and two that are in none."""
+    lines = []
+    (out / "images").mkdir(parents=True)
+    for subset, folder in (("Train", "train"), ("Validation", "valid"), ("Test", "test")):
+        for path in sorted((root / folder / "images").iterdir()):
+            lines.append((f"{folder}-{path.name}", f'subset="{subset}"', path))
+    spare = sorted((root / "train" / "images").iterdir())[:2]
+    lines += [(f"spare-{path.name}", "", path) for path in spare]
+    text = ""
+    for name, subset, path in lines:
+        shutil.copy(path, out / "images" / name)
+        height, width = image_size(path)
+        box = 'xtl="5" ytl="5" xbr="20" ybr="20"'
+        text += f'<image id="0" name="{name}" {subset} width="{width}" height="{height}">'
+        text += f'<box label="truck" {box}/><box label="worker" {box}/></image>'
+    (out / "annotations.xml").write_text(f"<annotations>{text}</annotations>")
+    return out

@@ -369,3 +369,27 @@ def test_flat_jpegs_whose_codes_are_zeros_are_whole(value, optimise, progressive
     data = cv2.imencode(".jpg", pixels, options)[1].tobytes()
     for whole in (data, data[:-2] + bytes(64) + data[-2:], data + bytes(64)):
         assert decode_compressed(whole).shape == (480, 640, 3)
+
+
+def tiff_of(pixels, orientation, order):
+    """A TIFF file of one strip, in either byte order."""
+    height, width = pixels.shape[:2]
+    fields = [(256, width), (257, height), (258, 8), (259, 1), (262, 2), (273, 134)]
+    fields += [(274, orientation), (277, 3), (278, height), (279, pixels.size)]
+    entries = b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in fields)
+    head = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(fields))
+    return head + entries + bytes(4) + pixels.tobytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once_as_other_files_are(tmp_path, order, orientation):
+    pil = pytest.importorskip("PIL.Image", reason="the oracle")
+    ops = pytest.importorskip("PIL.ImageOps")
+    stored = picture((30, 50))
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of(stored, orientation, order))
+    expected = np.asarray(ops.exif_transpose(pil.open(path)))
+    assert np.array_equal(read_image(path), expected)
+    assert np.array_equal(read_image(path, upright=False), stored)
+    assert image_size(path) == expected.shape[:2]

@@ -178,3 +178,18 @@ def test_an_override_that_is_no_value_of_the_policy_is_an_error_of_ours(ros):
     with pytest.raises(ConfigError, match="qos_overrides of /x.*maybe"):
         overridable(node.create_publisher, Image, "/x", 5)
     node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["-p", "qos_overrides./watched.publisher.deadline:=7000000000"]]
+)
+def test_a_topic_that_is_created_again_takes_its_new_profile(ros, given):
+    arguments = ["--ros-args", *given] if given else []
+    node = rclpy.create_node("again", context=ros.context, cli_args=arguments)
+    for longest in (0.5, 5.0, 0.1):
+        publisher = overridable(node.create_publisher, Image, "/watched", watched(5, longest))
+        found = node.get_publishers_info_by_topic("/watched")[0].qos_profile
+        assert found.deadline == Duration(seconds=7 if given else longest)
+        assert found.liveliness_lease_duration == Duration(seconds=longest)
+        node.destroy_publisher(publisher)
+    node.destroy_node()

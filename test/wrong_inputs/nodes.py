@@ -215,6 +215,17 @@ FACTS = (
             "ranging/test_ranging_node.py::"
             "test_depth_of_a_wrong_kind_is_refused_by_name_and_the_floor_still_measures",
         ),
+        (
+            "calibration of another image size",
+            "no distances, both sizes in diagnostics",
+            "ranging/test_ranging_node.py::"
+            "test_boxes_of_an_image_of_another_size_are_not_measured",
+        ),
+        (
+            "detections of a class that nobody knows",
+            "that result is refused and counted, others are measured",
+            "ranging/test_ranging_node.py::test_a_refused_result_takes_no_other_along",
+        ),
     ),
     *of(
         "recorder_node",

@@ -167,3 +167,10 @@ def test_what_a_zone_is_by_default():
     assert (zone.foot_width, zone.min_visible, zone.max_unlabelled) == (0.5, 0.9, 0.2)
     assert (zone.enter_results, zone.leave_results, zone.leave_seconds) == (1, 3, 0.3)
     assert (zone.mask_columns, zone.mask_share, zone.unplaced) == (2, 0.02, "unknown")
+
+
+@pytest.mark.parametrize("name", ["cam-1", "9cam", "front cam", "a/b", "/front", "ä", "front\n"])
+def test_a_camera_s_name_is_part_of_topics(name):
+    camera = {**GOOD["cameras"][0], "name": name}
+    with pytest.raises(ConfigError, match="name of a camera in letters, digits"):
+        from_mapping(ZonesConfig, {**GOOD, "cameras": [camera]})

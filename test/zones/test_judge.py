@@ -447,3 +447,20 @@ def test_a_foot_that_lies_partly_on_no_floor_has_no_place(lost):
 
     assert not footprint.placed
     assert np.isfinite(footprint.corners).all()
+
+
+@pytest.mark.parametrize("width", [0.02, 0.15, 0.4])
+@pytest.mark.parametrize("degrees", [80, 90, 100])
+def test_a_gate_is_hidden_in_its_middle_however_narrow_it_is(floor_camera, box_of, width, degrees):
+    turn, forklift = np.radians(degrees), 3
+    along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([np.sin(turn), -np.cos(turn)])
+    corners = [
+        np.array([5.0, 0.0]) + a * along * 1.5 + b * across * width / 2
+        for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    ]
+    gate = ZoneConfig("gate", tuple((float(x), float(y)) for x, y in corners))
+    judge_gate = ZoneJudge(gate, (PERSON,), floor_camera, hiding_ids=(forklift,))
+
+    assert judge_gate.judge(seen()).verdict is Verdict.CLEAR
+    before = seen(box_of(3.5, 0.0, width=1.2), class_id=forklift)
+    assert judge_gate.judge(before).verdict is Verdict.UNSURE

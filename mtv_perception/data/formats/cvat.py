@@ -36,6 +36,8 @@ _NO_OBJECTS = frozenset({"polyline", "points", "tag", "skeleton", "cuboid"})
 Shape = tuple[np.ndarray, object]
 """A box `(4,)` in pixels and its COCO outline, or None."""
 _NO_GROUP = "0"
+# What CVAT itself calls the subset of images that are in none, beside named ones.
+_UNNAMED = "default"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class CvatFormat:
         if document.tag != "annotations":
             return ()
         subsets = dict.fromkeys(image.get("subset") or "" for image in document.iterfind("image"))
+        if len(subsets) > 1:
+            subsets = dict.fromkeys(name or _UNNAMED for name in subsets)
         return tuple(Split(name, (path,)) for name in subsets) or (Split("", (path,)),)
 
     def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
@@ -77,7 +81,8 @@ class CvatFormat:
             )
         entries, faults, left_out = [], [], 0
         for image in document.iterfind("image"):
-            if (image.get("subset") or "") != split.name:
+            subset = image.get("subset") or ""
+            if split.name not in (subset, subset or _UNNAMED):
                 continue
             entry, wrong, dropped = _entry(path, image)
             entries.append(entry)

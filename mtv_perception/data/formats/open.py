@@ -183,6 +183,16 @@ def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple
     return tuple(name for name in found if name != BACKGROUND_NAME)
 
 
+def count_images(config: DatasetConfig) -> int:
+    """How many images a data set lists, whatever their labels.
+
+    Raises:
+        DatasetError: it can't be read.
+    """
+    options = ReadOptions(LabelSet(), split=config.split)
+    return sum(len(part.entries) for part in _read(expand(config.path), options, config.format))
+
+
 def find_splits(path: Path, format: str = AUTO) -> tuple[str, ...]:
     """The names of the splits of a data set; none where it is in one part.
 

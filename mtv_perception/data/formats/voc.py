@@ -16,7 +16,7 @@ development kit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -45,6 +45,7 @@ _DIFFICULT = {"": False, "0": False, "false": False, "1": True, "true": True}
 _XML_FOLDERS = ("Annotations", "xml", "xmls", "labels")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "img", "imgs")
 _UNION = "trainval"
+_MARKS = ("-1", "0", "1")
 
 
 class VocFormat:
@@ -58,8 +59,7 @@ class VocFormat:
             return ()
         folder = _xml_folder(root)
         if folder is not None:
-            lists = files(root / "ImageSets" / "Main", ".txt")
-            named = [path for path in lists if path.stem != _UNION and _is_image_list(path)]
+            named = [path for path in _image_lists(root, folder) if path.stem != _UNION]
             return tuple(Split(path.stem, (path,)) for path in named) or (Split("", (folder,)),)
         if _has_annotations(root):
             return (Split("", (root,)),)
@@ -80,13 +80,14 @@ class VocFormat:
         lost = [stem for stem in listed or () if stem not in paths]
         faults += [f"{shown(source, root)}: {stem}: no such annotation" for stem in lost]
         reader = _Reader(root, home, images, set(paths))
+        notes = [] if listed is None else _unlisted(root, annotations, set(paths))
         entries = []
         for stem, path in paths.items():
             if listed is None or stem in listed:
                 entry, found = reader.entry(path)
                 entries += [] if entry is None else [entry]
                 faults += found
-        return Contents(tuple(entries), faults=tuple(faults), notes=tuple(reader.notes(listed)))
+        return Contents(tuple(entries), faults=tuple(faults), notes=(*reader.notes(listed), *notes))
 
 
 def _xml_folder(root: Path) -> Path | None:
@@ -109,15 +110,35 @@ def _has_annotations(folder: Path) -> bool:
         return True
 
 
-def _is_image_list(path: Path) -> bool:
-    """Whether a list names images alone; lists of one class have a second column."""
-    return all(len(line.split()) < 2 for line in read_text(path).splitlines())
+def _image_lists(root: Path, annotations: Path) -> list[Path]:
+    """The lists of images; lists of one class have a second column of -1, 0 and 1."""
+    stems = {path.stem for path in files(annotations, ".xml")}
+    lists = files(root / "ImageSets" / "Main", ".txt")
+    return [path for path in lists if not _is_of_class(_stems(path), stems)]
+
+
+def _is_of_class(lines: Sequence[str], stems: set[str]) -> bool:
+    """Whether each line is an image's name and a mark. A name may hold a blank and end in 1, too."""
+    parts = [line.rsplit(maxsplit=1) for line in lines]
+    marked = all(len(part) == 2 and part[1] in _MARKS for part in parts)
+    return bool(lines) and marked and not all(line in stems for line in lines)
 
 
 def _stems(path: Path) -> list[str]:
-    return [
-        PurePosixPath(line.strip()).name for line in read_text(path).splitlines() if line.strip()
-    ]
+    """The lines of a list, without folders and the quotes that some tools write."""
+    lines = (line.strip().strip("\"'") for line in read_text(path).splitlines())
+    return [PurePosixPath(line.replace("\\", "/")).name for line in lines if line]
+
+
+def _unlisted(root: Path, annotations: Path, stems: set[str]) -> list[str]:
+    """Tells how many annotations stand in no list."""
+    listed = {stem for path in _image_lists(root, annotations) for stem in _stems(path)}
+    count = len(stems - listed)
+    return (
+        [f"{count} annotations stand in no list of ImageSets/Main and are left out"]
+        if count
+        else []
+    )
 
 
 class _Reader:

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from mtv_perception.errors import DatasetError
+from mtv_perception.data.formats.coco import MASK_CLASSES
+from mtv_perception.errors import DatasetError, ImageError
+from mtv_perception.media.decode import read_image
 
 Angle = tuple[float, int]
 """Degrees, clockwise, and how many sides of the picture say so; `(0, 0)` where not known."""
@@ -145,6 +146,8 @@ def copy_folder(source: Path, out: Path, index: dict[str, Any]) -> None:
         os.symlink((source / "images" / image["file_name"]).resolve(), link)
     if (source / "masks").is_dir():
         shutil.copytree(source / "masks", out / "masks")
+    if (source / MASK_CLASSES).is_file():
+        shutil.copyfile(source / MASK_CLASSES, out / MASK_CLASSES)
 
 
 def shapes(index: dict[str, Any]) -> dict[str, float]:
@@ -231,9 +234,10 @@ def _read_index(source: Path) -> dict[str, Any]:
 def _angles(source: Path, images: Iterable[Mapping[str, Any]]) -> dict[str, Angle]:
     found = {}
     for image in images:
-        pixels = cv2.imread(str(source / "images" / image["file_name"]))
-        if pixels is None:
-            raise DatasetError(f"{source}: could not read images/{image['file_name']}")
+        try:
+            pixels = read_image(source / "images" / image["file_name"])
+        except ImageError as error:
+            raise DatasetError(str(error)) from error
         found[image["file_name"]] = angle_of(pixels)
     return found
 

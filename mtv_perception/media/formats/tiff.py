@@ -17,6 +17,7 @@ _PIECES = ((273, 279), (324, 325))
 # TIFF 6.0, section 2: the types of whole numbers.
 _NUMBERS = {1: "B", 3: "H", 4: "I"}
 _UNSIGNED = 1
+_SHORT = 3
 _REDUCED_OR_MASK = 0b101
 _MOST_PAGES = 64
 
@@ -75,7 +76,10 @@ def read_head(data: bytes) -> Header | None:
 
 
 def check(data: bytes, head: Header) -> bytes:
-    """Refuse what is cut short, has several pages, or stores other numbers than 1 to 16 bits."""
+    """Refuse what is cut short, has several pages, or stores other numbers than 1 to 16 bits.
+
+    The bytes that are returned ask for no turn.
+    """
     fields, following, order = _first(data)
     if head.bits > 16 or set(fields.get(_FORMAT, (_UNSIGNED,))) != {_UNSIGNED} or head.channels > 5:
         raise broken(KIND, "expected at most 5 channels of unsigned 1- to 16-bit numbers", data)
@@ -87,7 +91,18 @@ def check(data: bytes, head: Header) -> bytes:
     if not pieces or max(pieces) > len(data):
         raise broken(KIND, "pixels lie beyond its end", data)
     _refuse_pages(data, following, order)
-    return data
+    return data if head.orientation == 1 else _as_stored(data, order)
+
+
+def _as_stored(data: bytes, order: str) -> bytes:
+    """The file without its turn: OpenCV turns a TIFF, whatever its flags say."""
+    changed = bytearray(data)
+    at = struct.unpack_from(f"{order}I", data, 4)[0]
+    count = struct.unpack_from(f"{order}H", data, at)[0]
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        if struct.unpack_from(f"{order}H", data, entry)[0] == _ORIENTATION:
+            struct.pack_into(f"{order}HIHH", changed, entry + 2, _SHORT, 1, 1, 0)
+    return bytes(changed)
 
 
 def _refuse_pages(data: bytes, following: int, order: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from mtv_perception.media.write import write_image
 from mtv_perception.mining.prelabels.base import Form, PreLabel, pre_label
 from mtv_perception.mining.prelabels.coco import CocoOutlines
 from mtv_perception.mining.prelabels.cvat import CvatXml
@@ -24,7 +24,6 @@ FORMS: dict[str, Callable[[Path, ModelSpec], Form]] = {
     "coco": CocoOutlines,
     "label studio": LabelStudioTasks,
 }
-_JPEG_QUALITY = 95
 
 Hide = Callable[[np.ndarray, Result], np.ndarray]
 """Gives an image `(H, W, 3)` uint8 RGB as it may be shown, from the image and what is in it."""
@@ -69,13 +68,7 @@ class PreLabelFolder:
         """
         shown = self._hide(image_rgb, result)
         item = pre_label(f"{name}.jpg", result, self._spec)
-        self._write_image(item.file, shown)
+        write_image(self._folder / "images" / item.file, shown)
         for form in self._forms:
             form.add(item)
         return item, shown
-
-    def _write_image(self, file: str, image_rgb: np.ndarray) -> None:
-        path = self._folder / "images" / file
-        image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
-            raise OSError(f"{path}: could not be written.")

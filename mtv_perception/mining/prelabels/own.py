@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mtv_perception.data.coco_writer import write_index
 from mtv_perception.data.sample import Sample
+from mtv_perception.media.write import write_image
 from mtv_perception.mining.prelabels.base import PreLabel
 from mtv_perception.runtime.artefact import ModelSpec
 
@@ -31,8 +31,7 @@ class OwnLayout:
         if item.mask is not None:
             mask_path = self._folder / "masks" / f"{Path(item.file).stem}.png"
             mask_path.parent.mkdir(exist_ok=True)
-            if not cv2.imwrite(str(mask_path), item.mask):
-                raise OSError(f"{mask_path}: could not be written.")
+            write_image(mask_path, item.mask)
         sample = Sample(
             self._folder / "images" / item.file,
             item.size_hw,

@@ -96,7 +96,7 @@ class Camera:
         self._node, self._take = node, take
         self.configure(settings)
         kind, self.topic, self._to_rgb = TO_RGB[config.transport]
-        self._images = self._subscribe(kind, self.topic, self._receive)
+        self._images = self._subscribe(kind, self.topic, self._receive, self._count_lost)
         self._others: list[Subscription[Any]] = []
         if config.camera_info:
             self._others.append(self._subscribe(CameraInfo, "camera_info", self._keep_info))
@@ -129,16 +129,23 @@ class Camera:
             while taken := self._images.handle.take_message(self._images.msg_type, False):
                 self._receive(taken[0])
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
-        """A subscription that counts what the middleware loses, where the middleware can say so."""
+    def _count_lost(self, event: Any) -> None:
+        self.account.lost(int(event.total_count_change))
+
+    def _subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        lost: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """A subscription; `lost` is told what the middleware loses, where it can say so."""
         topic = f"{self.name}/{topic}" if self.name else topic
         # Deep enough that the middleware drops nothing: the worker drops old images, and counts.
         qos = QoSProfile(
             depth=_QUEUE_DEPTH, reliability=RELIABILITY[self._config.image_reliability]
         )
-        events = SubscriptionEventCallbacks(
-            message_lost=lambda event: self.account.lost(int(event.total_count_change))
-        )
+        events = SubscriptionEventCallbacks(message_lost=lost)
         create = self._node.create_subscription
         try:
             return overridable(create, kind, topic, callback, qos, event_callbacks=events)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields
 
-from mtv_perception.config import setting
+from mtv_perception.config import CAMERA_NAME, setting
 from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.runtime.backends.config import AUTO, BACKENDS
 from mtv_perception.runtime.loading import ModelSource
 from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.tracking.tracker import TrackerConfig
-
-_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ class NodeConfig:
 
     def __post_init__(self) -> None:
         if len(set(self.cameras)) < len(self.cameras) or not all(
-            map(_CAMERA_NAME.fullmatch, self.cameras)
+            map(CAMERA_NAME.fullmatch, self.cameras)
         ):
             raise ValueError(
                 f"cameras: expected different names of letters, digits and '_', got {self.cameras!r}."

@@ -17,14 +17,17 @@ from nav_msgs.msg import OccupancyGrid  # type: ignore[import-untyped,unused-ign
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from mtv_perception.errors import MtvError
+from mtv_perception.geometry.calibration import why_unfit
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.labels import LabelSet
+from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ranging.assembly import Assembler, Moment
 from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
@@ -52,6 +55,7 @@ _DIAGNOSTICS_PERIOD = 1.0
 # Of markers: longer than the gap between two results, so that nothing old stays when results end.
 _MARKER_LIFETIME_S = 0.6
 _NOTHING_YET = "no detections yet"
+_STATUS = "perception/status"
 
 
 class RangingNode(Node):
@@ -70,7 +74,8 @@ class RangingNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("ranging", **kwargs)
-        self._settings = NodeParameters(self, RangingSettings).read()
+        self._declared = NodeParameters(self, RangingSettings)
+        self._settings = self._declared.read()
         link = self._settings.link
         self._assembler = Assembler(
             link.mask, link.depth, link.wait, round(link.depth_tolerance * _NANOSECONDS)
@@ -78,6 +83,7 @@ class RangingNode(Node):
         self._labels: LabelSet | None = None
         file = link.calibration
         self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
+        self._image_hw: tuple[int, int] | None = None
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._refusal, self._missing = _NOTHING_YET, Counter[str]()
@@ -88,11 +94,23 @@ class RangingNode(Node):
         self._markers = overridable(self.create_publisher, MarkerArray, "objects", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
         self._listen()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(max(link.wait / 2, 0.01), self._tick, clock=steady)
-        self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
+        # Neither stops nor jumps, whatever ROS time does.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._ticker: Timer | None = None
+        self._use_settings()
+        self.add_post_set_parameters_callback(lambda _: self._use_settings())
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._diagnose, clock=self._steady)
         source = "depth and floor" if link.depth else "floor"
         self.get_logger().info(f"measuring by {source} in {link.base_frame}")
+
+    def _use_settings(self) -> None:
+        """Measure by the parameters as they are from now on."""
+        self._settings, self._camera = self._declared.read(), None
+        link = self._settings.link
+        self._assembler.set_limits(link.wait, round(link.depth_tolerance * _NANOSECONDS))
+        if self._ticker is not None:
+            self.destroy_timer(self._ticker)
+        self._ticker = self.create_timer(max(link.wait / 2, 0.01), self._tick, clock=self._steady)
 
     def _listen(self) -> None:
         link, best_effort = self._settings.link, newest_only("best_effort")
@@ -103,6 +121,7 @@ class RangingNode(Node):
         listen(LabelInfo, "label_info", self._on_labels, LATCHED)
         if not link.calibration:
             listen(CameraInfo, "camera_info", self._on_camera_info, best_effort)
+        listen(PerceptionStatus, _STATUS, self._on_status, 5)
         listen(Detection2DArray, "detections", self._on_detections, 5)
         if link.mask:
             listen(Image, "segmentation/mask", self._on_mask, best_effort)
@@ -138,6 +157,9 @@ class RangingNode(Node):
         if self._intrinsics != intrinsics:
             self._camera = None
 
+    def _on_status(self, message: PerceptionStatus) -> None:
+        self._image_hw = int(message.source_height), int(message.source_width)
+
     def _on_detections(self, message: Detection2DArray) -> None:
         stamp = stamp_ns(message.header)
         self._publish_all(self._assembler.add_detections(stamp, message, time.monotonic()))
@@ -160,8 +182,10 @@ class RangingNode(Node):
         self._guarded(lambda _: self._publish_all(self._assembler.release(time.monotonic())))(None)
 
     def _publish_all(self, moments: list[Moment]) -> None:
+        # Each result is guarded alone: a refused one must not drop the others released with it.
+        publish = self._guarded(self._publish)
         for moment in moments:
-            self._publish(moment)
+            publish(moment)
 
     def _publish(self, moment: Moment) -> None:
         """Measure one result and publish it."""
@@ -207,6 +231,8 @@ class RangingNode(Node):
         if self._labels is None or self._intrinsics is None:
             self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
             return None
+        if self._refuses_size(self._intrinsics):
+            return None
         try:
             mounting = self._mounting(header)
         except ValueError as error:
@@ -217,6 +243,17 @@ class RangingNode(Node):
             self._ranger = Ranger(self._camera, self._labels, self._settings.ranging)
             self._mapper = FloorMapper(self._camera, self._labels, self._settings.floor)
         return self._camera
+
+    def _refuses_size(self, intrinsics: Intrinsics) -> bool:
+        """Whether boxes are in pixels of another image than the calibrated one, or may be."""
+        if self._image_hw is None:
+            # Of another detector than ours nobody tells the size.
+            is_ours = self.count_publishers(_STATUS) > 0
+            self._refusal = f"no {_STATUS} yet" if is_ours else self._refusal
+            return is_ours
+        misfit = why_unfit(intrinsics.size_hw, (0, 0, 0, 0), (0, 0), self._image_hw)
+        self._refusal = misfit or self._refusal
+        return bool(misfit)
 
     def _mounting(self, header: Header) -> Mounting:
         link = self._settings.link

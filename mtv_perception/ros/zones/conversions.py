@@ -76,7 +76,9 @@ def _shown(health: str, detail: str) -> str:
 def source_of_another_detector(
     message: Detection2DArray, camera: CameraConfig, publisher: bytes
 ) -> DetectionSource:
-    """What is known of a detector without a status: the names in its results.
+    """What is known of a detector without a status: the classes that the zones ask for.
+
+    Classes that no zone asks for may come and go; they are not of the source.
 
     Args:
         message: detections whose class ids are names.
@@ -94,8 +96,14 @@ def source_of_another_detector(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
     wanted = {name for zone in camera.zones for name in zone.box_classes}
-    names = sorted((wanted | found) - {"background"})
-    return DetectionSource(LabelSet(("background", *names)), camera.image_hw, model=(publisher,))
+    labels = LabelSet(("background", *sorted(wanted - {"background"})))
+    return DetectionSource(labels, camera.image_hw, model=(publisher,))
+
+
+def without_other_classes(message: Detection2DArray, labels: LabelSet) -> Detection2DArray:
+    """The detections whose best hypothesis is of one of the classes."""
+    kept = [item for item in message.detections if best_of(item).class_id in labels.names]
+    return Detection2DArray(header=message.header, detections=kept)
 
 
 def best_of(item: Detection2D) -> ObjectHypothesis:

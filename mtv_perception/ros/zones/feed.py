@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -30,6 +31,7 @@ from mtv_perception.ros.zones.conversions import (
     source_from,
     source_of_another_detector,
     stamped,
+    without_other_classes,
 )
 from mtv_perception.ros.zones.pose import CameraPose
 from mtv_perception.types import NANOSECONDS
@@ -42,7 +44,8 @@ from mtv_perception.zones.source import View
 from mtv_perception.zones.status import Admission, ZoneStatus
 
 _CALIBRATION = "camera_info"
-# Bytes of a publisher's id that name its process (the prefix of a DDS GUID).
+# Bytes of a publisher's id that name its process: with Fast DDS the prefix of a DDS GUID. Elsewhere
+# ids of one process have nothing in common, so results are told apart by stamp, model and epoch.
 _PROCESS_BYTES = 12
 # A topic that was silent for this long is reported, s. Before its first message it may take longer:
 # DDS finds the other nodes, and perception loads its model.
@@ -210,10 +213,15 @@ class ZoneFeed:
         if kind == _CALIBRATION:
             self._on_camera_info(message)
             return
-        key = (publisher[:_PROCESS_BYTES], stamp_ns(message.header))
+        key = (self._process_of(publisher), stamp_ns(message.header))
         # Each result is guarded alone: a refused one must not drop the others released with it.
         for parts in self._pairs.add(key, kind, message, time.monotonic()):
             self._guarded(partial(self._judge, parts))
+
+    @staticmethod
+    def _process_of(publisher: bytes) -> bytes:
+        has_prefix = get_rmw_implementation_identifier().startswith("rmw_fastrtps")
+        return publisher[:_PROCESS_BYTES] if has_prefix else b""
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
@@ -229,6 +237,7 @@ class ZoneFeed:
             self._without_masks = not source.mask_classes
         else:
             source = source_of_another_detector(message, self.camera, publisher)
+            message = without_other_classes(message, source.labels)
         found = detections_from(message, source)
         mask = None if parts.mask is None else mask_from(parts.mask)
         mounting, no_pose = self._pose.at(message.header.frame_id, stamp)

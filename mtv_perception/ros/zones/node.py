@@ -100,7 +100,7 @@ class ZonesNode(Node):
         tick = max(_SHORTEST_TICK, min(config.repeat, config.mask_wait or config.repeat) / 2)
         # Deadlines are watched on a clock that neither stops nor jumps, whatever ROS time does.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timers = [
+        self._watches = [
             self.create_timer(tick, self._guarded(self._tick), clock=steady),
             self.create_timer(_DIAGNOSTICS_PERIOD, self._guarded(self._diagnose), clock=steady),
         ]
@@ -109,7 +109,7 @@ class ZonesNode(Node):
 
     def _release(self) -> None:
         self._publish_unknown("another zones file is taken into use")
-        for timer in self._timers:
+        for timer in self._watches:
             self.destroy_timer(timer)
         for feed in self._feeds:
             feed.destroy()
@@ -136,8 +136,13 @@ class ZonesNode(Node):
         except ConfigError as error:  # The file has changed since it was checked.
             self.get_logger().error(str(error))
             return
+        old = self._config
         self._release()
-        self._use(config)
+        try:
+            self._use(config)
+        except Exception as error:  # Whatever it is: the old zones are watched on.
+            self.get_logger().error(f"zones file not used, the old one stays: {error}")
+            self._use(old)
 
     # Publication
 

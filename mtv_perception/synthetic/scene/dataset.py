@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
+from mtv_perception.media.write import write_image
 from mtv_perception.synthetic.people.cutouts import load_cutouts
 from mtv_perception.synthetic.render.textures import POOL_SEEDS
 from mtv_perception.synthetic.scene.annotate import CATEGORIES
@@ -61,12 +62,8 @@ def _make_one(index: int) -> int:
     studio, job = _worker
     sample, out = studio.shoot(job.seed, index), job.out_dir
     stem = f"{index:06d}"
-    cv2.imwrite(
-        str(out / "images" / f"{stem}.jpg"),
-        sample.rgb[..., ::-1],
-        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
-    )
-    cv2.imwrite(str(out / "masks" / f"{stem}.png"), sample.mask)
+    write_image(out / "images" / f"{stem}.jpg", sample.rgb, JPEG_QUALITY)
+    write_image(out / "masks" / f"{stem}.png", sample.mask)
     part = out / "parts" / f"{stem}.json"
     part.with_suffix(".tmp").write_text(json.dumps(sample.annotations))
     part.with_suffix(".tmp").replace(part)

@@ -312,3 +312,13 @@ def test_truncated_images_and_masks_are_faults(root, write_image, write_mask, na
         read_coco(root, WAREHOUSE)
     assert f"images/{name}: truncated" in str(caught.value)
     assert "masks/a.png: truncated, the end of the mask is missing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("crowds", "objects", "told"), [(0, 3, 0), (1, 3, 0), (2, 3, 1), (3, 3, 1), (1, 2, 0)]
+)
+def test_a_class_of_crowds_is_told(root, crowds, objects, told):
+    write_index(root, [{"bbox": [n, 2, 9, 9], "iscrowd": int(n < crowds)} for n in range(objects)])
+    notes = [note for note in read_coco(root, WAREHOUSE).notes if "crowds" in note]
+    assert len(notes) == told
+    assert all(note.startswith(f"{crowds} of {objects} objects of person") for note in notes)

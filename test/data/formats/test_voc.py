@@ -113,3 +113,41 @@ def test_every_fault_at_once(root):
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="found none"):
         read_voc(tmp_path, WAREHOUSE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "stems"),
+    [
+        (("IMG 1", "IMG 2"), {"IMG 1", "IMG 2"}),
+        (('"IMG 1"', "'IMG 2'"), {"IMG 1", "IMG 2"}),
+        (("folder\\IMG 1", "folder/IMG 2"), {"IMG 1", "IMG 2"}),
+        (("IMG 1 ", "", "b"), {"IMG 1", "b"}),
+    ],
+)
+def test_names_with_blanks_in_lists_are_names(tmp_path, write_image, lines, stems):
+    write_named(tmp_path, write_image, "IMG 1", "IMG 2", "b")
+    write_lists(tmp_path, train=lines, person_train=("IMG 1 -1", "IMG 2  1", "b  0"))
+    dataset = read_voc(tmp_path, WAREHOUSE)
+    assert {sample.image_path.stem for sample in dataset.samples} == stems
+    left_out = [note for note in dataset.notes if "in no list" in note]
+    assert [note.split()[0] for note in left_out] == [str(3 - len(stems))]
+
+
+def test_every_annotation_in_a_list_is_told_by_silence(tmp_path, write_image):
+    write_named(tmp_path, write_image, "a", "b 1")
+    write_lists(tmp_path, train=("a",), val=("b 1",))
+    dataset = read_voc(tmp_path, WAREHOUSE)
+    assert len(dataset) == 2 and not any("in no list" in note for note in dataset.notes)
+
+
+def write_named(root, write_image, *names):
+    for name in names:
+        write_image(root / "JPEGImages" / f"{name}.jpg")
+        write_xml(root, describe_object("person", (2, 2, 9, 9)), name=name, filename=f"{name}.jpg")
+
+
+def write_lists(root, **lists):
+    folder = root / "ImageSets" / "Main"
+    folder.mkdir(parents=True)
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from mtv_perception.data.repair.pseudo_masks import (
 )
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.types import Segmentation
 
 
@@ -186,10 +188,41 @@ def test_what_is_written_reads_back(tmp_path, write_image):
     samples = read_coco(source, WAREHOUSE).samples
     mask = np.zeros(SIZE_HW, np.uint8)
     mask[30:40, 60:70], mask[50:60] = PERSON, 255
-    write_dataset(source, out, samples, [mask])
+    write_dataset(source, out, WAREHOUSE, samples, [mask])
     (sample,) = read_coco(out, WAREHOUSE).samples
     np.testing.assert_array_equal(sample_mask(sample), mask)
     np.testing.assert_array_equal(sample.boxes_xyxy, samples[0].boxes_xyxy)
     assert sample.mask_classes == (PERSON,)
     with pytest.raises(DatasetError, match="does not exist yet"):
-        write_dataset(source, out, samples, [mask])
+        write_dataset(source, out, WAREHOUSE, samples, [mask])
+
+
+@pytest.mark.parametrize(
+    "foreground", [("person", "forklift"), ("forklift", "person"), ("rail", "person", "forklift")]
+)
+def test_written_masks_mean_the_same_to_readers_with_other_classes(
+    tmp_path, write_image, foreground
+):
+    source, out = tmp_path / "source", tmp_path / "out"
+    index = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    index["categories"].append({"id": 2, "name": "forklift"})
+    for number, name in enumerate(("a.jpg", "near/b.jpg", "c.jpg")):
+        write_image(source / "images" / name, np.full((*SIZE_HW, 3), 90, np.uint8))
+        index["images"].append({"id": number, "file_name": name, "width": 160, "height": 120})
+        for category in (1, 2):
+            box = {"image_id": number, "category_id": category, "bbox": [50, 20, 40, 80]}
+            index["annotations"].append({"id": 2 * number + category, **box})
+    (source / "annotations.json").write_text(json.dumps(index))
+    samples = read_coco(source, WAREHOUSE).samples[1:]
+    masks = [np.zeros(SIZE_HW, np.uint8) for _ in samples]
+    masks[0][30:40, 60:70], masks[0][50:60] = PERSON, 255
+    masks[1][30:40, 60:70] = FORKLIFT
+    write_dataset(source, out, WAREHOUSE, samples, masks)
+
+    labels = LabelSet(("background", *foreground))
+    read = read_coco(out, labels)
+    assert [sample.image_path.name for sample in read.samples] == ["b.jpg", "c.jpg"]
+    seen = [sample_mask(sample) for sample in read.samples]
+    assert [labels.names[mask[35, 65]] for mask in seen] == ["person", "forklift"]
+    assert seen[0][55, 65] == 255 and not seen[1][0, 0]
+    assert [labels.names[c] for c in read.samples[0].class_ids] == ["person", "forklift"]

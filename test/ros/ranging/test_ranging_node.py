@@ -25,6 +25,8 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting  # noqa: E402
 from mtv_perception.labels import labels_of  # noqa: E402
+from mtv_perception.msg import PerceptionStatus  # noqa: E402
+from mtv_perception.ranging.assembly import Moment  # noqa: E402
 from mtv_perception.ros.conversions import (  # noqa: E402
     byte_array,
     detection_array,
@@ -252,3 +254,59 @@ def test_depth_of_a_wrong_kind_is_refused_by_name_and_the_floor_still_measures(w
         for v in s.values
     }
     assert "refused" in values
+
+
+FIXED = {"camera_position": [0.2, 0.0, 1.2], "camera_rpy_deg": [0.0, 12.0, 0.0], "wait": 0.05}
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_boxes_of_an_image_of_another_size_are_not_measured(world):
+    def see(height=480, width=640):
+        world.see(mask=False)
+        status = PerceptionStatus(header=world.header(), source_height=height, source_width=width)
+        world.send(PerceptionStatus, "perception/status", status)
+
+    world.until(lambda: any("640x480" in text for text in world.reason()), see)
+    assert world.heard["detections_3d"] == []
+
+    found = world.until(lambda: world.heard["detections_3d"], lambda: see(240, 320))
+    at = found[-1].detections[0].results[0].pose.pose.position
+    assert at.x == pytest.approx(PLACE[0], abs=0.4)
+
+
+@pytest.mark.parametrize("world", [{**FIXED, "wait": 1.0}], indirect=True)
+def test_a_refused_result_takes_no_other_along(world):
+    world.until(lambda: world.node.count_publishers("/r/label_info"))
+    world.until(
+        lambda: world.node._labels and world.node._intrinsics, lambda: world.see(mask=False)
+    )
+    before = world.node._counts["results"]
+    wrong = Detections(
+        np.array([[5, 5, 20, 20]], np.float32), np.ones(1, np.float32), np.ones(1, int)
+    )
+    other = labels_of(["background", "crane"])
+    messages = [
+        Moment(1, detection_array(wrong, other, world.header(), "name")),
+        Moment(2, detection_array(Detections(), LABELS, world.header(), "name")),
+        Moment(3, detection_array(Detections(), LABELS, world.header(), "name")),
+    ]
+    refused = world.node._counts["refused"]
+    world.node._publish_all(messages)
+    assert world.node._counts["results"] == before + 2
+    assert world.node._counts["refused"] == refused + 1
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_parameters_take_effect_while_the_node_runs(world):
+    def answers():
+        return [len(m.detections) for m in world.heard["detections_3d"]]
+
+    world.until(lambda: 1 in answers(), lambda: world.see(mask=False))
+    for name, value in (("max_range", 1.0), ("wait", 0.2), ("depth_tolerance", 0.01)):
+        (answer,) = world.node.set_parameters([Parameter(name, value=value)])
+        assert answer.successful, answer.reason
+    world.heard["detections_3d"].clear()
+    world.until(lambda: len(answers()) > 2, lambda: world.see(mask=False))
+    assert not any(answers()[1:])
+    periods = sorted(timer.timer_period_ns for timer in world.node.timers)
+    assert periods == [100_000_000, 1_000_000_000]

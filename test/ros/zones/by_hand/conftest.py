@@ -36,6 +36,7 @@ class ByHand:
     def __init__(self, context, tools, monkeypatch, folder):
         self.context, self._tools, self._folder = context, tools, folder
         self.steady, self.ros_ns, self.sent, self.node = 100.0, 1000 * S, [], None
+        self.gid_of = lambda topic: b"p" * 16
         for module in (clock_module, feed_module, node_module):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.steady))
         publish = Publisher.publish
@@ -107,7 +108,7 @@ class ByHand:
         """Hand a message to the node, as the executor does."""
         name = f"{self.node.get_namespace()}/{topic}"
         (found,) = [item for item in self.node.subscriptions if item.topic_name == name]
-        found.callback(message, {"publisher_gid": {"data": b"p" * 16}})
+        found.callback(message, {"publisher_gid": {"data": self.gid_of(topic)}})
 
     def header(self, age=0.01, frame="optical"):
         """Of an image that was taken `age` seconds ago."""

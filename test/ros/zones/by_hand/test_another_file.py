@@ -7,7 +7,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
+from rclpy.duration import Duration
 from visualization_msgs.msg import Marker, MarkerArray
+
+from mtv_perception.ros.zones import node as node_module
 
 TWO = ({"name": "front", "zones": [{"name": "a"}]}, {"name": "rear", "zones": [{"name": "b"}]})
 
@@ -62,3 +65,31 @@ def wipes(by_hand):
     by_hand.pass_time(0.02)
     (shown,) = by_hand.brings(by_hand.see, "markers")
     return shown.markers[0].action == Marker.DELETEALL
+
+
+def test_a_file_that_fails_in_use_leaves_the_old_one_watched(by_hand, monkeypatch):
+    by_hand.start(*TWO)
+    good, calls = node_module.ZoneFeed, []
+
+    def failing(node, camera, *others):
+        calls.append(camera.name)
+        if camera.name == "third":
+            raise RuntimeError("no such topic")
+        return good(node, camera, *others)
+
+    monkeypatch.setattr(node_module, "ZoneFeed", failing)
+    by_hand.use({"name": "third", "zones": [{"name": "c"}]})
+
+    assert calls == ["third", "front", "rear"]
+    for camera in ("front", "rear"):
+        by_hand.see(camera=camera)
+    assert by_hand.words() == {"a": "free", "b": "free"}
+
+
+@pytest.mark.parametrize("deadline", [0.3, 2.0])
+def test_the_deadline_of_the_topic_is_that_of_the_new_file(by_hand, deadline):
+    by_hand.start(deadline=1.0)
+    by_hand.use(deadline=deadline, repeat=0.1)
+    node = by_hand.node
+    (info,) = node.get_publishers_info_by_topic(f"{node.get_fully_qualified_name()}/zones")
+    assert info.qos_profile.deadline == Duration(seconds=deadline)

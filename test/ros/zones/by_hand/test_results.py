@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from mtv_perception.ros.conversions import image_message, stamp_ns
+from mtv_perception.ros.zones import feed as feed_module
 from mtv_perception.types import Detections
 
 ERROR = b"\x02"
@@ -147,3 +148,25 @@ def test_which_topic_is_silent_is_told(by_hand, tools, kept, silent):
     assert by_hand.states()["stop"].reason.endswith(
         f"nothing on {by_hand.node.get_namespace()}/{silent}"
     )
+
+
+@pytest.mark.parametrize(
+    ("rmw", "shared", "word"),
+    [
+        ("rmw_fastrtps_cpp", 12, "free"),
+        ("rmw_fastrtps_cpp", 0, "unknown"),  # another process' status
+        ("rmw_cyclonedds_cpp", 0, "free"),
+        ("rmw_zenoh_cpp", 0, "free"),
+    ],
+)
+def test_parts_of_a_result_meet_whatever_the_middleware_s_ids_are(
+    by_hand, monkeypatch, rmw, shared, word
+):
+    monkeypatch.setattr(feed_module, "get_rmw_implementation_identifier", lambda: rmw)
+    by_hand.gid_of = lambda topic: (
+        b"p" * shared + topic.encode()[::-1].ljust(16, b".")[: 16 - shared]
+    )
+    by_hand.start({"zones": [{"name": "a", "tests": ["foot", "mask"]}]}, mask_wait=0.5)
+    by_hand.see(mask=np.zeros((480, 640), np.uint8))
+    by_hand.wait(0.1)
+    assert by_hand.words() == {"a": word}

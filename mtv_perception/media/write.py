@@ -1,0 +1,47 @@
+"""Writing images, and names of files for libraries that take UTF-8 alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+JPEG_QUALITY = 95
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+
+
+def write_image(path: Path, pixels: np.ndarray, jpeg_quality: int = JPEG_QUALITY) -> None:
+    """Write an image of the kind that the suffix names.
+
+    OpenCV's own writer ends the process where a name is not UTF-8, and tells by its result alone
+    that a disk is full.
+
+    Args:
+        path: to write; its folder exists.
+        pixels: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8.
+        jpeg_quality: 0..100, of a JPEG file.
+
+    Raises:
+        OSError: the file can't be written.
+        ValueError: a suffix that is no kind of image.
+    """
+    image = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    is_jpeg = path.suffix.lower() in _JPEG_SUFFIXES
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if is_jpeg else []
+    try:
+        _, coded = cv2.imencode(".jpg" if is_jpeg else path.suffix, image, options)
+    except cv2.error as error:
+        raise ValueError(f"{path}: expected the suffix of an image, {error.err}") from error
+    path.write_bytes(coded.tobytes())
+
+
+def utf8(name: str) -> str:
+    """A file's name with U+FFFD for each byte that is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether OpenCV can open a video of this name; it ends the process where it can't."""
+    return utf8(str(path)) == str(path)
