@@ -35,7 +35,7 @@ ROOMS = {
     "replay": {"geometry"} | PERCEPTION | BAGS,
     "compare": {"geometry", "data", "replay"} | PERCEPTION | BAGS,
     "viewer": {"geometry"} | PERCEPTION | RUNS,
-    "synthetic": {"geometry", "bags", "messages"},
+    "synthetic": {"geometry", "bags", "media", "messages"},
     "data": {"geometry", "media"},
     "plots": {"geometry", "metrics", "data"},
     "evaluation": {"geometry"} | PERCEPTION | LEARNING,

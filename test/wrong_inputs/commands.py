@@ -209,7 +209,7 @@ DATA = (
         "data upright",
         ("nothing there", "{nothing} --out {out}", 2, "expected annotations.json, could not read"),
         ("images without labels", "{good} --out {out}", 2, "expected annotations.json, could not"),
-        ("one broken image", "{data_broken} --out {out}", 2, "could not read images/1.jpg"),
+        ("one broken image", "{data_broken} --out {out}", 2, TRUNCATED),
         ("folder to write is full", "{data} --out {good}", 2, "that does not exist yet"),
     ),
     *of(
