@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from mtv_perception.cli import synth
+from mtv_perception.data.formats.open import DatasetConfig, open_dataset
+from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.synthetic import generate
 from mtv_perception.synthetic.building.rails import crossing, make_rail, straight_path
 from mtv_perception.synthetic.people.cutouts import load_cutouts
@@ -194,6 +197,26 @@ def test_generate_resumes_and_extends(tmp_path: Path) -> None:
         assert image.shape[:2] == mask.shape == SIZE_HW
     with pytest.raises(ValueError, match="another seed"):
         generate(tmp_path, 3, 8, size_hw=SIZE_HW)
+
+
+@pytest.mark.usefixtures("studio")
+@pytest.mark.parametrize("names", [("rail", "person", "forklift"), ("forklift", "person")])
+def test_masks_mean_the_same_to_readers_with_other_classes(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    generate(tmp_path, 3, 7, size_hw=SIZE_HW)
+    labels = LabelSet(("background", *names))
+    rest = {name: "background" for name in WAREHOUSE.foreground if name not in names}
+    for sample in open_dataset(DatasetConfig(tmp_path, rename=rest), labels).samples:
+        stored = cv2.imread(
+            str(tmp_path / "masks" / f"{sample.image_path.stem}.png"), cv2.IMREAD_UNCHANGED
+        )
+        found = sample_mask(sample)
+        assert found is not None
+        for name in names:
+            np.testing.assert_array_equal(
+                found == labels.id_of(name), stored == WAREHOUSE.id_of(name)
+            )
 
 
 @pytest.mark.usefixtures("studio")

@@ -209,7 +209,12 @@ DATA = (
         "data upright",
         ("nothing there", "{nothing} --out {out}", 2, "expected annotations.json, could not read"),
         ("images without labels", "{good} --out {out}", 2, "expected annotations.json, could not"),
-        ("one broken image", "{data_broken} --out {out}", 2, "images/1.jpg: Expected a whole JPEG image, got"),
+        (
+            "one broken image",
+            "{data_broken} --out {out}",
+            2,
+            "images/1.jpg: Expected a whole JPEG image, got",
+        ),
         ("folder to write is full", "{data} --out {good}", 2, "that does not exist yet"),
     ),
     *of(

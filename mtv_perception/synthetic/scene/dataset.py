@@ -80,7 +80,7 @@ def generate(
     size_hw: tuple[int, int] = (480, 640),
     keep_cutouts: list[str] | None = None,
 ) -> None:
-    """Writes `images/`, `masks/` and `annotations.json` (COCO) into out_dir.
+    """Writes `images/`, `masks/`, `annotations.json` (COCO) and `classes.txt` into out_dir.
 
     Images that an earlier run with the same options finished are kept; a larger count extends the
     set.
@@ -171,3 +171,6 @@ def _write_index(out_dir: Path, count: int, size_hw: tuple[int, int]) -> None:
     (out_dir / "annotations.json").write_text(
         json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES})
     )
+    # What mask values mean, for readers with other classes.
+    names = ("background", *(str(category["name"]) for category in CATEGORIES))
+    (out_dir / "classes.txt").write_text("\n".join(names) + "\n")
