@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
@@ -15,10 +14,12 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.settings import COLLECTING
 from mtv_perception.evaluation.tune import (
     FEW_ALARMS,
+    NMS_OVERLAPS,
     Goal,
     Tuning,
     check_goals,
     collect,
+    no_lower,
     tune,
 )
 from mtv_perception.labels import LabelSet
@@ -76,7 +77,10 @@ def run(args: argparse.Namespace) -> int:
     dataset = dataset_of(args, artefact.labels)
     settings = replace(COLLECTING, num_threads=args.threads, **engine_of(args))
     perceiver = Perceiver(artefact, settings)
-    tuning = tune(collect(perceiver, dataset), artefact.labels, goals)
+    point = args.operating_point
+    # The overlap belongs to the model, not to a point: the balanced one chooses it.
+    overlaps = NMS_OVERLAPS if point == BALANCED else [artefact.spec.iou_threshold]
+    tuning = tune(collect(perceiver, dataset), artefact.labels, goals, overlaps)
     show(tuning, Console())
     if args.json:
         write_json(
@@ -89,10 +93,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."
         )
-    point = args.operating_point
-    # The overlap belongs to the model, not to a point: the balanced one chose it.
     overlap = tuning.iou_threshold if point == BALANCED else None
-    thresholds = no_lower(tuning.thresholds, artefact.spec, point)
+    balanced = {} if point == BALANCED else artefact.spec.thresholds
+    thresholds = no_lower(tuning.thresholds, balanced)
     write_thresholds(artefact.folder, thresholds, overlap, point)
     for name in sorted(
         name for name, value in thresholds.items() if value > tuning.thresholds[name]
@@ -112,13 +115,6 @@ def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:
         goals = dict.fromkeys(labels.foreground, FEW_ALARMS) | goals
     check_goals(goals, labels)
     return goals
-
-
-def no_lower(thresholds: Mapping[str, float], spec: ModelSpec, point: str) -> dict[str, float]:
-    """The thresholds of a point, raised to the balanced ones: fewer alarms never come from a lower one."""
-    if point == BALANCED:
-        return dict(thresholds)
-    return {name: max(value, spec.thresholds.get(name, 0.0)) for name, value in thresholds.items()}
 
 
 def before_tuning(spec: ModelSpec, point: str = BALANCED) -> str:

@@ -291,10 +291,24 @@ def _change(
 
 
 def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray, np.ndarray]]:
-    """The masks both runs have, of one size; read side by side, so that few are in memory."""
-    stream, waiting = run_b.masks(), dict[FrameKey, np.ndarray]()
+    """The masks both runs have, of one size; read side by side, so that few are in memory.
+
+    Frames or masks that one of the runs lacks take no others along.
+    """
+    common = (key for key in run_a.frames if key in run_b.frames)
+    order = {key: place for place, key in enumerate(common)}
+    stream = ((key, mask) for key, mask in run_b.masks() if key in order)
+    waiting = dict[FrameKey, np.ndarray]()
     for key, mask_a in run_a.masks():
-        while key not in waiting and len(waiting) < _WAITING_MASKS:
+        if key not in order:
+            continue
+        while key not in waiting:
+            if len(waiting) >= _WAITING_MASKS:
+                passed = [other for other in waiting if order[other] < order[key]]
+                if not passed:
+                    break
+                for other in passed:
+                    del waiting[other]
             item = next(stream, None)
             if item is None:
                 break
@@ -302,8 +316,6 @@ def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray,
         mask_b = waiting.pop(key, None)
         if mask_b is not None:
             yield key, *_same_size(mask_a, mask_b)
-        elif len(waiting) >= _WAITING_MASKS:
-            del waiting[next(iter(waiting))]
 
 
 def _same_size(mask_a: np.ndarray, mask_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -184,8 +184,13 @@ def _bag_images(run: Run, wanted: set[FrameKey]) -> dict[FrameKey, np.ndarray]:
                 continue
             repeat = keys(message.topic, frame.stamp_ns).repeat
             for key in wanted:
-                if key[1:] == (frame.stamp_ns, repeat) and message.topic.strip("/").startswith(
-                    key.camera
-                ):
+                camera = _camera_of(message.topic, run.cameras)
+                if key == FrameKey(camera, frame.stamp_ns, repeat):
                     found[key] = frame.image_rgb
     return found
+
+
+def _camera_of(topic: str, cameras: Iterable[str]) -> str:
+    """The camera below whose name a topic lies; the one without a name for all others."""
+    path = topic.strip("/") + "/"
+    return next((name for name in cameras if name and path.startswith(f"{name}/")), "")

@@ -14,7 +14,8 @@ from mtv_perception.config import load
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import COLLECTING, SCORING
-from mtv_perception.evaluation.tune import FEW_ALARMS, collect, tune
+from mtv_perception.evaluation.trained import NotTrained
+from mtv_perception.evaluation.tune import FEW_ALARMS, collect, no_lower, tune
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.plan import make_plan
 from mtv_perception.fit.prepare import Prepared, prepare
@@ -57,7 +58,10 @@ def plan_fit(options: FitOptions, file: Path, lists: Path) -> Prepared:
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
     begun = _against_initial(options, prepared, known)
-    return replace(prepared, notes=(*prepared.notes, *begun, *_without_masks(prepared)))
+    return replace(
+        prepared,
+        notes=(*prepared.notes, *begun, *_never_trained(prepared), *_without_masks(prepared)),
+    )
 
 
 def _against_initial(options: FitOptions, prepared: Prepared, known: tuple[str, ...]) -> list[str]:
@@ -79,6 +83,22 @@ def _against_initial(options: FitOptions, prepared: Prepared, known: tuple[str, 
             "labels have no such class."
         )
     return notes
+
+
+def _never_trained(prepared: Prepared) -> list[str]:
+    """A note on classes whose objects all choose or judge."""
+    objects: dict[str, set[int]] = {
+        part: {int(c) for s in prepared.samples(part) for c in s.class_ids[~s.crowd]}
+        for part in prepared.entries
+    }
+    elsewhere = sorted(set().union(*objects.values()) - objects["train"])
+    if not elsewhere:
+        return []
+    names = ", ".join(prepared.labels.names[class_id] for class_id in elsewhere)
+    return [
+        f"{names}: no image to train on shows one, so the model will not report it. Add images of it, "
+        "or move some to the split that trains."
+    ]
 
 
 def _without_masks(prepared: Prepared) -> list[str]:
@@ -112,6 +132,7 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
         MtvError: data, configuration or export that can't be used.
     """
     state = FitState(options)
+    state.begin()
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
     prepared = plan_fit(options, options.out / CONFIG_FILE, options.out / _LISTS_FOLDER)
     counts = {part: len(prepared.samples(part)) for part in prepared.entries}
@@ -160,6 +181,9 @@ def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[st
         trained_of_run(options.out / RUN_FOLDER, config),
         training_data=", ".join(str(path) for path in options.data),
     )
+    # What nobody taught the model is not published, so it is not scored.
+    trained, labels = about.trained, config.network.labels
+    dataset = NotTrained.of_trained(trained, labels).restrict(prepared.dataset("check"))
     refused = ""
     for precision in dict.fromkeys((options.precision, "float32")):
         (report,) = export_precisions(
@@ -168,7 +192,7 @@ def _export(options: FitOptions, prepared: Prepared, state: FitState) -> dict[st
             [precision],
             images,
             about,
-            prepared.dataset("check"),
+            dataset,
             largest_drop=_LARGEST_DROP,
         )
         if not report.refused:
@@ -187,7 +211,7 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
         records, labels, dict.fromkeys(labels.foreground, FEW_ALARMS), [tuning.iou_threshold]
     )
     reached = {name: point.threshold for name, point in few.points.items() if point.reached}
-    write_thresholds(options.out, reached, point=FEW_FALSE_ALARMS)
+    write_thresholds(options.out, no_lower(reached, tuning.thresholds), point=FEW_FALSE_ALARMS)
     return {
         "thresholds": tuning.thresholds,
         "points": {name: asdict(point) for name, point in tuning.points.items()},

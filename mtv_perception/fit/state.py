@@ -35,7 +35,9 @@ class FitState:
         if self._path.is_file():
             self.record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
             changed = [k for k, v in wanted.items() if self.record["options"].get(k) != v]
-            if changed:
+            if changed and not self.record["done"]:  # It has never read its data to the end.
+                self.record["options"] = wanted
+            elif changed:
                 named = ", ".join(map(on_command_line, changed))
                 raise ConfigError(
                     f"{options.out}: expected the options that its fit began with, "
@@ -48,6 +50,10 @@ class FitState:
         else:
             self.record = {"options": wanted, "done": {}}
 
+    def begin(self) -> None:
+        """Write the file, so that the folder counts as this fit's from its first file on."""
+        self._write()
+
     def is_done(self, stage: str) -> bool:
         """Whether a stage was finished, in this call or before."""
         return stage in self.record["done"]
@@ -59,6 +65,9 @@ class FitState:
     def finish(self, stage: str, result: dict[str, Any]) -> None:
         """Note a stage and write the file, whole or not at all."""
         self.record["done"][stage] = result
+        self._write()
+
+    def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 
 from mtv_perception.errors import MtvError, ReplayError
 from mtv_perception.replay.replay import ReplayOptions, ReplayReport, replay
-from mtv_perception.replay.resume import read_state
+from mtv_perception.replay.resume import read_state, unfinished_folder
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
@@ -186,6 +186,8 @@ def _restartable(jobs: Sequence[Job], work: Work) -> Work:
     """Settle here what is in the way, so that a job which is begun twice goes on with what it left behind."""
     options = work.options
     for job in jobs:
+        if options.overwrite:
+            shutil.rmtree(unfinished_folder(job.folder), ignore_errors=True)
         if not job.folder.exists():
             continue
         if options.overwrite and read_state(job.folder) is not None:

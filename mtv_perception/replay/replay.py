@@ -33,6 +33,7 @@ from mtv_perception.replay.resume import (
     check_same,
     read_state,
     set_aside,
+    unfinished_folder,
     write_state,
 )
 from mtv_perception.replay.threads import WriteBehind, read_ahead, side_by_side
@@ -145,6 +146,8 @@ def replay(
         if state is not None and state["state"] == DONE:
             check_same(folder, state, settings)
             return ReplayReport(str(source), str(folder), **_figures(state), skipped=True)
+        if options.overwrite:
+            shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
         aside = set_aside(folder, settings) if options.resume else None
         unfinished = (
             Unfinished(aside, _detections(opened), {*opened.cameras, FILE_TOPIC}) if aside else None

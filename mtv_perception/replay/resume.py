@@ -51,6 +51,11 @@ def check_same(folder: Path, state: dict[str, Any], settings: dict[str, Any]) ->
         )
 
 
+def unfinished_folder(folder: Path) -> Path:
+    """Where an unfinished bag lies while it is continued in `folder`."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
 def set_aside(folder: Path, settings: dict[str, Any]) -> Path | None:
     """Move an unfinished bag out of the way of its continuation, to be read from there.
 
@@ -63,7 +68,7 @@ def set_aside(folder: Path, settings: dict[str, Any]) -> Path | None:
     Returns:
         Where it is now; None where there was none.
     """
-    aside = folder.with_name(f".{folder.name}.unfinished")
+    aside = unfinished_folder(folder)
     found = [item for item in (folder, aside) if read_state(item) is not None]
     for item in found:
         check_same(folder, read_state(item) or {}, settings)

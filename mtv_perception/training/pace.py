@@ -8,6 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from mtv_perception.training.config import TrainConfig
+from mtv_perception.training.schedule import cosine, warmup_cosine
+
 _FILE = "clock.yaml"
 
 
@@ -57,3 +60,11 @@ class Pace:
         if self._limit_s:
             text = yaml.safe_dump({"seconds": round(self.spent_s, 1)})
             self._path.write_text(text, encoding="utf-8")
+
+
+def learning_rate(config: TrainConfig, done: int, pace: Pace) -> float:
+    """The rate of the step after `done` steps: by the clock where the run's time is limited."""
+    peak, warmup = config.optimiser.learning_rate, config.optimiser.warmup
+    if not config.minutes or done < warmup:
+        return warmup_cosine(done, config.steps, peak, warmup)
+    return cosine(pace.progress(done), peak)

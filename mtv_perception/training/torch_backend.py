@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"  # Keras reads it when it is imported
@@ -31,8 +32,8 @@ from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.losses.multitask import MultitaskLoss
 from mtv_perception.training.losses.weighting import TaskWeighting
+from mtv_perception.training.pace import Pace, learning_rate
 from mtv_perception.training.runs.provenance import note_initial, note_run
-from mtv_perception.training.schedule import warmup_cosine
 from mtv_perception.training.state import BEST_FILE, save_state
 from mtv_perception.training.update import (
     average_decay,
@@ -153,23 +154,24 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
     keras.mixed_precision.set_global_policy(config.mixed_precision)
     torch.backends.cudnn.benchmark = True
     step, source = _prepare(config, run)
-    pace = _Pace(config)
+    speed, pace = _Speed(config), Pace(config.steps, config.minutes, run)
     averages: dict[str, list[torch.Tensor]] = {}
     for done, batch in enumerate(batches(source, config, workers), start=1):
-        pace.received()
-        rate = warmup_cosine(
-            done - 1, config.steps, config.optimiser.learning_rate, config.optimiser.warmup
-        )
+        speed.received()
+        rate = learning_rate(config, done - 1, pace)
         step.optimiser.learning_rate.assign(rate)
         logged = step(batch)
-        is_kept = done % config.checkpoint_every == 0 or done == config.steps
+        is_over = pace.is_over(done)
+        is_kept = done % config.checkpoint_every == 0 or is_over
         if done % _LOG_EVERY == 0 or is_kept:
-            _LOG.info("step %d/%d: %s", done, config.steps, pace.describe(done, rate, logged))
+            _LOG.info("step %d/%d: %s", done, config.steps, speed.describe(done, rate, logged))
         if is_kept:
             averages = {"average": [average.cpu() for average in step.average]}
             save_state(run / f"step-{done}.npz", averages, done)
-        pace.wait()
-    save_state(run / BEST_FILE, averages, config.steps)
+        if is_over:
+            break
+        speed.wait()
+    save_state(run / BEST_FILE, averages, done)
 
 
 def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
@@ -183,13 +185,14 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
     if config.pretrained:
         load_backbone(network, config.pretrained)
     if config.initial:
-        note_initial(run, load_initial(network, config.initial, lambda: first_images(scenes)))
+        images = partial(first_images, scenes)
+        note_initial(run, load_initial(network, config.initial, images, config.initial_from))
     freeze_norms(network, config.freeze_norms)
     freeze_layers(network.model, config.freeze)
     return TorchStep(network, config), ExampleSource(scenes, target_encoder(network, config))
 
 
-class _Pace:
+class _Speed:
     """How fast a run is, and how much of the time it waits for data."""
 
     def __init__(self, config: TrainConfig) -> None:

@@ -27,10 +27,9 @@ from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import load_backbone, load_initial
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
-from mtv_perception.training.pace import Pace
+from mtv_perception.training.pace import Pace, learning_rate
 from mtv_perception.training.runs.log import VALIDATION, RunLog, messages_to, read_curves
 from mtv_perception.training.runs.provenance import note_initial, note_run
-from mtv_perception.training.schedule import cosine, warmup_cosine
 from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
@@ -182,7 +181,7 @@ class Trainer:
             self._judge()
         for batch in batches:
             run = run or self.compiled_step()
-            rate = self._rate()
+            rate = learning_rate(self._config, self._done, self._pace)
             self._step.optimiser.learning_rate.assign(rate)
             logged = run(batch)
             if self._done % _LOG_EVERY == 0:
@@ -210,14 +209,6 @@ class Trainer:
                 break
         progress.close()
         return self._best
-
-    def _rate(self) -> float:
-        """The learning rate of the step that is due."""
-        config, done = self._config, self._done
-        peak, warmup = config.optimiser.learning_rate, config.optimiser.warmup
-        if not config.minutes or done < warmup:
-            return warmup_cosine(done, config.steps, peak, warmup)
-        return cosine(self._pace.progress(done), peak)
 
     def _is_due(self, every: int) -> bool:
         return self._over or self._done % every == 0

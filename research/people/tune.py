@@ -11,15 +11,23 @@ and DIR, rendered images that train nothing (`mtv synth --seed 77 --count 60`).
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from mtv_perception.cli.tune import no_lower, show
+from mtv_perception.cli.tune import show
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.evaluation.settings import COLLECTING
-from mtv_perception.evaluation.tune import FEW_ALARMS, Goal, collect, tune
+from mtv_perception.evaluation.tune import (
+    FEW_ALARMS,
+    NMS_OVERLAPS,
+    Goal,
+    collect,
+    no_lower,
+    tune,
+)
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime.artefact import (
     BALANCED,
@@ -65,14 +73,18 @@ def main() -> int:
         BALANCED: {"person": BALANCED_PERSON},
         FEW_FALSE_ALARMS: dict.fromkeys(WAREHOUSE.foreground, FEW_ALARMS),
     }
+    balanced: dict[str, float] = {}
+    overlaps: Sequence[float] = NMS_OVERLAPS
     for point, wished in goals.items():
-        tuning = tune(records, WAREHOUSE, wished)
+        tuning = tune(records, WAREHOUSE, wished, overlaps)
+        thresholds = no_lower(tuning.thresholds, balanced)
         print(point, len(records), "images")
         show(tuning, Console())
         if args.write:
             overlap = tuning.iou_threshold if point == BALANCED else None
-            spec = load_artefact(args.model).spec
-            write_thresholds(args.model, no_lower(tuning.thresholds, spec, point), overlap, point)
+            write_thresholds(args.model, thresholds, overlap, point)
+        # The other point is held to what the balanced one has chosen.
+        balanced, overlaps = thresholds, [tuning.iou_threshold]
     return 0
 
 

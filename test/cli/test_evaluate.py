@@ -13,8 +13,8 @@ import pytest
 
 from mtv_perception.cli import evaluate, tune
 from mtv_perception.cli.main import main
+from mtv_perception.evaluation.tune import no_lower
 from mtv_perception.labels import WAREHOUSE, LabelSet
-from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.types import Detections, Result, Segmentation
 
 HEIGHT, WIDTH = 60, 80
@@ -220,17 +220,16 @@ def test_tune_writes_the_point_of_few_false_alarms_and_leaves_the_overlap(data, 
     assert main(["tune", "--model", "m", "--data", str(data), *options]) == 0
     tuning = json.loads(out.read_text())
     assert all(point["fppi"] <= 0.1 for point in tuning["points"].values())
+    assert tuning["iou_threshold"] == 0.45  # the model's, which stays
     assert written[0][1:] == (tuning["thresholds"], None, "few_false_alarms")
 
 
 @pytest.mark.parametrize(
-    ("point", "found", "written_value"),
-    [("balanced", 0.2, 0.2), ("few_false_alarms", 0.2, 0.35), ("few_false_alarms", 0.5, 0.5)],
+    ("balanced", "found", "written_value"),
+    [({}, 0.2, 0.2), ({"person": 0.35}, 0.2, 0.35), ({"person": 0.35}, 0.5, 0.5)],
 )
-def test_fewer_false_alarms_never_come_from_a_lower_threshold(point, found, written_value):
-    spec = ModelSpec("m", thresholds={"person": 0.35})
-
-    values = tune.no_lower({"person": found, "forklift": 0.1}, spec, point)
+def test_fewer_false_alarms_never_come_from_a_lower_threshold(balanced, found, written_value):
+    values = no_lower({"person": found, "forklift": 0.1}, balanced)
 
     assert values == {"person": written_value, "forklift": 0.1}
 

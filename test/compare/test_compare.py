@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtv_perception.compare.compare import Tolerances, compare_runs, match
+from mtv_perception.compare import report
+from mtv_perception.compare.compare import Tolerances, compare_runs, match, paired_masks
 from mtv_perception.compare.golden import GoldenRun, read_golden, read_run, write_golden
 from mtv_perception.compare.report import write_comparison
-from mtv_perception.compare.runs import FrameKeys, RunFrame, open_run, with_labels
+from mtv_perception.compare.runs import FrameKey, FrameKeys, RunFrame, open_run, with_labels
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
 from mtv_perception.replay.replay import ReplayOptions, replay
@@ -246,3 +247,48 @@ def test_the_report_shows_the_worst_frames(runs, tmp_path, red_finder, extras, w
     text = (tmp_path / "r" / "report.html").read_text()
     assert text.count("<figure>") == 3 and text.count("data:image/jpeg") == 6
     assert "1 vanished" in text and "Out of tolerance" in text
+
+
+class Masks:
+    """A run of masks of one pixel, which tells its frame."""
+
+    def __init__(self, count, without=(), bare=()):
+        self.frames = {FrameKey("", i, 0): None for i in range(count) if i not in without}
+        self._bare = bare
+
+    def masks(self):
+        for key in self.frames:
+            if key.stamp_ns not in self._bare:
+                yield key, np.full((1, 1), key.stamp_ns % 251, np.uint8)
+
+
+@pytest.mark.parametrize("gaps", [{}, {0}, {500}, set(range(300)), set(range(0, 900, 3)), {899}])
+@pytest.mark.parametrize("missing", ["frames", "masks"])
+@pytest.mark.parametrize("side", ["a", "b", "both"])
+def test_every_pair_of_masks_is_compared_whatever_else_is_missing(gaps, missing, side):
+    lack = {"without": gaps} if missing == "frames" else {"bare": gaps}
+    others = {"without": {i + 1 for i in gaps}} if side == "both" else {}
+    run_a = Masks(900, **(lack if side in ("a", "both") else {}))
+    run_b = Masks(900, **(others if side == "both" else lack if side == "b" else {}))
+    expected = [i for i in range(900) if i not in gaps and not (side == "both" and i - 1 in gaps)]
+
+    pairs = list(paired_masks(run_a, run_b))
+
+    assert [key.stamp_ns for key, _, _ in pairs] == expected
+    assert all((a == b).all() for _, a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("topic", "cameras", "camera"),
+    [
+        ("/front/image_raw", ("front", "front_left"), "front"),
+        ("/front_left/image_raw", ("front", "front_left"), "front_left"),
+        ("/front_left/image_raw", ("front_left", "front"), "front_left"),
+        ("/image_raw", ("", "front"), ""),
+        ("/front/image_raw", ("", "front"), "front"),
+        ("/camera/image_raw", ("",), ""),
+        ("front", ("front",), "front"),
+    ],
+)
+def test_pictures_are_of_their_own_camera(topic, cameras, camera):
+    assert report._camera_of(topic, cameras) == camera

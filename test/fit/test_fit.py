@@ -4,16 +4,20 @@ import argparse
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from mtv_perception.cli import fit as cli_fit
-from mtv_perception.errors import ConfigError
+from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.evaluation.tune import OperatingPoint, Tuning
 from mtv_perception.fit import fit as module
 from mtv_perception.fit.fit import fit
 from mtv_perception.fit.options import FitOptions, parse_budget
 from mtv_perception.fit.state import on_command_line
+from mtv_perception.labels import LabelSet
 from mtv_perception.runtime import load_artefact
+from mtv_perception.runtime.artefact import Trained
 
 
 @pytest.fixture
@@ -143,3 +147,78 @@ def test_a_whole_fit_writes_a_model_that_knows_what_it_was_taught_and_a_report(t
     report = (out / "report.html").read_text()
     assert "What to label next" in report and "truck" in report
     assert "`tests: [foot]`" in report and "Label polygons" in report
+
+
+def test_a_fit_that_never_read_its_data_goes_on_with_other_options(tmp_path, floor, stages):
+    root, calls = floor(), stages[0]
+    label = next(iter(sorted((root / "labels").rglob("*.txt"))))
+    good = label.read_text()
+    label.write_text("0 a b c d\n")
+    with pytest.raises(DatasetError):
+        fit(FitOptions((root,), tmp_path / "model"), quiet)
+    assert not calls
+    label.write_text(good)
+
+    fit(FitOptions((root,), tmp_path / "model", minutes=5), quiet)
+
+    assert calls == list(module._STAGES)
+    record = json.loads((tmp_path / "model" / "fit.json").read_text())
+    assert record["options"]["minutes"] == 5
+    with pytest.raises(ConfigError, match="another --budget"):
+        fit(FitOptions((root,), tmp_path / "model"), quiet)
+
+
+def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypatch):
+    def point(threshold):
+        return OperatingPoint(threshold, 1.0, 1.0, 1.0, 0.0, True)
+
+    def tune(records, labels, goals, overlaps=(0.3, 0.5)):
+        few = {"truck": point(0.2), "worker": point(0.6)}
+        chosen = few if goals else {"truck": point(0.4), "worker": point(0.5)}
+        return Tuning(overlaps[-1], chosen, {}, 3)
+
+    written = []
+    monkeypatch.setattr(module, "tune", tune)
+    monkeypatch.setattr(module, "collect", lambda *_: ())
+    monkeypatch.setattr(module, "Perceiver", lambda *_: None)
+    labels = LabelSet(("background", "truck", "worker"))
+    monkeypatch.setattr(module, "load_artefact", lambda _: SimpleNamespace(labels=labels))
+    monkeypatch.setattr(
+        module, "write_thresholds", lambda *call, **more: written.append((call, more))
+    )
+    options = FitOptions((floor(),), tmp_path / "model")
+    prepared = SimpleNamespace(dataset=lambda _: None)
+    module._tune(options, prepared, None)
+
+    (balanced, _), (few, _) = written
+    assert balanced[1] == {"truck": 0.4, "worker": 0.5}
+    assert few[1] == {"truck": 0.4, "worker": 0.6}
+
+
+def test_a_class_without_an_object_to_train_on_is_told_and_not_scored(tmp_path, floor, monkeypatch):
+    root = floor(splits=True)
+    for label in (root / "train" / "labels").iterdir():
+        lines = label.read_text().splitlines()
+        label.write_text("\n".join(line for line in lines if line.startswith("0 ")) + "\n")
+    options = FitOptions((root,), tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    prepared = module.plan_fit(options, tmp_path / "model" / "config.yaml", tmp_path / "lists")
+    assert any("worker: no image to train on shows one" in note for note in prepared.notes)
+
+    from mtv_perception.export import report
+    from mtv_perception.training import trained, trainer
+
+    scored = []
+
+    def export_precisions(network, out, precisions, images, about, dataset, **_):
+        scored.append(dataset)
+        return [report.PrecisionReport("int8", out)]
+
+    config = SimpleNamespace(network=SimpleNamespace(labels=prepared.labels, size_hw=(64, 64)))
+    monkeypatch.setattr(trainer, "load_run", lambda _: (config, None))
+    monkeypatch.setattr(trained, "trained_of_run", lambda *_: Trained(("truck",), ()))
+    monkeypatch.setattr(report, "export_precisions", export_precisions)
+    module._export(options, prepared, None)
+
+    names = {scored[0].labels.names[c] for s in scored[0].samples for c in s.box_classes}
+    assert names == {"truck"}

@@ -1,8 +1,10 @@
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,7 @@ from mtv_perception.compare.runs import open_run
 from mtv_perception.errors import ReplayError
 from mtv_perception.replay.jobs import Job, Work, make_jobs, run_local, run_ray
 from mtv_perception.replay.replay import ReplayOptions
+from mtv_perception.replay.resume import read_state, write_state
 from mtv_perception.runtime.perceiver import PerceiverConfig
 
 
@@ -134,3 +137,22 @@ def holds(pid, folder):
     except OSError:
         return False
     return any(link.startswith(str(folder)) for link in links)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_overwrite_also_drops_what_an_older_replay_left_unfinished(
+    tmp_path, write_bag, work, workers
+):
+    jobs = make_jobs([write_bag("a", frames=3), write_bag("b", frames=2)], tmp_path / "out")
+    list(run_local(jobs, work, 1, ignore))
+    left = tmp_path / "out" / ".a.unfinished"
+    shutil.copytree(tmp_path / "out" / "a", left)
+    state = read_state(left)
+    write_state(left, {**state, "state": "running", "model": "another"})
+    again = replace(work, options=ReplayOptions(overwrite=True))
+
+    outcomes = list(run_local(jobs, again, workers, ignore))
+
+    assert [outcome.error for outcome in outcomes] == ["", ""]
+    assert sorted(outcome.report.frames for outcome in outcomes) == [2, 3]
+    assert not left.exists()

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mtv_perception.training.pace import Pace
+from mtv_perception.training.config import OptimiserConfig, TrainConfig
+from mtv_perception.training.pace import Pace, learning_rate
+from mtv_perception.training.schedule import cosine, warmup_cosine
 
 
 class Clock:
@@ -44,3 +46,19 @@ def test_time_before_an_interruption_counts(tmp_path):
     resumed = Pace(1000, 1, tmp_path, Clock())
 
     assert resumed.progress(0) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("minutes", [0, 2])
+def test_the_rate_falls_to_its_end_by_steps_or_by_the_clock(tmp_path, minutes):
+    clock = Clock()
+    config = TrainConfig(
+        steps=100, minutes=minutes, optimiser=OptimiserConfig(learning_rate=1e-3, warmup=4)
+    )
+    pace = Pace(config.steps, config.minutes, tmp_path, clock)
+    clock.now += 60 * minutes * 0.6
+
+    assert learning_rate(config, 1, pace) == pytest.approx(0.5e-3)
+    expected = cosine(0.6, 1e-3) if minutes else warmup_cosine(30, 100, 1e-3, 4)
+    assert learning_rate(config, 30, pace) == pytest.approx(expected)
+    clock.now += 60 * minutes
+    assert learning_rate(config, 30 if minutes else 100, pace) == pytest.approx(1e-5)
