@@ -183,7 +183,10 @@ def _clear(folder: Path, replace: bool) -> None:
     """Remove an older bag; never a folder that holds something else."""
     if not folder.is_dir():
         raise ReplayError(f"{folder}: expected no such file, found one.")
-    foreign = [item.name for item in folder.iterdir() if item.suffix not in _BAG_SUFFIXES]
+    items = list(folder.iterdir())
+    foreign = [item.name for item in items if item.suffix not in _BAG_SUFFIXES]
+    if not foreign and not any(item.suffix == ".mcap" for item in items):
+        foreign = [item.name for item in items]  # Other files of these kinds are no bag.
     if foreign:
         raise ReplayError(
             f"{folder}: expected no such folder, found one with {foreign[0]}; choose another."

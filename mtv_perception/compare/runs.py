@@ -246,11 +246,14 @@ def detections_of(
 
 
 def _class_id(name: str, labels: LabelSet) -> int:
-    """Of a number or a name; ValueError where there is no such class."""
-    if not name.isdecimal():
+    """Of a name or a number; ValueError where there is no such class.
+
+    Where names are numbers themselves, names are meant.
+    """
+    if name in labels.names or not name.isdecimal():
         return labels.id_of(name)
     number = int(name)
-    if number >= len(labels):
+    if number >= len(labels) or any(other.isdecimal() for other in labels.names):
         raise ValueError(f"Expected a class number below {len(labels)}, got {name}.")
     return number
 

@@ -64,12 +64,19 @@ def check_model(
     return artefact
 
 
-def load_perceiver(source: ModelSource, config: PerceiverConfig) -> Perceiver:
+def load_perceiver(
+    source: ModelSource, config: PerceiverConfig, meanwhile: Callable[[], None] | None = None
+) -> Perceiver:
     """A perceiver that has run: checked as by `check_model`, then loaded.
 
     Tested and warmed up in this process.
 
+    Args:
+        source: of the model.
+        config: how it will be read.
+        meanwhile: called again and again while the model is tested.
+
     Raises:
         ArtefactError, ConfigError: see check_model.
     """
-    return open_tested(check_model(source, config), config)
+    return open_tested(check_model(source, config, meanwhile), config)

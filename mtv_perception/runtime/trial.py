@@ -27,6 +27,8 @@ from mtv_perception.errors import ArtefactError, ConfigError, MtvError
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.backends import EngineConfig
+from mtv_perception.runtime.backends.config import OPENVINO
+from mtv_perception.runtime.backends.open import usable_engines
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.runtime.self_test import check_outputs
 
@@ -114,16 +116,29 @@ def _record_file(artefact: Artefact, engine: EngineConfig) -> Path | None:
     """The file whose existence says that this content passed here; None without a place for it."""
     home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME", "") and "~/.cache")
     try:
-        library = version("ai-edge-litert")
+        libraries = version("ai-edge-litert"), _openvino_version(artefact)
         folder = Path(home).expanduser() if home else None
     except (PackageNotFoundError, RuntimeError):
         return None
     if folder is None or not folder.is_absolute():
         return None
     name = "-".join(
-        (artefact.digest, platform.machine(), library, engine.backend, Path(engine.device).name)
+        (
+            artefact.digest,
+            platform.machine(),
+            *libraries,
+            engine.backend,
+            Path(engine.device).name,
+        )
     )
     return folder / "mtv_perception" / "tested" / name
+
+
+def _openvino_version(artefact: Artefact) -> str:
+    """Of OpenVINO, where it is installed and the model folder has files for it."""
+    if OPENVINO not in usable_engines(artefact.files):
+        return "none"
+    return version("openvino")
 
 
 def open_tested(artefact: Artefact, config: PerceiverConfig) -> Perceiver:

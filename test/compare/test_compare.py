@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.compare import report
+from mtv_perception.compare import runs as runs_module
 from mtv_perception.compare.compare import Tolerances, compare_runs, match, paired_masks
 from mtv_perception.compare.golden import GoldenRun, read_golden, read_run, write_golden
 from mtv_perception.compare.report import write_comparison
@@ -292,3 +293,24 @@ def test_every_pair_of_masks_is_compared_whatever_else_is_missing(gaps, missing,
 )
 def test_pictures_are_of_their_own_camera(topic, cameras, camera):
     assert report._camera_of(topic, cameras) == camera
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "class_id"),
+    [
+        (("2", "1"), "2", 1),
+        (("2", "1"), "1", 2),
+        (("7", "8"), "7", 1),
+        (("7", "8"), "1", None),
+        (("rail", "person"), "2", 2),
+        (("rail", "person"), "person", 2),
+        (("rail", "person"), "3", None),
+    ],
+)
+def test_names_of_classes_win_over_numbers(names, said, class_id):
+    labels = LabelSet(("background", *names))
+    if class_id is None:
+        with pytest.raises(ValueError, match="below 3"):
+            runs_module._class_id(said, labels)
+    else:
+        assert runs_module._class_id(said, labels) == class_id

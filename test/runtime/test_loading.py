@@ -276,3 +276,16 @@ def test_a_signed_description_with_another_model_file_is_refused(folder, key):
     (folder / MODEL_FILE).write_bytes(b"another model")
     with pytest.raises(ArtefactError, match="SHA-256"):
         check_model(ModelSource(str(folder), public_key=str(file)), CONFIG)
+
+
+def test_a_passed_test_holds_for_the_libraries_it_ran_with(monkeypatch):
+    artefact, engine = load_artefact(find_model("warehouse")), EngineConfig()
+    records = set()
+    for engines in (["litert"], ["litert", "openvino"]):
+        for number in ("2026.1", "2026.4"):
+            monkeypatch.setattr(trial, "usable_engines", lambda files, found=engines: found)
+            monkeypatch.setattr(
+                trial, "version", lambda name, n=number: n if name == "openvino" else "1"
+            )
+            records.add(trial._record_file(artefact, engine))
+    assert len(records) == 3  # without OpenVINO its version says nothing

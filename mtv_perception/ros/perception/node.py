@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -88,7 +88,7 @@ class PerceptionNode(LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Read the parameters, load and warm up the model, create the topics."""
         try:
-            self._pipeline = Pipeline(self, self._declared.read())
+            self._pipeline = Pipeline(self, self._declared.read(), self._meanwhile())
         except Exception as error:  # rclpy would swallow it without a word.
             self._failure = f"can't configure: {str(error) or type(error).__name__}"
             self.get_logger().error(self._failure)
@@ -216,10 +216,26 @@ class PerceptionNode(LifecycleNode):
     def _check_model(self, settings: Settings, pipeline: Pipeline | None) -> None:
         try:
             check_model(
-                settings.node.source, settings.perceiver, pipeline.poll if pipeline else None
+                settings.node.source,
+                settings.perceiver,
+                self._meanwhile(pipeline.poll if pipeline else None),
             )
         except MtvError as error:
             raise ConfigError(f"model: {error}") from error
+
+    def _meanwhile(self, poll: Callable[[], None] | None = None) -> Callable[[], None]:
+        """What goes on while a model is tested in a callback: images come in, systemd is told."""
+        watched_at = time.monotonic()
+
+        def act() -> None:
+            nonlocal watched_at
+            if poll:
+                poll()
+            if time.monotonic() - watched_at >= _DIAGNOSTICS_PERIOD:
+                watched_at = time.monotonic()
+                self._watch()
+
+        return act
 
     def _apply(self, changed: list[Parameter]) -> None:
         """Take accepted parameters into use; a new model loads in the background."""

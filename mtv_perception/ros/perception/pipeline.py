@@ -67,16 +67,19 @@ class Pipeline:
     Args:
         node: whose topics, clock and log are used.
         settings: all of them.
+        meanwhile: called again and again while the model is tested.
 
     Raises:
         ArtefactError, ConfigError: the model can't be used.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Settings) -> None:
+    def __init__(
+        self, node: LifecycleNode, settings: Settings, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         self._node, self.settings, config = node, settings, settings.node
         self.cameras: dict[str, Camera] = {}
         self._speaks = False
-        self.slot = ModelSlot(settings, self._wake)
+        self.slot = ModelSlot(settings, self._wake, meanwhile)
         # The loading thread wakes the executor with this.
         self._loaded = node.create_guard_condition(self._exchange)
         self.worker: NewestFrameWorker[PendingFrame] = NewestFrameWorker(

@@ -44,13 +44,19 @@ class ModelSlot:
     Args:
         settings: which model and how to read it.
         wake: called by the loading thread when there is something to collect.
+        meanwhile: called again and again while the first model is tested.
 
     Raises:
         ArtefactError, ConfigError: see load_perceiver.
     """
 
-    def __init__(self, settings: Settings, wake: Callable[[], None] = lambda: None) -> None:
-        self._perceiver = load_perceiver(settings.node.source, settings.perceiver)
+    def __init__(
+        self,
+        settings: Settings,
+        wake: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        self._perceiver = load_perceiver(settings.node.source, settings.perceiver, meanwhile)
         self._in_service = settings
         self._config: PerceiverConfig = settings.perceiver
         self._version = self._perceiver.spec.version

@@ -46,6 +46,8 @@ from mtv_perception.ros.tools.replay_config import ENCODE, ReplayConfig
 from mtv_perception.types import NANOSECONDS
 
 _CLOCK_PERIOD_S = 0.01
+# libjpeg's own limit.
+_LONGEST_JPEG_SIDE = 65_500
 
 
 class ImageReplayNode(Node):
@@ -124,7 +126,11 @@ class ImageReplayNode(Node):
         self._stopping.set()
         self._thread.join(5.0)
         if self._stamps:
-            self._stamps.close()
+            try:
+                self._stamps.close()
+            except OSError as error:
+                self.failed = True
+                self.get_logger().error(f"stamps_file: {error.strerror or error}")
 
     def _check_jump(self, settings: ReplayConfig) -> None:
         if settings.start_offset != self._config.start_offset and not self._clock_publisher:
@@ -152,9 +158,11 @@ class ImageReplayNode(Node):
                     break
             self._stopping.wait(self._config.settle)
             self._play()
-        except (MtvError, OSError) as error:
+        except Exception as error:  # Whatever it is: nobody else ends this node.
             self.failed = True
-            self.get_logger().error(str(error))
+            expected = isinstance(error, (MtvError, OSError))
+            told = str(error) if expected else f"{type(error).__name__}: {error}"
+            self.get_logger().error(told)
         self._was_empty = not (self.published or self.failed or self._stopping.is_set())
         skipped = f", skipped {self._skipped}" if self._skipped else ""
         self.get_logger().info(f"published {self.published} frames{skipped}")
@@ -187,30 +195,40 @@ class ImageReplayNode(Node):
     def _play(self) -> None:
         while not self._stopping.is_set():
             self._jumped.clear()
-            self._play_once()
-            if not self._jumped.is_set() and not self._config.loop:
+            end = self._play_once()
+            if self._jumped.is_set():
+                continue
+            if end is None or not self._config.loop or not self._wait_until(end):
                 return
 
-    def _play_once(self) -> None:
-        """From the offset to the end, a jump, or the end of the node."""
+    def _play_once(self) -> int | None:
+        """From the offset to the end, a jump, or the end of the node.
+
+        Returns:
+            When the next round is due: a frame's time after the last one; None without a frame.
+        """
         with BesideImages(self._source, self._beside, self._publish_beside) as beside:
-            self._play_with(beside)
+            end = self._play_with(beside)
         if beside.faults:
             self.get_logger().warning(f"{beside.faults} messages beside the images are broken")
+        return end
 
     def _publish_beside(self, role: str, message: Any) -> None:
         self._others[role].publish(message)
 
-    def _play_with(self, beside: BesideImages) -> None:
+    def _play_with(self, beside: BesideImages) -> int | None:
         first: int | None = None
         begin = due = shift = 0
+        step = round(NANOSECONDS / self._config.rate)
         for index, item in enumerate(self._frames()):
-            source_ns = item.stamp_ns()
+            source_ns, before = item.stamp_ns(), due
             due = (
                 source_ns
                 if self._clock_publisher
                 else round(index * NANOSECONDS / self._config.rate)
             )
+            if first is not None and due > before:
+                step = due - before
             if first is None:
                 begin, first = due, due + round(self._offset * NANOSECONDS)
                 with self._lock:
@@ -219,9 +237,10 @@ class ImageReplayNode(Node):
                 beside.until(item.log_ns, 0, is_skipped=True)
                 continue
             if not self._wait_until(due):
-                return
+                return None
             try:
                 frame = item.decode()
+                self._check_codable(frame.image_rgb)
             except ImageError as error:
                 self._skipped += 1
                 self.get_logger().warning(f"image skipped: {error}")
@@ -236,6 +255,7 @@ class ImageReplayNode(Node):
         beside.until(None, shift)
         if first is not None and due < first:
             self._refuse_offset((due - begin) / NANOSECONDS)
+        return None if first is None else due + step
 
     def _refuse_offset(self, length_s: float) -> None:
         """Nothing was published, for the offset lies behind the source's last image."""
@@ -276,6 +296,14 @@ class ImageReplayNode(Node):
         self.published += 1
         if self._stamps:
             self._stamps.write(json.dumps([stamp_ns(header), header.frame_id]) + "\n")
+
+    def _check_codable(self, image_rgb: np.ndarray) -> None:
+        """Raise ImageError for an image that JPEG can't hold, where JPEG is wished."""
+        if self._config.compressed and max(image_rgb.shape[:2]) > _LONGEST_JPEG_SIDE:
+            height, width = image_rgb.shape[:2]
+            raise ImageError(
+                f"Expected sides of at most {_LONGEST_JPEG_SIDE} pixels for JPEG, got {width}x{height}."
+            )
 
     def _message(self, image_rgb: np.ndarray, header: Header) -> Image | CompressedImage:
         if self._config.compressed:

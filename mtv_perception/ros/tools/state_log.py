@@ -45,6 +45,7 @@ class StateLogNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("state_log", **kwargs)
         path = Path(NodeParameters(self, StateLogConfig).read().file)
+        self.finished = self.failed = False
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -59,13 +60,27 @@ class StateLogNode(Node):
 
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        """End with status 1: what comes from now on would be lost without a word."""
+        if not self.failed:
+            self.get_logger().error(f"file: can't be written any more: {error.strerror or error}")
+        self.finished = self.failed = True
 
     def _keeper(self, read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], None]:
         def keep(message: Any) -> None:
+            if self.failed:
+                return
             now = self.get_clock().now().nanoseconds
             line = {"at": now, "stamp": stamp_ns(message.header), **read(message)}
-            self._file.write(json.dumps(line) + "\n")
+            try:
+                self._file.write(json.dumps(line) + "\n")
+            except OSError as error:
+                self._fail(error)
 
         return keep
 
@@ -90,6 +105,8 @@ def objects_line(message: Detection3DArray) -> dict[str, Any]:
     """
     objects = []
     for item in message.detections:
+        if not item.results:
+            continue
         pose, best = item.results[0].pose, item.results[0].hypothesis
         at, c, size = pose.pose.position, pose.covariance, item.bbox.size
         turn = item.bbox.center.orientation

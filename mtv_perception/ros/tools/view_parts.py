@@ -68,10 +68,14 @@ def places(message: Any) -> list[dict[str, Any]]:
 
 
 def floor_cells(message: Any) -> dict[str, Any] | None:
-    """The grid as text, a letter a cell; None where it is too large or inconsistent."""
+    """The grid as text, a letter a cell; None where it is too large, inconsistent or nowhere."""
     info = message.info
     count = int(info.width) * int(info.height)
     if not 0 < count <= _MOST_CELLS or count != len(message.data):
+        return None
+    place = info.origin.position
+    resolution, x, y = float(info.resolution), float(place.x), float(place.y)
+    if not all(map(math.isfinite, (resolution, x, y))) or resolution <= 0:
         return None
     values = np.array(message.data, np.int16)
     letters = np.full(count, "u")
@@ -80,7 +84,7 @@ def floor_cells(message: Any) -> dict[str, Any] | None:
     return {
         "cells": "".join(letters.tolist()),
         "width": int(info.width),
-        "resolution": float(info.resolution),
-        "x": float(info.origin.position.x),
-        "y": float(info.origin.position.y),
+        "resolution": resolution,
+        "x": x,
+        "y": y,
     }

@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         answers = {
             "/": lambda: self._send(PAGE.encode(), "text/html; charset=utf-8"),
             "/status.json": lambda: self._send(
-                json.dumps(self.state.snapshot()).encode(), "application/json"
+                json.dumps(self.state.snapshot(), allow_nan=False).encode(), "application/json"
             ),
             "/frame.jpg": self._frame,
             "/stream.mjpg": self._stream,

@@ -103,3 +103,27 @@ def test_a_source_without_images_is_refused_before_anyone_subscribes(own_graph, 
     own_graph.wait(lambda: process.poll() is not None, "the end")
     assert process.returncode == 2
     assert said in own_graph.log() and "Traceback" not in own_graph.log()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_loop_keeps_its_rate_from_round_to_round(own_graph, folder, count):
+    for index in range(count, len(GREYS)):
+        (folder / f"{index}.png").unlink()
+    heard = own_graph.subscribe(Image, "image")
+    own_graph.start("image_replay_node", source=str(folder), rate=10.0, loop=True)
+    own_graph.wait(lambda: len(heard) > 8, "several rounds")
+    stamps = [stamp_ns(message.header) for message in heard]
+    # A late frame may be followed by one that comes early; most are a tenth of a second apart.
+    assert np.median(np.diff(stamps)) > 50_000_000
+
+
+def test_an_image_that_jpeg_can_not_hold_is_skipped(own_graph, tmp_path):
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    assert cv2.imwrite(str(folder / "a.png"), np.zeros((2, 65530), np.uint8))
+    own_graph.subscribe(CompressedImage, "image/compressed")
+    process = own_graph.start("image_replay_node", source=str(folder), compressed=True)
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 2
+    assert "65530x2" in own_graph.log() and "Traceback" not in own_graph.log()

@@ -175,3 +175,26 @@ def test_missing_pictures_are_said(own_graph, tmp_path):
 
     assert end(own_graph) == 1
     assert f"nothing on {own_graph.namespace}/image_anonymised/compressed" in own_graph.log()
+
+
+@pytest.mark.parametrize("cameras", [["front camera"], ["front", "front"], ["9"]], ids=str)
+def test_wrong_cameras_leave_the_bag_that_is_there(own_graph, tmp_path, cameras):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "bag.mcap").write_bytes(b"precious")
+    process = own_graph.start("recorder_node", bag=str(bag), overwrite=True, cameras=cameras)
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 2
+    assert "cameras: expected" in own_graph.log() and "Traceback" not in own_graph.log()
+    assert (bag / "bag.mcap").read_bytes() == b"precious"
+
+
+def test_a_folder_of_settings_is_no_bag(own_graph, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "zones.yaml").write_text("mine")
+    process = own_graph.start("recorder_node", bag=str(tmp_path / "config"), overwrite=True)
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 2 and "choose another" in own_graph.log()
+    assert (tmp_path / "config" / "zones.yaml").read_text() == "mine"

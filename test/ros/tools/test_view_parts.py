@@ -119,3 +119,12 @@ def test_parts_bear_their_age_and_results_their_rate():
     assert first["zones"]["content"] == [1]
     assert later["zones"]["age_s"] > first["zones"]["age_s"] >= 0
     assert first["fps"] > 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", ["resolution", "x", "y"])
+def test_a_floor_that_is_nowhere_is_not_shown(field, value):
+    message = grid([0] * 6, 3, 2)
+    place = message.info if field == "resolution" else message.info.origin.position
+    setattr(place, field, value)
+    assert floor_cells(message) is None
