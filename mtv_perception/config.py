@@ -81,7 +81,7 @@ class Rule:
 
 
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""A camera's name, which topics begin with."""
+"""Pattern of a camera's name, the prefix of its topics."""
 
 
 def setting(default: Any, help: str, **bounds: Any) -> Any:

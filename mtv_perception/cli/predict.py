@@ -145,13 +145,13 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
         for item in with_progress(opened.frames(), opened.total, source.name):
             try:
                 frame = item.decode()
+                result = perceiver(frame.image_rgb)
+                predictions.write(source, item, frame, result)
             except ImageError as error:
                 tally.failed += 1
                 if tally.failed <= _SHOWN_FAULTS:
                     sys.stderr.write(f"mtv: {explained(error)}\n")
                 continue
-            result = perceiver(frame.image_rgb)
-            predictions.write(source, item, frame, result)
             tally.frames += 1
             tally.topics[item.topic] += 1
             tally.found += count_classes(result, perceiver.spec.labels)

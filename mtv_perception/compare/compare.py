@@ -293,7 +293,7 @@ def _change(
 def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray, np.ndarray]]:
     """The masks both runs have, of one size; read side by side, so that few are in memory.
 
-    Frames or masks that one of the runs lacks take no others along.
+    A frame or mask that one of the runs lacks costs no other, where both are in one order.
     """
     common = (key for key in run_a.frames if key in run_b.frames)
     order = {key: place for place, key in enumerate(common)}

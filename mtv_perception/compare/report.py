@@ -183,14 +183,20 @@ def _bag_images(run: Run, wanted: set[FrameKey]) -> dict[FrameKey, np.ndarray]:
             except MtvError:
                 continue
             repeat = keys(message.topic, frame.stamp_ns).repeat
-            for key in wanted:
-                camera = _camera_of(message.topic, run.cameras)
-                if key == FrameKey(camera, frame.stamp_ns, repeat):
-                    found[key] = frame.image_rgb
+            key = FrameKey(_camera_of(message.topic, run.cameras), frame.stamp_ns, repeat)
+            if key in wanted:
+                found[key] = frame.image_rgb
     return found
 
 
 def _camera_of(topic: str, cameras: Iterable[str]) -> str:
-    """The camera below whose name a topic lies; the one without a name for all others."""
+    """The camera whose name a topic begins with, as a whole part of it if there is such a one.
+
+    Empty where none or several fit: the camera without a name.
+    """
     path = topic.strip("/") + "/"
-    return next((name for name in cameras if name and path.startswith(f"{name}/")), "")
+    below = [name for name in cameras if name and path.startswith(f"{name}/")]
+    if below:
+        return max(below, key=len)
+    alike = [name for name in cameras if name and path.startswith(name)]
+    return alike[0] if len(alike) == 1 else ""

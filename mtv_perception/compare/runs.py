@@ -17,6 +17,7 @@ from mtv_perception.bags.reader import RAW, BagSource, message_stamp_ns
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_of
+from mtv_perception.replay.resume import read_state
 from mtv_perception.types import Detections
 
 
@@ -161,9 +162,10 @@ def open_run(path: Path) -> Run:
                 labels = labels_of([item.class_name for item in content.class_map])
             else:
                 model_id = content.method
+        rename = _names_of_numbers(path, labels)
         try:
             frames = {
-                key: RunFrame(detections_of(content, labels), work.get(key, float("nan")))
+                key: RunFrame(detections_of(content, labels, rename), work.get(key, float("nan")))
                 for key, content in raw.items()
             }
         except ValueError as error:
@@ -172,6 +174,13 @@ def open_run(path: Path) -> Run:
     if again:
         _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
     return Run(path, model_id, labels, frames, damage=damage)
+
+
+def _names_of_numbers(path: Path, labels: LabelSet) -> dict[str, str]:
+    """Class names by the numbers that a bag of `mtv replay` holds instead of names."""
+    state = read_state(path) if path.is_dir() else None
+    by_number = {str(number): name for number, name in enumerate(labels.names)}
+    return by_number if state and state.get("class_id_as") == "id" else {}
 
 
 def _decoded(bag: BagSource, message: Any) -> Any:
@@ -254,7 +263,8 @@ def _class_id(name: str, labels: LabelSet) -> int:
         return labels.id_of(name)
     number = int(name)
     if number >= len(labels) or any(other.isdecimal() for other in labels.names):
-        raise ValueError(f"Expected a class number below {len(labels)}, got {name}.")
+        known = ", ".join(labels.foreground)
+        raise ValueError(f"Expected a class of {known} or its number, got {name!r}.")
     return number
 
 

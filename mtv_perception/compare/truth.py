@@ -308,5 +308,5 @@ def _cache_folder(path: Path) -> Path:
         base
         / "mtv_perception"
         / "bags"
-        / hashlib.sha256("\n".join(state).encode()).hexdigest()[:16]
+        / hashlib.sha256(os.fsencode("\n".join(state))).hexdigest()[:16]
     )

@@ -102,9 +102,9 @@ def _crowded(samples: Iterable[Sample], labels: LabelSet) -> list[str]:
         count, crowds = int((ids == class_id).sum()), int(crowd[ids == class_id].sum())
         if 2 * crowds > count:
             found.append(
-                f"{crowds} of {count} objects of {labels.names[class_id]} are crowds (COCO: iscrowd 1, "
-                "VOC: difficult 1): they teach nothing and are not judged. CVAT's COCO export writes "
-                "objects drawn as masks so; export them as `CVAT for images` instead"
+                f"{crowds} of {count} objects of {labels.names[class_id]} are crowds (COCO: "
+                "iscrowd 1, VOC: difficult 1): they teach nothing and are not judged. The COCO "
+                "export of CVAT writes objects drawn as masks so; export `CVAT for images` instead"
             )
     return found
 

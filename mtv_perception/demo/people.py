@@ -165,7 +165,8 @@ class Recording:
 def class_of(detection: Any, labels: LabelSet) -> int:
     """The class id of a detection, whose hypothesis holds a name or a number."""
     text = detection.results[0].hypothesis.class_id
-    return int(text) if text.isdecimal() else labels.id_of(text)
+    is_number = text.isdecimal() and text not in labels.names
+    return int(text) if is_number else labels.id_of(text)
 
 
 def summarise(recording: Recording, published: list[tuple[int, str]]) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def tune(
 
 
 def no_lower(thresholds: Mapping[str, float], balanced: Mapping[str, float]) -> dict[str, float]:
-    """The thresholds of another point, raised to the balanced ones.
+    """Each threshold of another point, raised to at least the balanced one.
 
     Fewer false alarms never come from a lower one.
     """

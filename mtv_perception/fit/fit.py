@@ -86,7 +86,7 @@ def _against_initial(options: FitOptions, prepared: Prepared, known: tuple[str, 
 
 
 def _never_trained(prepared: Prepared) -> list[str]:
-    """A note on classes whose objects all choose or judge."""
+    """A note on classes that no training image shows."""
     objects: dict[str, set[int]] = {
         part: {int(c) for s in prepared.samples(part) for c in s.class_ids[~s.crowd]}
         for part in prepared.entries
@@ -96,8 +96,8 @@ def _never_trained(prepared: Prepared) -> list[str]:
         return []
     names = ", ".join(prepared.labels.names[class_id] for class_id in elsewhere)
     return [
-        f"{names}: no image to train on shows one, so the model will not report it. Add images of it, "
-        "or move some to the split that trains."
+        f"{names}: no image to train on shows one, so the model will not report it. Add images of "
+        "it, or move some to the split that trains."
     ]
 
 
@@ -220,8 +220,10 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
 
 
 def _judge(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
-    perceiver = Perceiver(load_artefact(options.out), replace(SCORING, num_threads=options.threads))
-    evaluation = evaluate(perceiver, prepared.dataset("judge"))
+    artefact = load_artefact(options.out)
+    perceiver = Perceiver(artefact, replace(SCORING, num_threads=options.threads))
+    dataset = NotTrained.of(artefact.spec).restrict(prepared.dataset("judge"))
+    evaluation = evaluate(perceiver, dataset)
     write_fit_report(
         options.out / REPORT_FILE,
         options,

@@ -109,8 +109,9 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     crowds = [sample.crowd for sample in prepared.samples("train")]
     if any(c.any() for c in crowds) and all(c.all() for c in crowds):
         raise DatasetError(
-            "expected objects to learn in the images to train on, got none that is not a crowd (COCO: "
-            "iscrowd 1, VOC: difficult 1). Masks of CVAT are read from its export `CVAT for images`."
+            "expected objects to learn in the images to train on, got none that is not a crowd "
+            "(COCO: iscrowd 1, VOC: difficult 1). Masks of CVAT are read from its export "
+            "`CVAT for images`."
         )
     empty = [part for part in PARTS if not prepared.samples(part)]
     if empty:
@@ -222,10 +223,18 @@ def _unused(config: DatasetConfig, splits: Sequence[str]) -> list[str]:
     """Tells which splits neither train, choose nor judge."""
     if not splits:
         return []
-    counts = (f"{name} ({count_images(replace(config, split=name))} images)" for name in splits)
+    counts = (f"{name} ({_count(replace(config, split=name))})" for name in splits)
     return [
-        f"{config.path.name}: NOT used: {', '.join(counts)}; name a split train, val or test to use it."
+        f"{config.path.name}: NOT used: {', '.join(counts)}; name a split train, val or test to "
+        "use it."
     ]
+
+
+def _count(config: DatasetConfig) -> str:
+    try:
+        return f"{count_images(config)} images"
+    except DatasetError:  # Nobody asked for it.
+        return "can't be read"
 
 
 def _own_leaks(parts: dict[str, list[Dataset]]) -> int:

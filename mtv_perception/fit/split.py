@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,8 @@ def _by_group(groups: np.ndarray, names: Sequence[str]) -> dict[str, tuple[int, 
         members.setdefault(group, []).append(position)
 
     def order(group: int) -> str:
-        return hashlib.sha256(min(names[i] for i in members[group]).encode()).hexdigest()
+        first = min(names[i] for i in members[group])
+        return hashlib.sha256(os.fsencode(first)).hexdigest()
 
     parts: dict[str, list[int]] = {name: [] for name in PARTS}
     for group in sorted(members, key=order):
@@ -128,7 +130,7 @@ def write_list(path: Path, samples: Sequence[Sample], root: Path) -> None:
     """Write the paths of images below a data set's folder, one a line, as `take: list:FILE` reads them."""
     lines = [_below(sample.image_path, root) for sample in samples]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _below(path: Path, root: Path) -> str:

@@ -173,26 +173,37 @@ def rasterise(polygon: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
 
 def grid_inside(polygon: np.ndarray, spacing: float) -> np.ndarray:
-    """Points of a square grid inside the polygon, and points along its outline, `(K, 2)`.
+    """Points of a square grid inside the polygon and its corners, `(K, 2)`.
 
-    The outline serves polygons narrower than the grid, which may hold none of its points.
+    A polygon narrower than the grid may hold its corners alone: see `outline_points`.
 
     Args:
         polygon: `(M, 2)`.
-        spacing: of both, in the coordinates' unit; widened where grid or outline would have more
-            than 10,000 points.
+        spacing: of the grid, in the coordinates' unit; widened where the grid would have more than
+            10,000 points.
     """
     low, high = polygon.min(0), polygon.max(0)
-    edges = np.roll(polygon, -1, 0) - polygon
-    lengths = np.hypot(*edges.T)
-    spacing = max(
-        spacing, float(np.sqrt(np.prod(high - low) / 10_000)), float(lengths.sum() / 10_000)
-    )
+    spacing = max(spacing, float(np.sqrt(np.prod(high - low) / 10_000)))
     x, y = (np.arange(a + spacing / 2, b, spacing) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    return np.concatenate([grid[points_inside(polygon, grid)], polygon])
+
+
+def outline_points(polygon: np.ndarray, spacing: float) -> np.ndarray:
+    """Points along the outline of a polygon, its corners among them, `(K, 2)`.
+
+    Args:
+        polygon: `(M, 2)`.
+        spacing: the largest distance of neighbours, in the coordinates' unit; widened where there
+            would be more than 10,000 points.
+    """
+    edges = np.roll(polygon, -1, 0) - polygon
+    lengths = np.hypot(*edges.T)
+    spacing = max(spacing, float(lengths.sum() / 10_000))
     counts = np.maximum(np.ceil(lengths / spacing), 1).astype(int)
-    outline = [
-        corner + edge * (np.arange(count) / count)[:, None]
-        for corner, edge, count in zip(polygon, edges, counts, strict=True)
-    ]
-    return np.concatenate([grid[points_inside(polygon, grid)], *outline])
+    return np.concatenate(
+        [
+            corner + edge * (np.arange(count) / count)[:, None]
+            for corner, edge, count in zip(polygon, edges, counts, strict=True)
+        ]
+    )

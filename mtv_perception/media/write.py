@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mtv_perception.errors import ImageError
+
 JPEG_QUALITY = 95
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -25,15 +27,18 @@ def write_image(path: Path, pixels: np.ndarray, jpeg_quality: int = JPEG_QUALITY
 
     Raises:
         OSError: the file can't be written.
-        ValueError: a suffix that is no kind of image.
+        ImageError: a suffix that is no kind of image, or a size that it can't hold.
     """
-    image = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     is_jpeg = path.suffix.lower() in _JPEG_SUFFIXES
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if is_jpeg else []
     try:
-        _, coded = cv2.imencode(".jpg" if is_jpeg else path.suffix, image, options)
+        image = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        good, coded = cv2.imencode(".jpg" if is_jpeg else path.suffix, image, options)
     except cv2.error as error:
-        raise ValueError(f"{path}: expected the suffix of an image, {error.err}") from error
+        raise ImageError(f"{path}: expected an image and its suffix, {error.err}") from error
+    if not good:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise ImageError(f"{path}: expected a size that {path.suffix} can hold, got {size}.")
     path.write_bytes(coded.tobytes())
 
 
@@ -43,5 +48,5 @@ def utf8(name: str) -> str:
 
 
 def is_utf8(path: Path) -> bool:
-    """Whether OpenCV can open a video of this name; it ends the process where it can't."""
+    """Whether a path is UTF-8. OpenCV's video functions end the process otherwise."""
     return utf8(str(path)) == str(path)

@@ -21,12 +21,14 @@ class Moment:
         detections: as they were given.
         mask: of the same stamp, or None.
         depth: of the nearest stamp within the tolerance, or None.
+        image_hw: height and width of the image, pixels; None where no status told.
     """
 
     stamp_ns: int
     detections: Any
     mask: Any = None
     depth: Any = None
+    image_hw: tuple[int, int] | None = None
 
 
 class Assembler:
@@ -39,6 +41,7 @@ class Assembler:
         tolerance_ns: how far depth may lie from the image in time.
 
     Attributes:
+        wants_status: wait for the status, which tells the size of the image.
         without_mask: detections that left without their mask, though masks are wanted.
         without_depth: the same for depth.
     """
@@ -51,6 +54,8 @@ class Assembler:
         self._waiting: OrderedDict[int, tuple[Any, float]] = OrderedDict()
         self._masks: OrderedDict[int, Any] = OrderedDict()
         self._depths: OrderedDict[int, Any] = OrderedDict()
+        self._sizes: OrderedDict[int, Any] = OrderedDict()
+        self.wants_status = False
         self.without_mask = self.without_depth = 0
 
     def set_limits(self, wait_s: float, tolerance_ns: int) -> None:
@@ -72,6 +77,11 @@ class Assembler:
         _keep(self._depths, stamp_ns, depth)
         return self.release(now)
 
+    def add_status(self, stamp_ns: int, image_hw: tuple[int, int], now: float) -> list[Moment]:
+        """What is complete once the status of an image came."""
+        _keep(self._sizes, stamp_ns, image_hw)
+        return self.release(now)
+
     def release(self, now: float) -> list[Moment]:
         """What is complete, or has waited long enough; whatever came before it goes first."""
         ready = [
@@ -90,7 +100,8 @@ class Assembler:
 
     def _complete(self, stamp_ns: int) -> bool:
         masked = not self._wants_mask or stamp_ns in self._masks
-        return masked and (not self._wants_depth or self._depth_is_best(stamp_ns))
+        sized = not self.wants_status or stamp_ns in self._sizes
+        return masked and sized and (not self._wants_depth or self._depth_is_best(stamp_ns))
 
     def _depth_is_best(self, stamp_ns: int) -> bool:
         """Whether no better depth can come.
@@ -112,7 +123,7 @@ class Assembler:
         depth = None if nearest is None else self._depths[nearest]
         self.without_mask += self._wants_mask and mask is None
         self.without_depth += self._wants_depth and depth is None
-        return Moment(stamp_ns, detections, mask, depth)
+        return Moment(stamp_ns, detections, mask, depth, self._sizes.pop(stamp_ns, None))
 
 
 def _keep(store: OrderedDict[int, Any], stamp_ns: int, value: Any) -> None:

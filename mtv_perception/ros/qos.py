@@ -85,7 +85,7 @@ def overridable(
 def _without_stale(
     policies: Sequence[QoSPolicyKind], create: Callable[..., Any], topic: str
 ) -> list[QoSPolicyKind]:
-    """Those but the ones that only an earlier profile of the same topic has set.
+    """The policies that may be read from parameters: set by the user, or not declared yet.
 
     rclpy declares each as a read-only parameter when a topic is first created, and gives a topic
     that is created again that value.

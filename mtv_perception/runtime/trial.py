@@ -2,8 +2,8 @@
 
 A broken model can crash, hang or eat memory there without harm.
 
-Models that passed are remembered for the version of LiteRT that ran them, so that a start with a
-known model does not pay for the child process.
+Models that passed are remembered for the versions of LiteRT and OpenVINO that ran them, so that a
+start with a known model does not pay for the child process.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def _openvino_version(artefact: Artefact) -> str:
     """Of OpenVINO, where it is installed and the model folder has files for it."""
     if OPENVINO not in usable_engines(artefact.files):
         return "none"
-    return version("openvino")
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return "?"
 
 
 def open_tested(artefact: Artefact, config: PerceiverConfig) -> Perceiver:

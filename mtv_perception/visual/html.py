@@ -38,7 +38,7 @@ def write_page(path: Path, title: str, sections: Iterable[str], style: str = "")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     page = _PAGE.substitute(title=html.escape(title), body="\n".join(sections), style=style)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

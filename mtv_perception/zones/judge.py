@@ -12,7 +12,9 @@ import numpy as np
 from mtv_perception.geometry.camera import FloorCamera
 from mtv_perception.geometry.polygons import (
     grid_inside,
+    outline_points,
     points_inside,
+    polygon_area,
     rasterise,
     segments_touch_polygon,
     shared_points,
@@ -31,8 +33,10 @@ from mtv_perception.zones.footprints import (
 from mtv_perception.zones.presence import Verdict
 from mtv_perception.zones.source import DetectionSource, View
 
-# Spacing of the floor points whose visibility is looked at, as a share of the zone's extent.
+# Spacing of the floor points whose visibility is looked at, as a share of the zone's extent; where
+# that gives too few, of the side of a square of its area.
 _VISIBILITY_GRID = 0.05
+_FEWEST_SAMPLES = 40
 # Shares of a zone's pixels are taken from every so many pixels of a row, and rows.
 _PIXEL_STEP = 4
 
@@ -84,6 +88,17 @@ def _unsure(why: str) -> Evidence:
     return Evidence(Verdict.UNSURE, why=why)
 
 
+def _floor_samples(corners: np.ndarray) -> np.ndarray:
+    """Points that stand for a floor zone, also for a narrow gate, `(K, 2)` m."""
+    spacing = _VISIBILITY_GRID * float(np.ptp(corners, 0).max())
+    fine = _VISIBILITY_GRID * float(np.sqrt(polygon_area(corners)))
+    for sample, step in ((grid_inside, spacing), (grid_inside, fine), (outline_points, spacing)):
+        samples = sample(corners, step)
+        if len(samples) >= _FEWEST_SAMPLES:
+            break
+    return samples
+
+
 class ZoneJudge:
     """Judges results against one zone.
 
@@ -118,13 +133,11 @@ class ZoneJudge:
         self.visible = 1.0
         self._floor_samples = np.empty((0, 2))
         if zone.space == FLOOR and camera:
-            grid = grid_inside(
-                zone.corners, _VISIBILITY_GRID * float(np.ptp(zone.corners, 0).max())
-            )
-            pixels = camera.floor_to_pixels(grid)
+            samples = _floor_samples(zone.corners)
+            pixels = camera.floor_to_pixels(samples)
             pixels = pixels[_in_image(camera, pixels)]
             self._floor_samples = pixels[camera.is_upright(pixels)]
-            self.visible = len(self._floor_samples) / len(grid)
+            self.visible = len(self._floor_samples) / len(samples)
 
     def judge(self, seen: Observation) -> Evidence:
         """The evidence of one result."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mtv_perception.geometry.polygons import grid_inside
+from mtv_perception.geometry.polygons import grid_inside, outline_points
 from mtv_perception.zones.config import FLOOR, CameraConfig, ZonesConfig
 from mtv_perception.zones.status import ZoneStatus
 
@@ -32,7 +32,9 @@ def obstacle_points(
         if zone.space != FLOOR:
             continue
         if not state.valid and config.unknown_as_points:
-            parts.append(grid_inside(zone.corners, config.point_spacing))
+            # The outline leaves no gap in a zone narrower than the grid.
+            for sample in (grid_inside, outline_points):
+                parts.append(sample(zone.corners, config.point_spacing))
         elif state.valid and state.occupied:
             parts.append((state.points_xy[:, None] + _AROUND * config.point_spacing).reshape(-1, 2))
     points = np.concatenate(parts)

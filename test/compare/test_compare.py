@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -289,6 +290,9 @@ def test_every_pair_of_masks_is_compared_whatever_else_is_missing(gaps, missing,
         ("/front/image_raw", ("", "front"), "front"),
         ("/camera/image_raw", ("",), ""),
         ("front", ("front",), "front"),
+        ("/front_camera/image_raw", ("front", "rear"), "front"),
+        ("/robot/front/image_raw", ("robot", "robot/front"), "robot/front"),
+        ("/front_left_camera/image", ("front", "front_left"), ""),
     ],
 )
 def test_pictures_are_of_their_own_camera(topic, cameras, camera):
@@ -310,7 +314,19 @@ def test_pictures_are_of_their_own_camera(topic, cameras, camera):
 def test_names_of_classes_win_over_numbers(names, said, class_id):
     labels = LabelSet(("background", *names))
     if class_id is None:
-        with pytest.raises(ValueError, match="below 3"):
+        with pytest.raises(ValueError, match="Expected a class of"):
             runs_module._class_id(said, labels)
     else:
         assert runs_module._class_id(said, labels) == class_id
+
+
+@pytest.mark.parametrize("class_id_as", ["id", "name"])
+def test_a_replay_of_classes_named_by_digits_reads_back(runs, red_finder, class_id_as):
+    labels = LabelSet(("background", "2", "1"))
+    finder = red_finder()
+    finder.spec = replace(finder.spec, classes=labels.names)
+    run = runs("digits", finder, class_id_as=class_id_as)
+
+    assert run.labels == labels
+    ids = {int(i) for frame in run.frames.values() for i in frame.detections.class_ids}
+    assert ids == {2}

@@ -1,5 +1,6 @@
 """What a fit makes of its data before anything is trained."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -377,3 +378,26 @@ def write_cvat(root, out):
         text += f'<box label="truck" {box}/><box label="worker" {box}/></image>'
     (out / "annotations.xml").write_text(f"<annotations>{text}</annotations>")
     return out
+
+
+def test_names_of_images_need_not_be_utf8(tmp_path, floor):
+    root = floor()
+    image = sorted((root / "images").rglob("*.*"))[0]
+    label = next((root / "labels").rglob(f"{image.stem}.txt"))
+    for path in (image, label):
+        odd = os.fsencode(path.parent) + b"/caf\xe9" + os.fsencode(path.suffix)
+        os.rename(path, odd)
+    prepared = prepare(options(tmp_path, root), tmp_path / "lists")
+
+    found = set().union(*(names(prepared, part) for part in ("train", "check", "judge")))
+    assert len(found) == 24 and any(os.fsencode(path.stem) == b"caf\xe9" for path in found)
+
+
+def test_a_split_that_is_not_used_may_be_broken(tmp_path, floor):
+    folder = write_cvat(floor(splits=True), tmp_path / "cvat")
+    text = (folder / "annotations.xml").read_text()
+    parts = text.rpartition('xtl="5"')
+    (folder / "annotations.xml").write_text(f'{parts[0]}xtl="?"{parts[2]}')
+    prepared = prepare(options(tmp_path, folder), tmp_path / "lists")
+
+    assert any("NOT used: default" in note for note in prepared.notes)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mtv_perception.geometry.polygons import (
     check_polygon,
     grid_inside,
+    outline_points,
     points_inside,
     polygon_area,
     rasterise,
@@ -136,19 +137,20 @@ def test_rasterise_counts_the_area():
 
 
 def test_grid_covers_the_polygon_and_stays_within_bounds():
-    # 700 inside, 160 along an outline of 16.
-    assert len(grid_inside(L_SHAPE, 0.1)) == pytest.approx(860, rel=0.05)
-    assert len(grid_inside(SQUARE * 1000, 0.01)) < 21_000
+    assert len(grid_inside(L_SHAPE, 0.1)) == pytest.approx(700, rel=0.05)
+    assert points_inside(L_SHAPE, grid_inside(L_SHAPE, 0.1)).all()
+    assert len(grid_inside(SQUARE * 1000, 0.01)) < 11_000
+    assert len(outline_points(SQUARE * 1000, 0.01)) < 11_000
 
 
 @pytest.mark.parametrize("width", [1e-3, 0.05, 0.15, 0.45, 1.2])
 @pytest.mark.parametrize("degrees", [0, 30, 90, 137])
 @pytest.mark.parametrize("spacing", [0.05, 0.3, 1.0])
-def test_grid_leaves_no_gap_in_a_narrow_polygon(width, degrees, spacing):
+def test_grid_and_outline_leave_no_gap_in_a_narrow_polygon(width, degrees, spacing):
     turn = np.radians(degrees)
     axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     strip = np.array([[0, 0], [6, 0], [6, width], [0, width]]) @ axes
-    points = grid_inside(strip, spacing)
+    points = np.concatenate([grid_inside(strip, spacing), outline_points(strip, spacing)])
 
     along = np.array([[x, y] for x in np.linspace(0, 6, 61) for y in (0, width / 2, width)]) @ axes
     nearest = np.linalg.norm(along[:, None] - points, axis=-1).min(1)

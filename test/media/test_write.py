@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.errors import ImageError
 from mtv_perception.media.decode import read_image
 from mtv_perception.media.write import is_utf8, utf8, write_image
 
@@ -36,7 +37,7 @@ def test_a_mask_is_written_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "a.xyz"])
 def test_a_suffix_that_is_no_image_is_named(tmp_path, name):
-    with pytest.raises(ValueError, match=f"{name}: expected the suffix of an image"):
+    with pytest.raises(ImageError, match=f"{name}: expected an image and its suffix"):
         write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
 
 
@@ -51,3 +52,12 @@ def test_names_that_are_not_utf8(tmp_path):
     assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9.png"]
     assert (utf8(odd), utf8("café")) == ("caf\ufffd", "café")
     assert not is_utf8(tmp_path / odd) and is_utf8(tmp_path / "café")
+
+
+@pytest.mark.parametrize(
+    ("name", "size_hw"), [("a.jpg", (1, 65_536)), ("a.webp", (16_384, 1)), ("a.png", (0, 4))]
+)
+def test_a_size_that_a_format_can_not_hold_is_named(tmp_path, name, size_hw):
+    with pytest.raises(ImageError, match=name):
+        write_image(tmp_path / name, np.zeros((*size_hw, 3), np.uint8))
+    assert not (tmp_path / name).exists()

@@ -73,3 +73,19 @@ def test_nothing_wanted_means_no_waiting():
     assert flat(Assembler(False, False, 1.0, 0).add_detections(MS, "boxes", 0.0)) == [
         (1, "boxes", None, None)
     ]
+
+
+def test_a_status_of_the_same_stamp_tells_the_size_where_one_is_wanted():
+    pairing = Assembler(False, False, 1.0, 0)
+    pairing.wants_status = True
+    assert pairing.add_detections(MS, "a", 0.0) == []
+    (moment,) = pairing.add_status(MS, (240, 320), 0.1)
+    assert (moment.detections, moment.image_hw) == ("a", (240, 320))
+
+    assert pairing.add_status(2 * MS, (480, 640), 0.2) == []
+    (moment,) = pairing.add_detections(2 * MS, "b", 0.2)
+    assert moment.image_hw == (480, 640)
+
+    assert pairing.add_detections(3 * MS, "c", 0.3) == []
+    (moment,) = pairing.release(1.4)
+    assert moment.image_hw is None

@@ -275,20 +275,42 @@ def test_missing_egl_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None
         Renderer(SIZE_HW, make_assets("train").textures)
 
 
-def test_cutouts_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("listed", "categories", "value"),
+    [
+        ("", None, 2),
+        ("", {1: "person"}, 1),
+        ("background\nperson\n", {1: "person"}, 1),
+        ("background\nforklift\nperson\n", {7: "person"}, 2),
+    ],
+)
+def test_cutouts_are_read(
+    tmp_path: Path, listed: str, categories: dict[int, str] | None, value: int
+) -> None:
     with pytest.raises(DatasetError, match=r"annotations\.json"):
         load_cutouts(tmp_path)
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     mask = np.zeros((200, 200), np.uint8)
-    mask[20:180, 60:120] = 2
+    mask[20:180, 60:120], mask[:9] = value, 3 - value
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((200, 200, 3), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "masks" / "a.png"), mask)
-    item = {"id": 1, "image_id": 1, "category_id": 2, "bbox": [60, 20, 60, 160], "iscrowd": 0}
+    category = next(iter(categories or {2: ""}))
+    item = {
+        "id": 1,
+        "image_id": 1,
+        "category_id": category,
+        "bbox": [60, 20, 60, 160],
+        "iscrowd": 0,
+    }
     index = {
         "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}],
         "annotations": [item],
     }
+    if categories:
+        index["categories"] = [{"id": key, "name": name} for key, name in categories.items()]
+    if listed:
+        (tmp_path / "classes.txt").write_text(listed)
     (tmp_path / "annotations.json").write_text(json.dumps(index))
     (person,) = load_cutouts(tmp_path)
     assert person.whole and person.aspect == pytest.approx(60 / 160)

@@ -222,7 +222,7 @@ FACTS = (
             "test_boxes_of_an_image_of_another_size_are_not_measured",
         ),
         (
-            "detections of a class that nobody knows",
+            "detections of an unknown class",
             "that result is refused and counted, others are measured",
             "ranging/test_ranging_node.py::test_a_refused_result_takes_no_other_along",
         ),

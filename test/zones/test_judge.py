@@ -464,3 +464,18 @@ def test_a_gate_is_hidden_in_its_middle_however_narrow_it_is(floor_camera, box_o
     assert judge_gate.judge(seen()).verdict is Verdict.CLEAR
     before = seen(box_of(3.5, 0.0, width=1.2), class_id=forklift)
     assert judge_gate.judge(before).verdict is Verdict.UNSURE
+
+
+def test_the_area_that_is_hidden_counts_and_not_the_outline(floor_camera):
+    """A box in the image that hides the middle of a zone, and none of its outline."""
+    corners = floor_camera.floor_to_pixels(np.array(FLOOR.corners))
+    inner = floor_camera.floor_to_pixels(
+        np.array([[2.75 + x, y] for x in (-0.6, 0.6) for y in (-0.25, 0.25)])
+    )
+    low, high = inner.min(0), inner.max(0)
+    assert low[1] > corners[:, 1].min() and high[1] < corners[:, 1].max()
+    observation = seen([*low, *high], class_id=3)
+    judge_zone = ZoneJudge(FLOOR, (PERSON,), floor_camera, hiding_ids=(3,))
+    share = 1 - judge_zone._hidden(observation.detections)
+    assert 0.6 < share < 0.9  # of 3 square metres 0.6 are hidden at least
+    assert judge_zone.judge(observation).verdict is Verdict.UNSURE

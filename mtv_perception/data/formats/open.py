@@ -110,7 +110,7 @@ def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
     path = path or Path(tempfile.mkdtemp(prefix="mtv-")) / "faults.txt"
     texts = dict.fromkeys("\n  ".join([error.title, *error.faults]) for error in faulty)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="backslashreplace")
     return [f"Every fault: {path}"]
 
 
@@ -278,8 +278,9 @@ def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
         DatasetError: no such file, it names nothing, or an image that the data set does not have.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        # Names of files need not be UTF-8.
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:
         raise DatasetError(
             f"{file}: expected a list of images, could not read it: {error}"
         ) from error

@@ -118,7 +118,7 @@ def _image_lists(root: Path, annotations: Path) -> list[Path]:
 
 
 def _is_of_class(lines: Sequence[str], stems: set[str]) -> bool:
-    """Whether each line is an image's name and a mark. A name may hold a blank and end in 1, too."""
+    """Whether each line is an image's name and a mark. A name may also hold a blank and end in 1."""
     parts = [line.rsplit(maxsplit=1) for line in lines]
     marked = all(len(part) == 2 and part[1] in _MARKS for part in parts)
     return bool(lines) and marked and not all(line in stems for line in lines)

@@ -9,23 +9,25 @@ absent, if every object has a box.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mtv_perception.data.formats.base import IGNORE
-from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX, STATED_255
+from mtv_perception.data.coco_writer import write_index
 from mtv_perception.data.sample import Sample
 from mtv_perception.data.scene import scale_shift
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import clip_boxes
-from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
+from mtv_perception.labels import (
+    BACKGROUND_ID,
+    UNLABELED_ID,
+    LabelSet,
+    labels_with_background,
+)
 from mtv_perception.media.write import write_image
 from mtv_perception.types import Segmentation
 
@@ -221,15 +223,15 @@ def write_dataset(
     samples: Sequence[Sample],
     masks: Sequence[np.ndarray],
 ) -> None:
-    """Write a COCO folder of some images: their annotations, links to them, and the masks.
+    """Write a COCO folder of some images: their boxes, links to them, and the masks.
 
-    `classes.txt` names the classes that the masks tell apart, and their values count these. So the
-    folder means the same to readers with other classes.
+    `classes.txt` names the classes that occur, and mask values count these. So the folder means the
+    same to readers with other classes.
 
     Args:
-        source: COCO folder of this package.
+        source: where the images are from, for errors.
         out: to write.
-        labels: what the masks' values mean.
+        labels: what class ids and mask values mean.
         samples: of the source.
         masks: of each sample, `(H, W)` uint8 class ids, 255 = ignored.
 
@@ -243,33 +245,20 @@ def write_dataset(
         raise DatasetError(f"{out}: expected a folder that does not exist yet.")
     for folder in (out / "images", out / "masks"):
         folder.mkdir(parents=True)
-    index = json.loads((source / OWN_INDEX).read_text(encoding="utf-8"))
-    (out / OWN_INDEX).write_text(json.dumps(_index_of(index, samples)), encoding="utf-8")
-    told = sorted(
-        {int(v) for mask in masks for v in np.unique(mask)} - {BACKGROUND_ID, UNLABELED_ID}
-    )
-    listed = [labels.names[class_id] for class_id in (BACKGROUND_ID, *told)]
-    (out / MASK_CLASSES).write_text("\n".join(listed) + "\n", encoding="utf-8")
+    told = {int(value) for mask in masks for value in np.unique(mask)}
+    told |= {int(class_id) for sample in samples for class_id in sample.class_ids}
+    used = sorted(told - {BACKGROUND_ID, UNLABELED_ID})
     values = np.full(256, UNLABELED_ID, np.uint8)
-    values[[BACKGROUND_ID, *told]] = range(len(listed))
+    values[[BACKGROUND_ID, *used]] = range(len(used) + 1)
+    written = []
     for sample, mask in zip(samples, masks, strict=True):
         os.symlink(sample.image_path.resolve(), out / "images" / sample.image_path.name)
-        write_image(out / "masks" / f"{sample.image_path.stem}.png", values[mask])
-
-
-def _index_of(index: dict[str, Any], samples: Sequence[Sample]) -> dict[str, Any]:
-    """An index with the images of the samples alone, by the names of their links."""
-    paths = [sample.image_path.as_posix() for sample in samples]
-    images = []
-    for image in index["images"]:
-        ending = "/" + image["file_name"].replace("\\", "/").removeprefix("/")
-        path = next((path for path in paths if path.endswith(ending)), None)
-        if path is not None:
-            images.append({**image, "file_name": PurePosixPath(path).name})
-    kept = {image["id"] for image in images}
-    annotations = [item for item in index["annotations"] if item["image_id"] in kept]
-    info = {**index.get("info", {}), STATED_255: IGNORE}
-    return {**index, "info": info, "images": images, "annotations": annotations}
+        mask_path = out / "masks" / f"{sample.image_path.stem}.png"
+        write_image(mask_path, values[mask])
+        class_ids = values[sample.class_ids].astype(np.int32)
+        written.append(replace(sample, class_ids=class_ids, mask_path=mask_path))
+    names = labels_with_background([labels.names[class_id] for class_id in used])
+    write_index(out, names, [sample.image_path.name for sample in samples], written)
 
 
 def _inside(box_xyxy: np.ndarray, size_hw: tuple[int, ...]) -> tuple[slice, slice]:

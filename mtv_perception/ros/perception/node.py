@@ -224,7 +224,10 @@ class PerceptionNode(LifecycleNode):
             raise ConfigError(f"model: {error}") from error
 
     def _meanwhile(self, poll: Callable[[], None] | None = None) -> Callable[[], None]:
-        """What goes on while a model is tested in a callback: images come in, systemd is told."""
+        """A function to call again and again while a callback tests a model.
+
+        It takes waiting images in, and once a second does what `_watch` does.
+        """
         watched_at = time.monotonic()
 
         def act() -> None:

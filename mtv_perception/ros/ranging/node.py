@@ -83,7 +83,6 @@ class RangingNode(Node):
         self._labels: LabelSet | None = None
         file = link.calibration
         self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
-        self._image_hw: tuple[int, int] | None = None
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._refusal, self._missing = _NOTHING_YET, Counter[str]()
@@ -158,9 +157,15 @@ class RangingNode(Node):
             self._camera = None
 
     def _on_status(self, message: PerceptionStatus) -> None:
-        self._image_hw = int(message.source_height), int(message.source_width)
+        image_hw = int(message.source_height), int(message.source_width)
+        if all(image_hw):  # 0 means not known.
+            stamp = stamp_ns(message.header)
+            self._publish_all(self._assembler.add_status(stamp, image_hw, time.monotonic()))
 
     def _on_detections(self, message: Detection2DArray) -> None:
+        # Another detector publishes none. The topic may be remapped, which counting does not look at.
+        topic = self.resolve_topic_name(_STATUS)
+        self._assembler.wants_status = self.count_publishers(topic) > 0
         stamp = stamp_ns(message.header)
         self._publish_all(self._assembler.add_detections(stamp, message, time.monotonic()))
 
@@ -189,7 +194,7 @@ class RangingNode(Node):
 
     def _publish(self, moment: Moment) -> None:
         """Measure one result and publish it."""
-        camera = self._ready(moment.detections.header)
+        camera = self._ready(moment)
         if camera is None:
             self._counts["skipped"] += 1
             return
@@ -223,7 +228,7 @@ class RangingNode(Node):
             points = cell_points(grid, self._settings.floor, OCCUPIED, height)
             self._obstacles.publish(point_cloud(points, header))
 
-    def _ready(self, header: Header) -> FloorCamera | None:
+    def _ready(self, moment: Moment) -> FloorCamera | None:
         """The camera, where its pose, calibration and class names are known.
 
         A new pose takes effect here.
@@ -231,10 +236,11 @@ class RangingNode(Node):
         if self._labels is None or self._intrinsics is None:
             self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
             return None
-        if self._refuses_size(self._intrinsics):
+        if misfit := self._why_unfit(self._intrinsics, moment.image_hw):
+            self._refusal = misfit
             return None
         try:
-            mounting = self._mounting(header)
+            mounting = self._mounting(moment.detections.header)
         except ValueError as error:
             self._refusal = str(error)
             return None
@@ -244,16 +250,14 @@ class RangingNode(Node):
             self._mapper = FloorMapper(self._camera, self._labels, self._settings.floor)
         return self._camera
 
-    def _refuses_size(self, intrinsics: Intrinsics) -> bool:
-        """Whether boxes are in pixels of another image than the calibrated one, or may be."""
-        if self._image_hw is None:
-            # Of another detector than ours nobody tells the size.
-            is_ours = self.count_publishers(_STATUS) > 0
-            self._refusal = f"no {_STATUS} yet" if is_ours else self._refusal
-            return is_ours
-        misfit = why_unfit(intrinsics.size_hw, (0, 0, 0, 0), (0, 0), self._image_hw)
-        self._refusal = misfit or self._refusal
-        return bool(misfit)
+    def _why_unfit(self, intrinsics: Intrinsics, image_hw: tuple[int, int] | None) -> str:
+        """Why the boxes may be in pixels of another image than the calibrated one; empty if not.
+
+        Another detector publishes no status, so its image size is not checked.
+        """
+        if image_hw is None:
+            return f"no {_STATUS} of this image" if self._assembler.wants_status else ""
+        return why_unfit(intrinsics.size_hw, (0, 0, 0, 0), (0, 0), image_hw)
 
     def _mounting(self, header: Header) -> Mounting:
         link = self._settings.link

@@ -198,8 +198,9 @@ class ImageReplayNode(Node):
             end = self._play_once()
             if self._jumped.is_set():
                 continue
-            if end is None or not self._config.loop or not self._wait_until(end):
+            if end is None or not self._config.loop:
                 return
+            self._wait_until(end)  # A jump, or the end of the node, cuts it short.
 
     def _play_once(self) -> int | None:
         """From the offset to the end, a jump, or the end of the node.
@@ -298,11 +299,12 @@ class ImageReplayNode(Node):
             self._stamps.write(json.dumps([stamp_ns(header), header.frame_id]) + "\n")
 
     def _check_codable(self, image_rgb: np.ndarray) -> None:
-        """Raise ImageError for an image that JPEG can't hold, where JPEG is wished."""
+        """Raise ImageError where `compressed` is on and a side is longer than JPEG can hold."""
         if self._config.compressed and max(image_rgb.shape[:2]) > _LONGEST_JPEG_SIDE:
             height, width = image_rgb.shape[:2]
             raise ImageError(
-                f"Expected sides of at most {_LONGEST_JPEG_SIDE} pixels for JPEG, got {width}x{height}."
+                f"Expected sides of at most {_LONGEST_JPEG_SIDE} pixels for JPEG, "
+                f"got {width}x{height}."
             )
 
     def _message(self, image_rgb: np.ndarray, header: Header) -> Image | CompressedImage:

@@ -44,8 +44,8 @@ from mtv_perception.zones.source import View
 from mtv_perception.zones.status import Admission, ZoneStatus
 
 _CALIBRATION = "camera_info"
-# Bytes of a publisher's id that name its process: with Fast DDS the prefix of a DDS GUID. Elsewhere
-# ids of one process have nothing in common, so results are told apart by stamp, model and epoch.
+# Bytes of a publisher's id that name its process in Fast DDS: the prefix of a DDS GUID. Other
+# middleware has no common part, so the parts of a result are paired by stamp alone.
 _PROCESS_BYTES = 12
 # A topic that was silent for this long is reported, s. Before its first message it may take longer:
 # DDS finds the other nodes, and perception loads its model.
@@ -90,6 +90,16 @@ class ZoneFeed:
         self._without_masks = False
         self._listening: dict[str, tuple[str, type, QoSProfile]] = {}
         self._subscriptions: list[Any] = []
+        self._points: Any = None
+        try:
+            self._open(node)
+        except Exception:
+            self.destroy()
+            raise
+
+    def _open(self, node: Node) -> None:
+        """Create the camera's topics."""
+        camera = self.camera
         prefix = f"{camera.name}/" if camera.name else ""
         self._points = overridable(node.create_publisher, PointCloud2, f"~/{prefix}points", 5)
         self._listen(DETECTIONS, Detection2DArray, f"{prefix}detections", _QUEUE)
@@ -169,7 +179,8 @@ class ZoneFeed:
         """Take the topics away."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._node.destroy_publisher(self._points)
+        if self._points is not None:
+            self._node.destroy_publisher(self._points)
 
     def _listen(self, kind: str, message_class: type, topic: str, qos: QoSProfile) -> None:
         self._listening[kind] = (topic, message_class, qos)
@@ -218,10 +229,18 @@ class ZoneFeed:
         for parts in self._pairs.add(key, kind, message, time.monotonic()):
             self._guarded(partial(self._judge, parts))
 
-    @staticmethod
-    def _process_of(publisher: bytes) -> bytes:
-        has_prefix = get_rmw_implementation_identifier().startswith("rmw_fastrtps")
-        return publisher[:_PROCESS_BYTES] if has_prefix else b""
+    def _process_of(self, publisher: bytes) -> bytes:
+        if self.camera.detector != PERCEPTION:  # No status to pair with.
+            return publisher
+        if get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
+            return publisher[:_PROCESS_BYTES]
+        count = self._node.count_publishers(self._topic(STATUS))
+        if count > 1:
+            raise ValueError(
+                f"Expected one perception node on {self._topic(STATUS)}, got {count}: this "
+                "middleware does not tell their results apart."
+            )
+        return b""
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:

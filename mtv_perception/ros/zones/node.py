@@ -87,16 +87,10 @@ class ZonesNode(Node):
         self._zones = overridable(
             self.create_publisher, ZoneStateArray, "~/zones", watched(5, longest)
         )
-        self._feeds = [
-            ZoneFeed(
-                self,
-                camera,
-                config,
-                self._judged,
-                self._transforms if _takes_pose_from_tf(camera) else None,
-            )
-            for camera in config.cameras
-        ]
+        self._feeds, self._watches = [], []
+        for camera in config.cameras:
+            transforms = self._transforms if _takes_pose_from_tf(camera) else None
+            self._feeds.append(ZoneFeed(self, camera, config, self._judged, transforms))
         tick = max(_SHORTEST_TICK, min(config.repeat, config.mask_wait or config.repeat) / 2)
         # Deadlines are watched on a clock that neither stops nor jumps, whatever ROS time does.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -109,6 +103,10 @@ class ZonesNode(Node):
 
     def _release(self) -> None:
         self._publish_unknown("another zones file is taken into use")
+        self._destroy()
+
+    def _destroy(self) -> None:
+        """Remove what `_use` has made, also where it failed half-way."""
         for timer in self._watches:
             self.destroy_timer(timer)
         for feed in self._feeds:
@@ -140,8 +138,9 @@ class ZonesNode(Node):
         self._release()
         try:
             self._use(config)
-        except Exception as error:  # Whatever it is: the old zones are watched on.
+        except Exception as error:  # Any error: keep watching the old zones.
             self.get_logger().error(f"zones file not used, the old one stays: {error}")
+            self._destroy()
             self._use(old)
 
     # Publication

@@ -18,7 +18,7 @@ from mtv_perception.runtime.backends.config import (
     EngineConfig,
     Network,
 )
-from mtv_perception.runtime.backends.seals import drop_unsealed, seal
+from mtv_perception.runtime.backends.seals import sealed
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
 
 _SEGMENTATION = "segmentation_logits"
@@ -137,12 +137,8 @@ def _compiled(network: Network, config: EngineConfig, cache: Path | None) -> Any
     xml, weights = (network.files[name] for name in OPENVINO_FILES)
     try:
         model = core.read_model(xml, openvino.Tensor(np.frombuffer(weights, np.uint8)))
-        if cache is not None:
-            drop_unsealed(cache)
-        compiled = core.compile_model(model, config.device, _settings(config, cache))
-        if cache is not None:
-            seal(cache)
-        return compiled
+        with sealed(cache) as folder:
+            return core.compile_model(model, config.device, _settings(config, folder))
     except (RuntimeError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()
         raise ArtefactError(

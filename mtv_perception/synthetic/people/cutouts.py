@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +37,9 @@ class Cutout:
 
 
 def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
-    """Reads `annotations.json`, `images/` and `masks/` (pixel 2 = person, 255 = unlabeled).
+    """Reads `annotations.json`, `images/` and `masks/`.
+
+    Mask values are what `classes.txt` says, else category ids; 255 = unlabelled.
 
     Args:
         folder: a COCO-style data set.
@@ -51,9 +54,10 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
             f"Expected a data set with annotations.json, images/ and masks/, got {str(folder)!r}."
         )
     data = json.loads(index.read_text())
+    category, value = _of_people(folder, data.get("categories", []))
     by_image: dict[int, list[list[float]]] = {}
     for item in data["annotations"]:
-        if item["category_id"] == PERSON and not item.get("iscrowd", 0):
+        if item["category_id"] == category and not item.get("iscrowd", 0):
             by_image.setdefault(item["image_id"], []).append(item["bbox"])
     found = []
     for image in sorted(data["images"], key=lambda entry: str(entry["file_name"])):
@@ -63,7 +67,8 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
             and mask_file.is_file()
             and (keep is None or image["file_name"] in keep)
         ):
-            found += _cut(folder / "images" / image["file_name"], mask_file, by_image[image["id"]])
+            file = folder / "images" / image["file_name"]
+            found += _cut(file, mask_file, by_image[image["id"]], value)
     if not found:
         raise DatasetError(
             f"Expected people of at least {MIN_HEIGHT_PX} px with masks in {str(folder)!r}, found none."
@@ -71,7 +76,20 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
     return found
 
 
-def _cut(image_file: Path, mask_file: Path, boxes_xywh: list[list[float]]) -> list[Cutout]:
+def _of_people(folder: Path, categories: list[dict[str, Any]]) -> tuple[int, int]:
+    """The category id of people, and their value in masks."""
+    found = [int(item["id"]) for item in categories if item.get("name") == "person"]
+    category = found[0] if found else PERSON
+    listed = folder / "classes.txt"
+    if not listed.is_file():
+        return category, category
+    names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
+    return category, names.index("person") if "person" in names else category
+
+
+def _cut(
+    image_file: Path, mask_file: Path, boxes_xywh: list[list[float]], value: int
+) -> list[Cutout]:
     bgr, mask = cv2.imread(str(image_file)), cv2.imread(str(mask_file), cv2.IMREAD_GRAYSCALE)
     if bgr is None or mask is None or mask.shape != bgr.shape[:2]:
         raise DatasetError(
@@ -92,7 +110,7 @@ def _cut(image_file: Path, mask_file: Path, boxes_xywh: list[list[float]]) -> li
             or any(_overlap(box, other) > 0.15 for other in boxes_xywh if other is not box)
         ):
             continue
-        person = (mask[y0:y1, x0:x1] == PERSON).astype(np.uint8)
+        person = (mask[y0:y1, x0:x1] == value).astype(np.uint8)
         if (
             person.mean() < 0.25
             or (mask[y0:y1, x0:x1] == 255).mean() > 0.05

@@ -133,7 +133,7 @@ def test_names_with_blanks_in_lists_are_names(tmp_path, write_image, lines, stem
     assert [note.split()[0] for note in left_out] == [str(3 - len(stems))]
 
 
-def test_every_annotation_in_a_list_is_told_by_silence(tmp_path, write_image):
+def test_no_note_where_every_annotation_is_listed(tmp_path, write_image):
     write_named(tmp_path, write_image, "a", "b 1")
     write_lists(tmp_path, train=("a",), val=("b 1",))
     dataset = read_voc(tmp_path, WAREHOUSE)

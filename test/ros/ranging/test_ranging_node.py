@@ -262,10 +262,13 @@ FIXED = {"camera_position": [0.2, 0.0, 1.2], "camera_rpy_deg": [0.0, 12.0, 0.0],
 @pytest.mark.parametrize("world", [FIXED], indirect=True)
 def test_boxes_of_an_image_of_another_size_are_not_measured(world):
     def see(height=480, width=640):
+        status = PerceptionStatus(source_height=height, source_width=width)
         world.see(mask=False)
-        status = PerceptionStatus(header=world.header(), source_height=height, source_width=width)
+        status.header = world.header()
         world.send(PerceptionStatus, "perception/status", status)
 
+    world.until(lambda: world.node.count_publishers("/r/perception/status"), see)
+    world.heard["detections_3d"].clear()
     world.until(lambda: any("640x480" in text for text in world.reason()), see)
     assert world.heard["detections_3d"] == []
 

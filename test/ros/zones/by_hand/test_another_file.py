@@ -67,20 +67,26 @@ def wipes(by_hand):
     return shown.markers[0].action == Marker.DELETEALL
 
 
-def test_a_file_that_fails_in_use_leaves_the_old_one_watched(by_hand, monkeypatch):
+@pytest.mark.parametrize("step", ["subscription", "publisher"])
+def test_a_file_that_fails_in_use_leaves_the_old_one_watched(by_hand, monkeypatch, step):
     by_hand.start(*TWO)
-    good, calls = node_module.ZoneFeed, []
+    before, feed = owned(by_hand.node), node_module.ZoneFeed
+    if step == "subscription":
+        good, name = feed._listen, "_listen"
+    else:
+        good, name = feed._open, "_open"
 
-    def failing(node, camera, *others):
-        calls.append(camera.name)
-        if camera.name == "third":
+    def failing(self, *arguments):
+        if self.camera.name == "third":
             raise RuntimeError("no such topic")
-        return good(node, camera, *others)
+        return good(self, *arguments)
 
-    monkeypatch.setattr(node_module, "ZoneFeed", failing)
-    by_hand.use({"name": "third", "zones": [{"name": "c"}]})
+    monkeypatch.setattr(feed, name, failing)
+    by_hand.use(
+        {"name": "front", "zones": [{"name": "c"}]}, {"name": "third", "zones": [{"name": "d"}]}
+    )
 
-    assert calls == ["third", "front", "rear"]
+    assert owned(by_hand.node) == before  # nothing of the refused file
     for camera in ("front", "rear"):
         by_hand.see(camera=camera)
     assert by_hand.words() == {"a": "free", "b": "free"}
