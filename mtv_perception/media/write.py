@@ -29,17 +29,35 @@ def write_image(path: Path, pixels: np.ndarray, jpeg_quality: int = JPEG_QUALITY
         OSError: the file can't be written.
         ImageError: a suffix that is no kind of image, or a size that it can't hold.
     """
-    is_jpeg = path.suffix.lower() in _JPEG_SUFFIXES
+    try:
+        content = encoded(pixels, path.suffix, jpeg_quality)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    path.write_bytes(content)
+
+
+def encoded(pixels: np.ndarray, suffix: str, jpeg_quality: int = JPEG_QUALITY) -> bytes:
+    """An image file's content.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8.
+        suffix: of the file, with its dot.
+        jpeg_quality: 0..100, of a JPEG file.
+
+    Raises:
+        ImageError: a suffix that is no kind of image, or a size that it can't hold.
+    """
+    is_jpeg = suffix.lower() in _JPEG_SUFFIXES
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if is_jpeg else []
     try:
         image = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-        good, coded = cv2.imencode(".jpg" if is_jpeg else path.suffix, image, options)
+        good, coded = cv2.imencode(".jpg" if is_jpeg else suffix, image, options)
     except cv2.error as error:
-        raise ImageError(f"{path}: expected an image and its suffix, {error.err}") from error
+        raise ImageError(f"Expected an image and its suffix, {error.err}.") from error
     if not good:
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        raise ImageError(f"{path}: expected a size that {path.suffix} can hold, got {size}.")
-    path.write_bytes(coded.tobytes())
+        raise ImageError(f"Expected a size that {suffix} can hold, got {size}.")
+    return bytes(coded.tobytes())
 
 
 def utf8(name: str) -> str:

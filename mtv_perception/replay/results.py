@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mtv_perception.bags.reader import COMPRESSED, RAW
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.bags.writer import BagWriter
 from mtv_perception.media.frame import Frame
+from mtv_perception.media.write import encoded
 from mtv_perception.messages.builder import FrameCost, FrameCount
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.messages.typestore import builder
@@ -39,7 +39,7 @@ _TYPES = {
     "status": "mtv_perception/msg/PerceptionStatus",
 }
 _OF_MASKS = frozenset({"mask", "confidence", "mask_labels", "color"})
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
+_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,9 @@ class ResultWriter:
 
     def _jpeg(self, picture_rgb: np.ndarray, header: Any) -> Any:
         """A picture as a compressed message; it says so if its people are pixelated."""
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR), _JPEG)
-        if self._anonymise:
-            coded = np.frombuffer(with_mark(coded.tobytes()), np.uint8)
-        return builder().compressed(coded, "jpeg", header)
+        coded = encoded(picture_rgb, ".jpg", _JPEG_QUALITY)
+        coded = with_mark(coded) if self._anonymise else coded
+        return builder().compressed(np.frombuffer(coded, np.uint8), "jpeg", header)
 
     def _write_input(self, item: Perceived, header: Any) -> None:
         """Write the image itself: as it was recorded, unless people are to be pixelated."""

@@ -9,7 +9,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
@@ -18,6 +17,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 from mtv_perception.labels import LabelSet
 from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import MAX_PIXELS, decode_raw
+from mtv_perception.media.write import encoded
 from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes, MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
@@ -94,7 +94,8 @@ def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     return _BUILDER.image(pixels, encoding, header)
 
 
-_CODERS = {"jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 85]), "png": (".png", [])}
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
+_JPEG_QUALITY = 85
 
 
 def compressed_message(
@@ -107,12 +108,15 @@ def compressed_message(
         form: "jpeg" or "png".
         header: of the message.
         is_anonymised: say in the JPEG that its people are pixelated.
+
+    Raises:
+        ImageError: a size that the form can't hold.
     """
-    suffix, options = _CODERS[form]
-    _, coded = cv2.imencode(suffix, cv2.cvtColor(pixels_rgb, cv2.COLOR_RGB2BGR), options)
-    if is_anonymised:
-        coded = np.frombuffer(with_mark(coded.tobytes()), np.uint8)
-    return _BUILDER.compressed(coded, f"rgb8; {form} compressed bgr8", header)
+    coded = encoded(pixels_rgb, _SUFFIXES[form], _JPEG_QUALITY)
+    coded = with_mark(coded) if is_anonymised else coded
+    return _BUILDER.compressed(
+        np.frombuffer(coded, np.uint8), f"rgb8; {form} compressed bgr8", header
+    )
 
 
 def detection_array(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mtv_perception.bags.reader import IMAGE_TYPES, BagSource, decode_frame, message_stamp_ns
@@ -18,10 +17,11 @@ from mtv_perception.compare.runs import detection_cameras, detections_of, mask_p
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_of
 from mtv_perception.media.frame import Frame
+from mtv_perception.media.write import encoded
 from mtv_perception.replay.inputs import open_input
 from mtv_perception.types import Detections
 
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
+_JPEG_QUALITY = 85
 # With colours of Okabe and Ito, as in the Foxglove layout.
 _DURATIONS = {
     "decode_ms": (0, 158, 115),
@@ -107,11 +107,11 @@ class RerunView:
 
     def image(self, camera: str, frame: Frame) -> None:
         """Show an image."""
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(frame.image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
+        coded = encoded(frame.image_rgb, ".jpg", _JPEG_QUALITY)
         self.at(frame.stamp_ns)
         self._log(
             f"{_path(camera)}/image",
-            self._rr.EncodedImage(contents=coded.tobytes(), media_type="image/jpeg"),
+            self._rr.EncodedImage(contents=coded, media_type="image/jpeg"),
         )
 
     def mask(self, camera: str, stamp_ns: int, class_ids: np.ndarray) -> None:

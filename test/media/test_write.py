@@ -37,7 +37,7 @@ def test_a_mask_is_written_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "a.xyz"])
 def test_a_suffix_that_is_no_image_is_named(tmp_path, name):
-    with pytest.raises(ImageError, match=f"{name}: expected an image and its suffix"):
+    with pytest.raises(ImageError, match=f"{name}: Expected an image and its suffix"):
         write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
 
 

@@ -8,10 +8,11 @@ import time
 from collections import deque
 from typing import Any
 
-import cv2
 import numpy as np
 
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
+from mtv_perception.media.write import encoded
+
+_JPEG_QUALITY = 80
 _POINTS = 240
 # A picture older than this is not shown as the present one.
 _RECENT_S = 1.0
@@ -42,8 +43,7 @@ class ViewState:
 
     def show(self, image_rgb: np.ndarray) -> None:
         """Take a new picture, `(H, W, 3)` uint8."""
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), _JPEG)
-        self.show_jpeg(coded.tobytes())
+        self.show_jpeg(encoded(image_rgb, ".jpg", _JPEG_QUALITY))
 
     def show_jpeg(self, jpeg: bytes) -> None:
         """Take a new picture as it was coded elsewhere."""
