@@ -257,8 +257,8 @@ def write_dataset(
         write_image(mask_path, values[mask])
         class_ids = values[sample.class_ids].astype(np.int32)
         written.append(replace(sample, class_ids=class_ids, mask_path=mask_path))
-    names = labels_with_background([labels.names[class_id] for class_id in used])
-    write_index(out, names, [sample.image_path.name for sample in samples], written)
+    kept = labels_with_background([labels.names[class_id] for class_id in used])
+    write_index(out, kept, [sample.image_path.name for sample in samples], written)
 
 
 def _inside(box_xyxy: np.ndarray, size_hw: tuple[int, ...]) -> tuple[slice, slice]:
