@@ -33,7 +33,7 @@ class ScriptedPerceiver:
 
     engine = "scripted"
 
-    def __init__(self, source, config):
+    def __init__(self, source, config, meanwhile=None):
         self.spec, self.config, self._broken = source.read().spec, config, False
 
     @property

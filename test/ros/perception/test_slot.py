@@ -25,7 +25,7 @@ def loader(monkeypatch):
     state = SimpleNamespace(go=threading.Event(), error=None, loads=[])
     state.go.set()
 
-    def load(source, config):
+    def load(source, config, meanwhile=None):
         state.loads.append(source.name)
         assert state.go.wait(DEADLINE)
         if state.error:
