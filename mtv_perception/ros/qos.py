@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -90,7 +91,9 @@ def _without_stale(
     rclpy declares each as a read-only parameter when a topic is first created, and gives a topic
     that is created again that value.
     """
-    node = create.__self__  # type: ignore[attr-defined]
+    node = getattr(create, "__self__", None)
+    if not isinstance(node, Node):
+        return list(policies)
     kind = "subscription" if create.__name__ == "create_subscription" else "publisher"
     prefix = f"qos_overrides.{node.resolve_topic_name(topic)}.{kind}."
     given = overrides(node)
