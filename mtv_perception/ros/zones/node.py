@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
@@ -35,6 +36,7 @@ from mtv_perception.zones.status import ZoneStatus
 
 _DIAGNOSTICS_PERIOD = 1.0
 _SHORTEST_TICK = 0.01
+_FAREWELL = Duration(seconds=0.5)
 PARAMETERS = {
     "zones_file": "Path of the zones file. A file that can't be used is refused, and the old one stays.",
     "base_frame": "Floor frame of all cameras, whose poses then come from TF; empty: as the zones file says.",
@@ -75,6 +77,8 @@ class ZonesNode(Node):
     def close(self) -> None:
         """Say once more that nothing is known from now on."""
         self._publish_unknown("zones_node has ended")
+        # The publisher goes with the node: on a busy machine before the message has arrived.
+        self._zones.wait_for_all_acked(_FAREWELL)
 
     # What is watched
 
