@@ -230,10 +230,10 @@ class ZoneFeed:
             self._guarded(partial(self._judge, parts))
 
     def _process_of(self, publisher: bytes) -> bytes:
-        if self.camera.detector != PERCEPTION:  # No status to pair with.
-            return publisher
         if get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
             return publisher[:_PROCESS_BYTES]
+        if self.camera.detector != PERCEPTION:  # No status to pair with.
+            return publisher
         count = self._node.count_publishers(self._topic(STATUS))
         if count > 1:
             raise ValueError(

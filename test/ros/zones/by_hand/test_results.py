@@ -170,3 +170,20 @@ def test_parts_of_a_result_meet_whatever_the_middleware_s_ids_are(
     by_hand.see(mask=np.zeros((480, 640), np.uint8))
     by_hand.wait(0.1)
     assert by_hand.words() == {"a": word}
+
+
+@pytest.mark.parametrize(
+    ("rmw", "detector", "kept"),
+    [
+        ("rmw_fastrtps_cpp", "perception", 12),
+        ("rmw_fastrtps_cpp", "other", 12),  # its detections and masks are paired, too
+        ("rmw_cyclonedds_cpp", "perception", 0),
+        ("rmw_cyclonedds_cpp", "other", 16),
+    ],
+)
+def test_how_much_of_an_id_tells_the_sender(by_hand, monkeypatch, rmw, detector, kept):
+    monkeypatch.setattr(feed_module, "get_rmw_implementation_identifier", lambda: rmw)
+    by_hand.start({"zones": [{"name": "a"}], "detector": detector, "image_hw": [480, 640]})
+    (feed,) = by_hand.node._feeds
+    identity = bytes(range(16))
+    assert feed._process_of(identity) == identity[:kept]
