@@ -84,6 +84,14 @@ CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """Pattern of a camera's name, the prefix of its topics."""
 
 
+def check_cameras(names: Sequence[str]) -> None:
+    """Raise ValueError unless these are different names of cameras."""
+    if len(set(names)) < len(names) or not all(map(CAMERA_NAME.fullmatch, names)):
+        raise ValueError(
+            f"cameras: expected different names of letters, digits and '_', got {names!r}."
+        )
+
+
 def setting(default: Any, help: str, **bounds: Any) -> Any:
     """A dataclass field with its default, meaning and bounds (see Rule)."""
     rule = Rule(help, **bounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from mtv_perception.config import CAMERA_NAME, setting
+from mtv_perception.config import check_cameras, setting
 from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.runtime.backends.config import AUTO, BACKENDS
 from mtv_perception.runtime.loading import ModelSource
@@ -135,12 +135,7 @@ class NodeConfig:
     )
 
     def __post_init__(self) -> None:
-        if len(set(self.cameras)) < len(self.cameras) or not all(
-            map(CAMERA_NAME.fullmatch, self.cameras)
-        ):
-            raise ValueError(
-                f"cameras: expected different names of letters, digits and '_', got {self.cameras!r}."
-            )
+        check_cameras(self.cameras)
         for name in ("camera_weights", "camera_max_rates"):
             values, expected = getattr(self, name), len(self.camera_names)
             if len(values) not in (0, expected):

@@ -30,6 +30,7 @@ from std_srvs.srv import SetBool
 from mtv_perception.bags.beside import Beside
 from mtv_perception.bags.playback import PlaybackClock
 from mtv_perception.errors import ConfigError, ImageError, MtvError, ReplayError
+from mtv_perception.media.write import encoded
 from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input
 from mtv_perception.ros.conversions import byte_array, image_message, stamp_ns
 from mtv_perception.ros.parameters import NodeParameters
@@ -46,8 +47,6 @@ from mtv_perception.ros.tools.replay_config import ENCODE, ReplayConfig
 from mtv_perception.types import NANOSECONDS
 
 _CLOCK_PERIOD_S = 0.01
-# libjpeg's own limit.
-_LONGEST_JPEG_SIDE = 65_500
 
 
 class ImageReplayNode(Node):
@@ -241,7 +240,7 @@ class ImageReplayNode(Node):
                 return None
             try:
                 frame = item.decode()
-                self._check_codable(frame.image_rgb)
+                message = self._message(frame.image_rgb)
             except ImageError as error:
                 self._skipped += 1
                 self.get_logger().warning(f"image skipped: {error}")
@@ -249,10 +248,9 @@ class ImageReplayNode(Node):
             stamp = Time(nanoseconds=source_ns) if self._clock_publisher else self.get_clock().now()
             shift = stamp.nanoseconds - source_ns
             beside.until(item.log_ns, shift)
-            self._publish(
-                frame.image_rgb,
-                Header(stamp=stamp.to_msg(), frame_id=frame.frame_id or self._config.frame_id),
-            )
+            frame_id = frame.frame_id or self._config.frame_id
+            message.header = Header(stamp=stamp.to_msg(), frame_id=frame_id)
+            self._publish(message, frame.image_rgb.shape[:2])
         beside.until(None, shift)
         if first is not None and due < first:
             self._refuse_offset((due - begin) / NANOSECONDS)
@@ -289,33 +287,24 @@ class ImageReplayNode(Node):
         if self._clock_publisher:
             self._clock_publisher.publish(Clock(clock=Time(nanoseconds=source_ns).to_msg()))
 
-    def _publish(self, image_rgb: np.ndarray, header: Header) -> None:
+    def _publish(self, message: Image | CompressedImage, size_hw: tuple[int, int]) -> None:
+        header = message.header
         if self._info:
-            info = stamped(self._info, header, (image_rgb.shape[0], image_rgb.shape[1]))
-            self._others["camera_info"].publish(info)
-        self._publisher.publish(self._message(image_rgb, header))
+            self._others["camera_info"].publish(stamped(self._info, header, size_hw))
+        self._publisher.publish(message)
         self.published += 1
         if self._stamps:
             self._stamps.write(json.dumps([stamp_ns(header), header.frame_id]) + "\n")
 
-    def _check_codable(self, image_rgb: np.ndarray) -> None:
-        """Raise ImageError where `compressed` is on and a side is longer than JPEG can hold."""
-        if self._config.compressed and max(image_rgb.shape[:2]) > _LONGEST_JPEG_SIDE:
-            height, width = image_rgb.shape[:2]
-            raise ImageError(
-                f"Expected sides of at most {_LONGEST_JPEG_SIDE} pixels for JPEG, "
-                f"got {width}x{height}."
-            )
-
-    def _message(self, image_rgb: np.ndarray, header: Header) -> Image | CompressedImage:
+    def _message(self, image_rgb: np.ndarray) -> Image | CompressedImage:
+        """The image without its header; ImageError where JPEG can't hold it."""
         if self._config.compressed:
-            _, coded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-            return CompressedImage(header=header, format="jpeg", data=byte_array(coded))
+            coded = np.frombuffer(encoded(image_rgb, ".jpg"), np.uint8)
+            return CompressedImage(format="jpeg", data=byte_array(coded))
         encoding = self._config.encoding
         code = ENCODE[encoding]
-        return image_message(
-            image_rgb if code is None else cv2.cvtColor(image_rgb, code), encoding, header
-        )
+        pixels = image_rgb if code is None else cv2.cvtColor(image_rgb, code)
+        return image_message(pixels, encoding, Header())
 
 
 def _check_readable(source: Path, topic: str) -> None:

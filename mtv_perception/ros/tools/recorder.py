@@ -21,7 +21,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from mtv_perception.bags.topics import anonymised_topic, result_topics
 from mtv_perception.bags.writer import BagWriter
-from mtv_perception.config import CAMERA_NAME, fixed
+from mtv_perception.config import check_cameras, fixed
 from mtv_perception.errors import ConfigError, ReplayError
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.parameters import NodeParameters
@@ -51,12 +51,7 @@ class RecorderConfig:
     )
 
     def __post_init__(self) -> None:
-        are_names = all(map(CAMERA_NAME.fullmatch, self.cameras))
-        if len(set(self.cameras)) < len(self.cameras) or not are_names:
-            raise ValueError(
-                "cameras: expected different names of letters, digits and '_', got "
-                f"{self.cameras!r}."
-            )
+        check_cameras(self.cameras)
 
 
 def _queue(depth: int, reliability: str = "reliable") -> QoSProfile:
