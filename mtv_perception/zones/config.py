@@ -86,6 +86,13 @@ class ZoneConfig:
         low=0.0,
         high=10.0,
     )
+    edge_error: float = setting(
+        0.0,
+        "Floor zones: by how much of its height a box may end too high or too low. The object is taken to stand "
+        "anywhere on the floor between; unlike margin, that grows with its distance.",
+        low=0.0,
+        high=0.5,
+    )
     mask_columns: int = setting(
         2,
         "Floor zones: so many image columns (of those looked at) must touch the zone.",

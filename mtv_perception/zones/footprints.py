@@ -27,10 +27,13 @@ class Footprint:
         corners: `(K, 2)`, a convex polygon (or a line) in the floor frame, m.
         placed: True when the object is there; False when it is somewhere along `corners`, which
             then reach far away.
+        reach: `(M, 2)`, a convex polygon around `corners`: where the object may stand as its box
+            may end too high or too low.
     """
 
     corners: np.ndarray
     placed: bool
+    reach: np.ndarray
 
 
 def foot_pixels(boxes_xyxy: np.ndarray, foot_width: float) -> np.ndarray:
@@ -46,15 +49,21 @@ def foot_pixels(boxes_xyxy: np.ndarray, foot_width: float) -> np.ndarray:
 
 
 def footprints_of(
-    camera: FloorCamera, boxes_xyxy: np.ndarray, foot_width: float
+    camera: FloorCamera, boxes_xyxy: np.ndarray, foot_width: float, edge_error: float = 0.0
 ) -> list[Footprint]:
-    """The footprint of each box, `(N, 4)` pixels.
+    """The footprint of each box.
 
     A box cut off by the lower edge of the image stands somewhere between the camera and the edge,
     and counts as standing on all of it; one cut off by a side may stand as far as that side. Where
     things lean in the image, as beside the middle of a wide lens, the footprint reaches to where a
     leaning object in this box stands, and to all of the box where nothing stands upright. A box
     that ends above the horizon (legs hidden, or the camera shaken) has a direction only.
+
+    Args:
+        camera: where from.
+        boxes_xyxy: `(N, 4)` pixels.
+        foot_width: share of a box's lower edge, about its middle, that stands on the floor.
+        edge_error: by how much of its height a box may end too high or too low.
     """
     if not len(boxes_xyxy):
         return []
@@ -67,13 +76,36 @@ def footprints_of(
     is_upright = np.all(camera.is_upright(outlines[:, 2:].reshape(-1, 2)).reshape(-1, 2), axis=1)
     floor = camera.pixels_to_floor(edges.reshape(-1, 2)).reshape(edges.shape)
     leaning = leaning_places(camera, boxes_xyxy)
+    heights = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
+    places = np.concatenate([floor, leaning], axis=1)
+    nearby = _shifted(camera, places, edge_error * heights) if edge_error else places
     goes_on = boxes_xyxy[:, 3] >= height - CUT_OFF
     return [
-        _footprint(camera, edges[i], floor[i], leaning[i], goes_on[i])
+        _footprint(camera, edges[i], floor[i], leaning[i], nearby[i], goes_on[i])
         if is_upright[i]
         else _footprint(camera, outlines[i], camera.pixels_to_floor(outlines[i]))
         for i in range(len(boxes_xyxy))
     ]
+
+
+def _shifted(camera: FloorCamera, places: np.ndarray, by_pixels: np.ndarray) -> np.ndarray:
+    """Floor points of what the image shows so much lower and higher.
+
+    Args:
+        camera: where from.
+        places: `(N, K, 2)` m.
+        by_pixels: `(N,)`.
+
+    Returns:
+        `(N, 2 K, 2)` m; far away where the image shows no floor any more, NaN where places are.
+    """
+    pixels = camera.floor_to_pixels(places.reshape(-1, 2)).reshape(places.shape)
+    down = np.zeros((len(pixels), 1, 2))
+    down[:, 0, 1] = by_pixels
+    moved = np.concatenate([pixels + down, pixels - down], axis=1)
+    flat = moved.reshape(-1, 2)
+    floor, far = camera.pixels_to_floor(flat), camera.nadir_xy + _FAR * camera.headings(flat)
+    return np.where(np.isfinite(floor), floor, far).reshape(moved.shape)
 
 
 def _footprint(
@@ -81,9 +113,10 @@ def _footprint(
     pixels: np.ndarray,
     floor: np.ndarray,
     others: np.ndarray = _NOWHERE,
+    nearby: np.ndarray = _NOWHERE,
     goes_on: bool = False,
 ) -> Footprint:
-    """What stands on `floor`, the places of `pixels`, or on one of others.
+    """What stands on `floor`, the places of `pixels`, or on one of `others`.
 
     Where the image cuts it off below, it goes on to the camera.
     """
@@ -92,16 +125,20 @@ def _footprint(
     parts = [floor, others[np.isfinite(others).all(1)]]
     if goes_on:
         parts.append(camera.nadir_xy[None])
-    return Footprint(hull(np.concatenate(parts)), True)
+    corners = hull(np.concatenate(parts))
+    reach = hull(np.concatenate([corners, nearby[np.isfinite(nearby).all(1)]]))
+    return Footprint(corners, True, reach)
 
 
 def _direction_only(camera: FloorCamera, pixels: np.ndarray) -> Footprint:
     headings = camera.headings(pixels)
     if not np.isfinite(headings).all():
         everywhere = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-        return Footprint(camera.nadir_xy + _FAR * everywhere, False)
-    far = camera.nadir_xy + _FAR * headings
-    return Footprint(hull(np.concatenate([camera.nadir_xy[None], far])), False)
+        corners = camera.nadir_xy + _FAR * everywhere
+    else:
+        far = camera.nadir_xy + _FAR * headings
+        corners = hull(np.concatenate([camera.nadir_xy[None], far]))
+    return Footprint(corners, False, corners)
 
 
 @dataclass(frozen=True)

@@ -187,8 +187,9 @@ class ZoneJudge:
         camera, inside, lost = self._camera, [], False
         assert camera is not None
         boxes = boxes_xyxy if FOOT in self.zone.tests else boxes_xyxy[:0]
-        for footprint in _footprints(camera, boxes.tobytes(), self.zone.foot_width):
-            shared = self._shared(footprint.corners)
+        zone = self.zone
+        for footprint in _footprints(camera, boxes.tobytes(), zone.foot_width, zone.edge_error):
+            shared = self._shared(footprint)
             if len(shared) and footprint.placed:
                 inside.append(shared)
             lost |= bool(len(shared)) and not footprint.placed
@@ -203,15 +204,15 @@ class ZoneJudge:
             )
         return Evidence(Verdict.CLEAR)
 
-    def _shared(self, corners: np.ndarray) -> np.ndarray:
+    def _shared(self, footprint: Footprint) -> np.ndarray:
         """Corners of what a footprint has in common with the zone.
 
-        Of its surroundings within the margin where it has nothing itself.
+        Where it has nothing, of its surroundings within the margin and the error of its place.
         """
-        shared = shared_points(corners, self.zone.corners)
-        if len(shared) or not self.zone.margin:
+        shared = shared_points(footprint.corners, self.zone.corners)
+        if len(shared) or not (self.zone.margin or self.zone.edge_error):
             return shared
-        return shared_points(widened(corners, self.zone.margin), self.zone.corners)
+        return shared_points(widened(footprint.reach, self.zone.margin), self.zone.corners)
 
     def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a region of the image."""
@@ -280,9 +281,12 @@ _BY_SPACE: dict[str, Callable[[ZoneJudge, np.ndarray], Evidence]] = {
 
 
 @lru_cache(maxsize=4)
-def _footprints(camera: FloorCamera, boxes: bytes, foot_width: float) -> tuple[Footprint, ...]:
+def _footprints(
+    camera: FloorCamera, boxes: bytes, foot_width: float, edge_error: float
+) -> tuple[Footprint, ...]:
     """The footprints of `(N, 4)` float64 boxes; kept, as the zones of a camera ask for the same."""
-    return tuple(footprints_of(camera, np.frombuffer(boxes).reshape(-1, 4), foot_width))
+    boxes_xyxy = np.frombuffer(boxes).reshape(-1, 4)
+    return tuple(footprints_of(camera, boxes_xyxy, foot_width, edge_error))
 
 
 def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray) -> np.ndarray:

@@ -120,6 +120,8 @@ AISLE = ZoneConfig("a", ((1.0, 0.0), (2.0, 0.0), (2.0, 1.0)))
         ("foot_width", 1.1),
         ("margin", -0.1),
         ("margin", 10.1),
+        ("edge_error", -0.01),
+        ("edge_error", 0.51),
         ("mask_columns", 0),
         ("mask_columns", 1001),
         ("mask_share", 0.0),
@@ -163,7 +165,7 @@ def test_what_a_zone_is_by_default():
     zone = from_mapping(ZonesConfig, GOOD).cameras[0].zones[0]
 
     assert (zone.lowest_score, zone.tests, zone.classes) == (0.3, ("foot",), ("person",))
-    assert (zone.margin, zone.hidden_by) == (0.0, ())
+    assert (zone.margin, zone.edge_error, zone.hidden_by) == (0.0, 0.0, ())
     assert (zone.foot_width, zone.min_visible, zone.max_unlabelled) == (0.5, 0.9, 0.2)
     assert (zone.enter_results, zone.leave_results, zone.leave_seconds) == (1, 3, 0.3)
     assert (zone.mask_columns, zone.mask_share, zone.unplaced) == (2, 0.02, "unknown")

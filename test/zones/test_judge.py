@@ -4,8 +4,11 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mtv_perception.geometry.polygons import points_inside
+from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
+from mtv_perception.geometry.polygons import points_inside, widened
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 from mtv_perception.types import Detections
 from mtv_perception.zones.config import ZoneConfig
@@ -177,6 +180,62 @@ def test_an_object_within_the_margin_is_inside(floor_camera, box_of, margin, sid
     assert (
         judge(FLOOR, floor_camera, seen(box_of(4.0 + 0.9 * margin, 0.0))).verdict is Verdict.CLEAR
     )
+
+
+@pytest.mark.parametrize("error", [0.03, 0.05, 0.1])
+@pytest.mark.parametrize("x", [3.0, 5.0, 8.0, 14.0])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_box_that_ends_too_high_or_too_low_occupies_the_zone(
+    floor_camera, box_of, error, x, sign
+):
+    """However far away: a pixel is 1 cm at 2 m, 35 cm at 14 m."""
+    box = box_of(x, 0.0)
+    height = box[3] - box[1]
+    near, far = (
+        floor_camera.pixels_to_floor(np.array([[320.0, box[3] + sign * share * error * height]]))
+        for share in (1.2, 0.9)
+    )
+    line = np.array([[0.01, -0.4], [0.01, 0.4], [-0.01, 0.4], [-0.01, -0.4]])
+    for edge, expected in ((far, Verdict.OCCUPIED), (near, Verdict.CLEAR)):
+        corners = tuple(map(tuple, edge + line))
+        zone = ZoneConfig("line", corners, edge_error=error, min_visible=0.0)
+        assert judge(zone, floor_camera, seen(box)).verdict is expected
+
+
+@given(st.floats(2.0, 12.0), st.floats(-2.0, 2.0), st.floats(0.0, 0.2), st.floats(-1.0, 1.0))
+def test_the_true_foot_lies_within_the_reach_of_a_box_that_is_off(x, y, error, share):
+    """Property: a lower edge that is off by no more than the error misses no place."""
+    camera = FloorCamera(
+        Intrinsics((480, 640), (525.0, 525.0), (320.0, 240.0)),
+        Mounting((0.0, 0.0, 1.2), (0.0, 15.0, 0.0)),
+    )
+    ends = np.array([[x, y, 0.0], [x, y, 1.75]])
+    (u, foot), (_, head) = camera.points_to_pixels(ends)
+    lower = foot + share * error * (foot - head) / (1 + error)
+    (footprint,) = footprints_of(camera, np.array([[u - 20, head, u + 20, lower]]), 0.5, error)
+
+    about = widened(footprint.reach, 0.05)
+    assert not footprint.placed or points_inside(about, np.array([[x, y]]))[0]
+
+
+def test_what_may_stand_beyond_the_horizon_reaches_far_away(floor_camera):
+    """A camera near the floor: a twentieth of a tall box is more than what is left to the horizon."""
+    low = FloorCamera(floor_camera.intrinsics, Mounting((0.0, 0.0, 0.1), (0.0, 0.0, 0.0)))
+    ((_, foot), (_, head)) = low.points_to_pixels(np.array([[9.0, 0.0, 0.0], [9.0, 0.0, 3.0]]))
+    (footprint,) = footprints_of(low, np.array([[310.0, head, 330.0, foot]]), 0.5, 0.05)
+
+    assert footprint.placed
+    assert footprint.reach[:, 0].max() > 500
+    assert points_inside(footprint.reach, np.array([[40.0, 0.0]]))[0]
+    assert np.ptp(footprint.corners[:, 0]) < 1.0
+
+
+def test_the_error_of_the_edge_changes_no_place_of_what_is_inside(floor_camera, box_of):
+    inside = seen(box_of(3.0, 0.0))
+    plain, careful = (judge(replace(FLOOR, edge_error=e), floor_camera, inside) for e in (0.0, 0.1))
+
+    assert plain.nearest_m == careful.nearest_m
+    np.testing.assert_array_equal(plain.points_xy, careful.points_xy)
 
 
 def test_the_margin_changes_no_place_of_what_is_inside(floor_camera, box_of):
