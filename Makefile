@@ -34,7 +34,7 @@ bench: setup ## measure the latency of MODEL=... (warehouse)
 
 lint: setup ## ruff and mypy
 	$(call needs,mypy,dev)
-	@.venv/bin/ruff check . || { echo "ruff: see above; much of it mends itself with: .venv/bin/ruff check --fix ." >&2; exit 1; }
+	@.venv/bin/ruff check . || { echo "ruff: see above; much of it is fixed by: .venv/bin/ruff check --fix ." >&2; exit 1; }
 	@.venv/bin/mypy
 
 format: setup ## sort imports and mend what ruff can mend

@@ -25,7 +25,8 @@ ZONE_SETTINGS = {
     "classes": ["person", "forklift"],
     "tests": ["foot", "mask"],
     "foot_width": 1.0,
-    "margin": 0.3,
+    "margin": 0.2,
+    "edge_error": 0.05,
 }
 """What the demo's zones have in common, as in a zones file."""
 
