@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from mtv_perception.bags.reader import RAW, BagSource
+from mtv_perception.bags.reader import IMAGE_TYPES, RAW, BagSource
 from mtv_perception.bags.storage import CDR, Topic
 from mtv_perception.bags.topics import is_depth
 from mtv_perception.errors import ReplayError
@@ -32,7 +32,7 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
 
     The calibration of an image topic lies beside it (`/front/image_raw`, `/front/camera_info`). Of
     the depth images that below the same namespace is taken. A single one in the bag is taken
-    wherever it is.
+    wherever it is, unless it lies beside another camera's images.
 
     Args:
         bag: open.
@@ -42,16 +42,19 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
     Raises:
         ReplayError: a named topic is not there, or of another type.
     """
-    folder = str(PurePosixPath(image.removesuffix("/compressed")).parent)
+    folder = _folder(image)
     found: dict[str, Topic] = {}
     left_out: list[str] = []
     candidates = {
         "camera_info": [t for t in bag.counts if t.msgtype == CAMERA_INFO and t.encoding == CDR],
         "depth": [topic for topic in bag.counts if topic.msgtype == RAW and is_depth(bag, topic)],
     }
+    depths = {topic.name for topic in candidates["depth"]}
+    pictures = [t.name for t in bag.counts if t.msgtype in IMAGE_TYPES and t.name not in depths]
+    others = {_folder(name) for name in pictures} - {folder, ""}
     beside: dict[str, Callable[[str], bool]] = {
-        "camera_info": lambda name: name == f"{folder.rstrip('/')}/camera_info",
-        "depth": lambda name: name.startswith(f"{folder.rstrip('/')}/"),
+        "camera_info": lambda name: name == f"{folder}/camera_info",
+        "depth": lambda name: name.startswith(f"{folder}/"),
     }
     for role, topics in candidates.items():
         if name := wanted.get(role, ""):
@@ -59,8 +62,9 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
             if not chosen:
                 raise ReplayError(_none_named(bag, role, name, topics))
         else:
-            near = [topic for topic in topics if beside[role](topic.name)]
-            chosen = topics if len(topics) == 1 else near
+            own = [t for t in topics if _owner(t.name, {folder, *others}) not in others]
+            near = [topic for topic in own if beside[role](topic.name)]
+            chosen = own if len(topics) == 1 else near
         if len(chosen) == 1:
             found[role] = chosen[0]
         left_out += [f"{t.name}: another {role}" for t in topics if t is not found.get(role)]
@@ -69,6 +73,16 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
             if topic.encoding == CDR:
                 found[role] = topic
     return Beside(found, tuple(left_out))
+
+
+def _folder(image: str) -> str:
+    """The namespace of an image topic; empty for the root."""
+    return str(PurePosixPath(image.removesuffix("/compressed")).parent).rstrip("/")
+
+
+def _owner(name: str, folders: Collection[str]) -> str | None:
+    """The innermost of some namespaces that a topic lies in."""
+    return max((f for f in folders if name.startswith(f"{f}/")), key=len, default=None)
 
 
 def _none_named(bag: BagSource, role: str, name: str, topics: list[Topic]) -> str:

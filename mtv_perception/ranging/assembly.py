@@ -21,14 +21,14 @@ class Moment:
         detections: as they were given.
         mask: of the same stamp, or None.
         depth: of the nearest stamp within the tolerance, or None.
-        image_hw: height and width of the image, pixels; None where no status told.
+        status: what came about the image and its model, or None.
     """
 
     stamp_ns: int
     detections: Any
     mask: Any = None
     depth: Any = None
-    image_hw: tuple[int, int] | None = None
+    status: Any = None
 
 
 class Assembler:
@@ -41,7 +41,7 @@ class Assembler:
         tolerance_ns: how far depth may lie from the image in time.
 
     Attributes:
-        wants_status: wait for the status, which tells the size of the image.
+        wants_status: wait for the status.
         without_mask: detections that left without their mask, though masks are wanted.
         without_depth: the same for depth.
     """
@@ -54,7 +54,7 @@ class Assembler:
         self._waiting: OrderedDict[int, tuple[Any, float]] = OrderedDict()
         self._masks: OrderedDict[int, Any] = OrderedDict()
         self._depths: OrderedDict[int, Any] = OrderedDict()
-        self._sizes: OrderedDict[int, Any] = OrderedDict()
+        self._statuses: OrderedDict[int, Any] = OrderedDict()
         self.wants_status = False
         self.without_mask = self.without_depth = 0
 
@@ -77,9 +77,9 @@ class Assembler:
         _keep(self._depths, stamp_ns, depth)
         return self.release(now)
 
-    def add_status(self, stamp_ns: int, image_hw: tuple[int, int], now: float) -> list[Moment]:
+    def add_status(self, stamp_ns: int, status: Any, now: float) -> list[Moment]:
         """What is complete once the status of an image came."""
-        _keep(self._sizes, stamp_ns, image_hw)
+        _keep(self._statuses, stamp_ns, status)
         return self.release(now)
 
     def release(self, now: float) -> list[Moment]:
@@ -100,16 +100,19 @@ class Assembler:
 
     def _complete(self, stamp_ns: int) -> bool:
         masked = not self._wants_mask or stamp_ns in self._masks
-        sized = not self.wants_status or stamp_ns in self._sizes
-        return masked and sized and (not self._wants_depth or self._depth_is_best(stamp_ns))
+        told = not self.wants_status or stamp_ns in self._statuses
+        return masked and told and (not self._wants_depth or self._depth_is_best(stamp_ns))
 
     def _depth_is_best(self, stamp_ns: int) -> bool:
         """Whether no better depth can come.
 
-        One of the same stamp or a later one is here already.
+        One of the same stamp is here already, or one before and one after it within the tolerance.
         """
-        newest = max(self._depths, default=-1)
-        return newest >= stamp_ns and self._nearest(stamp_ns) is not None
+        nearest = self._nearest(stamp_ns)
+        if nearest is None:
+            return False
+        last = next(reversed(self._depths))  # Later ones may be of a round that is over.
+        return nearest == stamp_ns or stamp_ns <= last
 
     def _nearest(self, stamp_ns: int) -> int | None:
         nearest = min(self._depths, key=lambda s: abs(s - stamp_ns), default=None)
@@ -123,7 +126,7 @@ class Assembler:
         depth = None if nearest is None else self._depths[nearest]
         self.without_mask += self._wants_mask and mask is None
         self.without_depth += self._wants_depth and depth is None
-        return Moment(stamp_ns, detections, mask, depth, self._sizes.pop(stamp_ns, None))
+        return Moment(stamp_ns, detections, mask, depth, self._statuses.pop(stamp_ns, None))
 
 
 def _keep(store: OrderedDict[int, Any], stamp_ns: int, value: Any) -> None:

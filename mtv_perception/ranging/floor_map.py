@@ -69,13 +69,17 @@ class FloorMapper:
             self._obstacles[index], self._marked[index] = name in _OBSTACLES, name == _MARKED
         self._cells_of: dict[tuple[int, ...], np.ndarray] = {}
 
-    def draw(self, mask: np.ndarray | None, objects: tuple[Measured, ...]) -> np.ndarray:
+    def draw(
+        self, mask: np.ndarray | None, objects: tuple[Measured, ...], can_be_free: bool = True
+    ) -> np.ndarray:
         """One frame's map.
 
         Args:
             mask: `(H, W)` uint8 class ids, source size or scaled; None where there is no mask: then
                 only measured objects are known.
             objects: measured.
+            can_be_free: whether background in the mask is none of the classes; False where the
+                network was not trained for the masks of all.
 
         Returns:
             `(rows, columns)` int8 of UNKNOWN, FREE, RAIL, OCCUPIED; row 0 is the smallest y (the
@@ -86,7 +90,7 @@ class FloorMapper:
             rows, columns, seen = self._middles
             height, width = self._camera.intrinsics.size_hw
             shown = mask[rows * mask.shape[0] // height, columns * mask.shape[1] // width]
-            grid[seen] = np.where(shown == BACKGROUND_ID, FREE, UNKNOWN)
+            grid[seen] = np.where((shown == BACKGROUND_ID) & can_be_free, FREE, UNKNOWN)
             self._mark(grid, self._marked[mask], RAIL)
             self._mark(grid, _lower_ends(self._obstacles[mask]), OCCUPIED)
         for item in objects:

@@ -37,3 +37,15 @@ def why_info_unfit(message: CameraInfo, image_hw: tuple[int, int]) -> str:
         (int(message.binning_x), int(message.binning_y)),
         image_hw,
     )
+
+
+def why_other_frame(what: str, own: str, image: str) -> str:
+    """Why a message belongs to another camera than the image; empty where it does not say so.
+
+    Args:
+        what: the message, for the text.
+        own: its frame.
+        image: the frame of the image.
+    """
+    a, b = own.lstrip("/"), image.lstrip("/")
+    return f"{what} is of frame {own!r}, the image of {image!r}" if a and b and a != b else ""

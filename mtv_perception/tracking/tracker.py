@@ -18,6 +18,8 @@ from mtv_perception.tracking.assignment import assign
 from mtv_perception.types import Detections
 
 NO_ID = -1
+# A gap between the first two frames that is longer is an interruption and no frame rate.
+_SLOWEST_NS = 10 * 10**9
 _APART = 1e3
 
 
@@ -67,6 +69,7 @@ class Tracker:
         self._ids = np.empty(0, np.int64)
         self._class_ids = np.empty(0, np.int32)
         self._seen_ns = np.empty(0, np.int64)
+        self._gap_ns: int | None = None
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -110,10 +113,14 @@ class Tracker:
         if self._stamp_ns is not None and stamp_ns <= self._stamp_ns:
             self.clear()
         elif self._stamp_ns is not None:
-            self._select(
-                np.flatnonzero(stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9))
-            )
-            self._motion = kalman.predict(self._motion, (stamp_ns - self._stamp_ns) / 1e9)
+            gap = stamp_ns - self._stamp_ns
+            is_known = stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9)
+            # A camera may be slower than the memory: what its last frame showed is not unseen yet.
+            if gap <= 2 * (self._gap_ns or min(gap, _SLOWEST_NS)):
+                is_known |= self._seen_ns == self._stamp_ns
+            self._select(np.flatnonzero(is_known))
+            self._motion = kalman.predict(self._motion, gap / 1e9)
+            self._gap_ns = gap
         self._stamp_ns = stamp_ns
 
     def _match(

@@ -55,6 +55,7 @@ class Observation:
         source: model and image behind it.
         view: where the camera looked.
         mask: `(H, W)` uint8 class ids (255 unlabelled), or None when it did not come.
+        frame_id: of the image: which camera took it.
     """
 
     stamp_ns: int
@@ -62,6 +63,7 @@ class Observation:
     source: DetectionSource
     view: View = View()  # noqa: RUF009
     mask: np.ndarray | None = None
+    frame_id: str = ""
 
 
 @dataclass(frozen=True)

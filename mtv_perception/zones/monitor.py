@@ -155,16 +155,14 @@ def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
 
 
 def _prepare(zone: _Zone, seen: Observation) -> None:
-    """A new judge, and nothing of what the old one saw, where model, image size.
-
-    Calibration or pose changed.
-    """
+    """A new judge, and nothing of what the old one saw, where what it judges by has changed."""
     source, view = seen.source, seen.view if zone.config.space == FLOOR else View()
-    basis = (source.model, source.labels, source.size_hw, view.intrinsics, view.mounting)
+    where = (seen.frame_id, source.size_hw, view.intrinsics, view.mounting)
+    basis = (source.model, source.labels, *where)
     if basis == zone.basis:
         return
     if zone.basis:
-        zone.forget(seen.stamp_ns, "model, image size, calibration or pose has changed")
+        zone.forget(seen.stamp_ns, "model, camera, image size, calibration or pose has changed")
     class_ids, hiding_ids = (
         tuple(source.labels.id_of(name) for name in names)
         for names in (zone.config.classes, zone.config.hidden_by)

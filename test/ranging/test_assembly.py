@@ -80,12 +80,12 @@ def test_a_status_of_the_same_stamp_tells_the_size_where_one_is_wanted():
     pairing.wants_status = True
     assert pairing.add_detections(MS, "a", 0.0) == []
     (moment,) = pairing.add_status(MS, (240, 320), 0.1)
-    assert (moment.detections, moment.image_hw) == ("a", (240, 320))
+    assert (moment.detections, moment.status) == ("a", (240, 320))
 
     assert pairing.add_status(2 * MS, (480, 640), 0.2) == []
     (moment,) = pairing.add_detections(2 * MS, "b", 0.2)
-    assert moment.image_hw == (480, 640)
+    assert moment.status == (480, 640)
 
     assert pairing.add_detections(3 * MS, "c", 0.3) == []
     (moment,) = pairing.release(1.4)
-    assert moment.image_hw is None
+    assert moment.status is None

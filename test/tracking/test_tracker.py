@@ -61,6 +61,22 @@ def test_an_id_ends_with_its_memory():
     assert run(frames)[-1] == [2]
 
 
+@pytest.mark.parametrize(
+    ("memory", "period"), [(1.0, 1.02), (0.2, 0.25), (0.0, 0.1), (0.3, 2.0), (0.0, 5.0)]
+)
+def test_a_camera_slower_than_the_memory_keeps_what_each_frame_shows(memory, period):
+    tracker = Tracker(TrackerConfig(track_memory=memory))
+    stamps = [round((1 + k) * period * 1e9) for k in range(8)]
+
+    ids = [tracker.update(detections(walker(100)), at).tolist() for at in stamps]
+    assert ids == [[1]] * 8
+    assert tracker.update(detections(), stamps[-1] + round(period * 1e9)).tolist() == []
+    # Missing in one frame is unseen, and an interruption is no frame rate.
+    late = stamps[-1] + round((2 * period + memory) * 1e9)
+    assert tracker.update(detections(walker(100)), late).tolist() == [2]
+    assert tracker.update(detections(walker(100)), late + 60 * 10**9).tolist() == [3]
+
+
 def test_two_that_cross_keep_their_ids():
     frames = [
         detections(walker(100 + 15 * i), walker(500 - 15 * i, y=140.0, height=160.0, width=70.0))

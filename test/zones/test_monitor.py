@@ -80,6 +80,15 @@ def test_every_occupied_place_is_five_points(monitor, box_of):
         np.testing.assert_allclose(group[order], around, atol=1e-4)
 
 
+def test_cameras_that_take_turns_on_one_topic_free_no_zone(monitor, box_of):
+    """One of them sees a person; what the other does not see says nothing about them."""
+    words = [
+        see(monitor, 100 * k, *([box_of(3.0, 0.0)] if camera == "b" else []), frame_id=camera)
+        for k, camera in enumerate("ab" * 10)
+    ]
+    assert set(words) == {"unknown", "occupied"}
+
+
 @pytest.mark.parametrize("leave_seconds", [0.25, 0.45])
 def test_free_comes_only_a_while_after_the_last_object(box_of, leave_seconds):
     zone = replace(ZONE, leave_results=1, leave_seconds=leave_seconds)

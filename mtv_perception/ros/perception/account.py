@@ -85,17 +85,18 @@ class CameraAccount:
         with self._lock:
             self._arrived_at = time.monotonic()
 
-    def arrived(self, stamp: int, now: int, time_jump: float) -> None:
+    def arrived(self, stamp: int, now: int, time_jump: float, frame_id: str = "") -> None:
         """An image came in.
 
         Args:
             stamp: of the image, nanoseconds.
             now: the node's ROS clock, nanoseconds.
             time_jump: seconds back that mean another timeline.
+            frame_id: of the image.
         """
         with self._lock:
             self._arrived_at = time.monotonic()
-            self._stamps.see(stamp, now, self._arrived_at, time_jump)
+            self._stamps.see(stamp, now, self._arrived_at, time_jump, frame_id)
 
     def lost(self, count: int) -> None:
         """The middleware lost images."""

@@ -13,8 +13,9 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-from mtv_perception.ros.calibration import why_info_unfit
+from mtv_perception.ros.calibration import why_info_unfit, why_other_frame
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
+from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.health.image_health import ImageHealth
@@ -90,7 +91,7 @@ class Camera:
         prefix, anonymise = f"{name}/" if name else "", settings.perceiver.anonymise
         self.outputs = CameraOutputs(node, prefix, config, spec, anonymise)
         self._info: CameraInfo | None = None
-        self._health = ImageHealth()
+        self._health, self._losses = ImageHealth(), Losses()
         self._newest: int | None = None
         self._explained_at = -_EXPLAIN_PERIOD
         self._node, self._take = node, take
@@ -127,16 +128,18 @@ class Camera:
         """Take in what has arrived, for a callback that keeps the executor's thread busy."""
         with self._images.handle:
             while taken := self._images.handle.take_message(self._images.msg_type, False):
-                self._receive(taken[0])
+                self._receive(*taken)
 
     def _count_lost(self, event: Any) -> None:
-        self.account.lost(int(event.total_count_change))
+        """What the middleware says it lost, where gaps in its numbers do not tell."""
+        if not self._losses.is_told:
+            self.account.lost(int(event.total_count_change))
 
     def _subscribe(
         self,
         kind: type,
         topic: str,
-        callback: Callable[[Any], None],
+        callback: Callable[..., None],
         lost: Callable[[Any], None] | None = None,
     ) -> Any:
         """A subscription; `lost` is told what the middleware loses, where it can say so."""
@@ -162,9 +165,10 @@ class Camera:
             self._node.get_logger().warning(text)
         return text
 
-    def _receive(self, message: Any) -> None:
-        now = self._node.get_clock().now().nanoseconds
-        self.account.arrived(stamp_ns(message.header), now, self._config.time_jump)
+    def _receive(self, message: Any, info: Any) -> None:
+        now, header = self._node.get_clock().now().nanoseconds, message.header
+        self.account.lost(self._losses.missed(info))
+        self.account.arrived(stamp_ns(header), now, self._config.time_jump, header.frame_id)
         self._take(self.name, message)
 
     def _keep_info(self, message: CameraInfo) -> None:
@@ -181,14 +185,20 @@ class Camera:
             self._newest = stamp
         return not reason
 
-    def calibration(self, size_hw: tuple[int, int]) -> CameraInfo | None:
+    def calibration(self, size_hw: tuple[int, int], frame_id: str) -> CameraInfo | None:
         """The calibration of images of a size.
 
         None where none was received, or it does not fit them.
+
+        Args:
+            size_hw: height and width, pixels.
+            frame_id: of the image.
         """
         if self._info is None:
             return None
-        reason = why_info_unfit(self._info, size_hw)
+        reason = why_info_unfit(self._info, size_hw) or why_other_frame(
+            "camera_info", self._info.header.frame_id, frame_id
+        )
         self.account.calibrated(reason)
         return None if reason else self._info
 

@@ -233,7 +233,7 @@ class Pipeline:
         latency = (self._node.get_clock().now().nanoseconds - stamp) / 1e6
         cost = FrameCost(seen.decode_ms, publish_ms, latency)
         outputs.publish_status(self._status(camera, header, seen, cost, epoch))
-        info = camera.calibration(seen.result.size_hw)
+        info = camera.calibration(seen.result.size_hw, header.frame_id)
         outputs.publish_pictures(seen.result, seen.image_rgb, header, labels, info)
         health, figures = seen.health
         camera.account.published(latency, f"{health}: {figures}" if health else "")

@@ -1,4 +1,4 @@
-"""What is wrong with the stamps of a camera's images: a cause with its figures."""
+"""What is wrong with the headers of a camera's images: a cause with its figures."""
 
 from __future__ import annotations
 
@@ -63,10 +63,11 @@ class _Seen:
     stamp: int
     now: int
     arrived: float
+    frame_id: str
 
 
 class StampJudge:
-    """Watches stamps, clock and arrival times of one camera.
+    """Watches stamps, frames, clock and arrival times of one camera.
 
     A cause counts only once it has lasted for `patience`: one late or early image is no error.
     """
@@ -82,7 +83,9 @@ class StampJudge:
         """Start again, as when the node is activated."""
         self.__init__()  # type: ignore[misc]
 
-    def see(self, stamp: int, now: int, arrived: float, time_jump: float) -> None:
+    def see(
+        self, stamp: int, now: int, arrived: float, time_jump: float, frame_id: str = ""
+    ) -> None:
         """Take an image in.
 
         Args:
@@ -90,9 +93,10 @@ class StampJudge:
             now: the node's ROS clock, nanoseconds.
             arrived: steady clock, seconds.
             time_jump: seconds back that mean another timeline.
+            frame_id: of the image.
         """
         self._repeats = self._repeats + 1 if self._seen and stamp == self._seen[-1].stamp else 0
-        self._seen.append(_Seen(stamp, now, arrived))
+        self._seen.append(_Seen(stamp, now, arrived, frame_id))
         if self._clock_since is None or self._clock_since[0] != now:
             self._clock_since = now, arrived
         cause = self._kind(time_jump)
@@ -118,6 +122,8 @@ class StampJudge:
             return "zero" if last.stamp == 0 else "constant"
         if self._jumps(time_jump) >= _MOST_JUMPS:
             return "two_clocks"
+        if sum(a.frame_id != b.frame_id for a, b in itertools.pairwise(self._seen)) >= _MOST_JUMPS:
+            return "two_cameras"
         if self._clock_stands():
             return "standing_clock"
         if last.stamp - last.now > _FARTHEST_AHEAD * SECOND:
@@ -147,6 +153,13 @@ class StampJudge:
         return (
             f"stamps of two clocks: {seconds(stamps[0])} and {seconds(stamps[-1])} within "
             f"{len(stamps)} images; let one camera publish on this topic"
+        )
+
+    def _say_two_cameras(self) -> str:
+        frames = sorted({item.frame_id for item in self._seen})
+        return (
+            f"images of {len(frames)} frames take turns: {', '.join(map(repr, frames))}; let one camera "
+            "publish on this topic"
         )
 
     def _say_standing_clock(self) -> str:

@@ -22,6 +22,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from mtv_perception.errors import ImageError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
+from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ranging.floor_map import FloorMapConfig
 from mtv_perception.ranging.measure import Measured
 
@@ -64,6 +65,12 @@ def labels_from(message: LabelInfo) -> LabelSet:
         raise ValueError(f"Expected class ids below {UNLABELED_ID}, got {sorted(names)}.")
     count = max(max(names), 1) + 1
     return LabelSet(tuple(names.get(index, f"class {index}") for index in range(count)))
+
+
+def why_not_free(status: PerceptionStatus) -> str:
+    """Why background in the mask may hide an object; empty where it does not, or nothing is known."""
+    unseen = [name for name in list(status.classes)[1:] if name not in status.mask_classes]
+    return f"the model was not trained for masks of {', '.join(unseen)}" if unseen else ""
 
 
 def detection_3d_array(

@@ -32,7 +32,7 @@ from mtv_perception.ranging.assembly import Assembler, Moment
 from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
 from mtv_perception.ranging.measure import Ranger
-from mtv_perception.ros.calibration import intrinsics_from
+from mtv_perception.ros.calibration import intrinsics_from, why_other_frame
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status, shorten
 from mtv_perception.ros.parameters import NodeParameters
@@ -44,6 +44,7 @@ from mtv_perception.ros.ranging.conversions import (
     labels_from,
     object_markers,
     occupancy_grid,
+    why_not_free,
 )
 from mtv_perception.ros.ranging.settings import RangingSettings
 from mtv_perception.ros.transforms import TransformReader
@@ -83,9 +84,10 @@ class RangingNode(Node):
         self._labels: LabelSet | None = None
         file = link.calibration
         self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
+        self._calibrated_frame = ""
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
-        self._refusal, self._missing = _NOTHING_YET, Counter[str]()
+        self._refusal, self._missing, self._not_free = _NOTHING_YET, Counter[str](), ""
         self._transforms = None if link.camera_position else TransformReader(self)
         self._solid = overridable(self.create_publisher, Detection3DArray, "detections_3d", 5)
         self._floor = overridable(self.create_publisher, OccupancyGrid, "floor", 1)
@@ -135,14 +137,14 @@ class RangingNode(Node):
                 callback(message)
             except Exception as error:  # Whatever it is: one message less.
                 expected = isinstance(error, (ValueError, MtvError))
-                text = str(error) if expected else f"{type(error).__name__}: {error}"
-                self._counts["refused"] += 1
-                self._refusal = text
-                self.get_logger().error(
-                    f"message refused: {shorten(text)}", throttle_duration_sec=5.0
-                )
+                self._refuse(str(error) if expected else f"{type(error).__name__}: {error}")
 
         return call
+
+    def _refuse(self, text: str) -> None:
+        self._counts["refused"] += 1
+        self._refusal = text
+        self.get_logger().error(f"message refused: {shorten(text)}", throttle_duration_sec=5.0)
 
     def _on_labels(self, message: LabelInfo) -> None:
         self._labels = None
@@ -153,21 +155,25 @@ class RangingNode(Node):
         intrinsics = self._intrinsics
         self._intrinsics = None
         self._intrinsics = intrinsics_from(message)
+        self._calibrated_frame = message.header.frame_id
         if self._intrinsics != intrinsics:
             self._camera = None
 
     def _on_status(self, message: PerceptionStatus) -> None:
-        image_hw = int(message.source_height), int(message.source_width)
-        if all(image_hw):  # 0 means not known.
-            stamp = stamp_ns(message.header)
-            self._publish_all(self._assembler.add_status(stamp, image_hw, time.monotonic()))
+        stamp = stamp_ns(message.header)
+        self._publish_all(self._assembler.add_status(stamp, message, time.monotonic()))
 
     def _on_detections(self, message: Detection2DArray) -> None:
-        # Another detector publishes none. The topic may be remapped, which counting does not look at.
-        topic = self.resolve_topic_name(_STATUS)
-        self._assembler.wants_status = self.count_publishers(topic) > 0
+        if not self._assembler.wants_status:
+            self._look_for_status()
         stamp = stamp_ns(message.header)
         self._publish_all(self._assembler.add_detections(stamp, message, time.monotonic()))
+
+    def _look_for_status(self) -> None:
+        """Wait for the status from now on where somebody publishes it; another detector does not."""
+        # The topic may be remapped, which counting does not look at.
+        topic = self.resolve_topic_name(_STATUS)
+        self._assembler.wants_status = self.count_publishers(topic) > 0
 
     def _on_mask(self, message: Image) -> None:
         stamp = stamp_ns(message.header)
@@ -175,13 +181,14 @@ class RangingNode(Node):
 
     def _on_depth(self, message: Image) -> None:
         depth, size_hw = depth_from(message), self._intrinsics and self._intrinsics.size_hw
+        frame = message.header.frame_id
         if size_hw and depth.shape != size_hw:
             raise ValueError(
                 f"Expected depth registered with the camera image, {size_hw[1]}x{size_hw[0]}, "
                 f"got {depth.shape[1]}x{depth.shape[0]}."
             )
         stamp = stamp_ns(message.header)
-        self._publish_all(self._assembler.add_depth(stamp, depth, time.monotonic()))
+        self._publish_all(self._assembler.add_depth(stamp, (frame, depth), time.monotonic()))
 
     def _tick(self) -> None:
         self._guarded(lambda _: self._publish_all(self._assembler.release(time.monotonic())))(None)
@@ -201,18 +208,29 @@ class RangingNode(Node):
         source = DetectionSource(self._ranger.labels, camera.intrinsics.size_hw)
         found = detections_from(moment.detections, source)
         mask = None if moment.mask is None else mask_from(moment.mask)
-        measured = self._ranger.measure(found, mask, moment.depth)
+        self._refusal = ""
+        measured = self._ranger.measure(found, mask, self._depth_of(moment))
         base = self._settings.link.base_frame
         self._solid.publish(detection_3d_array(measured.objects, moment.detections, base))
         self._counts["results"] += 1
         self._counts.update(f"by_{item.method}" for item in measured.objects)
         self._missing.update(measured.reasons)
-        self._refusal = ""
         header = Header(stamp=moment.detections.header.stamp, frame_id=base)
         if self._markers.get_subscription_count():
             args = (measured.objects, moment.detections, header, _MARKER_LIFETIME_S)
             self._markers.publish(object_markers(*args))
+        self._not_free = why_not_free(moment.status) if moment.status else ""
         self._draw(mask, measured.objects, header)
+
+    def _depth_of(self, moment: Moment) -> Any:
+        """The depth image of a result, `(H, W)` m; None without one of the same camera."""
+        if moment.depth is None:
+            return None
+        frame, depth = moment.depth
+        if reason := why_other_frame("depth", frame, moment.detections.header.frame_id):
+            self._refuse(f"{reason}; expected depth registered with the image")
+            return None
+        return depth
 
     def _draw(self, mask: Any, objects: tuple[Any, ...], header: Header) -> None:
         """The floor map and the obstacle cloud, while someone subscribes."""
@@ -220,7 +238,7 @@ class RangingNode(Node):
         wants_cloud = self._obstacles.get_subscription_count()
         if not wants_grid and not wants_cloud:
             return
-        grid = self._mapper.draw(mask, objects)
+        grid = self._mapper.draw(mask, objects, can_be_free=not self._not_free)
         if wants_grid:
             self._floor.publish(occupancy_grid(grid, self._settings.floor, header))
         if wants_cloud:
@@ -236,7 +254,7 @@ class RangingNode(Node):
         if self._labels is None or self._intrinsics is None:
             self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
             return None
-        if misfit := self._why_unfit(self._intrinsics, moment.image_hw):
+        if misfit := self._why_unfit(self._intrinsics, moment):
             self._refusal = misfit
             return None
         try:
@@ -250,13 +268,22 @@ class RangingNode(Node):
             self._mapper = FloorMapper(self._camera, self._labels, self._settings.floor)
         return self._camera
 
-    def _why_unfit(self, intrinsics: Intrinsics, image_hw: tuple[int, int] | None) -> str:
-        """Why the boxes may be in pixels of another image than the calibrated one; empty if not.
+    def _why_unfit(self, intrinsics: Intrinsics, moment: Moment) -> str:
+        """Why the image can't be measured, or not by this calibration; empty where it can.
 
-        Another detector publishes no status, so its image size is not checked.
+        Another detector publishes no status, so its image is not checked.
         """
-        if image_hw is None:
+        frame = moment.detections.header.frame_id
+        if reason := why_other_frame("camera_info", self._calibrated_frame, frame):
+            return reason
+        status = moment.status
+        if status is None:
             return f"no {_STATUS} of this image" if self._assembler.wants_status else ""
+        if status.image_health:
+            return f"the camera's image is {status.image_health}"
+        image_hw = int(status.source_height), int(status.source_width)
+        if not all(image_hw):  # Not known.
+            return ""
         return why_unfit(intrinsics.size_hw, (0, 0, 0, 0), (0, 0), image_hw)
 
     def _mounting(self, header: Header) -> Mounting:
@@ -270,6 +297,7 @@ class RangingNode(Node):
         return Mounting.from_rotation((x, y, z), place.rotation)
 
     def _diagnose(self) -> None:
+        self._look_for_status()
         counts, missing = self._counts, self._missing
         values = {name: str(counts[name]) for name in ("results", "skipped", "refused")}
         values |= {"by_depth": str(counts["by_depth"]), "by_floor": str(counts["by_floor"])}
@@ -277,6 +305,7 @@ class RangingNode(Node):
         values |= {f"not_measurable: {reason}": str(n) for reason, n in sorted(missing.items())}
         values["without_mask"] = str(self._assembler.without_mask)
         values["without_depth"] = str(self._assembler.without_depth)
+        values["floor_not_free"] = self._not_free
         level = DiagnosticStatus.WARN if self._refusal else DiagnosticStatus.OK
         name = self.get_fully_qualified_name()
         status = make_status(name, "", level, self._refusal or "measuring", values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,8 @@ _TOPICS = {
     "tf": "/tf",
     "tf_static": "/tf_static",
 }
+# Images whose messages may still be to come: drivers write them within a few images.
+_KEPT_SHIFTS = 16
 # As tf2's broadcasters.
 _TF = QoSProfile(depth=100)
 _TF_STATIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -102,8 +105,9 @@ def beside_images(source: Path, image: str, wanted: Mapping[str, str]) -> Beside
 class BesideImages:
     """Publishes what was recorded beside images, in step with them; use once a round.
 
-    Messages go out in recorded order, in front of the first image that was recorded after them.
-    Transforms of /tf_static go out first of all.
+    Messages go out in recorded order: behind the image that their stamp belongs to, and at the latest
+    in front of the first image that was recorded after them. Transforms of /tf_static go out first
+    of all.
 
     Args:
         source: the bag.
@@ -116,7 +120,8 @@ class BesideImages:
         self._publish = publish
         self._bag = BagSource(source) if self._roles else None
         self._messages: Iterator[RawMessage] = iter(())
-        self._next: RawMessage | None = None
+        self._next: tuple[RawMessage, Any] | None = None
+        self._shifts: deque[tuple[int, int]] = deque(maxlen=_KEPT_SHIFTS)
         self.faults = 0
 
     def __enter__(self) -> BesideImages:
@@ -127,7 +132,7 @@ class BesideImages:
         self._publish_static(self._bag.messages(fixed))
         moving = [topic for topic in self._roles if topic not in fixed]
         self._messages = self._bag.messages(moving)
-        self._next = next(self._messages, None)
+        self._advance()
         return self
 
     def __exit__(
@@ -144,35 +149,67 @@ class BesideImages:
         newest: dict[str, Any] = {}
         whole: Any = None
         for message in messages:
-            if (decoded := self._decoded(message)) is not None:
+            decoded = self._decoded(message)
+            self.faults += decoded is None
+            if decoded is not None:
                 newest |= {item.child_frame_id: item for item in decoded.transforms}
                 whole = decoded
         if whole is not None:
             whole.transforms = list(newest.values())
             self._publish("tf_static", whole)
 
-    def until(self, log_ns: int | None, shift_ns: int, is_skipped: bool = False) -> None:
-        """Publish what was recorded up to a time.
+    def skip(self, log_ns: int) -> None:
+        """Leave out what was recorded up to a time."""
+        while self._next is not None and self._next[0].log_ns <= log_ns:
+            self._advance()
 
-        Args:
-            log_ns: until then; None for the rest.
-            shift_ns: added to stamps.
-            is_skipped: leave it out.
-        """
-        while self._next is not None and (log_ns is None or self._next.log_ns <= log_ns):
-            message, self._next = self._next, next(self._messages, None)
-            decoded = None if is_skipped else self._decoded(message)
-            if decoded is not None:
-                for header in _headers(decoded):
-                    header.stamp = Time(nanoseconds=max(0, stamp_ns(header) + shift_ns)).to_msg()
-                self._publish(self._roles[message.source], decoded)
+    def before(self, log_ns: int | None) -> None:
+        """Publish what was recorded up to a time; None for the rest."""
+        while self._next is not None and (log_ns is None or self._next[0].log_ns <= log_ns):
+            self._publish_next()
+
+    def shift(self, stamp: int, shift_ns: int) -> None:
+        """What is added to the stamp of the image that goes out next, and to those up to the one after."""
+        self._shifts.append((stamp, shift_ns))
+
+    def up_to(self, stamp: int) -> None:
+        """Publish what follows, until one has a later stamp."""
+        while self._next is not None and self._is_up_to(stamp):
+            self._publish_next()
+
+    def _is_up_to(self, stamp: int) -> bool:
+        assert self._next is not None
+        headers = _headers(self._next[1]) if self._next[1] is not None else []
+        return bool(headers) and max(map(stamp_ns, headers)) <= stamp
+
+    def _publish_next(self) -> None:
+        assert self._next is not None
+        message, decoded = self._next
+        self._advance()
+        if decoded is None:
+            self.faults += 1
+            return
+        for header in _headers(decoded):
+            stamp = stamp_ns(header)
+            header.stamp = Time(nanoseconds=max(0, stamp + self._shift_of(stamp))).to_msg()
+        self._publish(self._roles[message.source], decoded)
+
+    def _shift_of(self, stamp: int) -> int:
+        """What was added to the newest image that is no newer; so equal stamps stay equal."""
+        for image, shift in reversed(self._shifts):
+            if image <= stamp:
+                return shift
+        return self._shifts[0][1] if self._shifts else 0
+
+    def _advance(self) -> None:
+        message = next(self._messages, None)
+        self._next = None if message is None else (message, self._decoded(message))
 
     def _decoded(self, message: RawMessage) -> Any:
-        """A message; None, and counted, where it is broken."""
+        """A message; None where it is broken."""
         try:
             return deserialize_message(message.cdr, _KINDS[self._roles[message.source]])
         except Exception:  # rclpy raises anything for broken bytes.
-            self.faults += 1
             return None
 
 

@@ -218,10 +218,10 @@ class ImageReplayNode(Node):
 
     def _play_with(self, beside: BesideImages) -> int | None:
         first: int | None = None
-        begin = due = shift = 0
+        begin = due = source_ns = 0
         step = round(NANOSECONDS / self._config.rate)
         for index, item in enumerate(self._frames()):
-            source_ns, before = item.stamp_ns(), due
+            before, source_before, source_ns = due, source_ns, item.stamp_ns()
             due = (
                 source_ns
                 if self._clock_publisher
@@ -234,7 +234,7 @@ class ImageReplayNode(Node):
                 with self._lock:
                     self._playback.jump(first, time.monotonic())
             if due < first:
-                beside.until(item.log_ns, 0, is_skipped=True)
+                beside.skip(item.log_ns)
                 continue
             if not self._wait_until(due):
                 return None
@@ -246,12 +246,14 @@ class ImageReplayNode(Node):
                 self.get_logger().warning(f"image skipped: {error}")
                 continue
             stamp = Time(nanoseconds=source_ns) if self._clock_publisher else self.get_clock().now()
-            shift = stamp.nanoseconds - source_ns
-            beside.until(item.log_ns, shift)
+            beside.shift(source_ns, stamp.nanoseconds - source_ns)
+            beside.before(item.log_ns)
             frame_id = frame.frame_id or self._config.frame_id
             message.header = Header(stamp=stamp.to_msg(), frame_id=frame_id)
             self._publish(message, frame.image_rgb.shape[:2])
-        beside.until(None, shift)
+            # What is nearer to this image than to the next, which comes after as long as this did.
+            beside.up_to(source_ns + (source_ns - source_before) // 2 if index else source_ns)
+        beside.before(None)
         if first is not None and due < first:
             self._refuse_offset((due - begin) / NANOSECONDS)
         return None if first is None else due + step

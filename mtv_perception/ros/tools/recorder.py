@@ -24,6 +24,7 @@ from mtv_perception.bags.writer import BagWriter
 from mtv_perception.config import check_cameras, fixed
 from mtv_perception.errors import ConfigError, ReplayError
 from mtv_perception.msg import PerceptionStatus
+from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import LATCHED, newest_only, overridable
 from mtv_perception.ros.silence import what_is_heard
@@ -81,6 +82,7 @@ class RecorderNode(Node):
 
     Attributes:
         counts: messages by topic, as named in the bag.
+        losses: messages that were published meanwhile and are not in the bag, by topic.
         refused: pictures that do not say that their people are pixelated.
         finished: recording has ended because the bag can't be written any more.
 
@@ -93,6 +95,7 @@ class RecorderNode(Node):
         config = NodeParameters(self, RecorderConfig).read()
         self.finished = False
         self.counts: dict[str, int] = {}
+        self.losses: dict[str, Losses] = {}
         self.refused = 0
         self._failed = False
         self._writer = _open_bag(config)
@@ -107,12 +110,14 @@ class RecorderNode(Node):
     def exit_status(self) -> int:
         """0 after detections, and pictures where they were asked for, were recorded; 2 without any.
 
-        1 where the bag could not be finished, or pictures are missing or were refused.
+        1 where the bag could not be finished, messages were lost, or pictures are missing or were
+        refused.
         """
         if not any(count for topic, count in self.counts.items() if _is_detections(topic)):
             return 1 if self._failed else 2
         missing = any(not count for topic, count in self.counts.items() if _is_pictures(topic))
-        return int(self._failed or bool(self.refused) or missing)
+        lost = any(losses.total for losses in self.losses.values())
+        return int(self._failed or bool(self.refused) or missing or lost)
 
     def _record(self, camera: str) -> None:
         named = result_topics(camera)
@@ -121,14 +126,22 @@ class RecorderNode(Node):
 
     def _record_topic(self, topic: str, kind: type, qos: QoSProfile) -> None:
         self.counts[topic] = 0
+        if qos is not LATCHED:  # Of a latched topic the last message says all.
+            self.losses[topic] = Losses()
         self._writer.add_topic(topic, f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
         # Relative, so that namespaces apply; in the bag the names stand without one.
         overridable(self.create_subscription, kind, topic[1:], self._keeper(topic), qos, raw=True)
 
-    def _keeper(self, topic: str) -> Callable[[bytes], None]:
+    def _keeper(self, topic: str) -> Callable[[bytes, Any], None]:
         """What writes a topic's messages as they come, still serialised."""
+        losses = self.losses.get(topic)
 
-        def keep(cdr: bytes) -> None:
+        def keep(cdr: bytes, info: Any) -> None:
+            if losses and (missed := losses.missed(info)):
+                self.get_logger().warning(
+                    f"{topic[1:]}: {missed} messages came while the recorder was busy, and are lost",
+                    throttle_duration_sec=5.0,
+                )
             if self.finished or (_is_pictures(topic) and not self._may_be_kept(topic, cdr)):
                 return
             try:
@@ -175,6 +188,9 @@ class RecorderNode(Node):
         counts = ", ".join(f"{topic[1:]}: {count}" for topic, count in self.counts.items())
         refused = f"; pictures refused: {self.refused}" if self.refused else ""
         self.get_logger().info(counts + refused)
+        if lost := {topic[1:]: item.total for topic, item in self.losses.items() if item.total}:
+            text = ", ".join(f"{topic}: {count}" for topic, count in lost.items())
+            self.get_logger().error(f"messages lost, which the bag lacks: {text}")
         if self.exit_status == 2:
             self.get_logger().error(
                 "no detections were recorded: expected the perception node to be active, with this "

@@ -86,24 +86,44 @@ def source_of_another_detector(
         publisher: identifies who sent it.
 
     Raises:
-        ValueError: class ids that are numbers, or no `image_hw`.
+        ValueError: class ids that are numbers or differ from a zone's class by their case alone, or
+            no `image_hw`.
     """
     if camera.image_hw is None:
         raise ValueError("Expected image_hw of a camera whose detector is other.")
-    found = {best_of(item).class_id for item in message.detections}
+    found = {name for item in message.detections for name in _class_names(item)}
     if any(name.isdecimal() for name in found):
         raise ValueError(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
     wanted = {name for zone in camera.zones for name in zone.box_classes}
+    alike = {name.strip().casefold() for name in wanted}
+    if strange := {name for name in found - wanted if name.strip().casefold() in alike}:
+        raise ValueError(
+            f"Expected classes spelt as in the zones file, {sorted(wanted)}, got {sorted(strange)}."
+        )
     labels = LabelSet(("background", *sorted(wanted - {"background"})))
     return DetectionSource(labels, camera.image_hw, model=(publisher,))
 
 
 def without_other_classes(message: Detection2DArray, labels: LabelSet) -> Detection2DArray:
-    """The detections whose best hypothesis is of one of the classes."""
-    kept = [item for item in message.detections if best_of(item).class_id in labels.names]
+    """A detection for each hypothesis that is of one of the classes.
+
+    What may be a person or a forklift counts as both.
+    """
+    kept = [
+        Detection2D(header=item.header, bbox=item.bbox, id=item.id, results=[result])
+        for item in message.detections
+        for result in item.results
+        if result.hypothesis.class_id in labels.names
+    ]
     return Detection2DArray(header=message.header, detections=kept)
+
+
+def _class_names(item: Detection2D) -> list[str]:
+    """The classes that a detection may be of; ValueError where there is none."""
+    best_of(item)
+    return [result.hypothesis.class_id for result in item.results]
 
 
 def best_of(item: Detection2D) -> ObjectHypothesis:

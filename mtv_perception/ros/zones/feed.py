@@ -17,7 +17,7 @@ from vision_msgs.msg import Detection2DArray
 from mtv_perception.errors import MtvError
 from mtv_perception.geometry.camera import Intrinsics
 from mtv_perception.msg import PerceptionStatus
-from mtv_perception.ros.calibration import intrinsics_from
+from mtv_perception.ros.calibration import intrinsics_from, why_other_frame
 from mtv_perception.ros.clock import ClockWatch
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import shorten
@@ -83,7 +83,7 @@ class ZoneFeed:
         self._pose = CameraPose(camera, transforms, round(config.deadline * NANOSECONDS))
         given = camera.intrinsics
         self._calibration: Intrinsics | None = given.intrinsics() if given else None
-        self._no_calibration = ""
+        self._no_calibration = self._calibrated_frame = ""
         self._used_at = time.monotonic()
         self._heard: dict[str, float] = {}
         self._never_heard: set[str] = set()
@@ -245,6 +245,7 @@ class ZoneFeed:
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
             self._calibration, self._no_calibration = intrinsics_from(message), ""
+            self._calibrated_frame = message.header.frame_id
         except ValueError as error:
             self._calibration, self._no_calibration = None, _shortened(str(error))
             raise
@@ -259,15 +260,21 @@ class ZoneFeed:
             message = without_other_classes(message, source.labels)
         found = detections_from(message, source)
         mask = None if parts.mask is None else mask_from(parts.mask)
-        mounting, no_pose = self._pose.at(message.header.frame_id, stamp)
-        view = View(self._calibration, mounting, self._no_calibration or no_pose)
-        seen = Observation(stamp, found, source, view, mask)
+        frame = message.header.frame_id
+        seen = Observation(stamp, found, source, self._view(frame, stamp), mask, frame)
         if self._monitor.observe(seen, self._clock.now_ns()):
-            self._used_at, self.frame_id = time.monotonic(), message.header.frame_id
+            self._used_at, self.frame_id = time.monotonic(), frame
             self.fault = ""
             self._changed(self, message.header)
         else:
             self.fault = f"the last result was {self._monitor.refusal}"
+
+    def _view(self, frame: str, stamp: int) -> View:
+        """Where the camera of an image looks."""
+        mounting, no_pose = self._pose.at(frame, stamp)
+        if reason := why_other_frame("camera_info", self._calibrated_frame, frame):
+            return View(None, mounting, reason)
+        return View(self._calibration, mounting, self._no_calibration or no_pose)
 
 
 def _shortened(text: str, most: int = 300) -> str:

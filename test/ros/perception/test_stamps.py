@@ -54,6 +54,32 @@ def frames(stamp, clock=lambda t: 1e9 + t, count=60):
     return [(stamp(index / 10), clock(index / 10)) for index in range(count)]
 
 
+@pytest.mark.parametrize(
+    ("frame_ids", "error"),
+    [
+        (["front", "rear"], "2 frames take turns: 'front', 'rear'; let one camera"),
+        (["front", "front", "front", "rear"], "take turns"),
+        (["front"], ""),
+        ([""], ""),
+    ],
+)
+def test_cameras_that_take_turns_on_one_topic_are_told(frame_ids, error):
+    judge = StampJudge()
+    for index in range(60):
+        at = round((1e9 + index / 10) * SECOND)
+        judge.see(at, at, index / 10, 1.0, frame_ids[index % len(frame_ids)])
+
+    assert (error in judge.error(6.0, PATIENCE)) if error else judge.error(6.0, PATIENCE) == ""
+
+
+def test_a_recording_of_another_camera_that_follows_is_no_error():
+    judge = StampJudge()
+    for index in range(60):
+        at = round((1e9 + index / 10) * SECOND)
+        judge.see(at, at, index / 10, 1.0, "front" if index < 30 else "rear")
+        assert judge.error(index / 10, 0.0) == ""
+
+
 GOOD = [
     frames(lambda t: 1e9 + t),
     frames(lambda t: 1e9 + t - 0.5),

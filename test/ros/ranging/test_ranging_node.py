@@ -313,3 +313,75 @@ def test_parameters_take_effect_while_the_node_runs(world):
     assert not any(answers()[1:])
     periods = sorted(timer.timer_period_ns for timer in world.node.timers)
     assert periods == [100_000_000, 1_000_000_000]
+
+
+def state_of(world):
+    return {v.key: v.value for m in world.heard["/diagnostics"] for s in m.status for v in s.values}
+
+
+@pytest.mark.parametrize("world", [{**FIXED, "depth": True}], indirect=True)
+def test_depth_of_another_camera_is_not_used(world):
+    def see():
+        world.see(depth=None)
+        other = world.header()
+        other.frame_id = "rear"
+        world.send(Image, "depth/image", depth_message(np.full((240, 320), 9.0), "16UC1", other))
+
+    world.until(lambda: any("'rear'" in text for text in world.reason()), see)
+    values = state_of(world)
+    assert values["by_depth"] == "0" and int(values["refused"]) > 0
+    at = world.heard["detections_3d"][-1].detections[0].results[0].pose.pose.position
+    assert at.x == pytest.approx(PLACE[0], abs=0.4)
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_a_calibration_of_another_camera_is_not_used(world):
+    world.until(
+        lambda: world.node._labels and world.node._intrinsics, lambda: world.see(mask=False)
+    )
+    info = CameraInfo(header=world.header(), height=240, width=320)
+    info.header.frame_id = "rear"
+    info.k = [300.0, 0.0, 160.0, 0.0, 300.0, 120.0, 0.0, 0.0, 1.0]
+    world.node._on_camera_info(info)
+    before = world.node._counts["skipped"]
+    world.node._publish(Moment(1, detection_array(Detections(), LABELS, world.header(), "name")))
+
+    assert world.node._counts["skipped"] == before + 1
+    assert "'rear'" in world.node._refusal and "'optical'" in world.node._refusal
+
+
+def status(**changes):
+    given = {"source_height": 240, "source_width": 320, "classes": list(LABELS.names)}
+    return PerceptionStatus(**given, mask_classes=list(LABELS.foreground), **changes)
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "free", "said"),
+    [
+        ({}, True, ""),
+        ({"image_health": "frozen"}, None, "the camera's image is frozen"),
+        ({"mask_classes": ["rail"]}, False, "not trained for masks of person, forklift"),
+    ],
+    ids=["good", "frozen", "masks of rails"],
+)
+def test_the_floor_is_free_only_where_the_mask_could_show_objects(world, changes, free, said):
+    def see():
+        message = status()
+        for key, value in changes.items():
+            setattr(message, key, value)
+        world.see()
+        message.header = world.header()
+        world.send(PerceptionStatus, "perception/status", message)
+
+    world.until(lambda: world.node.count_publishers("/r/perception/status"), see)
+    for heard in world.heard.values():
+        heard.clear()
+    if free is None:
+        world.until(lambda: any(said in text for text in world.reason()), see)
+        assert not world.heard["floor"] and not world.heard["detections_3d"]
+        return
+    world.until(lambda: len(world.heard["floor"]) > 2 and len(world.heard["/diagnostics"]) > 1, see)
+    assert (0 in world.heard["floor"][-1].data) is free
+    assert 100 in world.heard["floor"][-1].data
+    assert said in state_of(world)["floor_not_free"]

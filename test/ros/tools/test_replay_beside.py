@@ -149,13 +149,38 @@ def test_calibration_depth_and_transforms_go_out_with_the_images(hear, write, cl
     (latched,) = heard["/tf_static"]
     assert {item.child_frame_id for item in latched.transforms} == {"lens", "laser"}
     late = [stamp_ns(m.header) - at for m, at in zip(heard["depth/image"], images, strict=True)]
+    assert late == [2_000_000] * FRAMES
     if clock:
         assert images == [BEGIN_NS + index * PERIOD_NS for index in range(FRAMES)]
-        assert late == [2_000_000] * FRAMES
     else:
-        # A depth image goes out with the next image, moved in time as that one is.
-        assert all(abs(value) < PERIOD_NS for value in late)
         assert min(stamp_ns(item.header) for item in own) > BEGIN_NS + 10**15
+
+
+@pytest.mark.parametrize("log_offset_ns", [-3_000_000, 0, 4_000_000])
+def test_equal_stamps_stay_equal_whatever_was_written_first(hear, write, log_offset_ns):
+    messages = [
+        (f"/camera/{what}", at, message) for what, at, message in _synchronised(log_offset_ns)
+    ]
+    heard, status = hear(write(messages))
+
+    assert status == 0
+    stamps = [
+        [stamp_ns(m.header) for m in heard[t]] for t in ("image", "camera_info", "depth/image")
+    ]
+    assert len(stamps[0]) == FRAMES
+    assert stamps[0] == stamps[1] == stamps[2]
+
+
+def _synchronised(log_offset_ns):
+    """Depth with the stamp of its image, and the calibration, written before or after it."""
+    for index in range(FRAMES):
+        at, exact = BEGIN_NS + index * PERIOD_NS // 3, depth(index)
+        image, calibration = colour(index), info(index)
+        for message in (image, calibration, exact):
+            message.header.stamp = Time(nanoseconds=at).to_msg()
+        yield "image_raw", at + 5_000_000, image
+        yield "camera_info", at + 5_000_000 + log_offset_ns, calibration
+        yield "depth/image_raw", at + 5_000_001 + log_offset_ns, exact
 
 
 @pytest.mark.parametrize(
@@ -273,6 +298,21 @@ def test_the_topics_beside_an_image_are_those_of_its_camera(
 def test_a_single_calibration_is_found_anywhere(write, name):
     with BagSource(write(drive(camera_info=name))) as bag:
         assert find_beside(bag, "/front/image_raw", {}).topics["camera_info"].name.endswith(name)
+
+
+def test_nothing_of_another_camera_is_taken(write):
+    """Also where there is one alone: it lies beside images of its own."""
+    front = [item for item in drive() if "depth" not in item[0] and "camera_info" not in item[0]]
+    with BagSource(write([*front, *drive("/rear")])) as bag:
+        found = find_beside(bag, "/front/image_raw", {})
+        own = find_beside(bag, "/rear/image_raw", {})
+
+    assert set(found.topics) == {"tf", "tf_static"}
+    assert sorted(found.left_out) == [
+        "/rear/camera_info: another camera_info",
+        "/rear/depth/image_raw: another depth",
+    ]
+    assert set(own.topics) == {"camera_info", "depth", "tf", "tf_static"}
 
 
 def test_none_is_guessed_among_several(write):

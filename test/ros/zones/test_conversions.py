@@ -173,6 +173,30 @@ def test_another_detector_is_known_by_the_names_it_uses():
         source_of_another_detector(message, CameraConfig(zones=(DOOR,)), b"")
 
 
+def test_all_that_another_detector_may_have_seen_counts():
+    box = (0, 0, 5, 5)
+    message = array_of(
+        detection(*box, ("chair", 0.48), ("person", 0.47)),
+        detection(*box, ("dog", 0.6), ("person", 0.4)),
+    )
+    source = source_of_another_detector(message, CAMERA, b"it")
+    found = detections_from(without_other_classes(message, source.labels), source)
+
+    names = [source.labels.names[k] for k in found.class_ids]
+    assert list(zip(names, [round(float(s), 2) for s in found.scores], strict=True)) == [
+        ("person", 0.47),
+        ("dog", 0.6),
+        ("person", 0.4),
+    ]
+
+
+@pytest.mark.parametrize("name", ["Person", "PERSON", " person", "Dog"])
+def test_a_class_that_is_spelt_otherwise_is_refused(name):
+    message = array_of(detection(0, 0, 5, 5, ("cat", 0.9), (name, 0.4)))
+    with pytest.raises(ValueError, match=f"spelt as in the zones file.*{name}"):
+        source_of_another_detector(message, CAMERA, b"it")
+
+
 def image(height=4, width=6, **changes):
     pixels = np.arange(height * 8, dtype=np.uint8)
     values = {"height": height, "width": width, "encoding": "mono8", "step": 8}
