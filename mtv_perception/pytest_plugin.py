@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from mtv_perception.replay.replay import ReplayOptions, replay
+from mtv_perception.errors import ReplayError
+from mtv_perception.replay.replay import ReplayOptions, ReplayReport, replay
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
@@ -45,16 +46,32 @@ def mtv_replay(
 ) -> Callable[..., ReplayedRun]:
     """Replays a bag, video or image folder (once a session) and returns its ReplayedRun.
 
-    Called as `mtv_replay(path, topics=())`.
+    Called as `mtv_replay(path, topics=(), allow_damage=False)`. A test whose input is damaged fails,
+    unless it allows that: what was not replayed is not tested.
     """
-    done: dict[tuple[Path, tuple[str, ...]], ReplayedRun] = {}
+    done: dict[tuple[Path, tuple[str, ...]], tuple[ReplayedRun, str]] = {}
 
-    def replayed(path: Path | str, topics: tuple[str, ...] = ()) -> ReplayedRun:
+    def replayed(
+        path: Path | str, topics: tuple[str, ...] = (), allow_damage: bool = False
+    ) -> ReplayedRun:
         key = (Path(path).resolve(), tuple(topics))
         if key not in done:
             folder = tmp_path_factory.mktemp("mtv_replay") / "bag"
-            replay(key[0], folder, mtv_perceiver, ReplayOptions(topics=key[1]))
-            done[key] = ReplayedRun(folder)
-        return done[key]
+            report = replay(key[0], folder, mtv_perceiver, ReplayOptions(topics=key[1]))
+            done[key] = ReplayedRun(folder), _lacking(report)
+        run, lacking = done[key]
+        if lacking and not allow_damage:
+            raise ReplayError(f"{key[0]}: {lacking} (allow_damage=True takes it as it is)")
+        return run
 
     return replayed
+
+
+def _lacking(report: ReplayReport) -> str:
+    """What of an input has no result; empty for nothing."""
+    if report.damage:
+        return f"expected a whole input, got a damaged one: {report.damage}"
+    if report.failed or not report.frames:
+        faults = "; ".join(report.faults)
+        return f"expected a result of every image, {report.failed} failed: {faults or 'no image'}"
+    return ""

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     tolerances = load(Tolerances, args.tolerances) if args.tolerances else Tolerances()
     comparison = compare_runs(read_run(args.run_a), read_run(args.run_b), tolerances.match_iou)
     broken = comparison.verdict(tolerances)
-    show(comparison, broken, Console())
+    show(comparison, broken, Console(markup=False, emoji=False))
     if args.json:
         write_json(args.json, comparison.to_json(tolerances))
     if args.html:

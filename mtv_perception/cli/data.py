@@ -212,6 +212,8 @@ def _check(args: argparse.Namespace) -> int:
     write_check(args.out, args.data, found)
     parts = f", splits {', '.join(found.splits)}" if found.splits else ""
     print(f"{args.data}: {found.format}{parts}")
+    if found.dataset is not None:
+        print(f"  {_contents(found.dataset)}")
     for note in found.notes:
         print(f"  note: {note}")
     for problem in found.problems:
@@ -219,6 +221,17 @@ def _check(args: argparse.Namespace) -> int:
     others = len(found.problems) - found.errors
     print(f"{found.errors} errors, {others} to look at; {args.out}")
     return 1 if found.errors else 0
+
+
+def _contents(dataset: Dataset) -> str:
+    """How much there is, and of which classes."""
+    found = np.concatenate([[0], *(sample.class_ids for sample in dataset.samples)])
+    counts = np.bincount(found.astype(int), minlength=len(dataset.labels))
+    each = ", ".join(
+        f"{name} {counts[dataset.labels.id_of(name)]}" for name in dataset.labels.foreground
+    )
+    masks = sum(s.mask_path is not None or s.regions is not None for s in dataset.samples)
+    return f"{len(dataset)} images, {counts[1:].sum()} objects: {each}; {masks} images with masks"
 
 
 def _import(args: argparse.Namespace) -> int:

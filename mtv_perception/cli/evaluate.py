@@ -93,13 +93,15 @@ def run(args: argparse.Namespace) -> int:
     dataset = lacking.restrict(dataset_of(args, labels))
     evaluation, robustness = evaluate(perceive, dataset), None
     scores = {"model": model_id, **evaluation.to_json(), "not_trained": to_plain(lacking)}
-    show(evaluation, Console(), lacking)
+    show(evaluation, Console(markup=False, emoji=False), lacking)
+    if args.json:  # Before the long part, which may fail.
+        write_json(args.json, scores)
     if args.robustness:
         robustness = evaluate_robustness(perceive, dataset, evaluation, severities=args.severities)
         scores["robustness"] = robustness.to_json()
-        show_robustness(robustness, Console())
-    if args.json:
-        write_json(args.json, scores)
+        show_robustness(robustness, Console(markup=False, emoji=False))
+        if args.json:
+            write_json(args.json, scores)
     if args.report:
         write_report(args.report, evaluation, perceive, model_id=model_id, robustness=robustness)
     return 0

@@ -20,7 +20,7 @@ from mtv_perception.cli.measuring import (
     dataset_of,
     write_json,
 )
-from mtv_perception.cli.options import positive
+from mtv_perception.cli.options import local_path, positive
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
@@ -40,6 +40,7 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 PRECISIONS = ("float32", "float16", "int8")
 MODEL_FOLDER, ONNX = "model", "onnx"
 LARGEST_DROP = 0.05
+_OF_FOLDERS = ("backend", "precision", "json", "data", "limit", "name", "licence")
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -52,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "source",
-        type=Path,
+        type=local_path,
         metavar="RUN",
         help="run folder, one of its checkpoint files, or a model folder or bundled model",
     )
@@ -117,6 +118,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, print the report; 1 if a precision was refused."""
+    if args.form == ONNX and (given := [name for name in _OF_FOLDERS if _is_given(args, name)]):
+        raise ValueError(
+            f"Expected no {', '.join(f'--{name}' for name in given)} beside --format onnx, which "
+            "writes float32 and compares outputs alone."
+        )
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
     load_tensorflow()
@@ -140,11 +146,16 @@ def run(args: argparse.Namespace) -> int:
     images = calibration_images(open_datasets(chosen, labels), network.config.size_hw, args.images)
     reports = _export(args, config, network, images, dataset, trained)
     scored = None if dataset is None else dataset.name
-    _show(reports, scored, Console())
+    _show(reports, scored, Console(markup=False, emoji=False))
     if args.json:
         found = {report.precision: report.to_json() for report in reports}
         write_json(args.json, {"images": len(images), "scored_on": scored, **found})
     return int(any(report.refused for report in reports))
+
+
+def _is_given(args: argparse.Namespace, name: str) -> bool:
+    value = getattr(args, name)
+    return bool(value) and value not in (["float32"], [LITERT])
 
 
 def _export(
@@ -158,6 +169,7 @@ def _export(
     """For each engine asked for, LiteRT first: OpenVINO's files are added to its folder."""
     from mtv_perception.export.artefact import Description
     from mtv_perception.export.report import export_precisions
+    from mtv_perception.export.source import spec_of_model
 
     reports: list[PrecisionReport] = []
     if LITERT in args.backend:
@@ -168,6 +180,17 @@ def _export(
             ", ".join(str(item.path) for item in config.train),
             args.licence,
         )
+        if spec := spec_of_model(args.source):
+            about = Description(
+                args.name or spec.name,
+                trained,
+                args.version,
+                spec.training_data,
+                args.licence or spec.licence,
+                spec.thresholds,
+                spec.operating_points,
+                spec.iou_threshold,
+            )
         reports += export_precisions(
             network,
             args.out,

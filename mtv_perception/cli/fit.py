@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from mtv_perception.cli.measuring import pair
@@ -10,6 +11,8 @@ from mtv_perception.cli.options import add_threads, positive
 from mtv_perception.fit.options import FitOptions, parse_budget
 
 HELP = "from labelled images to a model folder in one command"
+# Below as many images the figures are rough.
+_FEW_IMAGES = 100
 _EXAMPLES = """examples:
   mtv fit my-floor --out my-models/floor                       the classes of the data, 30 minutes
   mtv fit drive1 drive2 --out my-models/hall --budget 2h       several exports together
@@ -140,9 +143,11 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"interrupted; the same command goes on from {options.out}", flush=True)
         raise
+    images = int(scores["images"])
+    rough = f" ({images} image{'s' if images > 1 else ''}: rough)" if images < _FEW_IMAGES else ""
     for name, row in scores["per_class"].items():
         if row["ap50"] is not None:
-            print(f"{name}: AP@.50 {row['ap50']:.3f}, AP@[.50:.95] {row['ap']:.3f}")
+            print(f"{name}: AP@.50 {row['ap50']:.3f}, AP@[.50:.95] {row['ap']:.3f}{rough}")
     print(f"model: {options.out}\nreport: {options.out / REPORT_FILE}")
-    print(f"try it: mtv predict IMAGES --model {options.out} --out seen")
+    print(f"try it: mtv predict IMAGES --model {shlex.quote(str(options.out))} --out seen")
     return 0

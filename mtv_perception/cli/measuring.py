@@ -14,7 +14,7 @@ from typing import Any
 
 from mtv_perception.bags.files import is_bag, refuse_ros1
 from mtv_perception.cli.engines import add_engine_options
-from mtv_perception.cli.options import add_threads, positive
+from mtv_perception.cli.options import add_threads, local_path, positive
 from mtv_perception.data.formats import FORMATS
 from mtv_perception.data.formats.open import (
     AUTO,
@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--model",
-        type=Path,
+        type=local_path,
         default=Path("warehouse"),
         metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",

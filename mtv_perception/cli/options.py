@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def positive(text: str) -> int:
@@ -64,3 +65,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
+
+
+def local_path(text: str) -> Path:
+    """A path; one that begins with ./ stays that of a folder here, and is no bundled model's name."""
+    return Path(text).absolute() if text.startswith("./") else Path(text)

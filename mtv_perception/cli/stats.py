@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     statistics = describe(
         datasets, labels, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters
     )
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.print(_source_table(statistics), _class_table(statistics), sep="\n")
     console.print(*_sentences(statistics, args.preset), sep="\n", highlight=False)
     if args.json:

@@ -28,10 +28,12 @@ from mtv_perception.runtime.artefact import (
     BALANCED,
     FEW_FALSE_ALARMS,
     OPERATING_POINTS,
+    Artefact,
     ModelSpec,
     write_thresholds,
 )
 from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.perceiver import DEFAULT_THRESHOLD
 
 HELP = (
     "choose score thresholds and the NMS overlap on validation images, from one pass of the network"
@@ -39,7 +41,7 @@ HELP = (
 
 
 def _goal(text: str) -> tuple[str, Goal]:
-    name, _, wish = text.partition("=")
+    name, _, wish = text.rpartition("=")
     kind, _, value = wish.partition(":")
     try:
         return name, Goal(kind, float(value or 0))
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     # The overlap belongs to the model, not to a point: the balanced one chooses it.
     overlaps = NMS_OVERLAPS if point == BALANCED else [artefact.spec.iou_threshold]
     tuning = tune(collect(perceiver, dataset), artefact.labels, goals, overlaps)
-    show(tuning, Console())
+    show(tuning, Console(markup=False, emoji=False))
     if args.json:
         write_json(
             args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()}
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
             f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."
         )
     overlap = tuning.iou_threshold if point == BALANCED else None
-    balanced = {} if point == BALANCED else artefact.spec.thresholds
+    balanced = {} if point == BALANCED else _balanced(artefact)
     thresholds = no_lower(tuning.thresholds, balanced)
     write_thresholds(artefact.folder, thresholds, overlap, point)
     for name in sorted(
@@ -106,6 +108,12 @@ def run(args: argparse.Namespace) -> int:
     before = before_tuning(artefact.spec, point)
     print(f"written to {artefact.folder / 'model.yaml'}; before: {before}")
     return 0
+
+
+def _balanced(artefact: Artefact) -> dict[str, float]:
+    """The balanced threshold of each class, also of one for which the model names none."""
+    own = artefact.spec.thresholds
+    return {name: own.get(name, DEFAULT_THRESHOLD) for name in artefact.labels.foreground}
 
 
 def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:

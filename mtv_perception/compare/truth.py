@@ -25,6 +25,7 @@ from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
 from mtv_perception.types import NANOSECONDS, Detections
 
 _TYPE = "vision_msgs/msg/Detection2DArray"
+_STATUS_TYPE = "mtv_perception/msg/PerceptionStatus"
 _TRUTH_WORDS = ("truth", "label", "annotation")
 _MASK_ENDING = "segmentation/mask"
 _LEVEL_RAD = 1e-3
@@ -35,19 +36,35 @@ _LOG = logging.getLogger(__name__)
 def truth_topic(bag: BagSource, topic: str = "") -> str:
     """The topic of the truth: the one given, else the one named like it, else the only one.
 
+    A network's results are no truth, unless they are named.
+
     Raises:
         ReplayError: there is none, or no telling which.
     """
     found = sorted(bag.of_type(_TYPE))
+    results = [name for name in found if _is_result(bag, name)]
     if topic:
         candidates = [name for name in found if name == topic]
     else:
-        candidates = [name for name in found if any(word in name for word in _TRUTH_WORDS)] or found
+        others = [name for name in found if name not in results]
+        candidates = [n for n in others if any(word in n for word in _TRUTH_WORDS)] or others
     if len(candidates) != 1:
-        raise ReplayError(
-            f"{bag.path}: expected one topic of truth ({topic or _TYPE}), the bag has {', '.join(found) or 'none'}."
+        have = ", ".join(
+            f"{name} (results of a network)" if name in results else name for name in found
         )
+        raise ReplayError(
+            f"{bag.path}: expected one topic of truth ({topic or _TYPE}), the bag has {have or 'none'}."
+        )
+    _LOG.info("%s: truth of %s", bag.path, candidates[0])
     return candidates[0]
+
+
+def _is_result(bag: BagSource, name: str) -> bool:
+    """Whether the perception node, or a replay, has published a topic: it names its model beside it."""
+    prefix = name.removesuffix("/detections")
+    beside = {f"{prefix}/vision_info", f"{prefix}/segmentation/label_info"}
+    names = {topic.name for topic in bag.counts}
+    return prefix != name and bool(beside & names or bag.of_type(_STATUS_TYPE))
 
 
 def read_truth(

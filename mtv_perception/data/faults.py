@@ -50,7 +50,7 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
         claimed_hw: size that the annotations state, pixels.
     """
     if not is_file(path):
-        return ImageFacts(claimed_hw, faults=(f"{where}: no such image file",))
+        return ImageFacts(claimed_hw, faults=(f"{where}: no such image file{_alike(path)}",))
     try:
         header = image_header(path)
     except ImageError:
@@ -68,6 +68,16 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
         )
     size_hw = stored if as_stored else upright
     return ImageFacts(size_hw, as_stored, orientation, is_unsure, tuple(faults))
+
+
+def _alike(path: Path) -> str:
+    """A hint at a file whose name differs by its case alone, as after a copy from Windows."""
+    try:
+        names = [item.name for item in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = [name for name in names if name.lower() == path.name.lower()]
+    return f"; there is {near[0]}" if near else ""
 
 
 class Fault(str):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +72,25 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+
+def fingerprint(datasets: Sequence[Dataset]) -> str:
+    """SHA-256 of the names, sizes and labels of all images: other data have another one.
+
+    Pixels are not read, and folders do not matter.
+    """
+    found = hashlib.sha256()
+    for dataset in datasets:
+        for sample in sorted(dataset.samples, key=lambda sample: os.fsencode(sample.image_path)):
+            mask = sample.mask_path
+            about = (sample.size_hw, sample.box_classes, sample.mask_classes, sample.mask_ids)
+            regions = [(region.class_id, region.counts) for region in sample.regions or ()]
+            masked = mask.stat().st_size if mask and mask.is_file() else 0
+            found.update(os.fsencode(sample.image_path.name))
+            found.update(repr((about, regions, masked)).encode())
+            for array in (sample.boxes_xyxy, sample.class_ids, sample.crowd):
+                found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def read_image(path: Path, as_stored: bool = False) -> np.ndarray:

@@ -39,9 +39,14 @@ class Mixture:
         for dataset, weight in zip(self.datasets, self.weights, strict=True):
             whole, part = divmod(weight, 1)
             samples += list(dataset.samples) * int(whole)
-            chosen = rng.permutation(len(dataset))[: round(len(dataset) * part)]
+            chosen = rng.permutation(len(dataset))[: _rounded(len(dataset) * part, rng)]
             samples += [dataset.samples[i] for i in chosen]
         return [samples[i] for i in rng.permutation(len(samples))]
+
+
+def _rounded(count: float, rng: np.random.Generator) -> int:
+    """A number down or up, so that the mean of many draws is right: a few images also have their share."""
+    return int(count) + int(count % 1 > 0 and rng.random() < count % 1)
 
 
 class SceneSource:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.sample import Dataset
-from mtv_perception.errors import MtvError
+from mtv_perception.errors import ImageError, MtvError
 from mtv_perception.evaluation.evaluate import Evaluation, evaluate, known
 from mtv_perception.evaluation.records import Perceive
 
 SEVERITIES = (1, 2, 3, 4, 5)
+_SMALLEST = 32
 SEED = 0
 
 Corrupt = Callable[[np.ndarray, str, int], np.ndarray]
@@ -93,11 +94,19 @@ def common_corruptions() -> tuple[str, ...]:
 
 
 def corrupt(image: np.ndarray, name: str, severity: int) -> np.ndarray:
-    """Corrupt an image `(H, W, 3)` uint8, at least 32 x 32; severity 1 (mild) to 5.
+    """Corrupt an image `(H, W, 3)` uint8; severity 1 (mild) to 5.
+
+    Raises:
+        ImageError: smaller than 32 x 32.
 
     Noise is drawn from NumPy's global state, which `evaluate_robustness` seeds; impulse noise and
     glass blur draw from elsewhere and vary a little from run to run.
     """
+    if min(image.shape[:2]) < _SMALLEST:
+        raise ImageError(
+            f"Expected images of at least {_SMALLEST} pixels a side to corrupt, got one of "
+            f"{image.shape[1]}x{image.shape[0]}."
+        )
     return np.asarray(_library().corrupt(image, corruption_name=name, severity=severity), np.uint8)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,9 @@ class Description:
     version: int = 1
     training_data: str = ""
     licence: str = ""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    operating_points: dict[str, dict[str, float]] = field(default_factory=dict)
+    iou_threshold: float = ModelSpec.iou_threshold
 
 
 def calibration_images(

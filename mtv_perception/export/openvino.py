@@ -15,7 +15,12 @@ import numpy as np
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.export.artefact import PARITY_IMAGES
-from mtv_perception.export.parity import backend_errors, check_errors, check_scores
+from mtv_perception.export.parity import (
+    backend_errors,
+    check_errors,
+    check_scores,
+    output_errors,
+)
 from mtv_perception.export.report import PrecisionReport, scores_of
 from mtv_perception.export.rounding import rounded_depthwise
 from mtv_perception.network.multitask import MultitaskNetwork
@@ -119,9 +124,9 @@ def export_openvino(
         ConfigError: a package is not installed.
     """
     artefact = _same_network(load_artefact(folder), network)
-    artefact = replace(artefact, files=openvino_files(network, calibration))
-    megabytes = sum(map(len, artefact.files.values())) / 1e6
     try:
+        _check_weights(artefact, network, calibration[:PARITY_IMAGES])
+        artefact = replace(artefact, files=openvino_files(network, calibration))
         backend = artefact.open(EngineConfig(backend=OPENVINO))
         errors = backend_errors(backend, network, calibration[:PARITY_IMAGES])
         check_errors(errors, _PRECISION)
@@ -132,8 +137,22 @@ def export_openvino(
             check_scores(scores, expected, largest_drop, TITLE)
     except ArtefactError as error:
         return PrecisionReport(TITLE, folder, refused=str(error))
+    megabytes = sum(map(len, artefact.files.values())) / 1e6
     write_artefact(folder, artefact.spec, artefact.content, artefact.files, artefact.golden)
     return PrecisionReport(TITLE, folder, "", megabytes, errors, scores)
+
+
+def _check_weights(
+    artefact: Artefact, network: MultitaskNetwork, images: Sequence[np.ndarray]
+) -> None:
+    """Raise ArtefactError where the LiteRT model beside which the files will lie has other weights."""
+    errors = output_errors(artefact.content, network, dict(artefact.spec.outputs), images)
+    try:
+        check_errors(errors, artefact.spec.precision)
+    except ArtefactError as error:
+        raise ArtefactError(
+            f"{artefact.folder}: expected a LiteRT model of the same weights, {error}"
+        ) from error
 
 
 def _same_network(artefact: Artefact, network: MultitaskNetwork) -> Artefact:

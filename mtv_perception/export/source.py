@@ -11,10 +11,11 @@ from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.layers import make_divisible
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.network.weights.litert import read_folded_weights, set_folded_weights
-from mtv_perception.runtime.artefact import Artefact, load_artefact
+from mtv_perception.runtime.artefact import Artefact, ModelSpec, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import is_model_folder
+from mtv_perception.training.keras_model import spec_of
 from mtv_perception.training.state import load_averaged
 
 CONFIG_FILE = "config.yaml"
@@ -61,6 +62,16 @@ def load_network(
     return TrainConfig(network=network.config), network
 
 
+def spec_of_model(source: Path) -> ModelSpec | None:
+    """The description of a model folder or bundled model; None for a run or checkpoint."""
+    if (run_folder(source) / CONFIG_FILE).is_file() and not is_model_folder(source):
+        return None
+    try:
+        return load_artefact(find_model(str(source))).spec
+    except ArtefactError:
+        return None
+
+
 def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwork:
     """The network of an exported model in float32; int8 kernels stay rounded."""
     try:
@@ -74,10 +85,20 @@ def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwo
             if make_divisible(_DEEPEST_CHANNELS * width) == channels.get(_DEEPEST)
         ]
         width = widths[0] if widths else 1.0
-        network = build_network(NetworkConfig(preset, artefact.spec.classes, size_hw, width=width))
+        config = NetworkConfig(preset, artefact.spec.classes, artefact.size_hw, width=width)
+        _check_layout(artefact, config)
+        network = build_network(replace(config, size_hw=size_hw))
         set_folded_weights(network.model, weights)
     except (WeightsError, ValueError) as error:
         raise WeightsError(
             f"{artefact.folder}: expected a float32 or int8 model of a MobileNetV2 preset; {error}"
         ) from error
     return network
+
+
+def _check_layout(artefact: Artefact, config: NetworkConfig) -> None:
+    """Raise WeightsError where a preset lays out other boxes or masks than the model has."""
+    wanted = spec_of(build_network(config))
+    for name in ("default_boxes", "segmentation_stride", "scores"):
+        if getattr(wanted, name) != getattr(artefact.spec, name):
+            raise WeightsError(f"{name} is not that of preset {config.preset!r}.")

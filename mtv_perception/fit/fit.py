@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mtv_perception.config import load
+from mtv_perception.data.sample import fingerprint
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import COLLECTING, SCORING
@@ -20,6 +21,7 @@ from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.plan import make_plan
 from mtv_perception.fit.prepare import Prepared, prepare
 from mtv_perception.fit.report import write_fit_report
+from mtv_perception.fit.split import PARTS
 from mtv_perception.fit.state import FitState
 from mtv_perception.runtime.artefact import FEW_FALSE_ALARMS, load_artefact, write_thresholds
 from mtv_perception.runtime.perceiver import Perceiver
@@ -135,6 +137,11 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
     state.begin()
     logging.getLogger("mtv_perception").setLevel(logging.INFO)
     prepared = plan_fit(options, options.out / CONFIG_FILE, options.out / _LISTS_FOLDER)
+    parts = [dataset for part in PARTS for dataset in prepared.datasets[part]]
+    state.check_data(
+        fingerprint(parts),
+        has_trained=state.is_done("train") or (options.out / RUN_FOLDER).is_dir(),
+    )
     counts = {part: len(prepared.samples(part)) for part in prepared.entries}
     say(f"{_uses(prepared, counts)}; classes: {', '.join(prepared.labels.foreground)}")
     for note in prepared.notes:

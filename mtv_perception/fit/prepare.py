@@ -106,6 +106,11 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     for number, config in enumerate(configs):
         file = lists / f"{number + 1}-{config.path.name}"
         notes += _add(prepared, config, file, alone=len(configs) == 1)
+    if len(configs) > 1 and (count := _shared_between(prepared)):
+        notes.append(
+            f"{count} images that judge or choose are near-duplicates of images of another data set "
+            "that train, which flatters the figures; give overlapping exports as one folder."
+        )
     crowds = [sample.crowd for sample in prepared.samples("train")]
     if any(c.any() for c in crowds) and all(c.all() for c in crowds):
         raise DatasetError(
@@ -246,6 +251,22 @@ def _own_leaks(parts: dict[str, list[Dataset]]) -> int:
         sides[part] = tuple(range(len(samples), len(samples) + len(own)))
         samples += own
     return leaks(pairs_alike(samples), sides)
+
+
+def _shared_between(prepared: Prepared) -> int:
+    """Images to choose or judge by that look like one of another data set that trains."""
+    found: dict[tuple[str, Path, bool], Sample] = {}
+    for part, entries in prepared.entries.items():
+        for entry, dataset in zip(entries, prepared.datasets[part], strict=True):
+            for sample in dataset.samples:
+                found[entry["path"], sample.image_path, part == "train"] = sample
+    keys = list(found)
+    apart = set()
+    for first, second in pairs_alike(list(found.values())).tolist():
+        (path, _, trains), (other, _, others_train) = keys[first], keys[second]
+        if path != other and trains != others_train:
+            apart.add(keys[second if trains else first])
+    return len(apart)
 
 
 def _put(prepared: Prepared, part: str, config: DatasetConfig) -> None:

@@ -54,6 +54,21 @@ class FitState:
         """Write the file, so that the folder counts as this fit's from its first file on."""
         self._write()
 
+    def check_data(self, found: str, has_trained: bool) -> None:
+        """Note the fingerprint of the data, or compare it once training has begun.
+
+        Raises:
+            ConfigError: images or labels have changed since then.
+        """
+        noted = self.record.get("data")
+        if has_trained and noted and noted != found:
+            raise ConfigError(
+                f"{self._path.parent}: expected the images and labels that its fit began with, they have "
+                "changed since; choose another --out."
+            )
+        self.record["data"] = noted if has_trained and noted else found
+        self._write()
+
     def is_done(self, stage: str) -> bool:
         """Whether a stage was finished, in this call or before."""
         return stage in self.record["done"]

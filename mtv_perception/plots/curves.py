@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mtv_perception.plots.text import as_text
+
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """(step, value) pairs by name."""
 
@@ -56,7 +58,7 @@ def plot_curves(curves: Curves, path: Path) -> None:
 
 def _draw(axes: Any, name: str, curve: np.ndarray) -> None:
     """One curve; noisy ones also as a moving average."""
-    label = name.removeprefix("loss/").removeprefix("weight/").removeprefix("validation/")
+    label = as_text(name.removeprefix("loss/").removeprefix("weight/").removeprefix("validation/"))
     if not name.startswith(_SMOOTHED) or len(curve) < 2 * _WINDOW:
         axes.plot(curve[:, 0], curve[:, 1], marker="." if len(curve) < 30 else "", label=label)
         return

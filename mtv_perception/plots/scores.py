@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mtv_perception.labels import LabelSet
 from mtv_perception.metrics.calibration import Reliability
 from mtv_perception.metrics.detection import PrecisionRecall
+from mtv_perception.plots.text import as_text
 
 
 def to_png(figure: Figure) -> bytes:
@@ -43,7 +44,7 @@ def plot_precision_recall(curves: Mapping[str, PrecisionRecall], labels: LabelSe
             continue
         colour = np.array(labels.colour(labels.id_of(name))) / 255
         best = int(curve.f1.argmax())
-        text = f"{name}: F1 {curve.f1[best]:.2f} at score {curve.scores[best]:.2f}"
+        text = f"{as_text(name)}: F1 {curve.f1[best]:.2f} at score {curve.scores[best]:.2f}"
         axes.step(curve.recall, curve.precision, where="post", color=colour, label=text)
         axes.plot(curve.recall[best], curve.precision[best], "o", color=colour)
     if axes.lines:
@@ -59,6 +60,7 @@ def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
             "not said".
         names: `C` class names.
     """
+    names = [as_text(name) for name in names]
     columns = [*names, "(not said)"][: confusion.shape[1]]
     totals = confusion.sum(1, keepdims=True)
     share = np.divide(100.0 * confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)

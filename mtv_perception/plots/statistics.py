@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from mtv_perception.data.statistics import DatasetStatistics, Spread
 from mtv_perception.labels import UNLABELED_ID, LabelSet
+from mtv_perception.plots.text import as_text
 
 _SIZE_INCHES = (12.0, 7.0)
 _DPI = 110
@@ -38,7 +39,7 @@ def plot_statistics(statistics: DatasetStatistics, labels: LabelSet, path: Path)
         draw(axes, statistics, labels)
     height, width = statistics.size_hw
     images = sum(source.images for source in statistics.sources)
-    names = ", ".join(source.name for source in statistics.sources)
+    names = ", ".join(as_text(source.name) for source in statistics.sources)
     figure.suptitle(f"{names}: {images} images, boxes at {width}x{height} pixels", fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_figure(path, format="png")
@@ -57,7 +58,7 @@ def _bars(axes: Any, values: dict[str, float], colours: list[tuple[float, ...]],
 
 
 def _draw_instances(axes: Any, statistics: DatasetStatistics, labels: LabelSet) -> None:
-    values = {item.name: float(item.instances) for item in statistics.classes[1:]}
+    values = {as_text(item.name): float(item.instances) for item in statistics.classes[1:]}
     _bars(axes, values, [_colour(labels, index) for index in range(1, len(labels))], "{:.0f}")
 
 
@@ -65,7 +66,7 @@ def _draw_pixels(axes: Any, statistics: DatasetStatistics, labels: LabelSet) -> 
     if statistics.unlabelled_share is None:
         _draw_nothing(axes, "no masks")
         return
-    shares = {item.name: item.pixel_share or 0.0 for item in statistics.classes}
+    shares = {as_text(item.name): item.pixel_share or 0.0 for item in statistics.classes}
     colours = [_colour(labels, index) for index in (*range(len(labels)), UNLABELED_ID)]
     _bars(axes, {**shares, "ignored": statistics.unlabelled_share}, colours, "{:.1%}")
 
@@ -77,7 +78,7 @@ def _draw_weights(axes: Any, statistics: DatasetStatistics, labels: LabelSet) ->
     if not known:
         _draw_nothing(axes, "no masks")
         return
-    values = {item.name: item.weight or 0.0 for item in known.values()}
+    values = {as_text(item.name): item.weight or 0.0 for item in known.values()}
     _bars(axes, values, [_colour(labels, index) for index in known], "{:.3g}")
 
 
@@ -88,7 +89,7 @@ def _draw_spreads(axes: Any, spreads: dict[int, Spread], labels: LabelSet) -> No
         return
     boxes = [
         {
-            "label": labels.names[i],
+            "label": as_text(labels.names[i]),
             "whislo": s.p5,
             "q1": s.p25,
             "med": s.p50,

@@ -25,6 +25,9 @@ from mtv_perception.types import Detections, Result
 from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
 
+_RESULTS = "results.jsonl"
+# What a run may write into its folder; from elsewhere they may be labels that nobody has twice.
+_WRITTEN = ("masks", "overlays", "labels", "annotations.json", "classes.txt")
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
 # as long.
 _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
@@ -71,15 +74,23 @@ class Predictions:
 
     def _begin(self) -> TextIO:
         """Make the folder and its files, for the first frame; overlays/ for the first image."""
+        foreign = [name for name in _WRITTEN if (self._folder / name).exists()]
+        if foreign and not (self._folder / _RESULTS).exists():
+            raise ReplayError(
+                f"{self._folder}: expected a new folder or one of `mtv predict`, found {foreign[0]} of "
+                "other origin; choose another --out."
+            )
         innermost = self._folder / "masks" if self._masks else self._folder
         innermost.mkdir(parents=True, exist_ok=True)
         self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
-        self._lines = (self._folder / "results.jsonl").open("w", encoding="utf-8")
+        self._lines = (self._folder / _RESULTS).open("w", encoding="utf-8")
         return self._lines
 
     def begin_video(self, source: Path, rate: float) -> Path:
         """Write the overlays of the source that follows as one video; returns its file."""
         path = self._folder / f"{self._names.unique(source.stem)}{_VIDEO_SUFFIX}"
+        if path.exists() and path.samefile(source):
+            raise ReplayError(f"{path}: is the source itself; choose another --out.")
         self._video = _VideoFile(path, rate)
         return path
 

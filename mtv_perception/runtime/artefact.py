@@ -215,6 +215,7 @@ def write_artefact(
         golden: the network's self-test; none is kept of the model before.
     """
     files = dict(files or {})
+    parse_spec(spec_text(spec), folder / SPEC_FILE)  # What nobody could read is not written.
     spec = replace(
         spec,
         sha256=hashlib.sha256(content).hexdigest(),

@@ -41,7 +41,7 @@ def find_model(name: str, allowed: Sequence[str] = ()) -> Path:
 
 def _find(name: str) -> Path:
     path = Path(name).expanduser()
-    if not path.is_absolute() and ".." not in path.parts:
+    if len(path.parts) == 1 and not name.startswith((".", "~")):
         for folder in model_folders():
             if (folder / name / "model.yaml").is_file():
                 return folder / name

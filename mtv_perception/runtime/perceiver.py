@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from mtv_perception.config import setting
-from mtv_perception.errors import ConfigError, ImageError
+from mtv_perception.errors import ArtefactError, ConfigError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
@@ -23,7 +23,7 @@ from mtv_perception.runtime.reading import reading_of
 from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
-_DEFAULT_THRESHOLD = 0.3
+DEFAULT_THRESHOLD = 0.3
 _LOWEST_THRESHOLD = 1e-4
 
 
@@ -114,7 +114,9 @@ class PerceiverConfig:
             values = dict.fromkeys(names, self.score_threshold)
         else:
             own = spec.thresholds_at(self.operating_point)
-            values = {name: own.get(name, _DEFAULT_THRESHOLD) for name in names}
+            balanced = {name: spec.thresholds.get(name, DEFAULT_THRESHOLD) for name in names}
+            # Fewer false alarms never come from a lower threshold.
+            values = {name: max(own.get(name, value), value) for name, value in balanced.items()}
         values.update(self._single_thresholds(names))
         return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
 
@@ -146,7 +148,7 @@ class PerceiverConfig:
     def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
         found = {}
         for entry in self.class_score_thresholds:
-            name, _, text = entry.partition("=")
+            name, _, text = entry.rpartition("=")
             try:
                 value = float(text)
             except ValueError:
@@ -158,6 +160,14 @@ class PerceiverConfig:
                 )
             found[name] = value
         return found
+
+
+def _check_finite(raw: RawOutputs) -> None:
+    """A value that is no number is above no threshold: without an error it would mean nobody is there."""
+    for name, tensor in vars(raw).items():
+        # A sum is finite only if all its values are.
+        if not tensor.is_quantised and not np.isfinite(tensor.values.sum(dtype=np.float64)):
+            raise ArtefactError(f"the network gave values of {name} that are no numbers.")
 
 
 class Model(Protocol):
@@ -250,6 +260,7 @@ class Perceiver:
         letterbox.write(image_rgb, self._backend.input_view())
         filled = time.perf_counter()
         raw = self._backend.run()
+        _check_finite(raw)
         ran = time.perf_counter()
         candidates = self._candidates(
             raw.class_logits, self._thresholds, self._config.max_candidates

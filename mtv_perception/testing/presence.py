@@ -66,13 +66,20 @@ class Presence:
         inside: np.ndarray = (self.times_s >= begin_s - 1e-9) & (self.times_s <= end_s + 1e-9)
         return inside
 
+    def _frames_between(self, begin_s: float, end_s: float) -> np.ndarray:
+        """Which frames lie in a time; AssertionError where none does, for it then tells nothing."""
+        inside = self._between(begin_s, end_s)
+        if not inside.any():
+            span = f": it ends at {self.times_s[-1]:g} s" if self.times_s.size else ""
+            raise AssertionError(
+                f"Expected frames in {begin_s:g} .. {end_s:g} s, the run has none{span}."
+            )
+        return inside
+
     def assert_reported_within(self, seconds: float, *, of_s: float) -> None:
         """Present in some frame of the `seconds` from time `of_s` on."""
-        window = self._between(of_s, of_s + seconds)
-        if not window.any():
-            raise AssertionError(
-                f"Expected frames in {of_s:g} .. {of_s + seconds:g} s, the run has none."
-            )
+        __tracebackhide__ = True
+        window = self._frames_between(of_s, of_s + seconds)
         if not self.present[window].any():
             later = self.times_s[self.present & (self.times_s > of_s)]
             found = f"first after {later[0] - of_s:.3f} s" if later.size else "never after that"
@@ -83,7 +90,13 @@ class Presence:
     def assert_gone_after(
         self, seconds: float, *, of_s: float, until_s: float = float("inf")
     ) -> None:
-        """Absent from `seconds` after time `of_s` on, up to `until_s`."""
+        """Absent from `seconds` after time `of_s` on, up to `until_s`, in frames of which there is one."""
+        __tracebackhide__ = True
+        self._frames_between(of_s + seconds, until_s)
+        self._check_gone(seconds, of_s, until_s)
+
+    def _check_gone(self, seconds: float, of_s: float, until_s: float) -> None:
+        __tracebackhide__ = True
         late = self.times_s[
             self.present & self._between(of_s + seconds, until_s) & (self.times_s > of_s + seconds)
         ]
@@ -94,7 +107,13 @@ class Presence:
             )
 
     def assert_absent(self, begin_s: float, end_s: float) -> None:
-        """Absent in every frame of a time."""
+        """Absent in every frame of a time, in which there is one."""
+        __tracebackhide__ = True
+        self._frames_between(begin_s, end_s)
+        self._check_absent(begin_s, end_s)
+
+    def _check_absent(self, begin_s: float, end_s: float) -> None:
+        __tracebackhide__ = True
         seen = self.times_s[self.present & self._between(begin_s, end_s)]
         if seen.size:
             raise AssertionError(
@@ -104,6 +123,7 @@ class Presence:
 
     def assert_continuous(self, begin_s: float, end_s: float, *, longest_gap_s: float) -> None:
         """Never absent for more than `longest_gap_s` within a time."""
+        __tracebackhide__ = True
         seen = self.times_s[self.present & self._between(begin_s, end_s)]
         marks = np.r_[begin_s, seen, end_s]
         worst = int(np.argmax(np.diff(marks)))
@@ -125,14 +145,27 @@ class Presence:
             truth: when it really was there.
             enters_within_s: longest delay of the first report.
             leaves_within_s: longest survival of the last report.
+
+        Raises:
+            AssertionError: it does not follow, or the run lacks the beginning or the end of the truth.
         """
+        __tracebackhide__ = True
+        self._check_covers(truth, max(enters_within_s, leaves_within_s))
         intervals = truth.intervals
         begins = [*(item.begin_s for item in intervals[1:]), *([float("inf")] if intervals else [])]
         if intervals:
-            self.assert_absent(-float("inf"), np.nextafter(intervals[0].begin_s, -np.inf) - 1e-6)
+            self._check_absent(-float("inf"), np.nextafter(intervals[0].begin_s, -np.inf) - 1e-6)
         for item, next_begin_s in zip(intervals, begins, strict=True):
             if item.end_s - item.begin_s >= enters_within_s:
                 self.assert_reported_within(enters_within_s, of_s=item.begin_s)
-            self.assert_gone_after(leaves_within_s, of_s=item.end_s, until_s=next_begin_s - 1e-6)
+            self._check_gone(leaves_within_s, item.end_s, next_begin_s - 1e-6)
         if not intervals:
-            self.assert_absent(-float("inf"), float("inf"))
+            self._check_absent(-float("inf"), float("inf"))
+
+    def _check_covers(self, truth: Presence, tolerance_s: float) -> None:
+        __tracebackhide__ = True
+        if not truth.times_s.size:
+            return
+        begin_s, end_s = float(truth.times_s[0]), float(truth.times_s[-1])
+        self._frames_between(begin_s, begin_s + tolerance_s)
+        self._frames_between(end_s - tolerance_s, end_s + tolerance_s)

@@ -114,7 +114,7 @@ def initial_layout(name: str) -> Layout | None:
 def _find(name: str) -> tuple[Path, bool]:
     """Where a run folder, a checkpoint or a model lies, and whether it is an exported model."""
     source = Path(name).expanduser()
-    if not source.exists():
+    if not source.is_file():
         try:
             source = find_model(name)
         except ArtefactError as error:

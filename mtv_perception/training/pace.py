@@ -10,6 +10,7 @@ import yaml
 
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.schedule import cosine, warmup_cosine
+from mtv_perception.training.state import replace_text
 
 _FILE = "clock.yaml"
 
@@ -59,7 +60,7 @@ class Pace:
         """Write the time spent, beside a checkpoint."""
         if self._limit_s:
             text = yaml.safe_dump({"seconds": round(self.spent_s, 1)})
-            self._path.write_text(text, encoding="utf-8")
+            replace_text(self._path, text)
 
 
 def learning_rate(config: TrainConfig, done: int, pace: Pace) -> float:

@@ -62,6 +62,18 @@ def restore_state(path: Path, variables: Variables) -> int:
     return int(arrays["step"])
 
 
+def read_step(path: Path) -> int:
+    """The step at which a checkpoint was written."""
+    return int(_read(path)["step"])
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def read_group(path: Path, group: str) -> list[np.ndarray]:
     """One group's arrays in order."""
     arrays = _read(path)

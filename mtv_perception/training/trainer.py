@@ -29,8 +29,21 @@ from mtv_perception.training.inputs import first_images, open_scenes, target_enc
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.pace import Pace, learning_rate
 from mtv_perception.training.runs.log import VALIDATION, RunLog, messages_to, read_curves
-from mtv_perception.training.runs.provenance import note_initial, note_run
-from mtv_perception.training.state import BEST_FILE, load_averaged, restore_state, save_state
+from mtv_perception.training.runs.provenance import (
+    RUN_FILE,
+    check_data,
+    note_data,
+    note_initial,
+    note_run,
+)
+from mtv_perception.training.state import (
+    BEST_FILE,
+    load_averaged,
+    read_step,
+    replace_text,
+    restore_state,
+    save_state,
+)
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
 from mtv_perception.training.trained import note_trained, trained_on
@@ -104,21 +117,31 @@ class Trainer:
     def _claim_folder(self, resume: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         text = format_yaml(to_plain(self._config))
-        if not resume and (self._folder / _LAST_FILE).exists():
+        if not resume and self._holds_weights():
             raise ConfigError(
                 f"{self._folder}: expected an empty run folder, got one with a checkpoint; use --resume, or another."
             )
         if resume and not (self._folder / _LAST_FILE).exists():
             raise ConfigError(f"{self._folder}: expected a run to resume, found no checkpoint.")
         if not resume:
+            for rest in ("best.yaml", "clock.yaml"):
+                (self._output / rest).unlink(missing_ok=True)
             (self._output / "config.yaml").write_text(text, encoding="utf-8")
         else:
             self._check_unchanged(self._folder / "config.yaml")
+            check_data(self._folder, self._source.datasets)
         note_run(self._output)
         if not resume:
             datasets = self._source.datasets
+            note_data(self._output, datasets)
             labels = self._config.network.labels
             note_trained(self._output, trained_on(datasets, labels, self._config.losses))
+
+    def _holds_weights(self) -> bool:
+        """Whether the folder holds weights that somebody may want: all but those its run began with."""
+        best = self._folder / BEST_FILE
+        began = (self._folder / RUN_FILE).exists() and best.exists() and read_step(best) == 0
+        return (self._folder / _LAST_FILE).exists() or (best.exists() and not began)
 
     def _check_unchanged(self, path: Path) -> None:
         """ConfigError, naming the keys, unless the run began with this configuration."""
@@ -172,9 +195,7 @@ class Trainer:
 
     def _train(self) -> dict[str, Any]:
         config, run = self._config, None
-        progress = tqdm(
-            total=config.steps, initial=self._done, unit="step", dynamic_ncols=True, mininterval=5
-        )
+        progress = self._progress_bar()
         batches = self.batches() if self._done < config.steps else iter(())
         begin, started = self._done, time.monotonic()
         if config.validate_first and not begin:
@@ -196,7 +217,7 @@ class Trainer:
                 progress.set_postfix(loss=f"{values['total']:.3f}", **shown)
             self._done += 1
             self._over = self._pace.is_over(self._done)
-            progress.update()
+            self._advance(progress)
             started = time.monotonic() if self._done == begin + 1 else started
             if self._is_due(config.validate_every):
                 self._finite(logged)
@@ -212,6 +233,25 @@ class Trainer:
 
     def _is_due(self, every: int) -> bool:
         return self._over or self._done % every == 0
+
+    def _progress_bar(self) -> tqdm:
+        """Counts seconds where the run's time is limited, and else steps."""
+        minutes = self._config.minutes
+        total = round(minutes * 60) if minutes else self._config.steps
+        return tqdm(
+            total=total,
+            initial=min(round(self._pace.spent_s), total) if minutes else self._done,
+            unit="s" if minutes else "step",
+            dynamic_ncols=True,
+            mininterval=5,
+        )
+
+    def _advance(self, progress: tqdm) -> None:
+        if self._config.minutes:
+            progress.set_description(f"step {self._done}", refresh=False)
+            progress.update(min(round(self._pace.spent_s), progress.total) - progress.n)
+        else:
+            progress.update()
 
     def _finite(self, logged: Mapping[str, tf.Tensor]) -> dict[str, float]:
         """The figures of a step as numbers.
@@ -252,7 +292,7 @@ class Trainer:
             save_state(
                 self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done
             )
-            (self._output / "best.yaml").write_text(yaml.safe_dump(self._best), encoding="utf-8")
+            replace_text(self._output / "best.yaml", yaml.safe_dump(self._best))
         plot_curves(read_curves(self._output), self._output / "curves.png")
 
     def _score(self, figures: Mapping[str, Any]) -> float:

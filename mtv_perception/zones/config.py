@@ -113,14 +113,14 @@ class ZoneConfig:
     )
     min_visible: float = setting(
         0.9,
-        "Floor zones: never free where a smaller share of the zone lies in the image and behind no object.",
+        "Never free where a smaller share of the zone lies in the image and, with the foot test, behind no object.",
         low=0.0,
         high=1.0,
     )
     hidden_by: tuple[str, ...] = setting(
         (),
-        "Floor zones with the foot test: further classes whose objects hide the floor behind them. The zone's own "
-        "classes always do.",
+        "With the foot test: further classes whose objects hide the floor behind them. The zone's own classes always "
+        "do.",
     )
     unplaced: str = setting(
         "unknown",

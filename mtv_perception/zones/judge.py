@@ -30,6 +30,7 @@ from mtv_perception.zones.footprints import (
     foot_pixels,
     footprints_of,
 )
+from mtv_perception.zones.leaning import CUT_OFF
 from mtv_perception.zones.presence import Verdict
 from mtv_perception.zones.source import DetectionSource, View
 
@@ -90,8 +91,8 @@ def _unsure(why: str) -> Evidence:
     return Evidence(Verdict.UNSURE, why=why)
 
 
-def _floor_samples(corners: np.ndarray) -> np.ndarray:
-    """Points that stand for a floor zone, also for a narrow gate, `(K, 2)` m."""
+def _samples(corners: np.ndarray) -> np.ndarray:
+    """Points that stand for a zone, also for a narrow gate, `(K, 2)` in the unit of its corners."""
     spacing = _VISIBILITY_GRID * float(np.ptp(corners, 0).max())
     fine = _VISIBILITY_GRID * float(np.sqrt(polygon_area(corners)))
     for sample, step in ((grid_inside, spacing), (grid_inside, fine), (outline_points, spacing)):
@@ -130,16 +131,17 @@ class ZoneJudge:
         self.zone, self._class_ids, self._camera = zone, class_ids, camera
         self._hiding_ids = (*class_ids, *hiding_ids)
         self._image_hw = image_hw or (camera.intrinsics.size_hw if camera else None)
+        self._lower_edge = self._image_hw[0] - CUT_OFF if self._image_hw else np.inf
         self._pixels: np.ndarray | None = None
         self._pixels_hw = (0, 0)
         self.visible = 1.0
-        self._floor_samples = np.empty((0, 2))
+        samples = _samples(zone.corners)
+        self._sample_pixels = samples
         if zone.space == FLOOR and camera:
-            samples = _floor_samples(zone.corners)
             pixels = camera.floor_to_pixels(samples)
             pixels = pixels[_in_image(camera, pixels)]
-            self._floor_samples = pixels[camera.is_upright(pixels)]
-            self.visible = len(self._floor_samples) / len(samples)
+            self._sample_pixels = pixels[camera.is_upright(pixels)]
+            self.visible = len(self._sample_pixels) / len(samples)
 
     def judge(self, seen: Observation) -> Evidence:
         """The evidence of one result."""
@@ -169,14 +171,17 @@ class ZoneJudge:
         return found
 
     def _hidden(self, found: Detections) -> float:
-        """The share of the zone's floor in the image that lies behind objects.
+        """The share of the zone in the image that lies behind objects.
 
-        What stands on a floor point nearer than another, in the same direction, covers its pixel.
+        What stands on a floor point nearer than another, in the same direction, covers its pixel. Of a
+        zone in the image nobody knows what is nearer, but for boxes that the lower edge cuts off.
         """
-        pixels = self._floor_samples[:, None]
+        pixels = self._sample_pixels[:, None]
         if not len(pixels) or FOOT not in self.zone.tests:
             return 0.0
         boxes = self._boxes_of(found, self._hiding_ids)
+        if self.zone.space != FLOOR:
+            boxes = boxes[boxes[:, 3] >= self._lower_edge]
         within = (pixels >= boxes[:, :2]) & (pixels <= boxes[:, 2:])
         return float(np.any(within.all(axis=2), axis=1).mean())
 
@@ -219,9 +224,10 @@ class ZoneJudge:
     def judge_image(self, boxes_xyxy: np.ndarray) -> Evidence:
         """Boxes against a region of the image."""
         inside = 0
-        for box, foot in zip(
-            boxes_xyxy, foot_pixels(boxes_xyxy, self.zone.foot_width), strict=True
-        ):
+        feet = foot_pixels(boxes_xyxy, self.zone.foot_width)
+        # What the lower edge cuts off stands on it, or below it.
+        feet[..., 1] = np.minimum(feet[..., 1], self._lower_edge)
+        for box, foot in zip(boxes_xyxy, feet, strict=True):
             shapes = [foot] if FOOT in self.zone.tests else []
             if BOX in self.zone.tests:
                 shapes.append(box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2))

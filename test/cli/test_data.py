@@ -80,3 +80,18 @@ def test_an_unknown_class_is_refused_by_name(run, boxes, tmp_path, capsys):
 def test_a_folder_without_an_index_is_one_sentence(tmp_path, capsys):
     assert main(["data", "upright", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "expected annotations.json" in capsys.readouterr().err
+
+
+def test_check_says_what_it_has_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "labels"):
+        (tmp_path / "floor" / folder).mkdir(parents=True)
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "floor/images" / f"{number}.png"), pixels)
+        (tmp_path / "floor/labels" / f"{number}.txt").write_text("0 .5 .5 .5 .5\n")
+    (tmp_path / "floor/classes.txt").write_text("Pedestrian (worker)\ntruck\n")
+
+    assert main(["data", "check", "floor"]) == 0
+    said = capsys.readouterr().out
+    assert "3 images, 3 objects: Pedestrian (worker) 3" in said and "0 images with masks" in said

@@ -112,3 +112,10 @@ def test_nothing_is_scored_where_asked_for(exported):
 def test_options_for_data_that_are_not_named_are_refused(exported, tmp_path, capsys):
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "m"), "--fold", "0/2"]) == 2
     assert "Expected --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--precision", "int8"], ["--json", "o.json"], ["--data", "x"]])
+def test_what_an_onnx_file_can_not_have_is_refused(tmp_path, capsys, option):
+    arguments = ["warehouse", "--out", str(tmp_path / "m.onnx"), "--format", "onnx", *option]
+    assert main(["export", *arguments]) == 2
+    assert f"Expected no {option[0]} beside --format onnx" in capsys.readouterr().err

@@ -360,3 +360,45 @@ def test_a_video_whose_name_is_not_utf8_is_refused_in_one_sentence(predict, vide
     status, _ = predict(os.fsdecode(odd))
     assert status != 0
     assert "expected a path in UTF-8 for a video" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["masks/a.png", "annotations.json", "classes.txt", "labels/a.txt"])
+def test_a_folder_with_labels_of_other_origin_is_not_written_into(predict, folder, name, capsys):
+    file = predict.out / name
+    file.parent.mkdir(parents=True)
+    file.write_text("drawn by hand")
+    status, lines = predict(folder)
+
+    assert status == 2 and not lines
+    assert "of other origin; choose another --out" in capsys.readouterr().err
+    assert file.read_text() == "drawn by hand"
+    assert [p for p in predict.out.rglob("*") if p.is_file()] == [file]
+
+
+def test_a_folder_of_an_earlier_run_is_written_again(predict, folder):
+    assert predict(folder)[0] == 0
+    assert predict(folder)[0] == 0
+
+
+def test_a_video_is_not_overwritten_by_its_own_overlays(predict, write_video, tmp_path, capsys):
+    predict.out.mkdir()
+    source = write_video(predict.out / "drive.webm")
+    before = source.read_bytes()
+
+    assert predict(source)[0] == 2
+    assert "is the source itself; choose another --out" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+@pytest.fixture
+def write_video(draw):
+    def write(path, frames=4):
+        height, width = draw(0).shape[:2]
+        code = cv2.VideoWriter.fourcc(*"VP80")
+        writer = cv2.VideoWriter(str(path), code, 10, (width, height))
+        for index in range(frames):
+            writer.write(draw(index)[..., ::-1])
+        writer.release()
+        return path
+
+    return write

@@ -14,6 +14,7 @@ from mtv_perception.errors import DatasetError, ReplayError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.labels import LabelSet
 from mtv_perception.messages.typestore import builder
+from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.types import Detections
 
 LABELS = LabelSet()
@@ -193,3 +194,14 @@ def test_a_broken_image_takes_its_own_truth_along(tmp_path, distinct, broken):
 
     assert [read_image(s.image_path)[0, 0, 0] // 40 - 1 for s in samples] == expected
     assert [s.boxes_xyxy[0, 0] // 10 for s in samples] == expected
+
+
+def test_results_are_no_truth_unless_they_are_named(bag, tmp_path, red_finder):
+    """A model held against its own results would be perfect."""
+    out = tmp_path / "run"
+    options = ReplayOptions(extras=("input", "status"))
+    replay(bag, out, red_finder(), options)
+
+    with pytest.raises(ReplayError, match=r"expected one topic of truth.*\(results of a network\)"):
+        read_truth(out, LABELS)
+    assert len(read_truth(out, LABELS, "/detections")) == 6

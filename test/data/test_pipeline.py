@@ -180,3 +180,12 @@ def test_more_classes_than_a_set_of_bits_holds_are_drawn():
     mixture = Mixture((Dataset("a", LabelSet(names), samples),), (1.0,))
 
     assert mixture.epoch(0, 0) == list(samples)
+
+
+@pytest.mark.parametrize(("count", "weight"), [(1, 0.5), (4, 0.12), (3, 1.1)])
+def test_a_small_fraction_is_right_on_average(dark, count, weight):
+    few = replace(dark, samples=dark.samples[:count])
+    mixture = Mixture((few,), (weight,))
+    drawn = [len(mixture.epoch(3, number)) for number in range(2000)]
+
+    assert np.mean(drawn) == pytest.approx(count * weight, rel=0.1)

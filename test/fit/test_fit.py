@@ -222,3 +222,20 @@ def test_a_class_without_an_object_to_train_on_is_told_and_not_scored(tmp_path, 
 
     names = {scored[0].labels.names[c] for s in scored[0].samples for c in s.box_classes}
     assert names == {"truck"}
+
+
+@pytest.mark.parametrize("change", ["an image more", "another label"])
+def test_data_that_changed_since_training_are_refused(tmp_path, floor, stages, change):
+    root = floor()
+    options = FitOptions((root,), tmp_path / "model")
+    fit(options, quiet)
+    labels = sorted(root.rglob("*.txt"))
+    if change == "another label":
+        labels[0].write_text("1 0.5 0.5 0.2 0.2\n")
+    else:
+        image = next(p for p in root.rglob("*") if p.stem == labels[0].stem and p != labels[0])
+        image.with_stem("new").write_bytes(image.read_bytes())
+        labels[0].with_stem("new").write_text(labels[0].read_text())
+
+    with pytest.raises(ConfigError, match="they have changed since; choose another --out"):
+        fit(options, quiet)

@@ -401,3 +401,15 @@ def test_a_split_that_is_not_used_may_be_broken(tmp_path, floor):
     prepared = prepare(options(tmp_path, folder), tmp_path / "lists")
 
     assert any("NOT used: default" in note for note in prepared.notes)
+
+
+def test_images_that_judge_and_train_in_two_data_sets_are_told(tmp_path, floor):
+    first, second = floor(), floor("again")
+    for file in [p for p in second.rglob("*") if p.stem.isdecimal()]:
+        file.rename(file.with_stem(f"z{99 - int(file.stem)}"))
+    prepared = prepare(options(tmp_path, first, second), tmp_path / "lists")
+    (note,) = (note for note in prepared.notes if "another data set" in note)
+    assert int(note.split()[0]) > 0 and "give overlapping exports as one folder" in note
+
+    alone = prepare(options(tmp_path, first), tmp_path / "lists")
+    assert not any("another data set" in note for note in alone.notes)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mtv_perception.labels import WAREHOUSE
+from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.metrics.calibration import reliability
 from mtv_perception.metrics.detection import PrecisionRecall
 from mtv_perception.plots.scores import (
@@ -47,3 +47,13 @@ def test_the_best_f1_is_named():
 def test_confusion_is_in_percent_of_the_true_class():
     (axes,) = plot_confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]).axes
     assert [text.get_text() for text in axes.texts] == ["75.0", "25.0", "0.0", "0.0"]
+
+
+@pytest.mark.parametrize("name", ["cost $\\fork$", "$", "_hidden", "person [/old]", "a_b^c"])
+def test_class_names_are_shown_as_they_are(name):
+    labels = LabelSet(("background", name))
+    assert to_png(plot_confusion(np.ones((1, 2)), [name]))
+    figure = plot_precision_recall({name: CURVE}, labels)
+    assert to_png(figure)
+    (legend,) = (axes.get_legend() for axes in figure.axes if axes.get_legend())
+    assert legend.get_texts()[0].get_text().strip().replace("\\$", "$").startswith(f"{name}: F1")

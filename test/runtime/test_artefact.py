@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from ai_edge_litert.interpreter import Interpreter
 
+from mtv_perception.cli.options import local_path
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.geometry.letterbox import Letterbox
@@ -615,3 +617,23 @@ def test_a_model_of_the_package_is_loaded_by_its_name():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ArtefactError, match="Expected a model folder or one of"):
         load_artefact("no-such-model")
+
+
+@pytest.mark.skipif(not (ROOT / "models" / "warehouse").is_dir(), reason="no models/warehouse")
+def test_a_folder_here_is_meant_where_the_path_says_so(tiny_folder, tmp_path, monkeypatch):
+    shutil.copytree(tiny_folder, tmp_path / "here" / "warehouse")
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert find_model("warehouse") == ROOT / "models" / "warehouse"
+    assert find_model("./warehouse") == Path("warehouse")
+    assert local_path("./warehouse") == tmp_path / "here" / "warehouse"
+    assert local_path("warehouse") == Path("warehouse")
+
+
+def test_a_description_that_nobody_could_read_is_not_written(tiny_folder):
+    artefact = load_artefact(tiny_folder)
+    before = {path: path.read_bytes() for path in tiny_folder.rglob("*") if path.is_file()}
+
+    with pytest.raises(ArtefactError, match="version"):
+        write_artefact(tiny_folder, replace(artefact.spec, version=-1), b"other")
+    assert {path: path.read_bytes() for path in tiny_folder.rglob("*") if path.is_file()} == before

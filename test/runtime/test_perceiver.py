@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.config import from_mapping
-from mtv_perception.errors import ConfigError, ImageError
+from mtv_perception.errors import ArtefactError, ConfigError, ImageError
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.labels import UNLABELED_ID
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
@@ -312,3 +312,40 @@ def test_a_result_is_not_touched_by_the_next_image(fake_model):
 
     assert np.array_equal(first.detections.boxes_xyxy, boxes)
     assert np.array_equal(first.segmentation.class_ids, mask)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("output", ["class_logits", "box_offsets", "segmentation"])
+def test_values_that_are_no_numbers_are_an_error_and_never_an_empty_scene(
+    fake_model, output, value
+):
+    """One is enough: it would suppress every box of its class, or make the mask background."""
+    shapes = {"class_logits": (COUNT, 3), "box_offsets": (COUNT, 4), "segmentation": (8, 16, 4)}
+    broken = np.zeros(shapes[output], np.float32)
+    broken.reshape(-1)[5] = value
+    perceive = Perceiver(fake_model(**{output: broken}))
+
+    with pytest.raises(ArtefactError, match="are no numbers"):
+        perceive(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("balanced", "few", "expected"),
+    [
+        ({}, {"person": 0.2, "rail": 0.5}, [0.5, 0.3, 0.3]),
+        ({"person": 0.6}, {"person": 0.5}, [0.3, 0.6, 0.3]),
+        ({"person": 0.4}, {"person": 0.5, "forklift": 0.1}, [0.3, 0.5, 0.3]),
+    ],
+)
+def test_few_false_alarms_is_never_below_balanced(fake_model, balanced, few, expected):
+    spec = fake_model(thresholds=balanced, operating_points={"few_false_alarms": few}).spec
+
+    found = PerceiverConfig(operating_point="few_false_alarms").thresholds(spec)
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_a_threshold_of_a_class_with_an_equals_sign(fake_model):
+    spec = fake_model(classes=("background", "rail", "person=worker", "forklift")).spec
+
+    found = PerceiverConfig(class_score_thresholds=("person=worker=0.6",)).thresholds(spec)
+    assert found.tolist() == pytest.approx([0.3, 0.6, 0.3])

@@ -317,3 +317,11 @@ def test_cutouts_are_read(
     assert person.rgba[192, 192, 3] == 255
     with pytest.raises(DatasetError, match="found none"):
         load_cutouts(tmp_path, ["b.png"])
+
+
+def test_labels_of_other_origin_are_not_overwritten(tmp_path):
+    (tmp_path / "annotations.json").write_text("drawn by hand")
+
+    with pytest.raises(ValueError, match="found other files; choose another"):
+        generate(tmp_path, 1, seed=1, split="train", size_hw=(32, 32))
+    assert [p.name for p in tmp_path.iterdir()] == ["annotations.json"]

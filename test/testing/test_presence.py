@@ -134,3 +134,46 @@ def test_the_example_of_the_docs_holds_on_a_bag_that_is_as_it_says(pytester, wri
 
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda seen: seen.assert_absent(60, 70),
+        lambda seen: seen.assert_gone_after(1, of_s=50),
+        lambda seen: seen.assert_gone_after(1, of_s=50, until_s=60),
+        lambda seen: seen.assert_reported_within(1, of_s=50),
+    ],
+)
+def test_a_time_that_the_run_never_saw_proves_nothing(check):
+    with pytest.raises(AssertionError, match="the run has none"):
+        check(presence("." * 100))
+
+
+@pytest.mark.parametrize("frames", [0, 5, 60])
+def test_a_run_that_lost_its_end_does_not_follow(frames):
+    truth, cut = presence("." * 100), presence("." * frames)
+    with pytest.raises(AssertionError, match="the run has none"):
+        cut.assert_follows(truth, enters_within_s=0.3, leaves_within_s=0.5)
+    truth.assert_follows(truth, enters_within_s=0.3, leaves_within_s=0.5)
+
+
+def test_the_plugin_fails_on_a_damaged_bag_unless_it_is_allowed(pytester, write_bag, draw, model):
+    bag = write_bag(frames=24, pixels=lambda index: draw(index, size_hw=(240, 320)))
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    pytester.makeconftest('pytest_plugins = ["mtv_perception.pytest_plugin"]')
+    pytester.makepyfile(
+        f"""
+        import pytest
+        from mtv_perception.errors import ReplayError
+
+        def test_it(mtv_replay):
+            for _ in "ab":
+                with pytest.raises(ReplayError, match="expected a whole input"):
+                    mtv_replay({str(bag)!r})
+            assert 0 < len(mtv_replay({str(bag)!r}, allow_damage=True).frames()) < 24
+        """
+    )
+    result = pytester.runpytest_subprocess(f"--mtv-model={model}", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from mtv_perception.cli.main import main
 from mtv_perception.network.multitask import build_network
@@ -45,3 +46,22 @@ def test_runs_of_two_networks_are_refused(tmp_path, tiny_run, capsys):
     save_state(other / BEST_FILE, {"average": [np.zeros(3)]}, 0)
     assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 2
     assert "Expected runs of one network" in capsys.readouterr().err
+
+
+def test_runs_of_other_classes_are_refused(tmp_path, tiny_run, capsys):
+    """Also of as many: the rows of one class would be averaged with those of another."""
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    config["network"]["names"] = ["background", "forklift", "person", "rail"]
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+
+    assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 2
+    assert "the same classes in the same order" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()
+
+
+def test_what_was_trained_is_kept(tmp_path, tiny_run):
+    assert average(tiny_run, "--shares", 1, "--out", tmp_path / "mean") == 0
+    assert (tmp_path / "mean" / "trained.yaml").read_text() == (
+        tiny_run / "trained.yaml"
+    ).read_text()

@@ -507,3 +507,34 @@ def test_the_chief_is_the_first_process_of_a_cluster(monkeypatch, jobs, task, ex
 def test_more_devices_than_there_are_is_an_error(tmp_path, tiny_config):
     with pytest.raises(ValueError, match="Expected 64 devices"):
         Trainer(tiny_config(devices=64), tmp_path / "run")
+
+
+def test_a_run_whose_data_changed_is_not_resumed(tmp_path, tiny_run, tiny_config, monkeypatch):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    noted = yaml.safe_load((folder / "images.yaml").read_text())
+    (folder / "images.yaml").write_text(yaml.safe_dump({**noted, "sha256": "of others"}))
+
+    with pytest.raises(ConfigError, match="the images and labels that the run began with"):
+        Trainer(tiny_config(validate_every=3), folder, resume=True)
+
+
+@pytest.mark.parametrize("left", ["averaged", "finished"])
+def test_weights_that_somebody_may_want_are_not_overwritten(tmp_path, tiny_run, tiny_config, left):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    (folder / "last.npz").unlink()
+    if left == "averaged":
+        (folder / "run.yaml").unlink()
+    before = (folder / "best.npz").read_bytes()
+
+    with pytest.raises(ConfigError, match="expected an empty run folder"):
+        Trainer(tiny_config(), folder)
+    assert (folder / "best.npz").read_bytes() == before
+
+
+def test_a_clock_that_is_left_does_not_end_a_new_run(tmp_path, tiny_config):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "clock.yaml").write_text("seconds: 3600.0\n")
+    trainer = Trainer(tiny_config(minutes=10.0), folder)
+
+    assert trainer._pace.spent_s < 600

@@ -538,3 +538,23 @@ def test_the_area_that_is_hidden_counts_and_not_the_outline(floor_camera):
     share = 1 - judge_zone._hidden(observation.detections)
     assert 0.6 < share < 0.9  # of 3 square metres 0.6 are hidden at least
     assert judge_zone.judge(observation).verdict is Verdict.UNSURE
+
+
+@pytest.mark.parametrize("tests", [("foot",), ("foot", "mask")])
+@pytest.mark.parametrize("bottom", [300.0, 470.0, 479.0, 480.0])
+def test_a_region_behind_what_the_image_cuts_off_is_never_clear(tests, bottom):
+    """A forklift before the lens: its wheels are below the image, and nothing else is to be seen."""
+    region = tuple((x, y) for x, y in ((1.0, 1.0), (639.0, 1.0), (639.0, bottom), (1.0, bottom)))
+    zone = replace(IMAGE, polygon=region, tests=tests)
+    before = seen([3.7, 14.5, 631.5, 480.0], mask=np.zeros((480, 640), np.uint8))
+    found = ZoneJudge(zone, (PERSON,), None, (480, 640)).judge(before)
+
+    assert found.verdict is (Verdict.OCCUPIED if bottom > 478 else Verdict.UNSURE)
+
+
+def test_what_stands_beside_a_region_of_the_image_hides_nothing_of_it():
+    judging = ZoneJudge(replace(IMAGE, tests=("foot",)), (PERSON,), None, (480, 640))
+
+    assert judging.judge(seen([400, 100, 500, 480])).verdict is Verdict.CLEAR
+    assert judging.judge(seen([290, 100, 500, 480])).verdict is Verdict.CLEAR
+    assert judging.judge(seen([150, 150, 200, 350])).verdict is Verdict.CLEAR

@@ -65,13 +65,18 @@ def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
     )
 
 
+def _as_message(image: np.ndarray) -> tuple[bytes, int, int, int, str, bool]:
+    """The data and layout of a raw bgr8 image, as decode_raw takes them."""
+    height, width = image.shape[:2]
+    data = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).tobytes()
+    return data, height, width, 3 * width, "bgr8", False
+
+
 def decoding(images: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
     """Percentiles of turning messages into pixels: raw bgr8 and JPEG."""
-    height, width = images[0].shape[:2]
-    raw = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).tobytes() for image in images]
+    raw = [_as_message(image) for image in images]
     coded = [cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1] for image in images]
-    layout = (height, width, 3 * width, "bgr8", False)
     return {
-        "bgr8": percentiles(np.array([clock(decode_raw, data, *layout) for data in raw * 3])),
+        "bgr8": percentiles(np.array([clock(decode_raw, *message) for message in raw * 3])),
         "jpeg": percentiles(np.array([clock(decode_compressed, data) for data in coded * 3])),
     }

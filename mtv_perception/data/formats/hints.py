@@ -118,6 +118,10 @@ def _has_label_lines(folder: Path) -> bool:
 def _about_names(root: Path) -> list[str]:
     """Files and folders that are called nearly as a layout asks."""
     found = []
+    if files(root, ".mcap", ".db3"):
+        return [
+            "This is a bag: `mtv replay` and `mtv predict` read its images, `mtv mine` labels them."
+        ]
     for path in children(root):
         near = (
             [] if path.name in _NAMES else get_close_matches(path.name.lower(), _NAMES, 1, _CLOSE)

@@ -23,6 +23,10 @@ VERSION = 1
 JPEG_QUALITY = 90
 
 
+# The options that a folder was made with.
+_RECORD = "synth.json"
+
+
 @dataclass(frozen=True)
 class _Job:
     """What every image of a set depends on, and where it goes."""
@@ -102,6 +106,10 @@ def generate(
     _check(count, seed, split, workers, size_hw)
     keep = None if keep_cutouts is None else sorted(keep_cutouts)
     job = _Job(out_dir, seed, split, size_hw, cutouts, keep)
+    if out_dir.is_dir() and any(out_dir.iterdir()) and not (out_dir / _RECORD).is_file():
+        raise ValueError(
+            f"{out_dir}: expected a new folder or one of `mtv synth`, found other files; choose another."
+        )
     for folder in ("images", "masks", "parts"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
     _check_options(out_dir, job.record())
@@ -127,7 +135,7 @@ def _check(count: int, seed: int, split: str, workers: int, size_hw: tuple[int, 
 
 
 def _check_options(out_dir: Path, options: dict[str, Any]) -> None:
-    record = out_dir / "synth.json"
+    record = out_dir / _RECORD
     if record.is_file():
         before = json.loads(record.read_text())
         if before != options:

@@ -12,14 +12,17 @@ import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mtv_perception.config import load
 from mtv_perception.errors import ConfigError, WeightsError
+from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.state import BEST_FILE, read_group, save_state
+from mtv_perception.training.trained import note_trained, trained_of_run
 from mtv_perception.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"
@@ -64,7 +67,7 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
 
     Raises:
         ConfigError: shares that do not add up, or an `out` with a checkpoint.
-        WeightsError: no checkpoint in a run, or runs of different networks.
+        WeightsError: no checkpoint in a run, or runs of different networks or classes.
     """
     everything = [*shares, start]
     if len(shares) != len(runs) or not math.isclose(sum(everything), 1) or min(everything) < 0:
@@ -73,10 +76,24 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
         )
     if (out / BEST_FILE).exists():
         raise ConfigError(f"{out}: expected a new folder, got one with {BEST_FILE}")
+    configs = [load(TrainConfig, run / CONFIG_FILE) for run in runs]
+    _check_networks(runs, [config.network for config in configs])
     parts = [read_group(run / BEST_FILE, "average") for run in runs]
     if start:
         parts.append(first_weights(runs[0]))
     averaged = average(parts, everything[: len(parts)])
     out.mkdir(parents=True, exist_ok=True)
     shutil.copy(runs[-1] / CONFIG_FILE, out)
+    note_trained(out, trained_of_run(runs[-1], configs[-1]))
     save_state(out / BEST_FILE, {"average": averaged}, 0)
+
+
+def _check_networks(runs: Sequence[Path], networks: Sequence[NetworkConfig]) -> None:
+    """Raise WeightsError unless all networks are the same but for the size of their input."""
+    first = networks[0]
+    for run, network in zip(runs, networks, strict=True):
+        if replace(network, size_hw=first.size_hw) != first:
+            raise WeightsError(
+                f"Expected runs of one network with the same classes in the same order, got "
+                f"{runs[0]} with {first} and {run} with {network}."
+            )

@@ -6,6 +6,7 @@ import hashlib
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import numpy as np
 import yaml
 
 import mtv_perception
+from mtv_perception.data.sample import Dataset, fingerprint
+from mtv_perception.errors import ConfigError
+
+RUN_FILE, _DATA_FILE = "run.yaml", "images.yaml"
 
 
 def _git(*arguments: str) -> str:
@@ -49,7 +54,30 @@ def describe_run() -> dict[str, Any]:
 
 def note_run(folder: Path) -> None:
     """Write `run.yaml`: what the run is made with."""
-    (folder / "run.yaml").write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+    (folder / RUN_FILE).write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+
+
+def note_data(folder: Path, datasets: Sequence[Dataset]) -> None:
+    """Write `images.yaml`: what tells these images and labels from others."""
+    text = yaml.safe_dump({"images": _count(datasets), "sha256": fingerprint(datasets)})
+    (folder / _DATA_FILE).write_text(text, encoding="utf-8")
+
+
+def check_data(folder: Path, datasets: Sequence[Dataset]) -> None:
+    """Raise ConfigError where a run began with other images or labels; older runs noted none."""
+    path = folder / _DATA_FILE
+    if not path.is_file():
+        return
+    begun = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if begun["sha256"] != fingerprint(datasets):
+        raise ConfigError(
+            f"{path}: expected the images and labels that the run began with ({begun['images']}), got "
+            f"others ({_count(datasets)}); begin a new run, from its weights with `initial: RUN`."
+        )
+
+
+def _count(datasets: Sequence[Dataset]) -> int:
+    return sum(map(len, datasets))
 
 
 def note_initial(folder: Path, file: Path) -> None:
