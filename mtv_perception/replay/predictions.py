@@ -28,6 +28,7 @@ from mtv_perception.visual.overlay import draw_overlay
 _RESULTS = "results.jsonl"
 # What a run may write into its folder; from elsewhere they may be labels that nobody has twice.
 _WRITTEN = ("masks", "overlays", "labels", "annotations.json", "classes.txt")
+_OF_A_FRAME = (("masks", ".png"), ("overlays", ".jpg"), ("labels", ".txt"))
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
 # as long.
 _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
@@ -80,11 +81,27 @@ class Predictions:
                 f"{self._folder}: expected a new folder or one of `mtv predict`, found {foreign[0]} of "
                 "other origin; choose another --out."
             )
+        self._remove_earlier()
         innermost = self._folder / "masks" if self._masks else self._folder
         innermost.mkdir(parents=True, exist_ok=True)
         self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         self._lines = (self._folder / _RESULTS).open("w", encoding="utf-8")
         return self._lines
+
+    def _remove_earlier(self) -> None:
+        """Remove what an earlier run wrote for its frames: beside new ones it would be taken for theirs."""
+        try:
+            lines = (self._folder / _RESULTS).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return
+        for line in lines:
+            try:
+                name = str(json.loads(line)["name"])
+            except (ValueError, KeyError, TypeError):  # Cut short when the run was killed.
+                continue
+            for part, suffix in _OF_A_FRAME:
+                if Path(name).name == name:
+                    (self._folder / part / f"{name}{suffix}").unlink(missing_ok=True)
 
     def begin_video(self, source: Path, rate: float) -> Path:
         """Write the overlays of the source that follows as one video; returns its file."""

@@ -375,9 +375,18 @@ def test_a_folder_with_labels_of_other_origin_is_not_written_into(predict, folde
     assert [p for p in predict.out.rglob("*") if p.is_file()] == [file]
 
 
-def test_a_folder_of_an_earlier_run_is_written_again(predict, folder):
-    assert predict(folder)[0] == 0
-    assert predict(folder)[0] == 0
+def test_nothing_of_an_earlier_run_is_left(predict, folder):
+    assert predict(folder, "--labels", "yolo")[0] == 0
+    (predict.out / "masks" / "mine.png").write_bytes(b"not of the run")
+    for index in range(4, 13):
+        (folder / f"frame{index}.jpg").unlink()
+
+    status, lines = predict(folder)
+    assert status == 0 and len(lines) == 3
+    kept = [f"frame{index}" for index in range(1, 4)]
+    assert files(predict.out / "masks") == [*(f"{name}.png" for name in kept), "mine.png"]
+    assert files(predict.out / "overlays") == [f"{name}.jpg" for name in kept]
+    assert files(predict.out / "labels") == []
 
 
 def test_a_video_is_not_overwritten_by_its_own_overlays(predict, write_video, tmp_path, capsys):

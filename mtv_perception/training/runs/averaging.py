@@ -76,9 +76,9 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
         )
     if (out / BEST_FILE).exists():
         raise ConfigError(f"{out}: expected a new folder, got one with {BEST_FILE}")
+    parts = [read_group(run / BEST_FILE, "average") for run in runs]
     configs = [load(TrainConfig, run / CONFIG_FILE) for run in runs]
     _check_networks(runs, [config.network for config in configs])
-    parts = [read_group(run / BEST_FILE, "average") for run in runs]
     if start:
         parts.append(first_weights(runs[0]))
     averaged = average(parts, everything[: len(parts)])
