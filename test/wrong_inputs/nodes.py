@@ -149,7 +149,25 @@ FACTS = (
         ),
     ),
     *of(
+        "perception_node",
+        (
+            "two cameras on one image topic",
+            "an error in diagnostics that names both frames",
+            "perception/test_stamps.py::test_cameras_that_take_turns_on_one_topic_are_told",
+        ),
+        (
+            "images that newer ones pushed out of the queue",
+            "counted as `lost`",
+            "test_losses.py::test_what_newer_messages_push_out_of_a_queue_is_counted",
+        ),
+    ),
+    *of(
         "zones_node",
+        (
+            "classes of another detector that differ from the zones' by their case",
+            "refused, `unknown`",
+            "zones/test_conversions.py::test_a_class_that_is_spelt_otherwise_is_refused",
+        ),
         (
             "zones file with an unknown key or a broken polygon",
             "one sentence, exit status not 0",
@@ -226,6 +244,22 @@ FACTS = (
             "that result is refused and counted, others are measured",
             "ranging/test_ranging_node.py::test_a_refused_result_takes_no_other_along",
         ),
+        (
+            "depth of another camera",
+            "refused, both frames named; the floor still measures",
+            "ranging/test_ranging_node.py::test_depth_of_another_camera_is_not_used",
+        ),
+        (
+            "calibration of another camera",
+            "no distances, both frames named",
+            "ranging/test_ranging_node.py::test_a_calibration_of_another_camera_is_not_used",
+        ),
+        (
+            "an image that is frozen, dark or covered; a model without masks of all classes",
+            "nothing measured; no cell of the floor is free",
+            "ranging/test_ranging_node.py::"
+            "test_the_floor_is_free_only_where_the_mask_could_show_objects",
+        ),
     ),
     *of(
         "recorder_node",
@@ -250,6 +284,11 @@ FACTS = (
             "says so, exit status 1",
             "perception/test_faults.py::"
             "test_a_recorder_whose_disk_is_full_says_so_and_ends_with_status_one",
+        ),
+        (
+            "messages lost because the recorder was busy",
+            "counted by topic, exit status 1",
+            "test_losses.py::test_a_recorder_that_was_stopped_says_what_the_bag_lacks",
         ),
     ),
     *of(
