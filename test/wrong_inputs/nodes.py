@@ -286,6 +286,11 @@ FACTS = (
             "test_a_recorder_whose_disk_is_full_says_so_and_ends_with_status_one",
         ),
         (
+            "use_sim_time without a /clock",
+            "says so, exit status 1",
+            "tools/test_recorder.py::test_a_clock_that_stands_at_zero_is_told",
+        ),
+        (
             "messages lost because the recorder was busy",
             "counted by topic, exit status 1",
             "test_losses.py::test_a_recorder_that_was_stopped_says_what_the_bag_lacks",
@@ -333,5 +338,13 @@ FACTS = (
             SERVER + "test_more_clients_than_a_few_are_refused_and_places_are_given_back",
         ),
     ),
-    *of("state_log_node", ("a wrong start", "one sentence, exit status 2", START)),
+    *of(
+        "state_log_node",
+        ("a wrong start", "one sentence, exit status 2", START),
+        (
+            "nothing is published in this namespace",
+            "says so, exit status 2",
+            "tools/test_state_log.py::test_a_log_that_heard_nothing_says_so",
+        ),
+    ),
 )  # fmt: skip

@@ -34,6 +34,7 @@ _QUEUE_DEPTH = 50
 # Masks are large; whoever records them as they come needs no long queue.
 _MASK_QUEUE_DEPTH = 20
 _SILENCE_PERIOD_S = 5.0
+_NO_CLOCK = "the ROS clock stands at 0: with use_sim_time something has to publish /clock"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class RecorderNode(Node):
         self.counts: dict[str, int] = {}
         self.losses: dict[str, Losses] = {}
         self.refused = 0
-        self._failed = False
+        self._failed, self._timeless = False, 0
         self._writer = _open_bag(config)
         for camera in config.cameras or ("",):
             self._record(camera)
@@ -110,14 +111,14 @@ class RecorderNode(Node):
     def exit_status(self) -> int:
         """0 after detections, and pictures where they were asked for, were recorded; 2 without any.
 
-        1 where the bag could not be finished, messages were lost, or pictures are missing or were
-        refused.
+        1 where the bag could not be finished, messages were lost or came while the ROS clock stood at
+        0, or pictures are missing or were refused.
         """
         if not any(count for topic, count in self.counts.items() if _is_detections(topic)):
             return 1 if self._failed else 2
         missing = any(not count for topic, count in self.counts.items() if _is_pictures(topic))
         lost = any(losses.total for losses in self.losses.values())
-        return int(self._failed or bool(self.refused) or missing or lost)
+        return int(self._failed or bool(self.refused or self._timeless) or missing or lost)
 
     def _record(self, camera: str) -> None:
         named = result_topics(camera)
@@ -144,8 +145,10 @@ class RecorderNode(Node):
                 )
             if self.finished or (_is_pictures(topic) and not self._may_be_kept(topic, cdr)):
                 return
+            now = self.get_clock().now().nanoseconds
+            self._timeless += not now
             try:
-                self._writer.write_cdr(topic, self.get_clock().now().nanoseconds, cdr)
+                self._writer.write_cdr(topic, now, cdr)
             except OSError as error:
                 # For good: after a gap the bag would look whole.
                 self.finished = self._failed = True
@@ -164,7 +167,12 @@ class RecorderNode(Node):
         return False
 
     def _explain_silence(self) -> None:
-        """Say why nothing comes, as long as a camera's detections or pictures were never heard."""
+        """Say why nothing comes, as long as a camera's detections or pictures were never heard.
+
+        And that the ROS clock does not run.
+        """
+        if not self.get_clock().now().nanoseconds:
+            self.get_logger().warning(_NO_CLOCK)
         for topic, count in self.counts.items():
             if _is_detections(topic) and not count:
                 heard = what_is_heard(self, topic[1:], *RECORDED["detections"])
@@ -188,6 +196,10 @@ class RecorderNode(Node):
         counts = ", ".join(f"{topic[1:]}: {count}" for topic, count in self.counts.items())
         refused = f"; pictures refused: {self.refused}" if self.refused else ""
         self.get_logger().info(counts + refused)
+        if self._timeless:
+            self.get_logger().error(
+                f"{self._timeless} messages are recorded at time 0: {_NO_CLOCK}"
+            )
         if lost := {topic[1:]: item.total for topic, item in self.losses.items() if item.total}:
             text = ", ".join(f"{topic}: {count}" for topic, count in lost.items())
             self.get_logger().error(f"messages lost, which the bag lacks: {text}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from vision_msgs.msg import Detection3DArray
@@ -19,10 +20,13 @@ from mtv_perception.config import fixed
 from mtv_perception.errors import ConfigError
 from mtv_perception.msg import PerceptionStatus, ZoneStateArray
 from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import overridable
+from mtv_perception.ros.silence import what_is_heard
 
 _DEPTH = 50
+_SILENCE_PERIOD_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class StateLogNode(Node):
     Each line is an object with `kind` (zones, objects or status), `at` (arrival) and `stamp` (of
     the image), both in nanoseconds of the node's clock.
 
+    Attributes:
+        exit_status: 0 after lines were written; 2 without any, 1 where the file can't be written any
+            more or messages were lost.
+
     Raises:
         ConfigError: the file can't be written.
     """
@@ -45,21 +53,41 @@ class StateLogNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("state_log", **kwargs)
         path = Path(NodeParameters(self, StateLogConfig).read().file)
-        self.finished = self.failed = False
+        self.finished = self._failed = False
+        self._lines, self._losses = 0, dict[str, Losses]()
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
             raise ConfigError(f"file: can't write {path}: {error.strerror}.") from error
-        for kind, topic, read in (
-            (ZoneStateArray, "zones/zones", zones_line),
-            (Detection3DArray, "detections_3d", objects_line),
-            (PerceptionStatus, "perception/status", status_line),
-        ):
+        for topic, (kind, read) in _TOPICS.items():
             qos = QoSProfile(depth=_DEPTH)
-            overridable(self.create_subscription, kind, topic, self._keeper(read), qos)
+            overridable(self.create_subscription, kind, topic, self._keeper(topic, read), qos)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_SILENCE_PERIOD_S, self._explain_silence, clock=steady)
+
+    @property
+    def exit_status(self) -> int:
+        """As above."""
+        lost = any(losses.total for losses in self._losses.values())
+        return 1 if self._failed or (self._lines and lost) else 0 if self._lines else 2
+
+    def _explain_silence(self) -> None:
+        """Say why nothing comes, as long as nothing was heard at all."""
+        if not self._lines:
+            for topic, (kind, _) in _TOPICS.items():
+                heard = what_is_heard(self, topic, kind, QoSProfile(depth=_DEPTH))
+                self.get_logger().warning(heard)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file, and say what it lacks."""
+        lost = {topic: losses.total for topic, losses in self._losses.items() if losses.total}
+        if lost:
+            text = ", ".join(f"{topic}: {count}" for topic, count in lost.items())
+            self.get_logger().error(f"messages lost, which the file lacks: {text}")
+        if not self._lines and not self._failed:
+            self.get_logger().error(
+                f"nothing was written: expected messages on {', '.join(_TOPICS)} in this namespace."
+            )
         try:
             self._file.close()
         except OSError as error:
@@ -67,13 +95,18 @@ class StateLogNode(Node):
 
     def _fail(self, error: OSError) -> None:
         """End with status 1: what comes from now on would be lost without a word."""
-        if not self.failed:
+        if not self._failed:
             self.get_logger().error(f"file: can't be written any more: {error.strerror or error}")
-        self.finished = self.failed = True
+        self.finished = self._failed = True
 
-    def _keeper(self, read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], None]:
-        def keep(message: Any) -> None:
-            if self.failed:
+    def _keeper(
+        self, topic: str, read: Callable[[Any], dict[str, Any]]
+    ) -> Callable[[Any, Any], None]:
+        losses = self._losses[topic] = Losses()
+
+        def keep(message: Any, info: Any) -> None:
+            losses.missed(info)
+            if self._failed:
                 return
             now = self.get_clock().now().nanoseconds
             line = {"at": now, "stamp": stamp_ns(message.header), **read(message)}
@@ -81,6 +114,8 @@ class StateLogNode(Node):
                 self._file.write(json.dumps(line) + "\n")
             except OSError as error:
                 self._fail(error)
+                return
+            self._lines += 1
 
         return keep
 
@@ -134,3 +169,10 @@ def status_line(message: PerceptionStatus) -> dict[str, Any]:
         "received": int(message.received),
         "processed": int(message.processed),
     }
+
+
+_TOPICS: dict[str, tuple[type, Callable[[Any], dict[str, Any]]]] = {
+    "zones/zones": (ZoneStateArray, zones_line),
+    "detections_3d": (Detection3DArray, objects_line),
+    "perception/status": (PerceptionStatus, status_line),
+}

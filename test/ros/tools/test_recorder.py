@@ -198,3 +198,14 @@ def test_a_folder_of_settings_is_no_bag(own_graph, tmp_path):
     own_graph.wait(lambda: process.poll() is not None, "the end")
     assert process.returncode == 2 and "choose another" in own_graph.log()
     assert (tmp_path / "config" / "zones.yaml").read_text() == "mine"
+
+
+def test_a_clock_that_stands_at_zero_is_told(own_graph, tmp_path):
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"), use_sim_time=True)
+    publisher = own_graph.publisher(Detection2DArray, "detections")
+    publisher.publish(Detection2DArray(header=own_graph.header()))
+    own_graph.delivered("detections", node="recorder")
+    own_graph.wait(lambda: "something has to publish /clock" in own_graph.log(), "a word about it")
+
+    assert end(own_graph) == 1
+    assert "1 messages are recorded at time 0" in own_graph.log()

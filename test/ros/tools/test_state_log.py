@@ -10,6 +10,7 @@ pytest.importorskip("mtv_perception.msg", reason="the messages are not generated
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
 from mtv_perception.msg import ZoneState, ZoneStateArray
+from mtv_perception.ros.process.processes import stop_node
 from mtv_perception.ros.tools.state_log import objects_line
 
 ZONES = ZoneStateArray(zones=[ZoneState(name="stop", valid=True)])
@@ -37,3 +38,14 @@ def test_an_object_without_a_class_is_left_out():
     known = Detection3D(id="7", results=[ObjectHypothesisWithPose()])
     line = objects_line(Detection3DArray(detections=[Detection3D(), known]))
     assert [item["id"] for item in line["objects"]] == ["7"]
+
+
+def test_a_log_that_heard_nothing_says_so(own_graph, tmp_path):
+    own_graph.start("state_log_node", file=str(tmp_path / "states.jsonl"))
+    own_graph.wait(
+        lambda: f"nothing on {own_graph.namespace}/zones/zones" in own_graph.log(), "a word"
+    )
+    process, own_graph.process = own_graph.process, None
+
+    assert stop_node(process) == 2
+    assert "nothing was written: expected messages on zones/zones" in own_graph.log()
