@@ -37,7 +37,7 @@ lint: setup ## ruff and mypy
 	@.venv/bin/ruff check . || { echo "ruff: see above; much of it is fixed by: .venv/bin/ruff check --fix ." >&2; exit 1; }
 	@.venv/bin/mypy
 
-format: setup ## sort imports and mend what ruff can mend
+format: setup ## sort imports and fix what ruff can fix
 	@.venv/bin/ruff check --fix .
 
 docs: setup ## build the documentation site into build/docs, warnings are errors

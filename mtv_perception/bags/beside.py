@@ -49,9 +49,12 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
         "camera_info": [t for t in bag.counts if t.msgtype == CAMERA_INFO and t.encoding == CDR],
         "depth": [topic for topic in bag.counts if topic.msgtype == RAW and is_depth(bag, topic)],
     }
-    depths = {topic.name for topic in candidates["depth"]}
-    pictures = [t.name for t in bag.counts if t.msgtype in IMAGE_TYPES and t.name not in depths]
-    others = {_folder(name) for name in pictures} - {folder, ""}
+    depths = tuple(topic.name for topic in candidates["depth"])
+    pictures = [t.name for t in bag.counts if t.msgtype in IMAGE_TYPES]
+    others = {_folder(name) for name in pictures if not name.startswith(depths or "//")}
+    # Another camera's images do not lie above these, nor beside depth alone: a debug image may.
+    shared = {_folder(name) for name in depths if not _has_camera_info(bag, _folder(name))}
+    others = {name for name in others if not f"{folder}/".startswith(f"{name}/")} - shared
     beside: dict[str, Callable[[str], bool]] = {
         "camera_info": lambda name: name == f"{folder}/camera_info",
         "depth": lambda name: name.startswith(f"{folder}/"),
@@ -73,6 +76,10 @@ def find_beside(bag: BagSource, image: str, wanted: Mapping[str, str]) -> Beside
             if topic.encoding == CDR:
                 found[role] = topic
     return Beside(found, tuple(left_out))
+
+
+def _has_camera_info(bag: BagSource, folder: str) -> bool:
+    return any(t.msgtype == CAMERA_INFO and t.name == f"{folder}/camera_info" for t in bag.counts)
 
 
 def _folder(image: str) -> str:

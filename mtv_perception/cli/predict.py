@@ -138,6 +138,7 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
     from mtv_perception.replay.inputs import explained
     from mtv_perception.replay.predictions import count_classes
 
+    predictions.check_source(source)
     tally = _Tally()
     if opened.video_rate:
         print(f"{source}: writing {predictions.begin_video(source, opened.video_rate)}", flush=True)

@@ -34,9 +34,9 @@ _LOG = logging.getLogger(__name__)
 
 
 def truth_topic(bag: BagSource, topic: str = "") -> str:
-    """The topic of the truth: the one given, else the one named like it, else the only one.
+    """The topic of the truth: the one given, else the one called so, else the only other one.
 
-    A network's results are no truth, unless they are named.
+    A network's results are no truth, unless they are given or called so.
 
     Raises:
         ReplayError: there is none, or no telling which.
@@ -46,8 +46,8 @@ def truth_topic(bag: BagSource, topic: str = "") -> str:
     if topic:
         candidates = [name for name in found if name == topic]
     else:
-        others = [name for name in found if name not in results]
-        candidates = [n for n in others if any(word in n for word in _TRUTH_WORDS)] or others
+        called = [name for name in found if any(word in name for word in _TRUTH_WORDS)]
+        candidates = called or [name for name in found if name not in results]
     if len(candidates) != 1:
         have = ", ".join(
             f"{name} (results of a network)" if name in results else name for name in found

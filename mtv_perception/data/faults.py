@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +73,17 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
 
 def _alike(path: Path) -> str:
     """A hint at a file whose name differs by its case alone, as after a copy from Windows."""
+    near = _names_in(path.parent).get(path.name.lower())
+    return f"; there is {near}" if near else ""
+
+
+@lru_cache(maxsize=8)
+def _names_in(folder: Path) -> dict[str, str]:
+    """The names in a folder by their lower case; kept, as many files of one may be missing."""
     try:
-        names = [item.name for item in path.parent.iterdir()]
+        return {item.name.lower(): item.name for item in folder.iterdir()}
     except OSError:
-        return ""
-    near = [name for name in names if name.lower() == path.name.lower()]
-    return f"; there is {near[0]}" if near else ""
+        return {}
 
 
 class Fault(str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +13,9 @@ from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.data.scene import Scene, make_scene, read_pixels
 from mtv_perception.data.targets import TargetEncoder
 from mtv_perception.errors import DatasetError
+
+# Between numbers of an epoch that is drawn again; more epochs than any run has.
+_REDRAW = 1_000_000_007
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Mixture:
             raise ValueError(f"Expected one positive weight a data set, got {self.weights!r}.")
         if not any(len(dataset) for dataset in self.datasets):
             raise DatasetError("Expected at least one training image, got only empty data sets.")
+
+    @property
+    def mean_length(self) -> float:
+        """Samples of an epoch in the mean."""
+        return sum(len(d) * w for d, w in zip(self.datasets, self.weights, strict=True))
 
     def epoch(self, seed: int, number: int) -> list[Sample]:
         """The samples of one epoch in their order."""
@@ -71,11 +80,11 @@ class SceneSource:
         cache: int = 1200,
     ) -> None:
         self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
-        self._epoch = lru_cache(maxsize=2)(lambda number: mixture.epoch(seed, number))
+        self._epoch = lru_cache(maxsize=2)(self._drawn)
         # By identity: one image file may stand in several data sets, with other labels in each.
         self._samples = {id(s): s for dataset in mixture.datasets for s in dataset.samples}
         self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
-        self.epoch_length = len(self._epoch(0))
+        self.epoch_length = round(mixture.mean_length)
         if not self.epoch_length:
             raise DatasetError(
                 f"Expected an epoch of at least one image, got none with {mixture.weights!r}."
@@ -86,6 +95,11 @@ class SceneSource:
         """Where scenes come from."""
         return self._mixture.datasets
 
+    def _drawn(self, number: int) -> list[Sample]:
+        """The samples of an epoch; drawn again where fractions of a few images gave none."""
+        redraws = (self._mixture.epoch(self._seed, number + k * _REDRAW) for k in itertools.count())
+        return next(samples for samples in redraws if samples)
+
     def _load(self, sample: Sample) -> Scene:
         return make_scene(sample, *self._pixels(id(sample)))
 
@@ -94,7 +108,9 @@ class SceneSource:
         number, position = divmod(index, self.epoch_length)
         order = self._epoch(number)
         rng = np.random.default_rng((self._seed, 1, index))
-        first = [order[position]]
+        first = [
+            order[position % len(order)]
+        ]  # An epoch is a little shorter or longer than the mean.
 
         def draw(generator: np.random.Generator) -> Scene:
             sample = first.pop() if first else order[generator.integers(len(order))]

@@ -106,7 +106,7 @@ class Assembler:
     def _depth_is_best(self, stamp_ns: int) -> bool:
         """Whether no better depth can come.
 
-        One of the same stamp is here already, or one before and one after it within the tolerance.
+        One within the tolerance is here: of the same stamp, or any once a later image has come.
         """
         nearest = self._nearest(stamp_ns)
         if nearest is None:

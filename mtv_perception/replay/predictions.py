@@ -26,9 +26,10 @@ from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
 
 _RESULTS = "results.jsonl"
-# What a run may write into its folder; from elsewhere they may be labels that nobody has twice.
+# What a run may write into its folder. Of other origin it may be the only copy.
 _WRITTEN = ("masks", "overlays", "labels", "annotations.json", "classes.txt")
-_OF_A_FRAME = (("masks", ".png"), ("overlays", ".jpg"), ("labels", ".txt"))
+_LABELS = ("labels", "annotations.json", "classes.txt")
+_OF_A_FRAME = (("masks", ".png"), ("overlays", ".jpg"))
 # WebM with VP8 plays in browsers and is in the FFmpeg of OpenCV; H.264 is not, VP9 takes four times
 # as long.
 _VIDEO_SUFFIX, _VIDEO_CODEC = ".webm", "VP80"
@@ -84,12 +85,22 @@ class Predictions:
         self._remove_earlier()
         innermost = self._folder / "masks" if self._masks else self._folder
         innermost.mkdir(parents=True, exist_ok=True)
-        self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         self._lines = (self._folder / _RESULTS).open("w", encoding="utf-8")
+        self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         return self._lines
 
     def _remove_earlier(self) -> None:
-        """Remove what an earlier run wrote for its frames: beside new ones it would be taken for theirs."""
+        """Remove the masks and overlays of an earlier run: beside new ones they would be taken for theirs.
+
+        Raises:
+            ReplayError: it wrote labels, which somebody may have corrected.
+        """
+        labels = [name for name in _LABELS if (self._folder / name).exists()]
+        if labels:
+            raise ReplayError(
+                f"{self._folder}: expected a folder without labels, found {labels[0]} of an earlier run; "
+                "remove it, or choose another --out."
+            )
         try:
             lines = (self._folder / _RESULTS).read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -102,6 +113,12 @@ class Predictions:
             for part, suffix in _OF_A_FRAME:
                 if Path(name).name == name:
                     (self._folder / part / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def check_source(self, source: Path) -> None:
+        """Raise ReplayError where a source lies in what is written."""
+        for part, _ in _OF_A_FRAME:
+            if source.resolve().is_relative_to((self._folder / part).resolve()):
+                raise ReplayError(f"{source}: is written to; choose another --out.")
 
     def begin_video(self, source: Path, rate: float) -> Path:
         """Write the overlays of the source that follows as one video; returns its file."""

@@ -30,13 +30,19 @@ class Losses:
 
         Args:
             info: rclpy's message info.
+
+        Returns:
+            -1 for a late one that was counted before.
         """
         number = info.get("publication_sequence_number") if isinstance(info, dict) else None
         if not number or number >= _NOT_TOLD:
             return 0
         self.is_told = True
-        publisher = publisher_gid(info)
-        missing = max(0, int(number) - self._last.get(publisher, int(number)) - 1)
-        self._last[publisher] = int(number)
+        publisher, number = publisher_gid(info), int(number)
+        last = self._last.get(publisher, number - 1)
+        self._last[publisher] = max(last, number)
+        # A late message was counted as missing before.
+        missing = number - last - 1 if number > last else -1 if number < last else 0
+        missing = max(missing, -self.total)
         self.total += missing
         return missing

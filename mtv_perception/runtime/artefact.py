@@ -215,7 +215,7 @@ def write_artefact(
         golden: the network's self-test; none is kept of the model before.
     """
     files = dict(files or {})
-    parse_spec(spec_text(spec), folder / SPEC_FILE)  # What nobody could read is not written.
+    parse_spec(spec_text(spec), folder / SPEC_FILE)  # Refuses a description that can't be read.
     spec = replace(
         spec,
         sha256=hashlib.sha256(content).hexdigest(),

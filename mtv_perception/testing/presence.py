@@ -90,9 +90,9 @@ class Presence:
     def assert_gone_after(
         self, seconds: float, *, of_s: float, until_s: float = float("inf")
     ) -> None:
-        """Absent from `seconds` after time `of_s` on, up to `until_s`, in frames of which there is one."""
+        """Absent from `seconds` after time `of_s` on, up to `until_s`; fails without a frame then."""
         __tracebackhide__ = True
-        self._frames_between(of_s + seconds, until_s)
+        self._frames_between(np.nextafter(of_s + seconds, np.inf) + 1e-6, until_s)
         self._check_gone(seconds, of_s, until_s)
 
     def _check_gone(self, seconds: float, of_s: float, until_s: float) -> None:
@@ -107,7 +107,7 @@ class Presence:
             )
 
     def assert_absent(self, begin_s: float, end_s: float) -> None:
-        """Absent in every frame of a time, in which there is one."""
+        """Absent in every frame of a time; fails without a frame in it."""
         __tracebackhide__ = True
         self._frames_between(begin_s, end_s)
         self._check_absent(begin_s, end_s)
@@ -167,5 +167,6 @@ class Presence:
         if not truth.times_s.size:
             return
         begin_s, end_s = float(truth.times_s[0]), float(truth.times_s[-1])
+        tolerance_s = max(tolerance_s, float(np.diff(self.times_s).max(initial=0)))
         self._frames_between(begin_s, begin_s + tolerance_s)
         self._frames_between(end_s - tolerance_s, end_s + tolerance_s)

@@ -138,7 +138,7 @@ class Trainer:
             note_trained(self._output, trained_on(datasets, labels, self._config.losses))
 
     def _holds_weights(self) -> bool:
-        """Whether the folder holds weights that somebody may want: all but those its run began with."""
+        """Whether the folder holds other weights than those that its run began with."""
         best = self._folder / BEST_FILE
         began = (self._folder / RUN_FILE).exists() and best.exists() and read_step(best) == 0
         return (self._folder / _LAST_FILE).exists() or (best.exists() and not began)

@@ -173,8 +173,8 @@ class ZoneJudge:
     def _hidden(self, found: Detections) -> float:
         """The share of the zone in the image that lies behind objects.
 
-        What stands on a floor point nearer than another, in the same direction, covers its pixel. Of a
-        zone in the image nobody knows what is nearer, but for boxes that the lower edge cuts off.
+        What stands on a floor point nearer than another, in the same direction, covers its pixel. In a
+        zone of the image only boxes that the lower edge cuts off are known to be nearer.
         """
         pixels = self._sample_pixels[:, None]
         if not len(pixels) or FOOT not in self.zone.tests:

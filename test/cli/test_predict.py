@@ -376,7 +376,7 @@ def test_a_folder_with_labels_of_other_origin_is_not_written_into(predict, folde
 
 
 def test_nothing_of_an_earlier_run_is_left(predict, folder):
-    assert predict(folder, "--labels", "yolo")[0] == 0
+    assert predict(folder)[0] == 0
     (predict.out / "masks" / "mine.png").write_bytes(b"not of the run")
     for index in range(4, 13):
         (folder / f"frame{index}.jpg").unlink()
@@ -386,7 +386,26 @@ def test_nothing_of_an_earlier_run_is_left(predict, folder):
     kept = [f"frame{index}" for index in range(1, 4)]
     assert files(predict.out / "masks") == [*(f"{name}.png" for name in kept), "mine.png"]
     assert files(predict.out / "overlays") == [f"{name}.jpg" for name in kept]
-    assert files(predict.out / "labels") == []
+
+
+@pytest.mark.parametrize("form", ["yolo", "coco"])
+def test_labels_of_an_earlier_run_are_not_replaced(predict, folder, form, capsys):
+    """Somebody may have corrected them."""
+    assert predict(folder, "--labels", form)[0] == 0
+    before = {p: p.read_bytes() for p in predict.out.rglob("*") if p.is_file()}
+
+    assert predict(folder, "--labels", form)[0] == 2
+    assert "of an earlier run; remove it, or choose another --out" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in predict.out.rglob("*") if p.is_file()} == before
+
+
+def test_the_overlays_of_a_run_are_no_source_of_the_next_into_it(predict, folder, capsys):
+    assert predict(folder)[0] == 0
+    before = files(predict.out / "overlays")
+
+    assert predict(predict.out / "overlays")[0] == 2
+    assert "is written to; choose another --out" in capsys.readouterr().err
+    assert files(predict.out / "overlays") == before
 
 
 def test_a_video_is_not_overwritten_by_its_own_overlays(predict, write_video, tmp_path, capsys):

@@ -182,6 +182,16 @@ def test_more_classes_than_a_set_of_bits_holds_are_drawn():
     assert mixture.epoch(0, 0) == list(samples)
 
 
+@pytest.mark.parametrize("weights", [(1.0, 0.5), (0.3, 1.5), (0.2, 0.25)])
+@pytest.mark.parametrize("seed", range(4))
+def test_epochs_of_other_lengths_are_drawn_from_without_end(light, dark, weights, seed):
+    few = replace(light, samples=light.samples[:5]), replace(dark, samples=dark.samples[:3])
+    source = source_of(*few, config=OFF, weights=weights, seed=seed)
+    assert source.epoch_length == round(5 * weights[0] + 3 * weights[1])
+    seen = {int(source(index).image[32, 48, 0]) for index in range(40 * source.epoch_length)}
+    assert len(seen) == 8
+
+
 @pytest.mark.parametrize(("count", "weight"), [(1, 0.5), (4, 0.12), (3, 1.1)])
 def test_a_small_fraction_is_right_on_average(dark, count, weight):
     few = replace(dark, samples=dark.samples[:count])

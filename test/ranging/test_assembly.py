@@ -75,7 +75,7 @@ def test_nothing_wanted_means_no_waiting():
     ]
 
 
-def test_a_status_of_the_same_stamp_tells_the_size_where_one_is_wanted():
+def test_detections_wait_for_the_status_of_their_stamp_where_one_is_wanted():
     pairing = Assembler(False, False, 1.0, 0)
     pairing.wants_status = True
     assert pairing.add_detections(MS, "a", 0.0) == []

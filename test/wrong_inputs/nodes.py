@@ -255,7 +255,7 @@ FACTS = (
             "ranging/test_ranging_node.py::test_a_calibration_of_another_camera_is_not_used",
         ),
         (
-            "an image that is frozen, dark or covered; a model without masks of all classes",
+            "an image that is frozen, dark, covered or overexposed; a model without masks of all classes",
             "nothing measured; no cell of the floor is free",
             "ranging/test_ranging_node.py::"
             "test_the_floor_is_free_only_where_the_mask_could_show_objects",

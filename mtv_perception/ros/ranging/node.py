@@ -228,7 +228,8 @@ class RangingNode(Node):
             return None
         frame, depth = moment.depth
         if reason := why_other_frame("depth", frame, moment.detections.header.frame_id):
-            self._refuse(f"{reason}; expected depth registered with the image")
+            self._refusal = f"{reason}; expected depth registered with the image"
+            self._assembler.without_depth += 1
             return None
         return depth
 

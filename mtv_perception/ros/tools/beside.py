@@ -172,14 +172,15 @@ class BesideImages:
         """What is added to the stamp of the image that goes out next, and to those up to the one after."""
         self._shifts.append((stamp, shift_ns))
 
-    def up_to(self, stamp: int) -> None:
-        """Publish what follows, until one has a later stamp."""
-        while self._next is not None and self._is_up_to(stamp):
+    def up_to(self, stamp: int, log_ns: int) -> None:
+        """Publish what follows, until one has a later stamp or was recorded later."""
+        while self._next is not None and self._is_up_to(stamp, log_ns):
             self._publish_next()
 
-    def _is_up_to(self, stamp: int) -> bool:
+    def _is_up_to(self, stamp: int, log_ns: int) -> bool:
         assert self._next is not None
-        headers = _headers(self._next[1]) if self._next[1] is not None else []
+        message, decoded = self._next
+        headers = _headers(decoded) if decoded is not None and message.log_ns <= log_ns else []
         return bool(headers) and max(map(stamp_ns, headers)) <= stamp
 
     def _publish_next(self) -> None:

@@ -219,7 +219,7 @@ class ImageReplayNode(Node):
     def _play_with(self, beside: BesideImages) -> int | None:
         first: int | None = None
         begin = due = source_ns = 0
-        step = round(NANOSECONDS / self._config.rate)
+        step = shortest = round(NANOSECONDS / self._config.rate)
         for index, item in enumerate(self._frames()):
             before, source_before, source_ns = due, source_ns, item.stamp_ns()
             due = (
@@ -229,6 +229,8 @@ class ImageReplayNode(Node):
             )
             if first is not None and due > before:
                 step = due - before
+            if index and source_ns > source_before:
+                shortest = min(shortest, source_ns - source_before)
             if first is None:
                 begin, first = due, due + round(self._offset * NANOSECONDS)
                 with self._lock:
@@ -251,8 +253,8 @@ class ImageReplayNode(Node):
             frame_id = frame.frame_id or self._config.frame_id
             message.header = Header(stamp=stamp.to_msg(), frame_id=frame_id)
             self._publish(message, frame.image_rgb.shape[:2])
-            # What is nearer to this image than to the next, which comes after as long as this did.
-            beside.up_to(source_ns + (source_ns - source_before) // 2 if index else source_ns)
+            # What is nearer to this image than to the next, which comes no sooner than others did.
+            beside.up_to(source_ns + shortest // 2, (item.log_ns or 0) + shortest)
         beside.before(None)
         if first is not None and due < first:
             self._refuse_offset((due - begin) / NANOSECONDS)

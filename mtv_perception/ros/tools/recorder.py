@@ -138,9 +138,9 @@ class RecorderNode(Node):
         losses = self.losses.get(topic)
 
         def keep(cdr: bytes, info: Any) -> None:
-            if losses and (missed := losses.missed(info)):
+            if losses and (missed := losses.missed(info)) > 0:
                 self.get_logger().warning(
-                    f"{topic[1:]}: {missed} messages came while the recorder was busy, and are lost",
+                    f"{topic[1:]}: {missed} messages are lost",
                     throttle_duration_sec=5.0,
                 )
             if self.finished or (_is_pictures(topic) and not self._may_be_kept(topic, cdr)):

@@ -329,7 +329,7 @@ def test_depth_of_another_camera_is_not_used(world):
 
     world.until(lambda: any("'rear'" in text for text in world.reason()), see)
     values = state_of(world)
-    assert values["by_depth"] == "0" and int(values["refused"]) > 0
+    assert values["by_depth"] == "0" and int(values["without_depth"]) > 0
     at = world.heard["detections_3d"][-1].detections[0].results[0].pose.pose.position
     assert at.x == pytest.approx(PLACE[0], abs=0.4)
 
