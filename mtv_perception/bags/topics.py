@@ -8,7 +8,7 @@ Nothing is left out in silence: a choice says what it uses, what it does not, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -267,3 +267,29 @@ def _ways_to_name(topics: Sequence[str]) -> Iterator[list[str]]:
     bases = [topic.removesuffix(_COMPRESSED).strip("/") for topic in topics]
     yield [str(PurePosixPath(base).parent).strip(".") for base in bases]
     yield bases
+
+
+def pictures_of(bag: BagSource, results: Collection[str]) -> list[Topic]:
+    """The topics of a bag with pictures; none where there is no camera.
+
+    Args:
+        bag: open.
+        results: topics to leave out.
+    """
+    try:
+        return [topic for topic in choose_cameras(bag).cameras if topic.name not in results]
+    except ReplayError:
+        return []
+
+
+def camera_of(topic: str, cameras: Iterable[str]) -> str:
+    """The camera whose name a topic begins with, as a whole part of it if there is such a one.
+
+    Empty where none or several fit: the camera without a name.
+    """
+    path = topic.strip("/") + "/"
+    below = [name for name in cameras if name and path.startswith(f"{name}/")]
+    if below:
+        return max(below, key=len)
+    alike = [name for name in cameras if name and path.startswith(name)]
+    return alike[0] if len(alike) == 1 else ""

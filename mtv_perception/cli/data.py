@@ -19,6 +19,7 @@ from mtv_perception.cli.measuring import (
 )
 from mtv_perception.cli.options import positive
 from mtv_perception.data.formats.open import expand
+from mtv_perception.errors import DatasetError
 
 if TYPE_CHECKING:
     from mtv_perception.data.repair.pseudo_masks import Teacher
@@ -160,10 +161,11 @@ def _label(
     from tqdm import tqdm
 
     from mtv_perception.data.formats.open import expand
-    from mtv_perception.data.repair.pseudo_masks import compose, write_dataset
+    from mtv_perception.data.repair.pseudo_masks import check_target, compose, write_dataset
     from mtv_perception.data.repair.teachers import opinions_of
     from mtv_perception.data.sample import sample_image
 
+    check_target(expand(args.data), args.out, dataset.samples)
     masks = []
     for sample in tqdm(dataset.samples):
         opinions = opinions_of(sample_image(sample), sample, teachers, perceiver)
@@ -207,6 +209,8 @@ def _check(args: argparse.Namespace) -> int:
     from mtv_perception.evaluation.check_page import write_check
 
     config = data_config(args, args.data)
+    if config.take != "all":
+        raise ValueError("Expected no --take or --fold: the check reads the whole data set.")
     labels = args.names or labels_of_data([config])
     found = check_dataset(expand(config.path), options_of(config, labels), config.format)
     write_check(args.out, args.data, found)
@@ -242,6 +246,11 @@ def _import(args: argparse.Namespace) -> int:
     labels = args.names or labels_of_data([config])
     splits = find_splits(expand(config.path), config.format)
     parts = [""] if args.split or len(splits) < 2 else list(splits)
+    if strange := [name for name in parts if name in (".", "..") or Path(name).name != name]:
+        raise DatasetError(
+            f"{args.data}: expected splits that can be folders of {args.out}, got {strange[0]!r}; "
+            "choose one with --split."
+        )
     for name in parts:
         dataset = open_dataset(replace(config, split=name or args.split), labels)
         write_coco(dataset, args.out / name if name else args.out)

@@ -94,6 +94,8 @@ def _module(module: str, purpose: str, needed: bool, fix: str) -> Finding:
     try:
         if importlib.util.find_spec(module) is None:
             raise ImportError(f"no module named {module!r}")
+        if needed:  # Others, such as TensorFlow, take seconds.
+            importlib.import_module(module)
     except ImportError as error:
         return Finding(name, "broken" if needed else "optional", str(error), fix)
     return Finding(name, "ok", _version(module))

@@ -50,7 +50,8 @@ def take(text: str) -> str:
 
 def pair(text: str) -> tuple[str, str]:
     """THEIRS=OURS, as an option."""
-    theirs, _, ours = (part.strip() for part in text.partition("="))
+    # The last sign: names of a user's classes may hold one.
+    theirs, _, ours = (part.strip() for part in text.rpartition("="))
     if not theirs or not ours:
         raise argparse.ArgumentTypeError(f"expected THEIRS=OURS, got {text!r}")
     return theirs, ours

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mtv_perception.errors import ConfigError
 
 HELP = "render synthetic warehouse images with exact boxes and masks"
+
+
+# Options with their defaults that have no effect on the other kind of output.
+_OF_IMAGES = {"count": None, "cutouts": None, "cutout_list": None, "workers": 1}
+_OF_DRIVES = {"seconds": 30.0, "rate": 10.0, "images": "raw", "depth": "exact", "video": None}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +95,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders; 0 on success."""
+    if args.drive:
+        _refuse_idle(args, _OF_IMAGES, "with --drive")
+    else:
+        _refuse_idle(args, _OF_DRIVES, "without --drive")
+        if args.cutouts is None:
+            _refuse_idle(args, {"cutout_list": None}, "without --cutouts")
     return _drive(args) if args.drive else _images(args)
+
+
+def _refuse_idle(args: argparse.Namespace, options: Mapping[str, object], where: str) -> None:
+    """Raise ConfigError for options that would be ignored."""
+    idle = [name for name, default in options.items() if getattr(args, name, default) != default]
+    if idle:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+        raise ConfigError(f"{names}: no effect {where}.")
 
 
 def _images(args: argparse.Namespace) -> int:

@@ -34,6 +34,9 @@ class Tolerances:
     missing_frames: float = setting(
         0.0, "Share of frames that only one run has.", low=0.0, high=1.0
     )
+    missing_masks: float = setting(
+        0.0, "Share of the masks of both runs' frames that only one run has.", low=0.0, high=1.0
+    )
     unmatched: float = setting(
         0.1, "Share of all objects that appeared or vanished, in any class.", low=0.0, high=1.0
     )
@@ -126,6 +129,7 @@ class Comparison:
         """What is out of tolerance, a sentence each; nothing when all is well."""
         limits = {
             "missing_frames": (tolerances.missing_frames, False),
+            "missing_masks": (tolerances.missing_masks, False),
             "unmatched": (tolerances.unmatched, False),
             "box_iou": (tolerances.box_iou, True),
             "score_drift": (tolerances.score_drift, False),
@@ -248,7 +252,8 @@ def compare_runs(run_a: Run, run_b: Run, match_iou: float = Tolerances().match_i
     count = len(run_a.labels)
     confusion = np.zeros((count + 1, count + 1), np.int64)
     agreement: dict[FrameKey, float] = {}
-    for key, mask_a, mask_b in paired_masks(run_a, run_b):
+    alone: set[FrameKey] = set()
+    for key, mask_a, mask_b in paired_masks(run_a, run_b, alone):
         table = _confusion(mask_a, mask_b, count)
         confusion += table
         agreement[key] = float(np.trace(table) / table.sum())
@@ -260,6 +265,7 @@ def compare_runs(run_a: Run, run_b: Run, match_iou: float = Tolerances().match_i
     only_a, only_b = len(run_a.frames) - len(common), len(run_b.frames) - len(common)
     figures = _figures(run_a, run_b, frames) | {
         "missing_frames": (only_a + only_b) / max(1, len(run_a.frames) + len(run_b.frames)),
+        "missing_masks": len(alone) / max(1, len(alone) + len(agreement)),
         "mask_agreement": float(np.mean(list(agreement.values()))) if agreement else None,
     }
     return Comparison(run_a, run_b, frames, only_a, only_b, figures, by_class, classes)
@@ -290,11 +296,19 @@ def _change(
     )
 
 
-def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray, np.ndarray]]:
+def paired_masks(
+    run_a: Run, run_b: Run, alone: set[FrameKey] | None = None
+) -> Iterator[tuple[FrameKey, np.ndarray, np.ndarray]]:
     """The masks both runs have, of one size; read side by side, so that few are in memory.
 
     A frame or mask that one of the runs lacks costs no other, where both are in one order.
+
+    Args:
+        run_a: one.
+        run_b: the other.
+        alone: in the end holds the frames of both of which only one has a mask.
     """
+    alone = set() if alone is None else alone
     common = (key for key in run_a.frames if key in run_b.frames)
     order = {key: place for place, key in enumerate(common)}
     stream = ((key, mask) for key, mask in run_b.masks() if key in order)
@@ -302,6 +316,7 @@ def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray,
     for key, mask_a in run_a.masks():
         if key not in order:
             continue
+        alone.symmetric_difference_update([key])
         while key not in waiting:
             if len(waiting) >= _WAITING_MASKS:
                 passed = [other for other in waiting if order[other] < order[key]]
@@ -313,9 +328,12 @@ def paired_masks(run_a: Run, run_b: Run) -> Iterator[tuple[FrameKey, np.ndarray,
             if item is None:
                 break
             waiting[item[0]] = item[1]
+            alone.symmetric_difference_update([item[0]])
         mask_b = waiting.pop(key, None)
         if mask_b is not None:
             yield key, *_same_size(mask_a, mask_b)
+    for key, _ in stream:
+        alone.symmetric_difference_update([key])
 
 
 def _same_size(mask_a: np.ndarray, mask_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mtv_perception.bags.reader import IMAGE_TYPES, BagSource, decode_frame
-from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.reader import BagSource, decode_frame
+from mtv_perception.bags.topics import camera_of as _camera_of
+from mtv_perception.bags.topics import pictures_of, result_topics
 from mtv_perception.compare.compare import Comparison, FrameChange, Tolerances, describe
 from mtv_perception.compare.runs import FrameKey, FrameKeys, Run
 from mtv_perception.errors import ImageError, MtvError
@@ -175,7 +176,7 @@ def _bag_images(run: Run, wanted: set[FrameKey]) -> dict[FrameKey, np.ndarray]:
     found = {}
     ours = {topic for camera in run.cameras for topic in result_topics(camera).values()}
     with BagSource(run.path) as bag:
-        topics = [topic for name, topic in bag.of_type(*IMAGE_TYPES).items() if name not in ours]
+        topics = pictures_of(bag, ours)
         keys = FrameKeys()
         for message in bag.messages(topics):
             try:
@@ -187,16 +188,3 @@ def _bag_images(run: Run, wanted: set[FrameKey]) -> dict[FrameKey, np.ndarray]:
             if key in wanted:
                 found[key] = frame.image_rgb
     return found
-
-
-def _camera_of(topic: str, cameras: Iterable[str]) -> str:
-    """The camera whose name a topic begins with, as a whole part of it if there is such a one.
-
-    Empty where none or several fit: the camera without a name.
-    """
-    path = topic.strip("/") + "/"
-    below = [name for name in cameras if name and path.startswith(f"{name}/")]
-    if below:
-        return max(below, key=len)
-    alike = [name for name in cameras if name and path.startswith(name)]
-    return alike[0] if len(alike) == 1 else ""

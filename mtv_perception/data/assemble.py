@@ -41,33 +41,37 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     base = root.parent if root.is_file() else root
     faults += _listed_twice(entries, base)
     used = [name for entry in entries for name in entry.names]
-    mask_names = next((part.mask_names for part in contents if part.mask_names is not None), None)
+    mask_names = [name for part in contents for name in part.mask_names or ()]
     listed = [name for part in contents for name in part.names or ()]
     stated = options.box_classes is not None or options.mask_classes is not None
     ids, found = match_classes(
-        [*listed, *used, *(mask_names or ())], options.labels, options.rename, not stated, used
+        [*listed, *used, *mask_names], options.labels, options.rename, not stated, used
     )
     faults += found
-    if not options.mask_255:
-        said = next((part.mask_255 for part in contents if part.mask_255), "")
-        options = replace(options, mask_255=said)
-    table = _MaskTable(mask_names, ids, options)
-    maker = _Maker(base, ids, table)
-    samples = [maker.sample(entry) for entry in entries]
-    faults += [*maker.faults, *table.faults(maker.mask_values)]
+    samples: list[Sample] = []
+    seen: set[int] = set()
+    made_notes: list[str] = []
+    for part in contents:  # Each may say for itself what mask values mean.
+        own = replace(options, mask_255=options.mask_255 or part.mask_255)
+        table = _MaskTable(part.mask_names, ids, own)
+        maker = _Maker(base, ids, table)
+        samples += [maker.sample(entry) for entry in part.entries]
+        faults += [*maker.faults, *table.faults(maker.mask_values)]
+        seen |= maker.seen
+        made_notes += maker.notes()
     box_classes, box_faults_ = _classes(
         options.box_classes, _boxed(samples), options, "box_classes"
     )
-    mask_classes, mask_faults = _classes(options.mask_classes, maker.seen, options, "mask_classes")
+    mask_classes, mask_faults = _classes(options.mask_classes, seen, options, "mask_classes")
     raise_faults(root, [*faults, *box_faults_, *mask_faults])
     complete = (replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in samples)
-    notes = [note for part in contents for note in part.notes] + maker.notes()
+    notes = [note for part in contents for note in part.notes] + made_notes
     notes += _crowded(samples, options.labels)
     return Dataset(
         root.resolve().stem if root.is_file() else root.resolve().name,
         options.labels,
         tuple(complete),
-        tuple(sorted(maker.seen - {0, UNLABELED_ID})),
+        tuple(sorted(seen - {0, UNLABELED_ID})),
         tuple(dict.fromkeys(notes)),
     )
 

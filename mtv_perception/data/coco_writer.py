@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +77,22 @@ def write_index(
 
 
 def _has_masks(samples: Sequence[Sample]) -> bool:
-    """Masks and outlines can't stand side by side in the layout: masks win."""
-    return any(sample.mask_path is not None for sample in samples)
+    """Masks and outlines can't stand side by side in the layout: masks win.
+
+    They also tell images without labelled pixels, which outlines would make background.
+    """
+    labelled = {sample.regions is not None for sample in samples}
+    return any(sample.mask_path is not None for sample in samples) or len(labelled) > 1
 
 
 def _unique(sample: Sample, used: set[str]) -> str:
     """A name that no other image has without its suffix, which is what masks are found by."""
     path = sample.image_path
-    candidates: Iterable[str] = map(utf8, (path.stem, f"{path.parent.name}-{path.stem}"))
-    stem = next((name for name in candidates if name not in used), None)
-    if stem is None:
-        stem = f"{utf8(path.stem)}-{len(used)}"
+    candidates = itertools.chain(
+        (path.stem, f"{path.parent.name}-{path.stem}"),
+        (f"{path.stem}-{number}" for number in itertools.count(2)),
+    )
+    stem = next(name for name in map(utf8, candidates) if name not in used)
     used.add(stem)
     return f"{stem}{utf8(path.suffix)}"
 
@@ -115,7 +121,7 @@ def _annotations(
         }
         # A reader keeps one region for each box, in the same order.
         region = sample.regions[index] if with_outlines and sample.regions else None
-        if region is not None and region.class_id != UNLABELED_ID:
+        if region is not None and (region.class_id != UNLABELED_ID or sample.crowd[index]):
             counts = region.counts.decode("ascii")
             item["segmentation"] = {"size": list(sample.size_hw), "counts": counts}
         found.append(item)

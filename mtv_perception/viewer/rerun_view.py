@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mtv_perception.bags.reader import IMAGE_TYPES, BagSource, decode_frame, message_stamp_ns
-from mtv_perception.bags.topics import result_topics
+from mtv_perception.bags.reader import BagSource, decode_frame, message_stamp_ns
+from mtv_perception.bags.topics import camera_of, pictures_of, result_topics
 from mtv_perception.compare.runs import detection_cameras, detections_of, mask_pixels
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_of
@@ -189,11 +189,7 @@ def show_bag(path: Path, recording: Any, images: Path | None = None) -> int:
             for camera in cameras
             for role, topic in result_topics(camera).items()
         }
-        inputs = {
-            topic: _camera_of(topic, cameras)
-            for topic in bag.of_type(*IMAGE_TYPES)
-            if topic not in roles
-        }
+        inputs = {t.name: camera_of(t.name, cameras) for t in pictures_of(bag, roles)}
         frames = 0
         for message in bag.messages(bag.counts):
             if message.topic in inputs and images is None:
@@ -228,12 +224,6 @@ def _labels(bag: BagSource, cameras: list[str]) -> LabelSet:
     for message in bag.messages(bag.named(topics, "vision_msgs/msg/LabelInfo")):
         return labels_of([item.class_name for item in bag.deserialize(message).class_map])
     return LabelSet()
-
-
-def _camera_of(topic: str, cameras: list[str]) -> str:
-    """The camera whose results an image topic belongs to: the longest name it begins with."""
-    fitting = [camera for camera in cameras if topic.strip("/").startswith(camera)]
-    return max(fitting, key=len, default="")
 
 
 def _frames_of(images: Path | None) -> Iterator[tuple[str, Frame]]:

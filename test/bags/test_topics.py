@@ -7,7 +7,7 @@ import pytest
 
 from mtv_perception.bags.reader import COMPRESSED, RAW
 from mtv_perception.bags.storage import Topic
-from mtv_perception.bags.topics import choose_cameras, result_topics
+from mtv_perception.bags.topics import choose_cameras, pictures_of, result_topics
 from mtv_perception.errors import ReplayError
 
 STRING = "std_msgs/msg/String"
@@ -208,3 +208,14 @@ def test_topics_are_those_of_the_node():
     assert result_topics("")["status"] == "/perception/status"
     assert result_topics("front")["status"] == "/perception/front/status"
     assert result_topics("front")["mask"] == "/front/segmentation/mask"
+
+
+def test_pictures_are_those_of_cameras_alone():
+    """A depth image of the same stamp would cover the picture."""
+    bag = FakeBag(
+        {("/camera/image_raw", RAW): raw(), ("/camera/depth/image_raw", RAW): raw("16UC1")}
+    )
+
+    assert [topic.name for topic in pictures_of(bag, ())] == ["/camera/image_raw"]
+    assert pictures_of(bag, ["/camera/image_raw"]) == []
+    assert pictures_of(FakeBag({("/depth", RAW): raw("16UC1")}), ()) == []

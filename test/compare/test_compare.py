@@ -8,7 +8,14 @@ import pytest
 from mtv_perception.compare import report
 from mtv_perception.compare import runs as runs_module
 from mtv_perception.compare.compare import Tolerances, compare_runs, match, paired_masks
-from mtv_perception.compare.golden import GoldenRun, read_golden, read_run, write_golden
+from mtv_perception.compare.golden import (
+    GoldenRun,
+    _coded,
+    read_golden,
+    read_run,
+    shrink_mask,
+    write_golden,
+)
 from mtv_perception.compare.report import write_comparison
 from mtv_perception.compare.runs import FrameKey, FrameKeys, RunFrame, open_run, with_labels
 from mtv_perception.errors import ReplayError
@@ -330,3 +337,22 @@ def test_a_replay_of_classes_named_by_digits_reads_back(runs, red_finder, class_
     assert run.labels == labels
     ids = {int(i) for frame in run.frames.values() for i in frame.detections.class_ids}
     assert ids == {2}
+
+
+@pytest.mark.parametrize(("kept", "share"), [(0, 1.0), (1, 0.9), (10, 0.0)])
+def test_a_run_that_lost_its_masks_is_out_of_tolerance(runs, kept, share):
+    whole = read_run_of(runs("a"))
+    lost = replace(whole, small_masks=dict(list(whole.small_masks.items())[:kept]))
+
+    for comparison in (compare_runs(whole, lost), compare_runs(lost, whole)):
+        assert comparison.figures["missing_masks"] == pytest.approx(share)
+        assert [line.split(":")[0] for line in comparison.verdict(Tolerances())] == (
+            ["missing_masks"] if share else []
+        )
+        assert comparison.verdict(Tolerances(missing_masks=1.0)) == []
+
+
+def read_run_of(run):
+    """The run as a golden one, whose masks can be taken away."""
+    masks = {key: _coded(shrink_mask(mask)) for key, mask in run.masks()}
+    return GoldenRun(run.path, run.model_id, run.labels, run.frames, masks)

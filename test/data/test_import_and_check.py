@@ -175,3 +175,58 @@ def test_a_picture_that_exif_turns_is_written_as_its_labels_see_it(tmp_path, wri
         written = cv2.imread(str(out / "images" / "a.jpg"), cv2.IMREAD_IGNORE_ORIENTATION)
         assert written.shape[:2] == size and written[corner].min() > 200
         assert not read(out).notes
+
+
+CVAT = """<annotations>
+<image id="0" name="a.png" width="60" height="40">
+<polygon label="rail" points="0,0;30,0;30,10;0,10" occluded="0"/></image>
+<image id="1" name="b.png" width="60" height="40">
+<box label="person" xtl="5" ytl="5" xbr="20" ybr="30" occluded="0"/></image>
+<image id="2" name="c.png" width="60" height="40"/>
+</annotations>"""
+
+
+def test_images_without_labelled_pixels_stay_so(tmp_path, write_image):
+    """As background they would teach that there is no rail."""
+    for name in "abc":
+        write_image(tmp_path / "source" / "images" / f"{name}.png", np.zeros((40, 60, 3), np.uint8))
+    (tmp_path / "source" / "annotations.xml").write_text(CVAT)
+    write_coco(read(tmp_path / "source"), tmp_path / "out")
+
+    assert contents(read(tmp_path / "out")) == contents(read(tmp_path / "source"))
+    masks = {s.image_path.stem: sample_mask(s) for s in read(tmp_path / "out").samples}
+    assert masks["b"] is None and masks["c"] is None and (masks["a"] == 1).any()
+
+
+def test_many_images_of_one_name_stay_apart(tmp_path, write_image):
+    samples = []
+    names = ["a/cam/img-3", "p/cam/img", "q/cam/img", "r/cam/img", "s/cam/img"]
+    for number, name in enumerate(names):
+        write_image(tmp_path / f"{name}.png", np.full((40, 60, 3), 50 * number, np.uint8))
+        samples.append({"image": f"{name}.png"})
+    (tmp_path / "samples.json").write_text(json.dumps(samples))
+    write_coco(read(tmp_path), tmp_path / "out")
+
+    found = sorted(int(sample_image(s)[0, 0, 0]) for s in read(tmp_path / "out").samples)
+    assert found == [0, 50, 100, 150, 200]
+
+
+@pytest.mark.parametrize("subset", ["/tmp/elsewhere", "../elsewhere", ".."])
+def test_an_import_stays_in_its_folder(tmp_path, write_image, subset, capsys):
+    text = CVAT.replace(' id="0"', f' id="0" subset="{subset}"').replace(
+        ' id="1"', ' id="1" subset="train"'
+    )
+    for name in "abc":
+        write_image(tmp_path / "source" / "images" / f"{name}.png", np.zeros((40, 60, 3), np.uint8))
+    (tmp_path / "source" / "annotations.xml").write_text(text)
+
+    assert main(["data", "import", str(tmp_path / "source"), "--out", str(tmp_path / "out")]) == 2
+    assert "--split" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("option", [["--fold", "0/9"], ["--take", "list:/nothing.txt"]])
+def test_check_refuses_what_it_would_ignore(tmp_path, option, capsys):
+    layouts.plain_yolo(tmp_path / "floor")
+    assert check(tmp_path / "floor", *option)[0] == 2
+    assert "reads the whole data set" in capsys.readouterr().err

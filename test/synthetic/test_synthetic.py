@@ -16,7 +16,7 @@ import pytest
 from mtv_perception.cli import synth
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import sample_mask
-from mtv_perception.errors import DatasetError
+from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.synthetic import generate
 from mtv_perception.synthetic.building.rails import crossing, make_rail, straight_path
@@ -325,3 +325,22 @@ def test_labels_of_other_origin_are_not_overwritten(tmp_path):
     with pytest.raises(ValueError, match="found other files; choose another"):
         generate(tmp_path, 1, seed=1, split="train", size_hw=(32, 32))
     assert [p.name for p in tmp_path.iterdir()] == ["annotations.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--count", "1", "--video", "v.mp4", "--depth", "stereo"], "--depth, --video: no effect"),
+        (
+            ["--drive", "--count", "3", "--workers", "2"],
+            "--count, --workers: no effect with --drive",
+        ),
+        (["--count", "1", "--cutout-list", "x"], "--cutout-list: no effect without --cutouts"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, options, named):
+    parser = argparse.ArgumentParser()
+    synth.configure(parser)
+    with pytest.raises(ConfigError, match=named):
+        synth.run(parser.parse_args(["--out", str(tmp_path / "out"), *options]))
+    assert not (tmp_path / "out").exists()

@@ -186,7 +186,14 @@ def _read_shape(
 
 
 def _image_path(path: Path, stated: Any) -> Path:
-    """The image of the annotation's own name beside it, else the one that `imagePath` states."""
+    """The image of the annotation's own name beside it, else the one that `imagePath` states.
+
+    Of several of its name the stated one.
+    """
+    if isinstance(stated, str):
+        named = path.parent / PurePosixPath(stated.replace("\\", "/")).name
+        if named.stem == path.stem and is_file(named):
+            return named
     beside = (
         path.with_suffix(suffix) for suffix in (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
     )

@@ -23,6 +23,9 @@ from mtv_perception.data.formats.files import (
     shown,
 )
 
+# Of mask values; beside the masks, or above its splits.
+_NAMES = "classes.txt"
+
 
 class SemanticFormat:
     """Images and masks; see the module."""
@@ -57,6 +60,12 @@ class SemanticFormat:
             Entry(image_path=path, mask_path=masks.get(stem, mask_folder / f"{stem}.png"))
             for stem, path in images.items()
         )
-        names = root / "classes.txt"
-        listed = read_names(names) if is_file(names) else None
+        listed = next(
+            (
+                read_names(folder / _NAMES)
+                for folder in (mask_folder.parent, root, root.parent)
+                if is_file(folder / _NAMES)
+            ),
+            None,
+        )
         return Contents(entries, (), listed, tuple(faults))

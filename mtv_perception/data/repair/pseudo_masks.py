@@ -216,6 +216,15 @@ def compose(opinions: dict[str, Opinion], labels: LabelSet, classes: Collection[
     return mask
 
 
+def check_target(source: Path, out: Path, samples: Sequence[Sample]) -> None:
+    """Raise DatasetError where `write_dataset` could not write: before hours of work."""
+    names = {sample.image_path.stem for sample in samples}
+    if len(names) < len(samples):
+        raise DatasetError(f"{source}: expected image names that differ without their suffix.")
+    if out.exists():
+        raise DatasetError(f"{out}: expected a folder that does not exist yet.")
+
+
 def write_dataset(
     source: Path,
     out: Path,
@@ -238,11 +247,7 @@ def write_dataset(
     Raises:
         DatasetError: `out` exists already, or two images share a name.
     """
-    names = {sample.image_path.stem for sample in samples}
-    if len(names) < len(samples):
-        raise DatasetError(f"{source}: expected image names that differ without their suffix.")
-    if out.exists():
-        raise DatasetError(f"{out}: expected a folder that does not exist yet.")
+    check_target(source, out, samples)
     for folder in (out / "images", out / "masks"):
         folder.mkdir(parents=True)
     told = {int(value) for mask in masks for value in np.unique(mask)}

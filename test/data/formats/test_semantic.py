@@ -82,3 +82,37 @@ def test_every_fault_at_once(root, write_image, write_mask):
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="found none"):
         read_semantic(tmp_path, WAREHOUSE)
+
+
+@pytest.mark.parametrize("place", ["split", "above"])
+@pytest.mark.parametrize("opened", ["whole", "split"])
+def test_a_class_list_is_found_beside_the_masks_or_above_the_splits(
+    tmp_path, write_image, write_mask, place, opened
+):
+    for split in ("train", "val"):
+        write_image(tmp_path / split / "images" / f"{split}.jpg")
+        mask = np.zeros((40, 60), np.uint8)
+        mask[:10] = 1
+        write_mask(tmp_path / split / "masks" / f"{split}.png", mask)
+        if place == "split":
+            (tmp_path / split / "classes.txt").write_text("background\nperson\n")
+    if place == "above":
+        (tmp_path / "classes.txt").write_text("background\nperson\n")
+    root = tmp_path / "train" if opened == "split" else tmp_path
+
+    for sample in read_semantic(root, WAREHOUSE).samples:
+        assert rows(sample_mask(sample)) == [2, 0, 0, 0]
+
+
+def test_each_split_says_for_itself_what_its_masks_mean(tmp_path, write_image, write_mask):
+    for split, names in (("train", "background\nperson\n"), ("val", "background\nrail\nperson\n")):
+        write_image(tmp_path / split / "images" / f"{split}.jpg")
+        mask = np.zeros((40, 60), np.uint8)
+        mask[:10], mask[10:20] = 1, len(names.split()) - 1
+        write_mask(tmp_path / split / "masks" / f"{split}.png", mask)
+        (tmp_path / split / "classes.txt").write_text(names)
+    found = {
+        sample.image_path.stem: rows(sample_mask(sample))
+        for sample in read_semantic(tmp_path, WAREHOUSE).samples
+    }
+    assert found == {"train": [2, 2, 0, 0], "val": [1, 2, 0, 0]}
