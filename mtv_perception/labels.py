@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,19 @@ WAREHOUSE = LabelSet()
 def labels_of(names: Sequence[str]) -> LabelSet:
     """A LabelSet from any sequence of names (as read from YAML)."""
     return LabelSet(tuple(str(name) for name in names))
+
+
+def labels_by_id(class_map: Iterable[Any]) -> LabelSet:
+    """The names of a LabelInfo's class map, in whatever order; ids it skips get a name of their own.
+
+    Raises:
+        ValueError: no class, or an id that masks can't hold.
+    """
+    names = {int(item.class_id): str(item.class_name) for item in class_map}
+    if not names or max(names) >= UNLABELED_ID or min(names) < 0:
+        raise ValueError(f"Expected class ids below {UNLABELED_ID}, got {sorted(names)}.")
+    count = max(max(names), 1) + 1
+    return LabelSet(tuple(names.get(index, f"class {index}") for index in range(count)))
 
 
 def labels_with_background(names: Sequence[str]) -> LabelSet:

@@ -1,5 +1,6 @@
 import colorsys
 import itertools
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from mtv_perception.labels import (
     UNLABELED_RGB,
     WAREHOUSE,
     LabelSet,
+    labels_by_id,
     labels_of,
     labels_with_background,
 )
@@ -140,3 +142,17 @@ def test_rails_have_no_colour_of_safety_clothes():
     hue, _, _ = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
 
     assert not 15 <= hue * 360 <= 90
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2), (2, 3, 1)])
+def test_a_class_map_is_read_by_its_ids(order):
+    names = ("background", "rail", "person", "forklift")
+    items = [SimpleNamespace(class_id=index, class_name=names[index]) for index in order]
+    expected = names if 0 in order else ("class 0", *names[1:])
+    assert labels_by_id(items).names == expected
+
+
+@pytest.mark.parametrize("ids", [[], [255], [-1, 2]])
+def test_ids_that_masks_can_not_hold_are_refused(ids):
+    with pytest.raises(ValueError, match="Expected class ids below 255"):
+        labels_by_id([SimpleNamespace(class_id=index, class_name=f"c{index}") for index in ids])

@@ -16,7 +16,7 @@ import numpy as np
 from mtv_perception.bags.reader import RAW, BagSource, message_stamp_ns
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_of
+from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_by_id
 from mtv_perception.replay.resume import read_state
 from mtv_perception.types import Detections
 
@@ -159,7 +159,7 @@ def open_run(path: Path) -> Run:
                 key = status_keys(status[message.topic], message_stamp_ns(content))
                 work[key] = _work_ms(content)
             elif message.topic in labels_topics:
-                labels = labels_of([item.class_name for item in content.class_map])
+                labels = labels_by_id(content.class_map)
             else:
                 model_id = content.method
         rename = _names_of_numbers(path, labels)

@@ -15,7 +15,7 @@ from mtv_perception.bags.reader import BagSource, decode_frame, message_stamp_ns
 from mtv_perception.bags.topics import camera_of, pictures_of, result_topics
 from mtv_perception.compare.runs import detection_cameras, detections_of, mask_pixels
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.labels import LabelSet, labels_by_id
 from mtv_perception.media.frame import Frame
 from mtv_perception.media.write import encoded
 from mtv_perception.replay.inputs import open_input
@@ -222,7 +222,7 @@ def _show(view: RerunView, bag: BagSource, message: Any, role: str, camera: str)
 def _labels(bag: BagSource, cameras: list[str]) -> LabelSet:
     topics = {result_topics(camera)["label_info"] for camera in cameras}
     for message in bag.messages(bag.named(topics, "vision_msgs/msg/LabelInfo")):
-        return labels_of([item.class_name for item in bag.deserialize(message).class_map])
+        return labels_by_id(bag.deserialize(message).class_map)
     return LabelSet()
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.formats.coco import MASK_CLASSES
+from mtv_perception.data.sample import raise_faults
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.media.decode import read_image
 
@@ -228,7 +229,34 @@ def _read_index(source: Path) -> dict[str, Any]:
         raise DatasetError(
             f"{source}: expected annotations.json, could not read it: {error}"
         ) from error
+    raise_faults(source, list(_faults(source, index)))
     return index
+
+
+def _faults(source: Path, index: Any) -> Iterator[str]:
+    """What keeps an index from being copied with other boxes; `mtv data import` writes one that can be."""
+    if not isinstance(index, dict) or not all(
+        isinstance(index.get(name), list) for name in ("images", "annotations", "categories")
+    ):
+        yield "annotations.json: expected images, annotations and categories"
+        return
+    images = {image.get("id") for image in index["images"]}
+    categories = {category.get("id") for category in index["categories"]}
+    for image in index["images"]:
+        name = str(image.get("file_name"))
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            yield f"{name}: expected an image below images/"
+        elif not (source / "images" / name).is_file():
+            yield f"images/{name}: no such image file"
+        if not (image.get("width") and image.get("height")):
+            yield f"{name}: expected width and height in annotations.json"
+    for annotation in index["annotations"]:
+        where, bbox = f"annotation {annotation.get('id')}", annotation.get("bbox")
+        if not isinstance(bbox, list) or len(bbox) != 4:
+            yield f"{where}: expected a bbox of 4 numbers, got {bbox!r}"
+        for what, known in (("image_id", images), ("category_id", categories)):
+            if annotation.get(what) not in known:
+                yield f"{where}: expected a {what} of this file, got {annotation.get(what)!r}"
 
 
 def _angles(source: Path, images: Iterable[Mapping[str, Any]]) -> dict[str, Angle]:

@@ -21,7 +21,7 @@ from vision_msgs.msg import (
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mtv_perception.errors import ImageError
-from mtv_perception.labels import UNLABELED_ID, LabelSet
+from mtv_perception.labels import LabelSet, labels_by_id
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ranging.floor_map import FloorMapConfig
 from mtv_perception.ranging.measure import Measured
@@ -60,11 +60,7 @@ def labels_from(message: LabelInfo) -> LabelSet:
     Raises:
         ValueError: no class, or an id that masks can't hold.
     """
-    names = {int(item.class_id): str(item.class_name) for item in message.class_map}
-    if not names or max(names) >= UNLABELED_ID:
-        raise ValueError(f"Expected class ids below {UNLABELED_ID}, got {sorted(names)}.")
-    count = max(max(names), 1) + 1
-    return LabelSet(tuple(names.get(index, f"class {index}") for index in range(count)))
+    return labels_by_id(message.class_map)
 
 
 def why_not_free(status: PerceptionStatus) -> str:

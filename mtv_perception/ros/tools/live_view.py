@@ -14,7 +14,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.compare.runs import detections_of, mask_pixels
 from mtv_perception.errors import MtvError
-from mtv_perception.labels import labels_of
+from mtv_perception.labels import labels_by_id
 from mtv_perception.media.frame import Frame
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
@@ -65,7 +65,7 @@ class LiveViewNode(Node):
 
     def _begin(self, message: LabelInfo) -> None:
         """The labels come once, and again with another model."""
-        labels = labels_of([item.class_name for item in message.class_map])
+        labels = labels_by_id(message.class_map)
         if self._view is None or self._view.labels != labels:
             self._view = RerunView(labels, [self._camera], self._recording)
 

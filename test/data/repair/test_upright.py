@@ -134,3 +134,31 @@ def test_a_folder_is_written(tmp_path, capsys):
     ).read_bytes()
     assert main(["data", "upright", str(source), "--out", str(out)]) == 2
     assert "expected a folder that does not exist yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda index: index["annotations"][0].pop("bbox"), "annotation 1: expected a bbox"),
+        (lambda index: index["annotations"][0].update(category_id=7), "expected a category_id"),
+        (lambda index: index["annotations"][0].update(image_id=9), "expected a image_id"),
+        (lambda index: index["images"][0].update(file_name="../x.png"), "below images/"),
+        (lambda index: index["images"][0].update(file_name="b.png"), "images/b.png: no such image"),
+        (lambda index: index.pop("categories"), "expected images, annotations and categories"),
+    ],
+)
+def test_an_index_that_can_not_be_copied_is_refused(tmp_path, change, said, capsys):
+    root = tmp_path / "source"
+    (root / "images").mkdir(parents=True)
+    cv2.imwrite(str(root / "images" / "a.png"), np.zeros((40, 60, 3), np.uint8))
+    index = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    change(index)
+    (root / "annotations.json").write_text(json.dumps(index))
+
+    assert main(["data", "upright", str(root), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
