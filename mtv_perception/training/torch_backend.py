@@ -33,8 +33,9 @@ from mtv_perception.training.inputs import first_images, open_scenes, target_enc
 from mtv_perception.training.losses.multitask import MultitaskLoss
 from mtv_perception.training.losses.weighting import TaskWeighting
 from mtv_perception.training.pace import Pace, learning_rate
-from mtv_perception.training.runs.provenance import note_initial, note_run
+from mtv_perception.training.runs.provenance import note_data, note_initial, note_run
 from mtv_perception.training.state import BEST_FILE, save_state
+from mtv_perception.training.trained import note_trained, trained_on
 from mtv_perception.training.update import (
     average_decay,
     freeze_layers,
@@ -182,6 +183,8 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
         yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8"
     )
     note_run(run)
+    note_data(run, scenes.datasets)
+    note_trained(run, trained_on(scenes.datasets, config.network.labels, config.losses))
     if config.pretrained:
         load_backbone(network, config.pretrained)
     if config.initial:
