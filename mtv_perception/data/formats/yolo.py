@@ -36,6 +36,7 @@ from mtv_perception.data.formats.files import (
 from mtv_perception.data.formats.yolo_layout import (
     find_splits,
     images_of,
+    lost_splits,
     read_class_names,
     relative_image,
     sibling_folder,
@@ -99,7 +100,7 @@ class YoloFormat:
                 )
             )
         notes = [note for folder in masks.values() for note in folder.left_over()]
-        notes += labels.notes
+        notes += [*labels.notes, *lost_splits(root)]
         return Contents(tuple(entries), tuple(names.values()), None, tuple(faults), tuple(notes))
 
 

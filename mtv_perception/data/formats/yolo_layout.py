@@ -95,6 +95,24 @@ def _listed(path: Path) -> tuple[Split, ...]:
     return tuple(found)
 
 
+def lost_splits(root: Path) -> list[str]:
+    """A sentence for each split that a YAML file names and that is nowhere."""
+    path = root if is_file(root) else names_file(root)
+    if path is None or not has_suffix(path, _YAML):
+        return []
+    try:
+        content = read_yaml(path)
+    except ConfigError:
+        return []
+    found = [split.name for split in find_splits(root)]
+    named = {key: content.get(key) for key in _SPLIT_KEYS} if isinstance(content, dict) else {}
+    return [
+        f"{path.name} names {key}: {value}, which is not there: that split is left out"
+        for key, value in named.items()
+        if value and not any(same_split(key, name) for name in found)
+    ]
+
+
 def locate(value: str, folder: Path, base: str = "") -> Path | None:
     """The file or folder that a path in a list or YAML file means; None where there is none.
 

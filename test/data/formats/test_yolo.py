@@ -129,3 +129,21 @@ def test_no_class_list(root):
     (root / "data.yaml").unlink()
     with pytest.raises(DatasetError, match="class names are missing"):
         read_yolo(root, WAREHOUSE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("train: images\nval: valid/images\n", ["names val: valid/images, which is not there"]),
+        ("train: images\n", []),
+        ("", []),
+    ],
+)
+def test_a_split_that_leads_nowhere_is_told(root, lines, told):
+    (root / "data.yaml").write_text(f"{lines}names: [forklift, person, dog]\n")
+    (root / "labels" / "a.txt").write_text("1 0.5 0.5 0.5 0.25\n")
+    notes = [n for n in read_yolo(root, WAREHOUSE).notes if "left out" in n]
+
+    assert len(notes) == len(told) and all(
+        text in note for text, note in zip(told, notes, strict=True)
+    )
