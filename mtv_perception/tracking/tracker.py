@@ -116,7 +116,7 @@ class Tracker:
             gap = stamp_ns - self._stamp_ns
             is_known = stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9)
             # A camera may be slower than the memory: what its last frame showed is not unseen yet.
-            if gap <= 2 * min(self._gap_ns or gap, _SLOWEST_NS):
+            if gap <= 2 * min(self._gap_ns or 0, _SLOWEST_NS):
                 is_known |= self._seen_ns == self._stamp_ns
             self._select(np.flatnonzero(is_known))
             self._motion = kalman.predict(self._motion, gap / 1e9)

@@ -69,12 +69,12 @@ def test_a_camera_slower_than_the_memory_keeps_what_each_frame_shows(memory, per
     stamps = [round((1 + k) * period * 1e9) for k in range(8)]
 
     ids = [tracker.update(detections(walker(100)), at).tolist() for at in stamps]
-    assert ids == [[1]] * 8
+    assert ids == [[1]] + [[2]] * 7  # The rate is known from the second frame on.
     assert tracker.update(detections(), stamps[-1] + round(period * 1e9)).tolist() == []
     # Missing in one frame is unseen, and an interruption is no frame rate.
     late = stamps[-1] + round((2 * period + memory) * 1e9)
-    assert tracker.update(detections(walker(100)), late).tolist() == [2]
-    assert tracker.update(detections(walker(100)), late + 60 * 10**9).tolist() == [3]
+    assert tracker.update(detections(walker(100)), late).tolist() == [3]
+    assert tracker.update(detections(walker(100)), late + 60 * 10**9).tolist() == [4]
 
 
 def test_two_that_cross_keep_their_ids():
