@@ -69,7 +69,7 @@ class Tracker:
         self._ids = np.empty(0, np.int64)
         self._class_ids = np.empty(0, np.int32)
         self._seen_ns = np.empty(0, np.int64)
-        self._gap_ns: int | None = None
+        self._shortest_ns: int | None = None  # Between two frames of this timeline.
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -116,11 +116,11 @@ class Tracker:
             gap = stamp_ns - self._stamp_ns
             is_known = stamp_ns - self._seen_ns <= round(self.config.track_memory * 1e9)
             # A camera may be slower than the memory: what its last frame showed is not unseen yet.
-            if gap <= 2 * min(self._gap_ns or 0, _SLOWEST_NS):
+            if gap <= 2 * min(self._shortest_ns or 0, _SLOWEST_NS):
                 is_known |= self._seen_ns == self._stamp_ns
             self._select(np.flatnonzero(is_known))
             self._motion = kalman.predict(self._motion, gap / 1e9)
-            self._gap_ns = gap
+            self._shortest_ns = min(self._shortest_ns or gap, gap)
         self._stamp_ns = stamp_ns
 
     def _match(
