@@ -26,7 +26,7 @@ ZONE_SETTINGS = {
     "tests": ["foot", "mask"],
     "foot_width": 1.0,
     "margin": 0.2,
-    "edge_error": 0.05,
+    "edge_error": 0.06,
 }
 """What the demo's zones have in common, as in a zones file."""
 
