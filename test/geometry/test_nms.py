@@ -66,7 +66,8 @@ def test_every_dropped_box_overlaps_a_better_kept_one(scene, threshold):
 
     for dropped in set(range(len(scores))) - set(kept.tolist()):
         better = kept[scores[kept] >= scores[dropped]]
-        assert (pairwise_iou(boxes[[dropped]], boxes[better]) > threshold).any()
+        # An overlap that equals the threshold may be dropped by rounding.
+        assert (pairwise_iou(boxes[[dropped]], boxes[better]) > threshold - 1e-9).any()
 
 
 @given(scenes(), thresholds, limits, limits)
