@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.layers import AlignedDepthwiseConv2D
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.keras_model import OUTPUTS
 
@@ -205,10 +206,13 @@ def _convolution(graph: _Graph, layer: Any, folded: _Folded) -> str:
 
 
 def _pads(layer: Any, dilations: Sequence[int], kernel: Sequence[int]) -> list[int]:
-    """TensorFlow's SAME padding: top, left, bottom, right."""
+    """The zeros around the input: top, left, bottom, right; SAME as TensorFlow has it."""
+    sides = layer._inbound_nodes[0].input_tensors[0].shape[1:3]
+    if isinstance(layer, AlignedDepthwiseConv2D):
+        (top, bottom), (left, right) = layer.pads(sides)
+        return [top, left, bottom, right]
     if layer.padding != "same":
         return [0] * 4
-    sides = layer._inbound_nodes[0].input_tensors[0].shape[1:3]
     totals = [
         max((-(-side // stride) - 1) * stride + (size - 1) * dilation + 1 - side, 0)
         for side, stride, size, dilation in zip(

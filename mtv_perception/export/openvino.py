@@ -33,7 +33,7 @@ from mtv_perception.training.keras_model import KerasModel, spec_of
 TITLE = "openvino int8"
 _PRECISION = "int8"
 # What an artefact's description and a network must agree on to be one model.
-_SAME = ("classes", "size_hw", "default_boxes", "segmentation_stride", "scores")
+_SAME = ("classes", "size_hw", "aligned_hw", "default_boxes", "segmentation_stride", "scores")
 
 
 def openvino_files(

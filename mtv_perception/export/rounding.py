@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mtv_perception.network.layers import AlignedDepthwiseConv2D
 from mtv_perception.network.multitask import normalise
 
 _LARGEST = 127
@@ -115,8 +116,13 @@ def _moments(
 def _sums(layer: keras.layers.DepthwiseConv2D, x: tf.Tensor) -> np.ndarray:
     """Sums of products `(C, K + 1, K + 1)` of the inputs under the kernel and of 1."""
     rows, columns = layer.kernel_size
+    is_aligned = isinstance(layer, AlignedDepthwiseConv2D)
     patches = tf.image.extract_patches(
-        x, [1, rows, columns, 1], [1, *layer.strides, 1], [1, *layer.dilation_rate, 1], "SAME"
+        layer.padded(x) if is_aligned else x,
+        [1, rows, columns, 1],
+        [1, *layer.strides, 1],
+        [1, *layer.dilation_rate, 1],
+        "VALID" if is_aligned else "SAME",
     )[:, ::_POSITIONS_STEP, ::_POSITIONS_STEP]
     values = tf.reshape(patches, (-1, rows * columns, x.shape[-1]))
     values = tf.transpose(tf.concat([values, tf.ones_like(values[:, :1])], 1), (2, 1, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mtv_perception.config import load
@@ -47,8 +46,7 @@ def load_network(
     path = run_folder(source) / CONFIG_FILE
     if path.is_file() and not is_model_folder(source):
         config = load(TrainConfig, path)
-        wanted = replace(config.network, size_hw=size_hw or config.network.size_hw)
-        network = build_network(wanted)
+        network = build_network(config.network.at_size(size_hw or config.network.size_hw))
         load_averaged(network, source)
         return config, network
     try:
@@ -85,9 +83,12 @@ def _of_artefact(artefact: Artefact, size_hw: tuple[int, int]) -> MultitaskNetwo
             if make_divisible(_DEEPEST_CHANNELS * width) == channels.get(_DEEPEST)
         ]
         width = widths[0] if widths else 1.0
-        config = NetworkConfig(preset, artefact.spec.classes, artefact.size_hw, width=width)
+        spec = artefact.spec
+        config = NetworkConfig(
+            preset, spec.classes, spec.size_hw, width=width, aligned_hw=spec.aligned_hw
+        )
         _check_layout(artefact, config)
-        network = build_network(replace(config, size_hw=size_hw))
+        network = build_network(config.at_size(size_hw))
         set_folded_weights(network.model, weights)
     except (WeightsError, ValueError) as error:
         raise WeightsError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mtv_perception.config import setting
 from mtv_perception.labels import LabelSet, labels_of, labels_with_background
+from mtv_perception.network.preset_boxes import pyramid_padding
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,26 @@ class NetworkConfig:
         False,
         "reference: batch norm and ReLU6 after the last convolution of each head.",
     )
+    aligned_hw: tuple[int, int] | None = setting(
+        None,
+        "Presets `warehouse`: input size, pixels, whose windows at strides 64 and 128 the weights know; "
+        "null for `size_hw`, or that of `initial`.",
+        low=32,
+        high=4096,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", labels_with_background(self.names).names)
+
+    def at_size(self, size_hw: tuple[int, int]) -> NetworkConfig:
+        """The same network for another input size, whose windows lie as its weights know them."""
+        return replace(self, size_hw=size_hw).aligned_with(self.aligned_hw or self.size_hw)
+
+    def aligned_with(self, size_hw: tuple[int, int]) -> NetworkConfig:
+        """The network whose windows lie as in one of that input size; `aligned_hw` only where they differ."""
+        is_pyramid = self.preset != "reference"
+        differs = is_pyramid and pyramid_padding(size_hw) != pyramid_padding(self.size_hw)
+        return replace(self, aligned_hw=size_hw if differs else None)
 
     @property
     def labels(self) -> LabelSet:

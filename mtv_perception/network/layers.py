@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -86,11 +87,69 @@ def conv(x: Any, filters: int, kernel: int, name: str, strides: int = 1, dilatio
     )(x)
 
 
-def depthwise(x: Any, name: str, strides: int = 1, dilation: int = 1, kernel: int = 3) -> Any:
-    """Depthwise convolution without bias, SAME padding."""
+def depthwise(
+    x: Any,
+    name: str,
+    strides: int = 1,
+    dilation: int = 1,
+    kernel: int = 3,
+    before: tuple[int, int] | None = None,
+) -> Any:
+    """Depthwise convolution without bias, SAME padding.
+
+    With stride 2 and kernel 3, `before` says how many rows and columns of it lie before the first
+    cell; None for TensorFlow's share.
+    """
+    if before is not None and before != (x.shape[1] % 2, x.shape[2] % 2):
+        return AlignedDepthwiseConv2D(kernel, strides, before, use_bias=False, name=name)(x)
     return keras.layers.DepthwiseConv2D(
         kernel, strides, padding="same", dilation_rate=dilation, use_bias=False, name=name
     )(x)
+
+
+class AlignedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Depthwise convolution that rounds up as SAME does, and pads as much before as it is told.
+
+    Args:
+        kernel_size: rows and columns of the kernel, the same.
+        strides: of both axes, the same.
+        before: rows and columns of zeros above and on the left.
+        **rest: as of DepthwiseConv2D.
+    """
+
+    def __init__(
+        self, kernel_size: Any, strides: Any, before: tuple[int, int], **rest: Any
+    ) -> None:
+        super().__init__(kernel_size, strides, **{**rest, "padding": "valid"})
+        self.before = tuple(before)
+
+    def pads(self, sides: Sequence[int]) -> list[tuple[int, int]]:
+        """Zeros before and after the rows and columns of an input of so many."""
+        ends = [
+            (-(-side // stride) - 1) * stride + size
+            for side, stride, size in zip(sides, self.strides, self.kernel_size, strict=True)
+        ]
+        return [
+            (before, end - side - before)
+            for before, end, side in zip(self.before, ends, sides, strict=True)
+        ]
+
+    def padded(self, inputs: Any) -> Any:
+        """`[B, H, W, C]` with the zeros around it."""
+        return keras.ops.pad(inputs, [(0, 0), *self.pads(inputs.shape[1:3]), (0, 0)])
+
+    def call(self, inputs: Any) -> Any:
+        """`[B, H, W, C]` to `[B, H / s, W / s, C]`, rounded up."""
+        return super().call(self.padded(inputs))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Of the output."""
+        sides = zip(input_shape[1:3], self.strides, strict=True)
+        return input_shape[0], *(-(-side // stride) for side, stride in sides), input_shape[3]
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the layer again."""
+        return {**super().get_config(), "before": self.before}
 
 
 def relu6(x: Any, name: str) -> Any:
@@ -111,6 +170,7 @@ def separable(
     dilation: int = 1,
     activate: bool = True,
     inner: bool = True,
+    before: tuple[int, int] | None = None,
 ) -> Any:
     """Depthwise 3x3 and pointwise 1x1, each with batch norm and ReLU6.
 
@@ -122,8 +182,9 @@ def separable(
         dilation: of the depthwise convolution (atrous rate).
         activate: end in ReLU6.
         inner: batch norm and ReLU6 between the two convolutions.
+        before: as of `depthwise`.
     """
-    x = depthwise(x, f"{name}_depthwise", strides, dilation)
+    x = depthwise(x, f"{name}_depthwise", strides, dilation, before=before)
     if inner:
         x = relu6(batch_norm(x, f"{name}_depthwise_bn"), f"{name}_depthwise_relu")
     x = batch_norm(conv(x, filters, 1, f"{name}_pointwise"), f"{name}_pointwise_bn")

@@ -19,7 +19,7 @@ from mtv_perception.network.backbone import backbone_features
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.deeplabv3plus import aspp, atrous_rates, decoder
 from mtv_perception.network.layers import batch_norm, conv, relu6, separable, upsample
-from mtv_perception.network.preset_boxes import warehouse_boxes
+from mtv_perception.network.preset_boxes import pyramid_padding, warehouse_boxes
 from mtv_perception.network.ssdlite import ssdlite
 
 # Channels: pyramid, context, decoder, decoder's skip.
@@ -27,12 +27,15 @@ _CHANNELS = {"warehouse": (128, 64, 64, 24), "warehouse-small": (64, 48, 32, 16)
 _SCORE_PRIOR = 0.01
 
 
-def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
+def feature_pyramid(
+    features: dict[int, Any], channels: int, aligned_hw: tuple[int, int]
+) -> list[Any]:
     """Levels at strides 8, 16, 32, 64, 128, each `[B, H / stride, W / stride, channels]`.
 
     Args:
         features: backbone features at strides 8, 16, 32.
         channels: of every level.
+        aligned_hw: network input, pixels, with which the windows of strides 64 and 128 line up.
     """
     lateral = {
         s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn")
@@ -48,8 +51,8 @@ def feature_pyramid(features: dict[int, Any], channels: int) -> list[Any]:
         levels.insert(
             0, separable(relu6(merged, f"merge{stride}_relu"), channels, f"level{stride}")
         )
-    for stride in (64, 128):
-        levels.append(separable(levels[-1], channels, f"level{stride}", strides=2))
+    for stride, before in zip((64, 128), pyramid_padding(aligned_hw), strict=True):
+        levels.append(separable(levels[-1], channels, f"level{stride}", strides=2, before=before))
     return levels
 
 
@@ -65,7 +68,7 @@ def warehouse_outputs(
         raise ValueError(f"Expected a network size in multiples of 32, got {config.size_hw!r}.")
     pyramid_channels, context_channels, decoder_channels, skip_channels = _CHANNELS[config.preset]
     features = backbone_features(images, config)
-    levels = feature_pyramid(features, pyramid_channels)
+    levels = feature_pyramid(features, pyramid_channels, config.aligned_hw or config.size_hw)
     grids = [(int(x.shape[1]), int(x.shape[2])) for x in levels]
     boxes = warehouse_boxes(config.size_hw, grids)
     counts = [item.boxes_per_point for item in boxes.maps]

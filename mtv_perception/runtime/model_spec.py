@@ -50,6 +50,12 @@ class ModelSpec:
     format: int = FORMAT_VERSION
     classes: tuple[str, ...] = LabelSet().names
     size_hw: tuple[int, int] = setting((480, 640), "Network input, pixels.", low=32, high=8192)
+    aligned_hw: tuple[int, int] | None = setting(
+        None,
+        "Network input, pixels, whose strided windows the weights know; null for `size_hw`.",
+        low=32,
+        high=8192,
+    )
     default_boxes: tuple[DefaultBoxMap, ...] = ()
     variances: tuple[float, float, float, float] = Variances()
     segmentation_stride: int = setting(

@@ -93,10 +93,12 @@ class Layout:
     Attributes:
         names: classes, the background first.
         size_hw: network input, pixels.
+        aligned_hw: the same of the size with whose windows they line up.
     """
 
     names: tuple[str, ...]
     size_hw: tuple[int, int]
+    aligned_hw: tuple[int, int]
 
 
 def initial_layout(name: str) -> Layout | None:
@@ -109,6 +111,20 @@ def initial_layout(name: str) -> Layout | None:
         WeightsError: no run folder, checkpoint or exported model.
     """
     return _layout_of(*_find(name))
+
+
+def aligned_with_initial(config: TrainConfig) -> TrainConfig:
+    """The configuration whose network lines up with its first weights, unless it says with what.
+
+    Raises:
+        ArtefactError, WeightsError: as `initial_layout`.
+    """
+    if not config.initial or config.network.aligned_hw is not None:
+        return config
+    layout = initial_layout(config.initial)
+    if layout is None:
+        return config
+    return replace(config, network=config.network.aligned_with(layout.aligned_hw))
 
 
 def _find(name: str) -> tuple[Path, bool]:
@@ -132,12 +148,12 @@ def is_model_folder(folder: Path) -> bool:
 def _layout_of(source: Path, is_exported: bool) -> Layout | None:
     if is_exported:
         spec = load_artefact(source).spec
-        return Layout(spec.classes, spec.size_hw)
+        return Layout(spec.classes, spec.size_hw, spec.aligned_hw or spec.size_hw)
     path = (source if source.is_dir() else source.parent) / CONFIG_FILE
     if not path.is_file():
         return None
     network = load(TrainConfig, path).network
-    return Layout(network.names, network.size_hw)
+    return Layout(network.names, network.size_hw, network.aligned_hw or network.size_hw)
 
 
 def _names_of(source: Path, is_exported: bool) -> tuple[str, ...] | None:

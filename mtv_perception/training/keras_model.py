@@ -23,6 +23,7 @@ def spec_of(network: MultitaskNetwork, name: str = "untrained") -> ModelSpec:
         name=name,
         classes=network.config.names,
         size_hw=network.config.size_hw,
+        aligned_hw=network.config.aligned_hw,
         default_boxes=network.default_boxes.maps,
         segmentation_stride=network.config.size_hw[0] // rows,
         scores=network.scores,

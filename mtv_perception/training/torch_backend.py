@@ -28,7 +28,11 @@ from mtv_perception.data.source import ExampleSource
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import load_backbone, load_initial
+from mtv_perception.training.initial import (
+    aligned_with_initial,
+    load_backbone,
+    load_initial,
+)
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.losses.multitask import MultitaskLoss
 from mtv_perception.training.losses.weighting import TaskWeighting
@@ -177,6 +181,7 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
 
 def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
     """The network with its first weights, the data, and the run folder with what it began with."""
+    config = aligned_with_initial(config)
     network, scenes = build_network(config.network), open_scenes(config)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(

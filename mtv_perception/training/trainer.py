@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,11 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.plots.curves import plot_curves
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import load_backbone, load_initial
+from mtv_perception.training.initial import (
+    aligned_with_initial,
+    load_backbone,
+    load_initial,
+)
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.training.pace import Pace, learning_rate
@@ -84,11 +89,14 @@ class Trainer:
         validate: Validate | None = None,
         resume: bool = False,
     ) -> None:
-        self._config, self._folder, self._validate = config, folder, validate
+        self._folder, self._validate = folder, validate
         self._scratch = None if is_chief() else TemporaryDirectory(prefix="mtv-worker-")
         self._output = Path(self._scratch.name) if self._scratch else folder
         self._source = open_scenes(config)
+        # The run's configuration says with what its network lines up; a resumed run keeps to that.
+        self._config = config if resume else aligned_with_initial(config)
         self._claim_folder(resume)
+        config = self._config
         keras.utils.set_random_seed(config.seed)
         keras.mixed_precision.set_global_policy(config.mixed_precision)
         self._strategy = make_strategy(config.devices)
@@ -144,8 +152,15 @@ class Trainer:
         return (self._folder / _LAST_FILE).exists() or (best.exists() and not began)
 
     def _check_unchanged(self, path: Path) -> None:
-        """ConfigError, naming the keys, unless the run began with this configuration."""
-        begun, given = to_plain(load(TrainConfig, path)), to_plain(self._config)
+        """ConfigError, naming the keys, unless the run began with this configuration.
+
+        It keeps the alignment that the run took over from its first weights.
+        """
+        config = load(TrainConfig, path)
+        if self._config.network.aligned_hw is None:
+            network = replace(self._config.network, aligned_hw=config.network.aligned_hw)
+            self._config = replace(self._config, network=network)
+        begun, given = to_plain(config), to_plain(self._config)
         changed = [key for key in given if given[key] != begun[key]]
         if changed:
             raise ConfigError(

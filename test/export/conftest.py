@@ -2,6 +2,7 @@
 being slow.
 """
 
+import cv2
 import numpy as np
 import pytest
 
@@ -112,8 +113,13 @@ def save_model(images):
     from mtv_perception.runtime.artefact import Trained
 
     def save(network, folder, precision):
+        size_hw = network.config.size_hw
+        shown = [
+            cv2.resize(image, size_hw[::-1]) if image.shape[:2] != size_hw else image
+            for image in images
+        ]
         (report,) = export_precisions(
-            network, folder, [precision], images, Description("saved", Trained()), largest_drop=0.05
+            network, folder, [precision], shown, Description("saved", Trained()), largest_drop=0.05
         )
         assert not report.refused
         return folder

@@ -55,8 +55,9 @@ def test_the_levels_joined_are_the_joined_outputs(network, images):
         NetworkConfig("warehouse-small", size_hw=(96, 64), width=0.5),
         NetworkConfig("reference", size_hw=(64, 96), legacy_heads=True),
         NetworkConfig(size_hw=(64, 96), output_stride=16),
+        NetworkConfig(size_hw=(128, 160), aligned_hw=(96, 64)),
     ],
-    ids=["odd levels", "small", "reference", "dilated"],
+    ids=["odd levels", "small", "reference", "dilated", "aligned"],
 )
 def test_every_mobilenet_preset_can_be_written(config, images):
     network = build_network(config)

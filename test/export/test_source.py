@@ -11,6 +11,8 @@ from mtv_perception.errors import ConfigError, WeightsError
 from mtv_perception.export.source import load_network
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network, normalise
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.backends import EngineConfig
 
 SIZE_HW = (64, 96)
 
@@ -51,6 +53,33 @@ def test_a_model_is_taken_at_another_size(exported):
     _, found = load_network(exported[1], (96, 128))
 
     assert found.config.size_hw == (96, 128)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_model_of_another_size_sees_large_objects_where_it_learnt_to(
+    exported, save_model, tmp_path, images, precision
+):
+    """Where the number of cells at stride 64 changes its parity, SAME padding would shift them."""
+    network, folder = exported
+    size_hw = (128, 160)
+    config, found = load_network(folder, size_hw)
+    assert found.config.aligned_hw == network.config.size_hw == SIZE_HW
+    assert config.network == found.config
+
+    again = save_model(found, tmp_path / "model", precision)
+
+    assert load_artefact(again).spec.aligned_hw == SIZE_HW
+    larger = np.zeros((1, *size_hw, 3), np.uint8)
+    larger[0, : SIZE_HW[0], : SIZE_HW[1]] = images[0]
+    expected = found.model(normalise(larger), training=False)
+    backend = load_artefact(again).open(EngineConfig())
+    backend.input_view()[:] = larger[0]
+    raw = backend.run()
+    for name, limit in {"class_logits": 0.1, "box_offsets": 0.1}.items():
+        tensor, values = getattr(raw, name), np.asarray(expected[name][0])
+        error = np.linalg.norm(tensor.real(tensor.values) - values) / np.linalg.norm(values)
+        assert error < (limit if precision == "int8" else 1e-3), name
+    assert found.config.at_size(SIZE_HW) == network.config
 
 
 def test_a_model_of_no_preset_is_an_error(network, save_model, tmp_path):

@@ -65,3 +65,18 @@ def test_what_was_trained_is_kept(tmp_path, tiny_run):
     assert (tmp_path / "mean" / "trained.yaml").read_text() == (
         tiny_run / "trained.yaml"
     ).read_text()
+
+
+def test_runs_whose_large_windows_lie_apart_are_told(tmp_path, tiny_run, caplog):
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    config["network"]["size_hw"] = [128, 160]
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+
+    assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "apart") == 0
+    assert "lie half a window apart" in caplog.text
+    caplog.clear()
+    config["network"]["aligned_hw"] = [96, 128]
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+    assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "together") == 0
+    assert "apart" not in caplog.text

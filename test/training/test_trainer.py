@@ -19,6 +19,7 @@ import yaml
 from mtv_perception.config import to_plain
 from mtv_perception.data.augment import AugmentConfig
 from mtv_perception.errors import ConfigError, DatasetError, WeightsError
+from mtv_perception.export.source import load_network
 from mtv_perception.network.multitask import build_network
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
@@ -185,6 +186,27 @@ def test_a_resumed_run_needs_not_what_it_began_with(tmp_path, tiny_config, tiny_
     Trainer(config, tmp_path / "run").train()
     shutil.rmtree(start)
     Trainer(config, tmp_path / "run", resume=True)
+
+
+def test_a_run_of_another_size_lines_up_with_its_first_weights(
+    tmp_path, tiny_config, tiny_run, eager
+):
+    """96x128 has 3 rows at stride 32, 128x160 has 4: the windows above would move by half a cell."""
+    network = replace(tiny_config().network, size_hw=(128, 160))
+    config = tiny_config(initial=str(tiny_run), steps=2, checkpoint_every=1, network=network)
+
+    run = Trainer(config, tmp_path / "run")
+    run.train()
+
+    assert run.network.config.aligned_hw == (96, 128)
+    saved, loaded = load_run(tmp_path / "run")
+    assert saved.network.aligned_hw == loaded.config.aligned_hw == (96, 128)
+    resumed = Trainer(config, tmp_path / "run", resume=True)
+    assert resumed.network.config.aligned_hw == (96, 128)
+    asked = tiny_config(initial=str(tiny_run), network=replace(network, aligned_hw=(128, 160)))
+    assert Trainer(asked, tmp_path / "own").network.config.aligned_hw == (128, 160)
+    _, back = load_network(tmp_path / "run", (96, 128))
+    assert back.config.aligned_hw is None
 
 
 def test_a_run_begins_with_an_exported_model(tmp_path, tiny_config):

@@ -8,6 +8,7 @@ Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (the star
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import tempfile
@@ -24,6 +25,8 @@ from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.state import BEST_FILE, read_group, save_state
 from mtv_perception.training.trained import note_trained, trained_of_run
 from mtv_perception.training.trainer import Trainer
+
+_LOG = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
 
@@ -89,10 +92,20 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
 
 
 def _check_networks(runs: Sequence[Path], networks: Sequence[NetworkConfig]) -> None:
-    """Raise WeightsError unless all networks are the same but for the size of their input."""
+    """Raise WeightsError unless all networks are the same but for the size of their input.
+
+    A warning where their strided windows lie apart.
+    """
     first = networks[0]
     for run, network in zip(runs, networks, strict=True):
-        if replace(network, size_hw=first.size_hw) != first:
+        if network.at_size(first.size_hw).aligned_hw != first.aligned_hw:
+            _LOG.warning(
+                "%s and %s were trained at sizes whose windows at strides 64 and 128 lie half a window "
+                "apart; large objects may get worse. Begin the one with `initial` of the other.",
+                runs[0],
+                run,
+            )
+        if replace(network, size_hw=first.size_hw, aligned_hw=first.aligned_hw) != first:
             raise WeightsError(
                 f"Expected runs of one network with the same classes in the same order, got "
                 f"{runs[0]} with {first} and {run} with {network}."
