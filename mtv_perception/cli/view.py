@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.errors import ReplayError
-from mtv_perception.viewer.rerun_view import load_rerun, show_bag
+from mtv_perception.viewer.rerun_view import Shown, load_rerun, show_bag
 
 HELP = (
     "look at a run, or a running node: image, boxes, mask, scores and durations over time (Rerun)"
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the bag or the node."""
+    """Show the bag or the node; 1 where a part of the bag is not in the recording."""
     rerun = load_rerun()
     recording = rerun.RecordingStream(f"mtv_perception {args.bag.name}")
     if args.save:
@@ -68,10 +68,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         recording.spawn()
     live = str(args.bag) == LIVE
-    frames = _show_live(recording, args) if live else show_bag(args.bag, recording, args.images)
+    shown = (
+        Shown(_show_live(recording, args)) if live else show_bag(args.bag, recording, args.images)
+    )
     recording.flush()
-    print(f"{args.bag}: {frames} frames" + (f" -> {args.save}" if args.save else ""))
-    return 0
+    print(f"{args.bag}: {shown.frames} frames" + (f" -> {args.save}" if args.save else ""))
+    if shown.unreadable:
+        print(f"{args.bag}: {shown.unreadable} images can't be read and are not shown")
+    if shown.damage:
+        print(f"{args.bag}: DAMAGED, the rest is shown: {shown.damage}")
+    return int(bool(shown.unreadable or shown.damage))
 
 
 def _show_live(recording: Any, args: argparse.Namespace) -> int:

@@ -162,7 +162,7 @@ def open_run(path: Path) -> Run:
                 labels = labels_by_id(content.class_map)
             else:
                 model_id = content.method
-        rename = _names_of_numbers(path, labels)
+        rename = names_of_numbers(path, labels)
         try:
             frames = {
                 key: RunFrame(detections_of(content, labels, rename), work.get(key, float("nan")))
@@ -176,7 +176,7 @@ def open_run(path: Path) -> Run:
     return Run(path, model_id, labels, frames, damage=damage)
 
 
-def _names_of_numbers(path: Path, labels: LabelSet) -> dict[str, str]:
+def names_of_numbers(path: Path, labels: LabelSet) -> dict[str, str]:
     """Class names by the numbers that a bag of `mtv replay` holds instead of names."""
     state = read_state(path) if path.is_dir() else None
     by_number = {str(number): name for number, name in enumerate(labels.names)}

@@ -5,7 +5,8 @@ Objects and durations over time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ import numpy as np
 
 from mtv_perception.bags.reader import BagSource, decode_frame, message_stamp_ns
 from mtv_perception.bags.topics import camera_of, pictures_of, result_topics
-from mtv_perception.compare.runs import detection_cameras, detections_of, mask_pixels
+from mtv_perception.compare.runs import (
+    detection_cameras,
+    detections_of,
+    mask_pixels,
+    names_of_numbers,
+)
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import LabelSet, labels_by_id
 from mtv_perception.media.frame import Frame
@@ -166,7 +172,22 @@ def _name(camera: str) -> str:
     return f"{camera}/" if camera else ""
 
 
-def show_bag(path: Path, recording: Any, images: Path | None = None) -> int:
+@dataclass
+class Shown:
+    """What of a bag is in the recording.
+
+    Attributes:
+        frames: with results.
+        unreadable: images that can't be decoded.
+        damage: what is wrong with the bag, or with what held its images.
+    """
+
+    frames: int = 0
+    unreadable: int = 0
+    damage: str = ""
+
+
+def show_bag(path: Path, recording: Any, images: Path | None = None) -> Shown:
     """Log a bag with results.
 
     Args:
@@ -174,44 +195,54 @@ def show_bag(path: Path, recording: Any, images: Path | None = None) -> int:
         recording: a Rerun RecordingStream.
         images: video or bag the run saw, if its images are not in the bag.
 
-    Returns:
-        How many frames.
-
     Raises:
-        ReplayError: no bag with detections.
+        ReplayError: no bag with detections, or with classes that it does not name.
     """
+    shown = Shown()
     with BagSource(path) as bag:
         by_topic = detection_cameras(bag)
         cameras = sorted(by_topic.values())
         view = RerunView(_labels(bag, cameras), cameras, recording)
+        rename = names_of_numbers(path, view.labels)
         roles = {
             topic: (role, camera)
             for camera in cameras
             for role, topic in result_topics(camera).items()
         }
         inputs = {t.name: camera_of(t.name, cameras) for t in pictures_of(bag, roles)}
-        frames = 0
         for message in bag.messages(bag.counts):
             if message.topic in inputs and images is None:
                 try:
                     view.image(inputs[message.topic], decode_frame(bag, message, message.topic))
                 except ImageError:
-                    continue
+                    shown.unreadable += 1
             elif message.topic in roles:
-                frames += _show(view, bag, message, *roles[message.topic])
-    for camera, frame in _frames_of(images):
-        view.image(camera, frame)
-    return frames
+                role, camera = roles[message.topic]
+                try:
+                    shown.frames += _show(view, bag, message, role, camera, rename)
+                except (ImageError, ValueError) as error:
+                    raise ReplayError(f"{path}: {message.topic}: {error}") from error
+        shown.damage = bag.damage
+    if images is not None:
+        _show_images(view, images, shown)
+    return shown
 
 
-def _show(view: RerunView, bag: BagSource, message: Any, role: str, camera: str) -> bool:
+def _show(
+    view: RerunView,
+    bag: BagSource,
+    message: Any,
+    role: str,
+    camera: str,
+    rename: Mapping[str, str],
+) -> bool:
     """Log a message of a result topic; True for detections."""
     if role not in ("detections", "mask", "status"):
         return False
     content = bag.deserialize(message)
     stamp = message_stamp_ns(content)
     if role == "detections":
-        view.detections(camera, stamp, detections_of(content, view.labels))
+        view.detections(camera, stamp, detections_of(content, view.labels, rename))
     elif role == "mask":
         view.mask(camera, stamp, mask_pixels(content))
     else:
@@ -226,12 +257,13 @@ def _labels(bag: BagSource, cameras: list[str]) -> LabelSet:
     return LabelSet()
 
 
-def _frames_of(images: Path | None) -> Iterator[tuple[str, Frame]]:
-    if images is None:
-        return
+def _show_images(view: RerunView, images: Path, shown: Shown) -> None:
     with open_input(images) as opened:
         for item in opened.frames():
             try:
-                yield item.camera, item.decode()
+                view.image(item.camera, item.decode())
             except ImageError:
-                continue
+                shown.unreadable += 1
+        if opened.damage:
+            damage = f"{images}: {opened.damage}"
+            shown.damage = f"{shown.damage}; {damage}" if shown.damage else damage

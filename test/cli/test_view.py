@@ -42,3 +42,37 @@ def test_without_rerun_it_says_how_to_get_it(run_bag, tmp_path, capsys, monkeypa
     monkeypatch.setitem(__import__("sys").modules, "rerun", None)
     assert main(["view", str(run_bag), "--save", str(tmp_path / "run.rrd")]) == 2
     assert "pip install rerun-sdk" in capsys.readouterr().err
+
+
+def test_what_is_not_in_the_recording_is_said(run_bag, tmp_path, capsys):
+    """A bag that lost its end, and an image that nothing can read."""
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    (file,) = run_bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[:-300])
+    with BagWriter(tmp_path / "images") as bag:
+        header = builder().header(0, "camera")
+        broken = builder().compressed(np.zeros(9, np.uint8), "png", header)
+        bag.write("/image/compressed", "sensor_msgs/msg/CompressedImage", 0, broken)
+
+    arguments = ["--images", str(tmp_path / "images"), "--save", str(tmp_path / "run.rrd")]
+    assert main(["view", str(run_bag), *arguments]) == 1
+
+    said = capsys.readouterr().out
+    assert "DAMAGED, the rest is shown" in said
+    assert "1 images can't be read and are not shown" in said
+
+
+def test_a_class_that_the_bag_does_not_name_is_an_error(run_bag, tmp_path, capsys):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    build = builder()
+    found = Detections(
+        np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.array([1], np.int32)
+    )
+    with BagWriter(tmp_path / "other") as bag:
+        message = build.detection_array(
+            found, LabelSet(("background", "crate")), build.header(0, "camera"), "name"
+        )
+        bag.write("/detections", "vision_msgs/msg/Detection2DArray", 0, message)
+
+    assert main(["view", str(tmp_path / "other"), "--save", str(tmp_path / "run.rrd")]) == 2
+    assert "/detections: " in capsys.readouterr().err
