@@ -19,6 +19,7 @@ from mtv_perception.cli.measuring import fold
 from mtv_perception.cli.options import add_model, add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
+from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import IOU_THRESHOLD
@@ -93,6 +94,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw."""
+    if args.curves is None and (args.box_classes or args.fold):
+        raise ConfigError(
+            "--box-classes and --fold are of --curves: expected --curves DATA, got none."
+        )
     perceive, labels, model_id = open_model(
         argparse.Namespace(
             model=args.model,

@@ -75,6 +75,9 @@ def openvino_files(
             preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(calibration),
+            # Layer by layer on what the quantised layers before it give: half the loss of AP of the
+            # fast estimate, which takes the float network's outputs.
+            fast_bias_correction=False,
         )
         openvino.save_model(quantised, target, compress_to_fp16=False)
         parts = (target, target.with_suffix(".bin"))

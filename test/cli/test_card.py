@@ -81,3 +81,16 @@ def test_clip_images_are_spread(model_card, tmp_path, count, numbers):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((20, 30, 3), 10 * number, np.uint8))
     shown = [int(image[0, 0, 0]) // 10 for image in model_card.clip_images(tmp_path, count)]
     assert shown == numbers
+
+
+def test_options_of_curves_without_curves_are_an_error(tmp_path, capsys):
+    arguments = [
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "card"),
+        "--box-classes",
+        "person",
+    ]
+    assert main(["card", *arguments]) == 2
+    assert "expected --curves DATA, got none" in capsys.readouterr().err
