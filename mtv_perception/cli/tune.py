@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.write:
         return 0
     missed = [name for name, point in tuning.points.items() if not point.reached]
+    missed += [name for name in dict(args.goal) if name not in tuning.points]
     if missed:
         raise ConfigError(
             f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."

@@ -17,6 +17,7 @@ from mtv_perception.bags.reader import RAW, BagSource, message_stamp_ns
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_by_id
+from mtv_perception.messages.boxes import check_upright
 from mtv_perception.replay.resume import read_state
 from mtv_perception.types import Detections
 
@@ -134,7 +135,7 @@ def open_run(path: Path) -> Run:
     """Read a run's detections and timing.
 
     Raises:
-        ReplayError: no bag with a topic of detections.
+        ReplayError: no bag with a topic of detections, or one of models with other classes.
     """
     with BagSource(path) as bag:
         cameras = detection_cameras(bag)
@@ -142,7 +143,7 @@ def open_run(path: Path) -> Run:
         status = {result_topics(camera)["status"]: camera for camera in cameras.values()}
         labels_topics = {result_topics(camera)["label_info"] for camera in cameras.values()}
         info_topics = {result_topics(camera)["vision_info"] for camera in cameras.values()}
-        labels, model_id = LabelSet(), ""
+        labels, model_id, named = LabelSet(), "", False
         raw: dict[FrameKey, Any] = {}
         work: dict[FrameKey, float] = {}
         frame_keys, status_keys, again = FrameKeys(), FrameKeys(), 0
@@ -159,7 +160,13 @@ def open_run(path: Path) -> Run:
                 key = status_keys(status[message.topic], message_stamp_ns(content))
                 work[key] = _work_ms(content)
             elif message.topic in labels_topics:
-                labels = labels_by_id(content.class_map)
+                found = labels_by_id(content.class_map)
+                if named and found != labels:
+                    raise ReplayError(
+                        f"{path}: {message.topic}: expected one model, got classes {labels.names} and "
+                        f"later {found.names}; record a bag for each model."
+                    )
+                labels, named = found, True
             else:
                 model_id = content.method
         rename = names_of_numbers(path, labels)
@@ -225,7 +232,7 @@ def detections_of(
         rename: names in the message to ours.
 
     Raises:
-        ValueError: a class that `labels` does not have.
+        ValueError: a class that `labels` does not have, or a box that is turned.
     """
     boxes, scores, ids = [], [], []
     for item in message.detections:
@@ -233,6 +240,7 @@ def detections_of(
             continue
         hypotheses = (getattr(result, "hypothesis", result) for result in item.results)
         best = max(hypotheses, key=lambda one: one.score)
+        check_upright(item.bbox)
         centre = getattr(item.bbox.center, "position", item.bbox.center)
         width, height = item.bbox.size_x, item.bbox.size_y
         boxes.append(

@@ -22,13 +22,13 @@ from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import DatasetError, ImageError, ReplayError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
+from mtv_perception.messages.boxes import LEVEL_RAD
 from mtv_perception.types import NANOSECONDS, Detections
 
 _TYPE = "vision_msgs/msg/Detection2DArray"
 _STATUS_TYPE = "mtv_perception/msg/PerceptionStatus"
 _TRUTH_WORDS = ("truth", "label", "annotation")
 _MASK_ENDING = "segmentation/mask"
-_LEVEL_RAD = 1e-3
 """A tenth of a pixel at the end of a box of 200 pixels."""
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +95,10 @@ def _read_truth(
         for message in bag.messages(bag.named([chosen], _TYPE)):
             try:
                 content = bag.deserialize(message)
-                faults += object_faults(content, f"{chosen}, {_stamp_text(content)}")
+                wrong = object_faults(content, f"{chosen}, {_stamp_text(content)}")
+                faults += wrong
+                if wrong:
+                    continue
                 found = detections_of(content, labels, rename)
             except (ImageError, ValueError) as error:
                 raise ReplayError(f"{path}: {chosen}: {error}") from error
@@ -127,7 +130,7 @@ def object_faults(message: Any, where: str) -> list[str]:
             or min(box.size_x, box.size_y) <= 0
         ):
             faults.append(f"{said}: expected a box with an area, got center and size {values}")
-        if abs(box.center.theta) > _LEVEL_RAD:
+        if abs(box.center.theta) > LEVEL_RAD:
             faults.append(
                 f"{said}: expected an upright box, got one turned by {box.center.theta:.3f} rad"
             )

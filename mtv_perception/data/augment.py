@@ -184,7 +184,8 @@ def _mosaic(
 def copy_paste(scene: Scene, source: Scene, rng: np.random.Generator, limit: int = 3) -> Scene:
     """Paste up to `limit` masked objects of `source` into `scene`, over what is there.
 
-    Objects are those whose mask fills a fair part of their box. Boxes they cover are clipped no
+    They keep the size that `source` would give them in the scene's pixels, times 0.4 to 1.4. Objects
+    are those whose mask fills a fair part of their box. Boxes they cover are clipped no
     further than the pixels say: a box mostly covered becomes a crowd box.
     """
     for index in rng.permutation(len(source.boxes_xyxy))[:limit]:
@@ -196,7 +197,8 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     x0, y0, x1, y1 = np.round(source.boxes_xyxy[index]).astype(int)
     class_id = source.class_ids[index]
     shape = (source.truth[y0:y1, x0:x1, 0] == class_id).astype(np.uint8)
-    if source.crowd[index] or shape.size < 200 or shape.mean() < 0.25:
+    fitted = min(size / side for size, side in zip(scene.size_hw, source.size_hw, strict=True))
+    if source.crowd[index] or shape.size * fitted**2 < 200 or shape.mean() < 0.25:
         return scene
     # What is pasted ends where the mask does; a mask of but a part of the object would teach half
     # an object.
@@ -207,7 +209,7 @@ def _paste_object(scene: Scene, source: Scene, index: int, rng: np.random.Genera
     shape = shape[top:bottom, left:right]
     height, width = scene.size_hw
     scale = min(
-        np.exp(rng.uniform(np.log(0.4), np.log(1.4))),
+        fitted * np.exp(rng.uniform(np.log(0.4), np.log(1.4))),
         0.9 * height / (y1 - y0),
         0.9 * width / (x1 - x0),
     )

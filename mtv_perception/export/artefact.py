@@ -12,6 +12,7 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.export.convert import convert
 from mtv_perception.export.parity import check_errors, output_errors, output_positions
+from mtv_perception.export.rounding import spread
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.network.weights.idle_channels import without_idle_channels
 from mtv_perception.runtime.artefact import Artefact, ModelSpec, Trained
@@ -78,7 +79,7 @@ def make_artefact(
         )
     content = convert(without_idle_channels(network, calibration), precision, calibration)
     positions = output_positions(content, network, calibration[0])
-    errors = output_errors(content, network, positions, calibration[:PARITY_IMAGES])
+    errors = output_errors(content, network, positions, spread(calibration, PARITY_IMAGES))
     check_errors(errors, precision)
     spec: ModelSpec = replace(
         spec_of(network), outputs=positions, precision=precision, **vars(about)

@@ -12,6 +12,7 @@ import numpy as np
 from mtv_perception.errors import ConfigError
 from mtv_perception.export.artefact import PARITY_IMAGES
 from mtv_perception.export.parity import check_errors, keras_outputs, relative_error
+from mtv_perception.export.rounding import spread
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.network.weights.idle_channels import without_idle_channels
 
@@ -47,7 +48,7 @@ def write_onnx(
     from mtv_perception.export.onnx_graph import onnx_model
 
     content = onnx_model(without_idle_channels(network, images)).SerializeToString()
-    errors = _errors(content, network, images[:PARITY_IMAGES])
+    errors = _errors(content, network, spread(images, PARITY_IMAGES))
     check_errors(errors, _PRECISION)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)

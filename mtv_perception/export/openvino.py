@@ -22,7 +22,7 @@ from mtv_perception.export.parity import (
     output_errors,
 )
 from mtv_perception.export.report import PrecisionReport, scores_of
-from mtv_perception.export.rounding import rounded_depthwise
+from mtv_perception.export.rounding import rounded_depthwise, spread
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.network.weights.idle_channels import without_idle_channels
 from mtv_perception.runtime.artefact import Artefact, load_artefact, write_artefact
@@ -128,10 +128,10 @@ def export_openvino(
     """
     artefact = _same_network(load_artefact(folder), network)
     try:
-        _check_weights(artefact, network, calibration[:PARITY_IMAGES])
+        _check_weights(artefact, network, spread(calibration, PARITY_IMAGES))
         artefact = replace(artefact, files=openvino_files(network, calibration))
         backend = artefact.open(EngineConfig(backend=OPENVINO))
-        errors = backend_errors(backend, network, calibration[:PARITY_IMAGES])
+        errors = backend_errors(backend, network, spread(calibration, PARITY_IMAGES))
         check_errors(errors, _PRECISION)
         scores: dict[str, Any] = {}
         if dataset is not None:

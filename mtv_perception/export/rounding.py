@@ -54,6 +54,11 @@ def round_kernel(kernel: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return step * choices[np.einsum("ki,ij,kj->k", errors, covariance, errors).argmin()]
 
 
+def spread(images: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """So many of the images, from all their data sets, which lie one after the other."""
+    return list(images[:: max(len(images) // count, 1)][:count])
+
+
 @contextmanager
 def rounded_depthwise(model: keras.Model, images: Sequence[np.ndarray]) -> Iterator[None]:
     """Within it, the kernels of depthwise convolutions before norms are what int8 can hold.
@@ -62,7 +67,7 @@ def rounded_depthwise(model: keras.Model, images: Sequence[np.ndarray]) -> Itera
 
     Args:
         model: of `network.multitask`.
-        images: `(H, W, 3)` uint8 of its size; the first 8 give the moments of every layer's inputs.
+        images: `(H, W, 3)` uint8 of its size; 8 of them give the moments of every layer's inputs.
     """
     pairs = [(layer, norm) for layer in model.layers if (norm := _norm_after(layer)) is not None]
     kept = [(item, item.get_weights()) for pair in pairs for item in pair]
@@ -107,7 +112,7 @@ def _moments(
     """Of the inputs under each layer's kernel: means `(K, C)` and covariances `(C, K, K)`."""
     inputs = keras.Model(model.input, {layer.name: layer.input for layer, _ in pairs})
     sums: list[list[np.ndarray]] = []
-    for image in images[:_IMAGES]:
+    for image in spread(images, _IMAGES):
         found = inputs(normalise(image[None]), training=False)
         sums.append([_sums(layer, found[layer.name]) for layer, _ in pairs])
     return [_mean_and_covariance(np.sum(layer, 0)) for layer in zip(*sums, strict=True)]

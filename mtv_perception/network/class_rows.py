@@ -38,8 +38,14 @@ def class_rows(
         Rows; None where the classes are the same, so that all weights can be taken.
 
     Raises:
-        WeightsError: `renamed` names a class that the other network has not.
+        WeightsError: `renamed` names a class that the other network has not, or its classes are not
+            known.
     """
+    if old_names is None and renamed:
+        raise WeightsError(
+            f"{where}: expected {', '.join(renamed.values())} among its classes, found no config.yaml "
+            "beside it that names them; give the run's folder."
+        )
     if old_names is None or (tuple(old_names) == tuple(names) and not renamed):
         return None
     ids = {name: index for index, name in enumerate(old_names)}

@@ -43,7 +43,7 @@ class NetworkConfig:
     )
     aligned_hw: tuple[int, int] | None = setting(
         None,
-        "Presets `warehouse`: input size, pixels, whose windows at strides 64 and 128 the weights know; "
+        "Presets `warehouse`: input size, pixels, whose windows in the last two levels the weights know; "
         "null for `size_hw`, or that of `initial`.",
         low=32,
         high=4096,
@@ -59,8 +59,16 @@ class NetworkConfig:
     def aligned_with(self, size_hw: tuple[int, int]) -> NetworkConfig:
         """The network whose windows lie as in one of that input size; `aligned_hw` only where they differ."""
         is_pyramid = self.preset != "reference"
-        differs = is_pyramid and pyramid_padding(size_hw) != pyramid_padding(self.size_hw)
+        differs = is_pyramid and self._padding(size_hw) != self._padding(self.size_hw)
         return replace(self, aligned_hw=size_hw if differs else None)
+
+    def lines_up_with(self, other: NetworkConfig) -> bool:
+        """Whether the windows of both lie alike."""
+        ours, theirs = (net._padding(net.aligned_hw or net.size_hw) for net in (self, other))
+        return self.preset == "reference" or ours == theirs
+
+    def _padding(self, size_hw: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+        return pyramid_padding(size_hw, self.output_stride)
 
     @property
     def labels(self) -> LabelSet:

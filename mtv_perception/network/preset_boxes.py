@@ -15,7 +15,6 @@ from mtv_perception.geometry.default_boxes import (
 Grids = Sequence[tuple[int, int]]
 
 _PYRAMID_STRIDES = (8, 16, 32, 64, 128)
-_DOWN_STRIDES = (32, 64)  # of what the levels of strides 64 and 128 read
 _BASE_SIZES = (20.0, 40.0, 80.0, 160.0, 320.0)
 _SIZE_STEPS = (1.0, math.sqrt(2.0))
 _ASPECT_RATIOS = (0.4, 1.0, 2.0)
@@ -29,14 +28,19 @@ def grids_of(size_hw: tuple[int, int], strides: tuple[int, ...]) -> list[tuple[i
     return [(math.ceil(size_hw[0] / stride), math.ceil(size_hw[1] / stride)) for stride in strides]
 
 
-def pyramid_padding(size_hw: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Rows and columns of padding before the windows of strides 64 and 128, SAME as TensorFlow has it.
+def pyramid_padding(
+    size_hw: tuple[int, int], output_stride: int = 32
+) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of padding before the windows of the last two levels, SAME as TensorFlow has it.
 
     With an even number of cells the first window begins at the first cell, else one before. So weights
     that were trained at a size of other parity see every cell half a window aside of its default
     boxes, unless the network pads as it did at that size (`NetworkConfig.aligned_hw`).
     """
-    return tuple((rows % 2, columns % 2) for rows, columns in grids_of(size_hw, _DOWN_STRIDES))
+    return tuple(
+        (rows % 2, columns % 2)
+        for rows, columns in grids_of(size_hw, (output_stride, 2 * output_stride))
+    )
 
 
 def warehouse_boxes(size_hw: tuple[int, int], grids_hw: Grids | None = None) -> DefaultBoxSpec:

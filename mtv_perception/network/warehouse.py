@@ -10,6 +10,7 @@ kernel in the LiteRT CPU delegate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -28,14 +29,14 @@ _SCORE_PRIOR = 0.01
 
 
 def feature_pyramid(
-    features: dict[int, Any], channels: int, aligned_hw: tuple[int, int]
+    features: dict[int, Any], channels: int, padding: Sequence[tuple[int, int]]
 ) -> list[Any]:
     """Levels at strides 8, 16, 32, 64, 128, each `[B, H / stride, W / stride, channels]`.
 
     Args:
         features: backbone features at strides 8, 16, 32.
         channels: of every level.
-        aligned_hw: network input, pixels, with which the windows of strides 64 and 128 line up.
+        padding: rows and columns before the windows of strides 64 and 128.
     """
     lateral = {
         s: batch_norm(conv(features[s], channels, 1, f"lateral{s}"), f"lateral{s}_bn")
@@ -51,7 +52,7 @@ def feature_pyramid(
         levels.insert(
             0, separable(relu6(merged, f"merge{stride}_relu"), channels, f"level{stride}")
         )
-    for stride, before in zip((64, 128), pyramid_padding(aligned_hw), strict=True):
+    for stride, before in zip((64, 128), padding, strict=True):
         levels.append(separable(levels[-1], channels, f"level{stride}", strides=2, before=before))
     return levels
 
@@ -63,16 +64,20 @@ def warehouse_outputs(
 
     The backbone's features, the default boxes and the kind of score.
     """
-    height, width = config.size_hw
-    if height % 32 or width % 32:
-        raise ValueError(f"Expected a network size in multiples of 32, got {config.size_hw!r}.")
+    for name in ("size_hw", "aligned_hw"):
+        size_hw = getattr(config, name) or (0, 0)
+        if any(side % 32 for side in size_hw):
+            raise ValueError(f"Expected a network {name} in multiples of 32, got {size_hw!r}.")
     pyramid_channels, context_channels, decoder_channels, skip_channels = _CHANNELS[config.preset]
     features = backbone_features(images, config)
-    levels = feature_pyramid(features, pyramid_channels, config.aligned_hw or config.size_hw)
+    padding = pyramid_padding(config.aligned_hw or config.size_hw, config.output_stride)
+    levels = feature_pyramid(features, pyramid_channels, padding)
     grids = [(int(x.shape[1]), int(x.shape[2])) for x in levels]
     boxes = warehouse_boxes(config.size_hw, grids)
     counts = [item.boxes_per_point for item in boxes.maps]
     class_logits, box_offsets = ssdlite(levels, counts, len(config.names) - 1, _SCORE_PRIOR)
-    context = aspp(levels[1], context_channels, atrous_rates(height // levels[1].shape[1]))
+    context = aspp(
+        levels[1], context_channels, atrous_rates(config.size_hw[0] // levels[1].shape[1])
+    )
     pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
     return class_logits, box_offsets, pixels, features, boxes, "sigmoid"

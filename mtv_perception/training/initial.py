@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
 from mtv_perception.training.state import BEST_FILE, load_averaged
 
+_LOG = logging.getLogger(__name__)
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
 _MEASURED_AT_ONCE = 4
 
@@ -123,6 +125,11 @@ def aligned_with_initial(config: TrainConfig) -> TrainConfig:
         return config
     layout = initial_layout(config.initial)
     if layout is None:
+        _LOG.warning(
+            "initial: %s has no config.yaml beside it: its classes are taken in this network's order, "
+            "and its size as this one's (`aligned_hw` names another)",
+            config.initial,
+        )
         return config
     return replace(config, network=config.network.aligned_with(layout.aligned_hw))
 

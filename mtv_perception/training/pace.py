@@ -13,6 +13,7 @@ from mtv_perception.training.schedule import cosine, warmup_cosine
 from mtv_perception.training.state import replace_text
 
 _FILE = "clock.yaml"
+_WARMUP_PART = 10
 
 
 class Pace:
@@ -64,8 +65,13 @@ class Pace:
 
 
 def learning_rate(config: TrainConfig, done: int, pace: Pace) -> float:
-    """The rate of the step after `done` steps: by the clock where the run's time is limited."""
-    peak, warmup = config.optimiser.learning_rate, config.optimiser.warmup
+    """The rate of the step after `done` steps: by the clock where the run's time is limited.
+
+    The warm-up ends after a tenth of the steps at the latest: a short run must reach its rate, and
+    descend from it.
+    """
+    peak = config.optimiser.learning_rate
+    warmup = min(config.optimiser.warmup, config.steps // _WARMUP_PART)
     if not config.minutes or done < warmup:
         return warmup_cosine(done, config.steps, peak, warmup)
     return cosine(pace.progress(done), peak)

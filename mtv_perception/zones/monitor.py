@@ -26,6 +26,7 @@ class _Zone:
     presence: ZonePresence
     judge: ZoneJudge | None = None
     basis: tuple[object, ...] = ()
+    changed_ns: int | None = None
     seen_ns: int | None = None
     last_hit: Evidence = field(default_factory=lambda: Evidence(None))
     reason: str = NO_RESULT
@@ -57,6 +58,7 @@ class CameraMonitor:
         self._ahead_ns = round(timing.ahead * NANOSECONDS)
         self._jump_ns = round(timing.time_jump * NANOSECONDS)
         self._newest_ns: int | None = None
+        self._model: tuple[object, ...] = ()
         self._zones = [_new_zone(zone, since_ns) for zone in camera.zones]
 
     def observe(self, seen: Observation, now_ns: int) -> bool:
@@ -84,9 +86,10 @@ class CameraMonitor:
         elif self._newest_ns is not None and seen.stamp_ns <= self._newest_ns:
             self.admission.out_of_order += 1
             self.refusal = "not newer than the one before"
+            self._notice_rival(seen)
         else:
             self.admission.used += 1
-            self._newest_ns = seen.stamp_ns
+            self._newest_ns, self._model = seen.stamp_ns, seen.source.model
             self._pin_image_size(seen.source)
             for zone in self._zones:
                 self._judge(zone, seen)
@@ -107,9 +110,11 @@ class CameraMonitor:
                 zone.forget(now_ns, f"no result younger than {self._deadline:g} s{lacking}")
         return tuple(_status(zone, now_ns, why) for zone in self._zones)
 
-    def forget(self, now_ns: int, reason: str, floor_only: bool = False) -> None:
-        """Know nothing any more, as after a jump of the clock."""
-        if not floor_only:
+    def forget(
+        self, now_ns: int, reason: str, floor_only: bool = False, keep_time: bool = False
+    ) -> None:
+        """Know nothing any more, as after a jump of the clock; with `keep_time` in the same timeline."""
+        if not floor_only and not keep_time:
             self._newest_ns = None
         for zone in self._zones:
             if zone.config.space == FLOOR or not floor_only:
@@ -124,6 +129,13 @@ class CameraMonitor:
         if newest is not None and newest - max(now_ns, stamp_ns) > self._jump_ns:
             self.forget(now_ns, "the clock went back")
 
+    def _notice_rival(self, seen: Observation) -> None:
+        """What a result that is not used may have seen, the one that was used may lack."""
+        if seen.source.model != self._model:
+            self.forget(seen.stamp_ns, "results of two models or publishers", keep_time=True)
+        elif seen.stamp_ns == self._newest_ns:
+            self.forget(seen.stamp_ns, "two results of one image", keep_time=True)
+
     def _pin_image_size(self, source: DetectionSource) -> None:
         """Image zones stay with the size of the first image where the file names none."""
         if self._image_hw is None and min(source.size_hw) > 0:
@@ -134,10 +146,12 @@ class CameraMonitor:
         if reason:
             zone.forget(seen.stamp_ns, reason)
             return
-        _prepare(zone, seen)
+        takes_turns = self._takes_turns(zone, seen.stamp_ns) if _prepare(zone, seen) else False
         assert zone.judge is not None
         evidence = zone.judge.judge(seen)
         zone.reason = evidence.why or "seen too briefly to be called free"
+        if takes_turns and evidence.verdict is Verdict.CLEAR:
+            return
         zone.lacking = evidence.why if evidence.verdict is None else ""
         if evidence.verdict is None:
             return  # Nothing learnt: the last verdict stands until the deadline.
@@ -145,6 +159,14 @@ class CameraMonitor:
         if evidence.verdict is Verdict.OCCUPIED:
             zone.last_hit = evidence
         zone.presence.update(evidence.verdict, seen.stamp_ns)
+
+    def _takes_turns(self, zone: _Zone, stamp_ns: int) -> bool:
+        """Whether a zone's camera changed shortly before it changes now, as of two on one topic.
+
+        Then one result alone frees nothing, whatever `leave_results` says.
+        """
+        before, zone.changed_ns = zone.changed_ns, stamp_ns
+        return before is not None and stamp_ns - before <= self._deadline_ns
 
 
 def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
@@ -154,14 +176,18 @@ def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:
     )
 
 
-def _prepare(zone: _Zone, seen: Observation) -> None:
-    """A new judge, and nothing of what the old one saw, where what it judges by has changed."""
+def _prepare(zone: _Zone, seen: Observation) -> bool:
+    """A new judge, and nothing of what the old one saw, where what it judges by has changed.
+
+    True where it did, but for the first result of all.
+    """
     source, view = seen.source, seen.view if zone.config.space == FLOOR else View()
     where = (seen.frame_id, source.size_hw, view.intrinsics, view.mounting)
     basis = (source.model, source.labels, *where)
     if basis == zone.basis:
-        return
-    if zone.basis:
+        return False
+    has_changed = bool(zone.basis)
+    if has_changed:
         zone.forget(seen.stamp_ns, "model, camera, image size, calibration or pose has changed")
     class_ids, hiding_ids = (
         tuple(source.labels.id_of(name) for name in names)
@@ -169,6 +195,7 @@ def _prepare(zone: _Zone, seen: Observation) -> None:
     )
     zone.judge = ZoneJudge(zone.config, class_ids, view.floor_camera(), source.size_hw, hiding_ids)
     zone.basis = basis
+    return has_changed
 
 
 def _check_mask(seen: Observation) -> None:

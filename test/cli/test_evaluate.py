@@ -251,6 +251,15 @@ def test_tune_writes_nothing_where_a_goal_is_out_of_reach(data, written, capsys)
     assert "out of reach for person" in capsys.readouterr().err
 
 
+def test_tune_writes_nothing_where_a_goal_can_not_be_measured(data, written, capsys):
+    """No forklift is in the images."""
+    arguments = ["--goal", "forklift=recall:0.9", "--write"]
+
+    assert main(["tune", "--model", "m", "--data", str(data), *arguments]) == 2
+    assert written == []
+    assert "out of reach for forklift" in capsys.readouterr().err
+
+
 def test_tune_writes_nothing_unasked(data, written):
     assert main(["tune", "--model", "m", "--data", str(data)]) == 0
     assert written == []

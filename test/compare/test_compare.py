@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtv_perception.bags.writer import BagWriter
 from mtv_perception.compare import report
 from mtv_perception.compare import runs as runs_module
 from mtv_perception.compare.compare import Tolerances, compare_runs, match, paired_masks
@@ -20,6 +21,7 @@ from mtv_perception.compare.report import write_comparison
 from mtv_perception.compare.runs import FrameKey, FrameKeys, RunFrame, open_run, with_labels
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
+from mtv_perception.messages.typestore import builder
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.types import Detections
 
@@ -356,3 +358,25 @@ def read_run_of(run):
     """The run as a golden one, whose masks can be taken away."""
     masks = {key: _coded(shrink_mask(mask)) for key, mask in run.masks()}
     return GoldenRun(run.path, run.model_id, run.labels, run.frames, masks)
+
+
+def test_a_run_of_two_models_is_refused(tmp_path):
+    """The first frames would be read by the classes of the last ones."""
+    build = builder()
+    found = Detections(
+        np.array([[2, 3, 20, 30]], np.float32), np.ones(1, np.float32), np.array([1])
+    )
+    with BagWriter(tmp_path / "run") as bag:
+        for index, names in enumerate((("rail", "person"), ("rail", "person"), ("person", "rail"))):
+            labels, header = LabelSet(("background", *names)), build.header(index * 10**8, "camera")
+            bag.write(
+                "/label_info",
+                "vision_msgs/msg/LabelInfo",
+                index,
+                build.label_info(labels, 0.5, header),
+            )
+            message = build.detection_array(found, labels, header)
+            bag.write("/detections", "vision_msgs/msg/Detection2DArray", index, message)
+
+    with pytest.raises(ReplayError, match="expected one model, got classes .*'rail', 'person'"):
+        open_run(tmp_path / "run")

@@ -4,6 +4,7 @@ step.
 
 from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -89,6 +90,25 @@ def test_image_box_and_mask_move_together(name):
 def test_mosaic_joins_four():
     scene = run(GEOMETRY["mosaic"])
     assert scene.image.shape == (*SIZE_HW, 3) and len(scene.boxes_xyxy) == 4
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_pasted_objects_have_the_size_that_their_image_would_give_them(times):
+    """A camera of more pixels shows nothing larger."""
+    empty, source = rectangle(None, SIZE_HW), rectangle()
+    larger = Scene(
+        cv2.resize(source.image, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST),
+        source.boxes_xyxy * times,
+        source.class_ids,
+        source.crowd,
+        source.truth.repeat(times, 0).repeat(times, 1),
+    )
+    height = float(np.diff(source.boxes_xyxy[0, 1::2])[0])
+    height *= min(s / t for s, t in zip(empty.size_hw, source.size_hw, strict=True))
+
+    for seed in range(30):
+        (box,) = copy_paste(empty, larger, np.random.default_rng(seed)).boxes_xyxy
+        assert 0.4 * height - 1 <= box[3] - box[1] <= 1.4 * height + 1
 
 
 def test_pasted_objects_bring_box_mask_and_colour():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.layers import AlignedDepthwiseConv2D, depthwise, separable
+from mtv_perception.network.multitask import build_network
 from mtv_perception.network.preset_boxes import pyramid_padding
 from mtv_perception.network.weights.idle_channels import blocks
 
@@ -84,6 +85,19 @@ def test_the_configuration_remembers_where_its_windows_lie():
     assert other.at_size((320, 416)).aligned_hw == (480, 640)
     assert other.at_size((480, 640)) == native, "back again"
     assert replace(native, preset="reference").at_size((384, 512)).aligned_hw is None
+
+
+@pytest.mark.parametrize("output_stride", [32, 16, 8])
+@pytest.mark.parametrize("size_hw", [(96, 160), (128, 96)])
+def test_at_its_own_size_every_layer_is_ordinary(build, output_stride, size_hw):
+    network = build(size_hw=size_hw, width=0.35, output_stride=output_stride)
+
+    assert not any(isinstance(x, AlignedDepthwiseConv2D) for x in network.model.layers)
+
+
+def test_an_alignment_that_no_network_has_is_an_error():
+    with pytest.raises(ValueError, match="aligned_hw in multiples of 32"):
+        build_network(NetworkConfig(size_hw=(96, 128), aligned_hw=(33, 4001)))
 
 
 def test_a_network_aligned_with_another_size_has_the_same_weights(build):

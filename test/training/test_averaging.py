@@ -80,3 +80,8 @@ def test_runs_whose_large_windows_lie_apart_are_told(tmp_path, tiny_run, caplog)
     (other / "config.yaml").write_text(yaml.safe_dump(config))
     assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "together") == 0
     assert "apart" not in caplog.text
+    caplog.clear()
+    config["network"]["aligned_hw"] = [224, 128]
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+    assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "alike") == 0
+    assert "apart" not in caplog.text, "another size of the same parity"

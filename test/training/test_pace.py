@@ -62,3 +62,13 @@ def test_the_rate_falls_to_its_end_by_steps_or_by_the_clock(tmp_path, minutes):
     assert learning_rate(config, 30, pace) == pytest.approx(expected)
     clock.now += 60 * minutes
     assert learning_rate(config, 30 if minutes else 100, pace) == pytest.approx(1e-5)
+
+
+def test_a_run_shorter_than_its_warm_up_reaches_its_rate_and_descends(tmp_path):
+    config = TrainConfig(steps=100, optimiser=OptimiserConfig(learning_rate=1e-3, warmup=200))
+    pace = Pace(config.steps, config.minutes, tmp_path)
+
+    rates = [learning_rate(config, done, pace) for done in range(101)]
+
+    assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) in (9, 10)
+    assert rates[-1] == pytest.approx(1e-5)

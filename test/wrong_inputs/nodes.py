@@ -164,9 +164,14 @@ FACTS = (
     *of(
         "zones_node",
         (
-            "classes of another detector that differ from the zones' by their case",
+            "classes of another detector that differ from the zones' by their case or Unicode form",
             "refused, `unknown`",
             "zones/test_conversions.py::test_a_class_that_is_spelt_otherwise_is_refused",
+        ),
+        (
+            "a box that is turned",
+            "refused, `unknown`",
+            "zones/test_conversions.py::test_a_box_that_is_turned_is_refused",
         ),
         (
             "zones file with an unknown key or a broken polygon",
@@ -289,6 +294,11 @@ FACTS = (
             "use_sim_time without a /clock",
             "says so, exit status 1",
             "tools/test_recorder.py::test_a_clock_that_stands_at_zero_is_told",
+        ),
+        (
+            "nothing of one of its cameras",
+            "names it, exit status 1",
+            "tools/test_recorder.py::test_a_camera_that_brings_nothing_is_said",
         ),
         (
             "messages lost because the recorder was busy",

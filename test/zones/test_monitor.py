@@ -607,3 +607,40 @@ def test_why_results_stay_away_is_part_of_the_reason(monitor):
     assert (
         monitor.states(900 * MS, "no status")[0].reason == "no result younger than 0.3 s: no status"
     )
+
+
+def rival(at_ms, *boxes):
+    """What another publisher says of the same image."""
+    return result(at_ms * MS, *boxes, source=replace(SOURCE, model=("another", 1)))
+
+
+@pytest.mark.parametrize("late_ms", [0, 1])
+def test_two_publishers_of_one_image_free_no_zone(monitor, box_of, late_ms):
+    """The second comes out of order and is not judged; it may be the one that sees the person."""
+    for at in range(100, 900, 100):
+        see(monitor, at)
+        monitor.observe(rival(at - late_ms, box_of(3.0, 0.0)), (at + 25) * MS)
+        assert word(monitor.states((at + 25) * MS)[0]) == "unknown"
+    assert "two models or publishers" in reason(monitor, 825)
+    assert (monitor.admission.used, monitor.admission.out_of_order) == (8, 8)
+
+
+def test_two_results_of_one_image_free_no_zone(monitor, box_of):
+    """As of a detector that publishes each class by itself."""
+    for at in range(100, 900, 100):
+        see(monitor, at)
+        assert see(monitor, at, box_of(3.0, 0.0), delay_ms=25) == "unknown"
+    assert "two results of one image" in reason(monitor, 825)
+
+
+def test_an_older_result_of_the_same_publisher_changes_nothing(monitor):
+    assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
+    assert see(monitor, 150, delay_ms=60) == "free"
+
+
+def test_cameras_that_take_turns_free_no_zone_by_one_result_either():
+    quick = replace(CAMERA, zones=(replace(ZONE, leave_results=1, leave_seconds=0.0),))
+    monitor = CameraMonitor(quick, TIMING)
+    said = [see(monitor, 100 * n, frame_id="ab"[n % 2]) for n in range(1, 9)]
+    assert said[2:] == ["unknown"] * 6
+    assert [see(monitor, 900 + 100 * n, frame_id="a") for n in range(3)][-1] == "free"

@@ -101,7 +101,8 @@ class CameraAccount:
     def lost(self, count: int) -> None:
         """The middleware lost images."""
         with self._lock:
-            self._lost += count
+            # A late image takes back what was counted as lost, perhaps before `begin`.
+            self._lost = max(self._lost + count, 0)
 
     def stale(self, reason: str) -> None:
         """An image was too old to be processed."""

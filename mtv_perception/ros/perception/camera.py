@@ -18,7 +18,7 @@ from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
-from mtv_perception.ros.perception.health.image_health import ImageHealth
+from mtv_perception.ros.perception.health.image_health import ImageHealth, PictureHealth
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.perception.stamps import Freshness
 from mtv_perception.ros.qos import RELIABILITY, overridable
@@ -202,8 +202,9 @@ class Camera:
         self.account.calibrated(reason)
         return None if reason else self._info
 
-    def health(self, image_rgb: np.ndarray) -> tuple[str, str]:
-        """Problems of a picture and their figures, both empty when all is well or nothing is to be checked."""
+    def health(self, image_rgb: np.ndarray) -> PictureHealth:
+        """What is wrong with a picture; nothing where nothing is to be checked."""
         if not self._config.check_images:
-            return "", ""
-        return self._health.see(image_rgb, time.monotonic(), self._config.frozen_after)
+            return PictureHealth()
+        lasting = self._health.see(image_rgb, time.monotonic(), self._config.frozen_after)
+        return PictureHealth(self._health.at_once, lasting)

@@ -21,6 +21,7 @@ from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.perception.camera import Camera
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.ros.perception.gate import Gate
+from mtv_perception.ros.perception.health.image_health import PictureHealth
 from mtv_perception.ros.perception.health.watchdog import Watchdog
 from mtv_perception.ros.perception.slot import ModelSlot
 from mtv_perception.ros.perception.worker import NewestFrameWorker, Outcome
@@ -47,14 +48,14 @@ class Seen:
         image_rgb: `(H, W, 3)` uint8.
         result: of the perceiver.
         decode_ms: what decoding took.
-        health: problems of the picture, and their figures.
+        health: problems of the picture.
     """
 
     perceiver: Perceiver
     image_rgb: np.ndarray
     result: Result
     decode_ms: float
-    health: tuple[str, str]
+    health: PictureHealth
 
 
 class Pipeline:
@@ -235,7 +236,7 @@ class Pipeline:
         outputs.publish_status(self._status(camera, header, seen, cost, epoch))
         info = camera.calibration(seen.result.size_hw, header.frame_id)
         outputs.publish_pictures(seen.result, seen.image_rgb, header, labels, info)
-        health, figures = seen.health
+        health, figures = seen.health.lasting
         camera.account.published(latency, f"{health}: {figures}" if health else "")
         self.watchdog.succeeded()
 
@@ -248,7 +249,7 @@ class Pipeline:
             seen.result,
             cost,
             self._count(camera.name),
-            FrameNotes(*seen.health, epoch, camera.account.images_lost),
+            FrameNotes(*seen.health.at_once, epoch, camera.account.images_lost),
         )
 
     def _count(self, camera: str) -> FrameCount:

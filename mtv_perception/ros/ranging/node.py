@@ -82,6 +82,7 @@ class RangingNode(Node):
             link.mask, link.depth, link.wait, round(link.depth_tolerance * _NANOSECONDS)
         )
         self._labels: LabelSet | None = None
+        self._measured: LabelSet | None = None  # of the ranger and the mapper
         file = link.calibration
         self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
         self._calibrated_frame = ""
@@ -263,10 +264,14 @@ class RangingNode(Node):
         except ValueError as error:
             self._refusal = str(error)
             return None
-        if self._camera is None or self._camera.mounting != mounting:
-            self._camera = FloorCamera(self._intrinsics, mounting)
-            self._ranger = Ranger(self._camera, self._labels, self._settings.ranging)
-            self._mapper = FloorMapper(self._camera, self._labels, self._settings.floor)
+        # Of the result's own model: that of label_info may be the next one.
+        status = moment.status
+        labels = LabelSet(tuple(status.classes)) if status and status.classes else self._labels
+        camera = self._camera
+        if camera is None or camera.mounting != mounting or self._measured != labels:
+            self._camera, self._measured = FloorCamera(self._intrinsics, mounting), labels
+            self._ranger = Ranger(self._camera, labels, self._settings.ranging)
+            self._mapper = FloorMapper(self._camera, labels, self._settings.floor)
         return self._camera
 
     def _why_unfit(self, intrinsics: Intrinsics, moment: Moment) -> str:

@@ -109,16 +109,26 @@ class RecorderNode(Node):
 
     @property
     def exit_status(self) -> int:
-        """0 after detections, and pictures where they were asked for, were recorded; 2 without any.
+        """0 after detections of every camera, and pictures where asked for; 2 without any detections.
 
         1 where the bag could not be finished, messages were lost or came while the ROS clock stood at
-        0, or pictures are missing or were refused.
+        0, a camera's detections or pictures are missing, or pictures were refused.
         """
         if not any(count for topic, count in self.counts.items() if _is_detections(topic)):
             return 1 if self._failed else 2
-        missing = any(not count for topic, count in self.counts.items() if _is_pictures(topic))
         lost = any(losses.total for losses in self.losses.values())
-        return int(self._failed or bool(self.refused or self._timeless) or missing or lost)
+        return int(
+            self._failed or bool(self.refused or self._timeless) or bool(self._missing) or lost
+        )
+
+    @property
+    def _missing(self) -> list[str]:
+        """Topics of detections and pictures that never brought any."""
+        return [
+            topic[1:]
+            for topic, count in self.counts.items()
+            if not count and (_is_detections(topic) or _is_pictures(topic))
+        ]
 
     def _record(self, camera: str) -> None:
         named = result_topics(camera)
@@ -203,6 +213,8 @@ class RecorderNode(Node):
         if lost := {topic[1:]: item.total for topic, item in self.losses.items() if item.total}:
             text = ", ".join(f"{topic}: {count}" for topic, count in lost.items())
             self.get_logger().error(f"messages lost, which the bag lacks: {text}")
+        if self._missing and self.exit_status != 2:
+            self.get_logger().error(f"nothing was recorded of {', '.join(self._missing)}")
         if self.exit_status == 2:
             self.get_logger().error(
                 "no detections were recorded: expected the perception node to be active, with this "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesis
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mtv_perception.labels import LabelSet
+from mtv_perception.messages.boxes import check_upright
 from mtv_perception.msg import PerceptionStatus, ZoneState
 from mtv_perception.ros.conversions import byte_array
 from mtv_perception.types import NANOSECONDS, Detections
@@ -86,8 +88,8 @@ def source_of_another_detector(
         publisher: identifies who sent it.
 
     Raises:
-        ValueError: class ids that are numbers or differ from a zone's class by their case alone, or
-            no `image_hw`.
+        ValueError: class ids that are numbers or look like a zone's class and are not it, or no
+            `image_hw`.
     """
     if camera.image_hw is None:
         raise ValueError("Expected image_hw of a camera whose detector is other.")
@@ -97,13 +99,19 @@ def source_of_another_detector(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
     wanted = {name for zone in camera.zones for name in zone.box_classes}
-    alike = {name.strip().casefold() for name in wanted}
-    if strange := {name for name in found - wanted if name.strip().casefold() in alike}:
+    alike = {_folded(name) for name in wanted}
+    if strange := {name for name in found - wanted if _folded(name) in alike}:
         raise ValueError(
             f"Expected classes spelt as in the zones file, {sorted(wanted)}, got {sorted(strange)}."
         )
     labels = LabelSet(("background", *sorted(wanted - {"background"})))
     return DetectionSource(labels, camera.image_hw, model=(publisher,))
+
+
+def _folded(name: str) -> str:
+    """What names that look alike have in common: Unicode's compatible forms, case, blanks, marks of no width."""
+    plain = unicodedata.normalize("NFKC", name)
+    return "".join(sign for sign in plain if unicodedata.category(sign) != "Cf").strip().casefold()
 
 
 def without_other_classes(message: Detection2DArray, labels: LabelSet) -> Detection2DArray:
@@ -147,6 +155,7 @@ def detections_from(message: Detection2DArray, source: DetectionSource) -> Detec
     boxes, scores, class_ids = [], [], []
     for item in message.detections:
         best, centre = best_of(item), item.bbox.center.position
+        check_upright(item.bbox)
         half_x, half_y = item.bbox.size_x / 2, item.bbox.size_y / 2
         boxes.append([centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y])
         scores.append(best.score)

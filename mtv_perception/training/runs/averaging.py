@@ -98,9 +98,9 @@ def _check_networks(runs: Sequence[Path], networks: Sequence[NetworkConfig]) -> 
     """
     first = networks[0]
     for run, network in zip(runs, networks, strict=True):
-        if network.at_size(first.size_hw).aligned_hw != first.aligned_hw:
+        if not network.lines_up_with(first):
             _LOG.warning(
-                "%s and %s were trained at sizes whose windows at strides 64 and 128 lie half a window "
+                "%s and %s were trained at sizes whose windows in the last two levels lie half a window "
                 "apart; large objects may get worse. Begin the one with `initial` of the other.",
                 runs[0],
                 run,

@@ -81,3 +81,14 @@ def test_several_problems_are_told_together():
 def test_every_size_is_judged(size_hw):
     found = picture_statistics(flat(200, size_hw))
     assert found.dim <= found.bright <= 255
+
+
+def test_a_picture_that_shows_nobody_is_known_at_once():
+    """Zones act on it; half a second of black images with "free" would be one too much."""
+    health = ImageHealth()
+    for index, (picture, problem) in enumerate(
+        [(scene(), ""), (flat(0), "dark"), (flat(255), "overexposed"), (scene(seed=1), "")]
+    ):
+        lasting = health.see(picture, index * PERIOD, FROZEN)
+        assert lasting == ("", "")
+        assert health.at_once[0] == problem and bool(health.at_once[1]) == bool(problem)

@@ -356,6 +356,28 @@ def status(**changes):
 
 
 @pytest.mark.parametrize("world", [FIXED], indirect=True)
+@pytest.mark.parametrize("class_id_as", ["name", "id"])
+def test_a_result_is_measured_by_its_own_classes(world, class_id_as):
+    """When the model is switched, its label_info comes before the last results of the old one."""
+    world.until(
+        lambda: world.node._labels and world.node._intrinsics, lambda: world.see(mask=False)
+    )
+    box = np.array([[140, 60, 180, 180]], np.float32)
+    found = Detections(box, np.array([0.9], np.float32), np.array([PERSON], np.int32))
+    measured = []
+    for labels in (LABELS, labels_of(("background", "person", "rail", "forklift"))):
+        world.node._labels = labels
+        moment = Moment(
+            1,
+            detection_array(found, LABELS, world.header(), class_id_as),
+            status=status(),
+        )
+        world.node._publish(moment)
+        measured.append((world.node._ranger.labels, world.node._refusal))
+    assert measured == [(LABELS, "")] * 2
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
 @pytest.mark.parametrize(
     ("changes", "free", "said"),
     [

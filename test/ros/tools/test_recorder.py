@@ -59,6 +59,16 @@ def test_a_recorder_of_other_cameras_says_so_and_ends_with_status_two(own_graph,
     assert "no detections were recorded" in own_graph.log()
 
 
+def test_a_camera_that_brings_nothing_is_said(own_graph, tmp_path):
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"), cameras=["front", "rear"])
+    publisher = own_graph.publisher(Detection2DArray, "front/detections")
+    publisher.publish(Detection2DArray(header=own_graph.header()))
+    own_graph.delivered("front/detections", node="recorder")
+
+    assert end(own_graph) == 1
+    assert "nothing was recorded of rear/detections" in own_graph.log()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_bag_is_replaced_only_when_told(own_graph, tmp_path, overwrite):
     bag = tmp_path / "bag"

@@ -190,11 +190,30 @@ def test_all_that_another_detector_may_have_seen_counts():
     ]
 
 
-@pytest.mark.parametrize("name", ["Person", "PERSON", " person", "Dog"])
+@pytest.mark.parametrize("name", ["Person", "PERSON", " person", "Dog", "\uff50\uff45\uff52son"])
 def test_a_class_that_is_spelt_otherwise_is_refused(name):
     message = array_of(detection(0, 0, 5, 5, ("cat", 0.9), (name, 0.4)))
     with pytest.raises(ValueError, match=f"spelt as in the zones file.*{name}"):
         source_of_another_detector(message, CAMERA, b"it")
+
+
+def test_a_class_in_another_unicode_form_is_refused():
+    zone = replace(CAMERA.zones[0], classes=("Fu\u00dfg\u00e4nger",))
+    camera = replace(CAMERA, zones=(zone,))
+    for name in ("Fu\u00dfga\u0308nger", "Fu\u00dfg\u00e4n\u200bger"):
+        message = array_of(detection(0, 0, 5, 5, (name, 0.9)))
+        with pytest.raises(ValueError, match="spelt as in the zones file"):
+            source_of_another_detector(message, camera, b"it")
+
+
+@pytest.mark.parametrize("angle", [1.5708, -0.1, float("nan")])
+def test_a_box_that_is_turned_is_refused(angle):
+    """Its lower edge is not where its height says; the feet would be looked for elsewhere."""
+    message = array_of(detection(0, 0, 5, 5, ("person", 0.9)))
+    message.detections[0].bbox.center.theta = angle
+    source = source_of_another_detector(message, CAMERA, b"it")
+    with pytest.raises(ValueError, match="upright box"):
+        detections_from(message, source)
 
 
 def image(height=4, width=6, **changes):

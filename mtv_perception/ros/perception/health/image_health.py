@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ _SAMPLE_HW, _SMALL_HW = (192, 256), (48, 64)
 # Measured on 2440 photographs (street, indoor, construction, infrared, posed): the darkest has a
 # 99th percentile of 64, the brightest a 10th percentile of 206, the smoothest a detail of 7.
 _DARK_BELOW, _OVEREXPOSED_FROM, _COVERED_BELOW = 24.0, 245.0, 3.0
-# A picture is judged only after the same problem has been seen for this long, seconds.
+# People are told only after the same problem has been seen for this long, seconds.
 _PATIENCE = 0.5
 _FROZEN_IMAGES = 3
 
@@ -77,13 +78,30 @@ def _quantile(values: np.ndarray, share: float) -> float:
     return float(np.searchsorted(counts, share * values.size))
 
 
+class PictureHealth(NamedTuple):
+    """Problems of a picture and their figures, both empty when all is well.
+
+    Attributes:
+        at_once: for those who act on the result of this picture.
+        lasting: for people, without what lasts for a moment.
+    """
+
+    at_once: tuple[str, str] = ("", "")
+    lasting: tuple[str, str] = ("", "")
+
+
 class ImageHealth:
     """Judges the pictures of one camera, one after the other.
 
     Called by the worker's thread alone.
+
+    Attributes:
+        at_once: problems and figures of the last picture alone, which shows nobody, however short the
+            problem lasts.
     """
 
     def __init__(self) -> None:
+        self.at_once = "", ""
         self._problem, self._since = "", 0.0
         self._checksum: int | None = None
         self._changed_at, self._repeats = 0.0, 0
@@ -97,22 +115,19 @@ class ImageHealth:
             frozen_after: seconds of the same pixels that make a frozen camera; 0: never.
 
         Returns:
-            The problems ("frozen", "dark", ...; separated by commas) and their figures, both empty
-            when all is well.
+            The problems that last ("frozen", "dark", ...; separated by commas) and their figures,
+            both empty when all is well.
         """
         found = picture_statistics(image_rgb)
         if found.problem != self._problem:
             self._problem, self._since = found.problem, now
-        problems, figures = [], []
+        frozen = "", ""
         if self._is_frozen(found.checksum, now, frozen_after):
-            problems.append("frozen")
-            figures.append(
-                f"{self._repeats + 1} images with the same pixels in {now - self._changed_at:.1f} s"
-            )
-        if self._problem and now - self._since >= _PATIENCE:
-            problems.append(self._problem)
-            figures.append(found.figures)
-        return ",".join(problems), "; ".join(figures)
+            seconds = now - self._changed_at
+            frozen = "frozen", f"{self._repeats + 1} images with the same pixels in {seconds:.1f} s"
+        seen = (self._problem, found.figures) if self._problem else ("", "")
+        self.at_once = _together(frozen, seen)
+        return self.at_once if now - self._since >= _PATIENCE else frozen
 
     def _is_frozen(self, checksum: int, now: float, frozen_after: float) -> bool:
         if checksum != self._checksum:
@@ -124,3 +139,9 @@ class ImageHealth:
             and self._repeats >= _FROZEN_IMAGES
             and now - self._changed_at >= frozen_after
         )
+
+
+def _together(*problems: tuple[str, str]) -> tuple[str, str]:
+    """Those that are there, as one."""
+    names, figures = zip(*problems, strict=True)
+    return ",".join(filter(None, names)), "; ".join(filter(None, figures))
