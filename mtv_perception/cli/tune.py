@@ -91,10 +91,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.write:
         return 0
     missed = [name for name, point in tuning.points.items() if not point.reached]
-    missed += [name for name in dict(args.goal) if name not in tuning.points]
     if missed:
         raise ConfigError(
             f"nothing written: the goal is out of reach for {', '.join(missed)}; the table shows what is within."
+        )
+    if absent := [name for name in dict(args.goal) if name not in tuning.points]:
+        raise ConfigError(
+            f"nothing written: no object and detection of {', '.join(absent)} in these images, so that "
+            "the goal can't be measured."
         )
     overlap = tuning.iou_threshold if point == BALANCED else None
     balanced = {} if point == BALANCED else _balanced(artefact)

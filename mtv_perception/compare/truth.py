@@ -29,7 +29,6 @@ _TYPE = "vision_msgs/msg/Detection2DArray"
 _STATUS_TYPE = "mtv_perception/msg/PerceptionStatus"
 _TRUTH_WORDS = ("truth", "label", "annotation")
 _MASK_ENDING = "segmentation/mask"
-"""A tenth of a pixel at the end of a box of 200 pixels."""
 _LOG = logging.getLogger(__name__)
 
 

@@ -68,7 +68,9 @@ def openvino_files(
         source, target = Path(folder) / "network.onnx", Path(folder) / "model.xml"
         source.write_bytes(content)
         model = _with_pixel_input(openvino, openvino.Core().read_model(source))
-        images = nncf.Dataset(calibration, lambda image: image[None])
+        # The first fifth corrects the biases: of all data sets, which lie one after the other.
+        order = np.random.default_rng(0).permutation(len(calibration))
+        images = nncf.Dataset([calibration[i] for i in order], lambda image: image[None])
         quantised = nncf.quantize(
             model,
             images,

@@ -56,7 +56,8 @@ def round_kernel(kernel: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 def spread(images: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     """So many of the images, from all their data sets, which lie one after the other."""
-    return list(images[:: max(len(images) // count, 1)][:count])
+    positions = np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    return [images[position] for position in positions]
 
 
 @contextmanager

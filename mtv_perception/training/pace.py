@@ -67,11 +67,12 @@ class Pace:
 def learning_rate(config: TrainConfig, done: int, pace: Pace) -> float:
     """The rate of the step after `done` steps: by the clock where the run's time is limited.
 
-    The warm-up ends after a tenth of the steps at the latest: a short run must reach its rate, and
-    descend from it.
+    A run that is shorter than its warm-up rises during a tenth of its steps: it must reach its rate,
+    and descend from it.
     """
-    peak = config.optimiser.learning_rate
-    warmup = min(config.optimiser.warmup, config.steps // _WARMUP_PART)
+    peak, warmup = config.optimiser.learning_rate, config.optimiser.warmup
+    if warmup >= config.steps:
+        warmup = config.steps // _WARMUP_PART
     if not config.minutes or done < warmup:
         return warmup_cosine(done, config.steps, peak, warmup)
     return cosine(pace.progress(done), peak)

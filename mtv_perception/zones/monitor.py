@@ -58,7 +58,8 @@ class CameraMonitor:
         self._ahead_ns = round(timing.ahead * NANOSECONDS)
         self._jump_ns = round(timing.time_jump * NANOSECONDS)
         self._newest_ns: int | None = None
-        self._model: tuple[object, ...] = ()
+        self._sender: tuple[object, ...] = ()
+        self._rival_ns: int | None = None
         self._zones = [_new_zone(zone, since_ns) for zone in camera.zones]
 
     def observe(self, seen: Observation, now_ns: int) -> bool:
@@ -76,6 +77,7 @@ class CameraMonitor:
         """
         _check_mask(seen)
         self._notice_jump(seen.stamp_ns, now_ns)
+        self._notice_rival(seen, now_ns)
         age = (now_ns - seen.stamp_ns) / NANOSECONDS
         if now_ns - seen.stamp_ns > self._deadline_ns:
             self.admission.late += 1
@@ -86,13 +88,12 @@ class CameraMonitor:
         elif self._newest_ns is not None and seen.stamp_ns <= self._newest_ns:
             self.admission.out_of_order += 1
             self.refusal = "not newer than the one before"
-            self._notice_rival(seen)
         else:
             self.admission.used += 1
-            self._newest_ns, self._model = seen.stamp_ns, seen.source.model
+            self._newest_ns, self._sender = seen.stamp_ns, _sender(seen)
             self._pin_image_size(seen.source)
             for zone in self._zones:
-                self._judge(zone, seen)
+                self._judge(zone, seen, now_ns)
             return True
         return False
 
@@ -129,28 +130,40 @@ class CameraMonitor:
         if newest is not None and newest - max(now_ns, stamp_ns) > self._jump_ns:
             self.forget(now_ns, "the clock went back")
 
-    def _notice_rival(self, seen: Observation) -> None:
-        """What a result that is not used may have seen, the one that was used may lack."""
-        if seen.source.model != self._model:
-            self.forget(seen.stamp_ns, "results of two models or publishers", keep_time=True)
-        elif seen.stamp_ns == self._newest_ns:
-            self.forget(seen.stamp_ns, "two results of one image", keep_time=True)
+    def _notice_rival(self, seen: Observation, now_ns: int) -> None:
+        """A result that is not newer is not judged, though it may show what the last one did not.
+
+        One that comes late from the same sender says nothing of others.
+        """
+        newest = self._newest_ns
+        if newest is None or seen.stamp_ns > newest:
+            return
+        if _sender(seen) != self._sender:
+            reason = "results of two models, cameras or publishers"
+        elif seen.stamp_ns == newest:
+            reason = "two results of one image"
+        else:
+            return
+        self._rival_ns = now_ns
+        self.forget(newest, reason, keep_time=True)
 
     def _pin_image_size(self, source: DetectionSource) -> None:
         """Image zones stay with the size of the first image where the file names none."""
         if self._image_hw is None and min(source.size_hw) > 0:
             self._image_hw = source.size_hw
 
-    def _judge(self, zone: _Zone, seen: Observation) -> None:
+    def _judge(self, zone: _Zone, seen: Observation, now_ns: int) -> None:
         reason = why_unusable(zone.config, self._image_hw, seen.source, seen.view)
         if reason:
             zone.forget(seen.stamp_ns, reason)
             return
-        takes_turns = self._takes_turns(zone, seen.stamp_ns) if _prepare(zone, seen) else False
+        is_doubtful = self._has_rival(now_ns)
+        if _prepare(zone, seen):
+            is_doubtful |= self._takes_turns(zone, seen.stamp_ns)
         assert zone.judge is not None
         evidence = zone.judge.judge(seen)
         zone.reason = evidence.why or "seen too briefly to be called free"
-        if takes_turns and evidence.verdict is Verdict.CLEAR:
+        if is_doubtful and evidence.verdict is Verdict.CLEAR:
             return
         zone.lacking = evidence.why if evidence.verdict is None else ""
         if evidence.verdict is None:
@@ -160,6 +173,10 @@ class CameraMonitor:
             zone.last_hit = evidence
         zone.presence.update(evidence.verdict, seen.stamp_ns)
 
+    def _has_rival(self, now_ns: int) -> bool:
+        """Whether another sender, or a second result of one image, was heard shortly before."""
+        return self._rival_ns is not None and 0 <= now_ns - self._rival_ns <= self._deadline_ns
+
     def _takes_turns(self, zone: _Zone, stamp_ns: int) -> bool:
         """Whether a zone's camera changed shortly before it changes now, as of two on one topic.
 
@@ -167,6 +184,11 @@ class CameraMonitor:
         """
         before, zone.changed_ns = zone.changed_ns, stamp_ns
         return before is not None and stamp_ns - before <= self._deadline_ns
+
+
+def _sender(seen: Observation) -> tuple[object, ...]:
+    """Which model saw what which camera took."""
+    return *seen.source.model, seen.frame_id
 
 
 def _new_zone(zone: ZoneConfig, since_ns: int) -> _Zone:

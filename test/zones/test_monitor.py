@@ -609,20 +609,27 @@ def test_why_results_stay_away_is_part_of_the_reason(monitor):
     )
 
 
-def rival(at_ms, *boxes):
-    """What another publisher says of the same image."""
-    return result(at_ms * MS, *boxes, source=replace(SOURCE, model=("another", 1)))
+RIVALS = {
+    "another publisher": {"source": replace(SOURCE, model=("another", 1))},
+    "another camera": {"frame_id": "rear"},
+}
 
 
-@pytest.mark.parametrize("late_ms", [0, 1])
-def test_two_publishers_of_one_image_free_no_zone(monitor, box_of, late_ms):
-    """The second comes out of order and is not judged; it may be the one that sees the person."""
-    for at in range(100, 900, 100):
-        see(monitor, at)
-        monitor.observe(rival(at - late_ms, box_of(3.0, 0.0)), (at + 25) * MS)
-        assert word(monitor.states((at + 25) * MS)[0]) == "unknown"
-    assert "two models or publishers" in reason(monitor, 825)
-    assert (monitor.admission.used, monitor.admission.out_of_order) == (8, 8)
+@pytest.mark.parametrize("leave_results", [1, 2])
+@pytest.mark.parametrize("late_ms", [0, 1, 345])
+@pytest.mark.parametrize("changes", RIVALS.values(), ids=RIVALS)
+def test_a_rival_that_is_not_judged_leaves_no_zone_free(box_of, changes, late_ms, leave_results):
+    """It comes out of order, or too late; it may be the one that sees the person."""
+    zone = replace(ZONE, leave_results=leave_results, leave_seconds=0.0)
+    monitor, said = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING), []
+    for at in range(1000, 2000, 100):
+        said.append(see(monitor, at))
+        other = result((at - late_ms) * MS, box_of(3.0, 0.0), **changes)
+        assert not monitor.observe(other, (at + 25) * MS)
+        said.append(word(monitor.states((at + 25) * MS)[0]))
+    assert said[2:] == ["unknown"] * 18
+    assert "two models, cameras or publishers" in reason(monitor, 1925)
+    assert [see(monitor, at) for at in range(2000, 2700, 100)][-1] == "free", "the rival is gone"
 
 
 def test_two_results_of_one_image_free_no_zone(monitor, box_of):

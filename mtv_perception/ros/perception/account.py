@@ -101,7 +101,7 @@ class CameraAccount:
     def lost(self, count: int) -> None:
         """The middleware lost images."""
         with self._lock:
-            # A late image takes back what was counted as lost, perhaps before `begin`.
+            # A late image is subtracted from the lost ones; `begin` may have set these to 0.
             self._lost = max(self._lost + count, 0)
 
     def stale(self, reason: str) -> None:

@@ -15,7 +15,7 @@ _SAMPLE_HW, _SMALL_HW = (192, 256), (48, 64)
 # Measured on 2440 photographs (street, indoor, construction, infrared, posed): the darkest has a
 # 99th percentile of 64, the brightest a 10th percentile of 206, the smoothest a detail of 7.
 _DARK_BELOW, _OVEREXPOSED_FROM, _COVERED_BELOW = 24.0, 245.0, 3.0
-# People are told only after the same problem has been seen for this long, seconds.
+# Diagnostics show a problem only after it has been seen for this long, seconds.
 _PATIENCE = 0.5
 _FROZEN_IMAGES = 3
 
@@ -82,8 +82,8 @@ class PictureHealth(NamedTuple):
     """Problems of a picture and their figures, both empty when all is well.
 
     Attributes:
-        at_once: for those who act on the result of this picture.
-        lasting: for people, without what lasts for a moment.
+        at_once: for the status of this picture.
+        lasting: for diagnostics, without what lasts for a moment.
     """
 
     at_once: tuple[str, str] = ("", "")
@@ -96,8 +96,7 @@ class ImageHealth:
     Called by the worker's thread alone.
 
     Attributes:
-        at_once: problems and figures of the last picture alone, which shows nobody, however short the
-            problem lasts.
+        at_once: problems and figures of the last picture, however short they last.
     """
 
     def __init__(self) -> None:
