@@ -177,10 +177,5 @@ def parse_spec(description: bytes, path: Path) -> ModelSpec:
 
 def spec_text(spec: ModelSpec) -> bytes:
     """The content of a model.yaml that says this."""
-    values = to_plain(spec)
-    if spec.aligned_hw is None:
-        del values[
-            "aligned_hw"
-        ]  # Earlier versions of the package refuse a key that they don't know.
-    text = format_yaml(values, flow=None, width=110)
+    text = format_yaml(to_plain(spec), flow=None, width=110)
     return text.encode()
