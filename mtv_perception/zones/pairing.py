@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _KEPT = 8
@@ -20,6 +20,7 @@ class Parts:
         status: the message, or None.
         mask: the message, or None.
         came: monotonic time at which the detections came, s.
+        others: detections of the same image that came before, which one publisher does not send.
     """
 
     key: Hashable
@@ -27,6 +28,7 @@ class Parts:
     status: Any = None
     mask: Any = None
     came: float = 0.0
+    others: list[Any] = field(default_factory=list)
 
 
 class Pairing:
@@ -59,6 +61,8 @@ class Pairing:
             now: monotonic time, s.
         """
         parts = self._parts.setdefault(key, Parts(key))
+        if kind == DETECTIONS and parts.detections is not None:
+            parts.others.append(parts.detections)
         setattr(parts, kind, message)
         if kind == DETECTIONS:
             parts.came = now

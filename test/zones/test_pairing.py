@@ -112,3 +112,14 @@ def test_only_newer_detections_push_older_ones_out(kind):
 
     assert pairs.add(2, kind, "x", 0.01) == []
     assert left(pairs.add(1, MASK, "m", 0.02)) == [(1, "d", "s", "m")]
+
+
+def test_a_second_result_of_one_image_does_not_replace_the_first():
+    pairs = pair()
+    pairs.add(1, DETECTIONS, "first", 0.0)
+    pairs.add(1, STATUS, "s", 0.0)
+    pairs.add(1, DETECTIONS, "second", 0.0)
+
+    (parts,) = pairs.overdue(9.0)
+
+    assert (parts.detections, parts.others) == ("second", ["first"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -251,6 +252,11 @@ class ZoneFeed:
             raise
 
     def _judge(self, parts: Parts) -> None:
+        self._judge_one(parts)
+        for message in parts.others:  # The monitor says that there are several.
+            self._judge_one(replace(parts, detections=message))
+
+    def _judge_one(self, parts: Parts) -> None:
         message, (publisher, stamp) = parts.detections, cast(tuple[bytes, int], parts.key)
         if parts.status is not None:
             source = source_from(parts.status, publisher)

@@ -187,3 +187,15 @@ def test_how_much_of_an_id_tells_the_sender(by_hand, monkeypatch, rmw, detector,
     (feed,) = by_hand.node._feeds
     identity = bytes(range(16))
     assert feed._process_of(identity) == identity[:kept]
+
+
+def test_two_results_of_one_image_are_unknown_while_a_mask_is_waited_for(by_hand):
+    """The second came before the mask, and took the place of the first."""
+    by_hand.start({"zones": [{"name": "a", "tests": ["foot", "mask"]}]}, deadline=0.3)
+    header, empty = by_hand.header(), np.zeros((480, 640), np.uint8)
+    for people in ([INSIDE], []):
+        by_hand.see(*people, header=header)
+    by_hand.deliver("segmentation/mask", image_message(empty, "mono8", header))
+    by_hand.brings(by_hand.tick)
+    assert by_hand.words() == {"a": "unknown"}
+    assert "two results of one image" in by_hand.states()["a"].reason
