@@ -113,6 +113,16 @@ class Trainer:
                 )
                 note_initial(self._output, file)
             freeze_norms(self.network, config.freeze_norms)
+            if (
+                config.freeze_norms != "all"
+                and config.batch_size < 2 * self._strategy.num_replicas_in_sync
+            ):
+                _LOG.warning(
+                    "batch_size %d: a device sees one image, so that norms of 1x1 maps learn no "
+                    "statistics and spoil the mask; expected at least 2 images a device, or "
+                    "`freeze_norms: all`",
+                    config.batch_size,
+                )
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
         self._evaluated = build_network(config.network)
