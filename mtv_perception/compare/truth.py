@@ -22,7 +22,7 @@ from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import DatasetError, ImageError, ReplayError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet
-from mtv_perception.messages.boxes import LEVEL_RAD
+from mtv_perception.messages.boxes import is_upright
 from mtv_perception.types import NANOSECONDS, Detections
 
 _TYPE = "vision_msgs/msg/Detection2DArray"
@@ -129,7 +129,7 @@ def object_faults(message: Any, where: str) -> list[str]:
             or min(box.size_x, box.size_y) <= 0
         ):
             faults.append(f"{said}: expected a box with an area, got center and size {values}")
-        if abs(box.center.theta) > LEVEL_RAD:
+        elif not is_upright(box):
             faults.append(
                 f"{said}: expected an upright box, got one turned by {box.center.theta:.3f} rad"
             )

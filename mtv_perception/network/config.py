@@ -58,16 +58,17 @@ class NetworkConfig:
 
     def aligned_with(self, size_hw: tuple[int, int]) -> NetworkConfig:
         """The network whose windows lie as in one of that input size; `aligned_hw` only where they differ."""
-        is_pyramid = self.preset != "reference"
-        differs = is_pyramid and self._padding(size_hw) != self._padding(self.size_hw)
+        differs = self._padding(size_hw) != self._padding(self.size_hw)
         return replace(self, aligned_hw=size_hw if differs else None)
 
     def lines_up_with(self, other: NetworkConfig) -> bool:
         """Whether the windows of both lie alike."""
         ours, theirs = (net._padding(net.aligned_hw or net.size_hw) for net in (self, other))
-        return self.preset == "reference" or ours == theirs
+        return ours == theirs
 
     def _padding(self, size_hw: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+        if self.preset == "reference":  # which lines up with its own size alone
+            return ()
         return pyramid_padding(size_hw, self.output_stride)
 
     @property

@@ -216,6 +216,14 @@ def test_a_box_that_is_turned_is_refused(angle):
         detections_from(message, source)
 
 
+@pytest.mark.parametrize("angle", [0.0, 3.14159265, -3.14159265, 6.28318531])
+def test_half_a_turn_leaves_a_box_upright(angle):
+    message = array_of(detection(0, 0, 5, 5, ("person", 0.9)))
+    message.detections[0].bbox.center.theta = angle
+    source = source_of_another_detector(message, CAMERA, b"it")
+    assert len(detections_from(message, source)) == 1
+
+
 def image(height=4, width=6, **changes):
     pixels = np.arange(height * 8, dtype=np.uint8)
     values = {"height": height, "width": width, "encoding": "mono8", "step": 8}
