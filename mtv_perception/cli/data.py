@@ -256,4 +256,8 @@ def _import(args: argparse.Namespace) -> int:
         write_coco(dataset, args.out / name if name else args.out)
         print(f"{args.out / name if name else args.out}: {len(dataset)} images")
     print(f"names: [{', '.join(labels.foreground)}]")
+    # Which classes are labelled wholly is no part of the files: it is for the training configuration.
+    for key in ("box_classes", "mask_classes"):
+        if classes := getattr(config, key):
+            print(f"{key}: [{', '.join(classes)}]")
     return 0

@@ -64,6 +64,22 @@ def test_masks_are_read_by_name_whatever_the_order_of_classes(tmp_path, name):
     assert contents(read(tmp_path / "out", other)) == contents(read(tmp_path / "source"))
 
 
+def test_an_empty_folder_of_masks_hides_no_polygons(tmp_path):
+    layouts.LAYOUTS["Roboflow COCO"].write(tmp_path / "source")
+    before = contents(read(tmp_path / "source"))
+    assert any(pixels for _, pixels in before)
+    for folder in (tmp_path / "source").glob("*/"):
+        (folder / "masks").mkdir()
+    assert contents(read(tmp_path / "source")) == before
+
+
+def test_what_is_labelled_wholly_is_printed_for_the_configuration(tmp_path, capsys):
+    layouts.plain_yolo(tmp_path / "source")
+    out = ["--out", str(tmp_path / "out"), "--box-classes", "person"]
+    assert main(["data", "import", str(tmp_path / "source"), *out]) == 0
+    assert "box_classes: [person]" in capsys.readouterr().out.splitlines()
+
+
 def test_own_classes_are_imported_under_their_names(tmp_path, capsys):
     layouts.plain_yolo(tmp_path / "source")
     (tmp_path / "source" / "classes.txt").write_text("no\ntruck\n")

@@ -9,7 +9,7 @@
 | Label Studio | `result.json` | `images/` |
 | FiftyOne | `labels.json` | `data/` |
 
-Without `masks/`, the annotations' polygons and run lengths, if there are any, give the masks.
+Without a PNG in `masks/`, the annotations' polygons and run lengths, if there are any, give the masks.
 
 Source: https://cocodataset.org/#format-data.
 """
@@ -45,8 +45,8 @@ from mtv_perception.data.formats.files import (
 OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
 MASK_CLASSES = "classes.txt"
-STATED_255 = "mask_255"  # in the index, under `info`
 """Class name of each mask value, a line each; without it the values are our class ids."""
+STATED_255 = "mask_255"  # in the index, under `info`
 # Files of COCO's own download that hold no boxes of objects.
 _OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
 # More JSON files than this in one folder are annotations of single images.
@@ -138,8 +138,7 @@ class _Reader:
         masks = MaskFolder(
             self._home / "masks", [Path(image["file_name"]) for image in index["images"]]
         )
-        has_masks = is_folder(self._home / "masks")
-        outlined = not has_masks and any(a.get("segmentation") for a in index["annotations"])
+        outlined = masks.is_empty and any(a.get("segmentation") for a in index["annotations"])
         entries = []
         for image in index["images"]:
             image_path, found = self._locate(image["file_name"])
@@ -163,14 +162,14 @@ class _Reader:
         if masks.is_unused and index["images"]:
             faults, lost = [*faults, *lost], []
         listed = self._home / MASK_CLASSES
-        mask_names = read_names(listed) if has_masks and is_file(listed) else None
+        mask_names = read_names(listed) if is_file(listed) and not masks.is_empty else None
         return Contents(
             tuple(entries),
             tuple(names.values()),
             mask_names,
             tuple(faults),
             tuple(lost),
-            mask_255=_stated_255(self._path) if has_masks else "",
+            mask_255="" if masks.is_empty else _stated_255(self._path),
         )
 
     def _annotations_by_image(self, names: Mapping[Any, str]) -> dict[Any, list[dict[str, Any]]]:

@@ -285,6 +285,11 @@ class MaskFolder:
         ]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no mask."""
+        return not self._masks
+
+    @property
     def is_unused(self) -> bool:
         """Whether there are masks and none belongs to an image."""
         return bool(self._masks) and not self._used
