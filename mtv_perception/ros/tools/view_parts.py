@@ -13,7 +13,8 @@ import numpy as np
 
 from mtv_perception.ros.diagnostics import shorten
 
-_MOST_ITEMS = 100
+_MOST_ITEMS = 300
+_MOST_CORNERS = 300
 _MOST_CELLS = 40_000
 # One letter a cell: unknown, free, marked (a rail), occupied.
 _LETTERS = ((-1, "u"), (0, "f"), (50, "r"), (100, "o"))
@@ -28,8 +29,8 @@ def counts_by_class(message: Any) -> dict[str, int]:
 
 
 def zone_states(message: Any) -> list[dict[str, Any]]:
-    """Name, state and reason of each zone."""
-    return [
+    """Name, state and reason of each zone; one row more tells of those that are left out."""
+    rows = [
         {
             "name": shorten(zone.name),
             "state": ("occupied" if zone.occupied else "free") if zone.valid else "unknown",
@@ -37,14 +38,20 @@ def zone_states(message: Any) -> list[dict[str, Any]]:
         }
         for zone in message.zones[:_MOST_ITEMS]
     ]
+    if (left_out := len(message.zones) - _MOST_ITEMS) > 0:
+        reason = f"this page shows {_MOST_ITEMS} zones"
+        rows.append({"name": f"{left_out} more", "state": "unknown", "reason": reason})
+    return rows
 
 
 def zone_outlines(message: Any) -> list[dict[str, Any]]:
     """Corners (m) and colour of each outline among the markers."""
     found = []
     for marker in message.markers[:_MOST_ITEMS]:
-        corners = [[p.x, p.y] for p in marker.points[:_MOST_ITEMS]]
-        if len(corners) >= 3 and np.isfinite(corners).all():
+        if not 3 <= len(marker.points) <= _MOST_CORNERS:
+            continue
+        corners = [[p.x, p.y] for p in marker.points]
+        if np.isfinite(corners).all():
             colour = [int(255 * min(max(c, 0.0), 1.0)) for c in _rgb(marker)]
             found.append({"corners": corners, "colour": colour})
     return found

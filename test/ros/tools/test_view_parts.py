@@ -56,6 +56,17 @@ def test_a_zone_that_is_not_valid_is_unknown_whatever_else_it_says(valid, occupi
     ]
 
 
+def test_zones_that_are_left_out_are_told():
+    zones = [ZoneState(name=str(i), valid=True) for i in range(350)]
+    *shown, last = zone_states(ZoneStateArray(zones=zones))
+    assert last["name"] == f"{350 - len(shown)} more" and last["state"] == "unknown"
+
+
+def test_an_outline_is_never_drawn_in_part():
+    around = [Point(x=float(i), y=float(i % 2)) for i in range(5000)]
+    assert zone_outlines(MarkerArray(markers=[Marker(points=around)])) == []
+
+
 def test_outlines_are_markers_of_three_points_and_more():
     corners = [Point(x=1.0, y=-1.0), Point(x=2.0, y=0.0), Point(x=1.0, y=1.0)]
     outline = Marker(points=corners, color=ColorRGBA(r=1.0, g=0.5, b=0.0, a=1.0))
