@@ -6,7 +6,7 @@ Replayed, or recorded from the node.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,15 +141,12 @@ def open_run(path: Path) -> Run:
         cameras = detection_cameras(bag)
         wanted = set(cameras)
         status = {result_topics(camera)["status"]: camera for camera in cameras.values()}
-        labels_topics = {result_topics(camera)["label_info"] for camera in cameras.values()}
         info_topics = {result_topics(camera)["vision_info"] for camera in cameras.values()}
-        labels, model_id, named = LabelSet(), "", False
+        labels, model_id = named_labels(bag, cameras.values()), ""
         raw: dict[FrameKey, Any] = {}
         work: dict[FrameKey, float] = {}
         frame_keys, status_keys, again = FrameKeys(), FrameKeys(), 0
-        known = bag.named(
-            wanted | set(status) | labels_topics | info_topics, _DETECTIONS, _STATUS, _LABELS, _INFO
-        )
+        known = bag.named(wanted | set(status) | info_topics, _DETECTIONS, _STATUS, _INFO)
         for message in bag.messages(known):
             content = _decoded(bag, message)
             if message.topic in cameras:
@@ -159,14 +156,6 @@ def open_run(path: Path) -> Run:
             elif message.topic in status:
                 key = status_keys(status[message.topic], message_stamp_ns(content))
                 work[key] = _work_ms(content)
-            elif message.topic in labels_topics:
-                found = labels_by_id(content.class_map)
-                if named and found != labels:
-                    raise ReplayError(
-                        f"{path}: {message.topic}: expected one model, got classes {labels.names} and "
-                        f"later {found.names}; record a bag for each model."
-                    )
-                labels, named = found, True
             else:
                 model_id = content.method
         rename = names_of_numbers(path, labels)
@@ -181,6 +170,25 @@ def open_run(path: Path) -> Run:
     if again:
         _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
     return Run(path, model_id, labels, frames, damage=damage)
+
+
+def named_labels(bag: BagSource, cameras: Iterable[str]) -> LabelSet:
+    """The classes that the results of some cameras name; the package's own where none is named.
+
+    Raises:
+        ReplayError: the results are of models with different classes.
+    """
+    topics = {result_topics(camera)["label_info"] for camera in cameras}
+    labels: LabelSet | None = None
+    for message in bag.messages(bag.named(topics, _LABELS)):
+        found = labels_by_id(_decoded(bag, message).class_map)
+        if labels is not None and found != labels:
+            raise ReplayError(
+                f"{bag.path}: {message.topic}: expected one model, got classes {labels.names} and "
+                f"later {found.names}; record a bag for each model."
+            )
+        labels = found
+    return labels or LabelSet()
 
 
 def names_of_numbers(path: Path, labels: LabelSet) -> dict[str, str]:

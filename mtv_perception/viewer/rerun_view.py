@@ -18,10 +18,11 @@ from mtv_perception.compare.runs import (
     detection_cameras,
     detections_of,
     mask_pixels,
+    named_labels,
     names_of_numbers,
 )
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.labels import LabelSet, labels_by_id
+from mtv_perception.labels import LabelSet
 from mtv_perception.media.frame import Frame
 from mtv_perception.media.write import encoded
 from mtv_perception.replay.inputs import open_input
@@ -202,7 +203,7 @@ def show_bag(path: Path, recording: Any, images: Path | None = None) -> Shown:
     with BagSource(path) as bag:
         by_topic = detection_cameras(bag)
         cameras = sorted(by_topic.values())
-        view = RerunView(_labels(bag, cameras), cameras, recording)
+        view = RerunView(named_labels(bag, cameras), cameras, recording)
         rename = names_of_numbers(path, view.labels)
         roles = {
             topic: (role, camera)
@@ -248,13 +249,6 @@ def _show(
     else:
         view.status(camera, stamp, content)
     return role == "detections"
-
-
-def _labels(bag: BagSource, cameras: list[str]) -> LabelSet:
-    topics = {result_topics(camera)["label_info"] for camera in cameras}
-    for message in bag.messages(bag.named(topics, "vision_msgs/msg/LabelInfo")):
-        return labels_by_id(bag.deserialize(message).class_map)
-    return LabelSet()
 
 
 def _show_images(view: RerunView, images: Path, shown: Shown) -> None:

@@ -76,3 +76,18 @@ def test_a_class_that_the_bag_does_not_name_is_an_error(run_bag, tmp_path, capsy
 
     assert main(["view", str(tmp_path / "other"), "--save", str(tmp_path / "run.rrd")]) == 2
     assert "/detections: " in capsys.readouterr().err
+
+
+def test_a_run_of_two_models_is_refused(tmp_path, capsys):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+    build = builder()
+    with BagWriter(tmp_path / "run") as bag:
+        header = build.header(0, "camera")
+        message = build.detection_array(Detections(), LabelSet(), header)
+        bag.write("/detections", "vision_msgs/msg/Detection2DArray", 0, message)
+        for names in (("rail", "person"), ("person", "rail")):
+            info = build.label_info(LabelSet(("background", *names)), 0.5, header)
+            bag.write("/label_info", "vision_msgs/msg/LabelInfo", 0, info)
+
+    assert main(["view", str(tmp_path / "run"), "--save", str(tmp_path / "run.rrd")]) == 2
+    assert "expected one model" in capsys.readouterr().err

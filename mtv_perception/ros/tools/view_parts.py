@@ -13,7 +13,8 @@ import numpy as np
 
 from mtv_perception.ros.diagnostics import shorten
 
-_MOST_ITEMS = 300
+_MOST_ITEMS = 100
+_MOST_MARKERS = 300  # a zone has several
 _MOST_CORNERS = 300
 _MOST_CELLS = 40_000
 # One letter a cell: unknown, free, marked (a rail), occupied.
@@ -30,16 +31,19 @@ def counts_by_class(message: Any) -> dict[str, int]:
 
 def zone_states(message: Any) -> list[dict[str, Any]]:
     """Name, state and reason of each zone; one row more tells of those that are left out."""
+    zones, left_out = message.zones, 0
+    if len(zones) > _MOST_ITEMS:
+        zones, left_out = zones[: _MOST_ITEMS - 1], len(zones) - _MOST_ITEMS + 1
     rows = [
         {
             "name": shorten(zone.name),
             "state": ("occupied" if zone.occupied else "free") if zone.valid else "unknown",
             "reason": shorten(zone.reason),
         }
-        for zone in message.zones[:_MOST_ITEMS]
+        for zone in zones
     ]
-    if (left_out := len(message.zones) - _MOST_ITEMS) > 0:
-        reason = f"this page shows {_MOST_ITEMS} zones"
+    if left_out:
+        reason = f"this page shows {len(zones)} zones"
         rows.append({"name": f"{left_out} more", "state": "unknown", "reason": reason})
     return rows
 
@@ -47,7 +51,7 @@ def zone_states(message: Any) -> list[dict[str, Any]]:
 def zone_outlines(message: Any) -> list[dict[str, Any]]:
     """Corners (m) and colour of each outline among the markers."""
     found = []
-    for marker in message.markers[:_MOST_ITEMS]:
+    for marker in message.markers[:_MOST_MARKERS]:
         if not 3 <= len(marker.points) <= _MOST_CORNERS:
             continue
         corners = [[p.x, p.y] for p in marker.points]
