@@ -85,7 +85,7 @@ def why_unusable(
         view: where the camera looks.
     """
     if source.fault:
-        return f"the camera's image is {source.fault}"
+        return f"the camera's image can't be relied on: {source.fault}"
     if min(source.size_hw) < 1:
         return "perception does not tell the size of the image"
     return (

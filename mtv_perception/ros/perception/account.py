@@ -85,7 +85,14 @@ class CameraAccount:
         with self._lock:
             self._arrived_at = time.monotonic()
 
-    def arrived(self, stamp: int, now: int, time_jump: float, frame_id: str = "") -> None:
+    def arrived(
+        self,
+        stamp: int,
+        now: int,
+        time_jump: float,
+        frame_id: str = "",
+        publisher: bytes = b"",
+    ) -> None:
         """An image came in.
 
         Args:
@@ -93,10 +100,17 @@ class CameraAccount:
             now: the node's ROS clock, nanoseconds.
             time_jump: seconds back that mean another timeline.
             frame_id: of the image.
+            publisher: identifies who sent it.
         """
         with self._lock:
             self._arrived_at = time.monotonic()
-            self._stamps.see(stamp, now, self._arrived_at, time_jump, frame_id)
+            self._stamps.see(stamp, now, self._arrived_at, time_jump, frame_id, publisher)
+
+    @property
+    def mixed(self) -> tuple[str, str]:
+        """Whether images of several clocks or cameras come in: the cause and its figures."""
+        with self._lock:
+            return self._stamps.mixed
 
     def lost(self, count: int) -> None:
         """The middleware lost images."""

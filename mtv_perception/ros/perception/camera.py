@@ -18,11 +18,16 @@ from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.perception.account import CameraAccount
 from mtv_perception.ros.perception.config import Settings
-from mtv_perception.ros.perception.health.image_health import ImageHealth, PictureHealth
+from mtv_perception.ros.perception.health.image_health import (
+    ImageHealth,
+    PictureHealth,
+    together,
+)
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.perception.stamps import Freshness
 from mtv_perception.ros.qos import RELIABILITY, overridable
 from mtv_perception.ros.silence import what_is_heard
+from mtv_perception.ros.transforms import publisher_gid
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.tracking.tracker import Tracker
 from mtv_perception.types import Detections
@@ -168,7 +173,9 @@ class Camera:
     def _receive(self, message: Any, info: Any) -> None:
         now, header = self._node.get_clock().now().nanoseconds, message.header
         self.account.lost(self._losses.missed(info))
-        self.account.arrived(stamp_ns(header), now, self._config.time_jump, header.frame_id)
+        self.account.arrived(
+            stamp_ns(header), now, self._config.time_jump, header.frame_id, publisher_gid(info)
+        )
         self._take(self.name, message)
 
     def _keep_info(self, message: CameraInfo) -> None:
@@ -203,8 +210,9 @@ class Camera:
         return None if reason else self._info
 
     def health(self, image_rgb: np.ndarray) -> PictureHealth:
-        """What is wrong with a picture; nothing where nothing is to be checked."""
+        """What is wrong with a picture, and with the order of those before."""
+        mixed = self.account.mixed  # Diagnostics tell it among the stamps.
         if not self._config.check_images:
-            return PictureHealth()
+            return PictureHealth(mixed)
         lasting = self._health.see(image_rgb, time.monotonic(), self._config.frozen_after)
-        return PictureHealth(self._health.at_once, lasting)
+        return PictureHealth(together(mixed, self._health.at_once), lasting)

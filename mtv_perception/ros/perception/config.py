@@ -97,7 +97,7 @@ class NodeConfig:
     )
     frozen_after: float = setting(
         2.0,
-        "Images with the same pixels for this long (s) are reported as frozen; 0: never.",
+        "Images without new pixels for this long (s) are reported as frozen; 0: never.",
         low=0.0,
         high=3600.0,
     )

@@ -15,6 +15,11 @@ _FARTHEST_BEHIND = 60.0
 # second image.
 _WINDOW, _MOST_JUMPS = 20, 3
 _REPEATS = 3
+# Who sent an image within so many seconds is not forgotten: a driver that was started again has a
+# new publisher, and the one before is not heard again.
+_REMEMBERED = 10.0
+# Images of several clocks or cameras: what one of them shows, the next one hides.
+_MIXED = ("two_clocks", "two_cameras")
 _YEAR = 365.25 * 86400
 
 
@@ -63,7 +68,10 @@ class _Seen:
     stamp: int
     now: int
     arrived: float
-    frame_id: str
+
+
+Sender = tuple[str, bytes]
+"""The frame of an image, and who published it."""
 
 
 class StampJudge:
@@ -78,13 +86,22 @@ class StampJudge:
         self._cause = ""
         self._since = 0.0
         self._clock_since: tuple[int, float] | None = None
+        self._sender: Sender = "", b""
+        self._heard: dict[Sender, float] = {}
+        self._turned_at = -_REMEMBERED
 
     def forget(self) -> None:
         """Start again, as when the node is activated."""
         self.__init__()  # type: ignore[misc]
 
     def see(
-        self, stamp: int, now: int, arrived: float, time_jump: float, frame_id: str = ""
+        self,
+        stamp: int,
+        now: int,
+        arrived: float,
+        time_jump: float,
+        frame_id: str = "",
+        publisher: bytes = b"",
     ) -> None:
         """Take an image in.
 
@@ -94,9 +111,11 @@ class StampJudge:
             arrived: steady clock, seconds.
             time_jump: seconds back that mean another timeline.
             frame_id: of the image.
+            publisher: identifies who sent it; empty where the middleware does not tell.
         """
+        self._notice_sender((frame_id, publisher), arrived)
         self._repeats = self._repeats + 1 if self._seen and stamp == self._seen[-1].stamp else 0
-        self._seen.append(_Seen(stamp, now, arrived, frame_id))
+        self._seen.append(_Seen(stamp, now, arrived))
         if self._clock_since is None or self._clock_since[0] != now:
             self._clock_since = now, arrived
         cause = self._kind(time_jump)
@@ -114,7 +133,22 @@ class StampJudge:
         """
         if not self._cause or arrived - self._since < patience:
             return ""
+        return self._say()
+
+    @property
+    def mixed(self) -> tuple[str, str]:
+        """Whether images of several clocks or cameras come, however short: the cause and its figures."""
+        return (self._cause, self._say()) if self._cause in _MIXED else ("", "")
+
+    def _say(self) -> str:
         return getattr(self, f"_say_{self._cause}")()  # type: ignore[no-any-return]
+
+    def _notice_sender(self, sender: Sender, arrived: float) -> None:
+        """Whoever is heard again after another one shares the topic with it."""
+        self._heard = {k: at for k, at in self._heard.items() if arrived - at <= _REMEMBERED}
+        if sender != self._sender and sender in self._heard:
+            self._turned_at = arrived
+        self._sender, self._heard[sender] = sender, arrived
 
     def _kind(self, time_jump: float) -> str:
         last = self._seen[-1]
@@ -122,7 +156,7 @@ class StampJudge:
             return "zero" if last.stamp == 0 else "constant"
         if self._jumps(time_jump) >= _MOST_JUMPS:
             return "two_clocks"
-        if sum(a.frame_id != b.frame_id for a, b in itertools.pairwise(self._seen)) >= _MOST_JUMPS:
+        if last.arrived - self._turned_at < _REMEMBERED:
             return "two_cameras"
         if self._clock_stands():
             return "standing_clock"
@@ -156,11 +190,13 @@ class StampJudge:
         )
 
     def _say_two_cameras(self) -> str:
-        frames = sorted({item.frame_id for item in self._seen})
-        return (
-            f"images of {len(frames)} frames take turns: {', '.join(map(repr, frames))}; let one camera "
-            "publish on this topic"
-        )
+        frames = sorted({frame_id for frame_id, _ in self._heard})
+        named = ", ".join(map(repr, frames))
+        if len(frames) > 1:
+            what = f"{len(frames)} frames take turns: {named}"
+        else:
+            what = f"{len(self._heard)} publishers take turns, all of frame {named}"
+        return f"images of {what}; let one camera publish on this topic"
 
     def _say_standing_clock(self) -> str:
         now, since = self._clock_since or (0, 0.0)

@@ -286,7 +286,7 @@ class RangingNode(Node):
         if status is None:
             return f"no {_STATUS} of this image" if self._assembler.wants_status else ""
         if status.image_health:
-            return f"the camera's image is {status.image_health}"
+            return f"the camera's image can't be relied on: {status.image_health}"
         image_hw = int(status.source_height), int(status.source_width)
         if not all(image_hw):  # Not known.
             return ""

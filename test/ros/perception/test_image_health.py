@@ -52,6 +52,49 @@ def test_a_problem_is_named_with_its_figures(picture, problem):
     assert bool(figures) == bool(problem)
 
 
+def dead(part, colour=(0, 0, 0)):
+    """A picture with a part that holds no data."""
+    picture = scene()
+    picture[part] = colour
+    return picture
+
+
+@pytest.mark.parametrize(
+    "part",
+    [np.s_[60:], np.s_[:180], np.s_[:, 60:], np.s_[:, :240]],
+    ids=["below", "above", "right", "left"],
+)
+@pytest.mark.parametrize("colour", [(0, 0, 0), (0, 135, 0), (128, 128, 128), (255, 255, 255)])
+def test_a_picture_that_is_mostly_empty_is_partly_covered(part, colour):
+    assert judged([dead(part, colour)] * 9, frozen_after=0)[0] == "partly_covered"
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (0, 135, 0)])
+@pytest.mark.parametrize("rows", [np.s_[220:], np.s_[120:], np.s_[:120], np.s_[100:140]])
+def test_rows_of_zeros_where_there_were_none_are_a_cut_picture(colour, rows):
+    problem, figures = judged([scene(), *[dead(rows, colour)] * 9], frozen_after=0)
+    assert problem == "cut"
+    assert "other pictures of this camera 0%" in figures
+
+
+def test_black_bars_are_no_cut_picture():
+    barred = dead(np.s_[200:])
+    assert judged([barred] * 30, frozen_after=0) == ("", "")
+    cut = barred.copy()
+    cut[150:] = 0
+    assert judged([barred, *[cut] * 9], frozen_after=0)[0] == "cut"
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_a_few_pictures_in_turn_are_a_frozen_camera(count):
+    ring = [scene(seed=index) for index in range(count)]
+    assert judged(ring * 20)[0] == "frozen"
+
+
+def test_a_loop_of_more_pictures_is_none():
+    assert judged([scene(seed=index) for index in range(9)] * 9) == ("", "")
+
+
 def test_a_problem_must_last():
     assert judged([scene(), *[flat(0)] * 4]) == ("", "")
     assert judged([*[flat(0)] * 9, scene()]) == ("", "")

@@ -80,6 +80,36 @@ def test_a_recording_of_another_camera_that_follows_is_no_error():
         assert judge.error(index / 10, 0.0) == ""
 
 
+@pytest.mark.parametrize("period", [2, 3, 10, 60])
+def test_two_publishers_of_one_frame_are_told_at_once(period):
+    """As a recording that still plays beside the camera: now its picture is seen, now the other."""
+    judge, told = StampJudge(), []
+    for index in range(300):
+        at = round((1e9 + index / 10) * SECOND)
+        publisher = b"camera" if index % period == 0 else b"replay"
+        judge.see(at, at, index / 10, 1.0, "camera", publisher)
+        told.append(judge.mixed[0])
+
+    assert told == [""] * period + ["two_cameras"] * (300 - period)
+    assert "2 publishers take turns, all of frame 'camera'" in judge.error(30.0, PATIENCE)
+
+
+def test_a_rival_that_is_gone_is_forgotten():
+    judge = StampJudge()
+    for index in range(200):
+        at = round((1e9 + index / 10) * SECOND)
+        judge.see(at, at, index / 10, 1.0, "camera", b"replay" if index == 20 else b"camera")
+    assert judge.mixed == ("", "")
+
+
+def test_a_driver_that_is_started_again_and_again_is_no_error():
+    judge = StampJudge()
+    for index in range(200):
+        at = round((1e9 + index / 10) * SECOND)
+        judge.see(at, at, index / 10, 1.0, "camera", str(index // 7).encode())
+        assert judge.mixed == ("", "")
+
+
 GOOD = [
     frames(lambda t: 1e9 + t),
     frames(lambda t: 1e9 + t - 0.5),

@@ -382,7 +382,7 @@ def test_a_result_is_measured_by_its_own_classes(world, class_id_as):
     ("changes", "free", "said"),
     [
         ({}, True, ""),
-        ({"image_health": "frozen"}, None, "the camera's image is frozen"),
+        ({"image_health": "frozen"}, None, "the camera's image can't be relied on: frozen"),
         ({"mask_classes": ["rail"]}, False, "not trained for masks of person, forklift"),
     ],
     ids=["good", "frozen", "masks of rails"],
