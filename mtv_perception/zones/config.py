@@ -113,14 +113,13 @@ class ZoneConfig:
     )
     min_visible: float = setting(
         0.9,
-        "Never free where a smaller share of the zone lies in the image and, with the foot test, behind no object.",
+        "Never free where a smaller share of the zone lies in the image and, on the floor, behind no object.",
         low=0.0,
         high=1.0,
     )
     hidden_by: tuple[str, ...] = setting(
         (),
-        "With the foot test: further classes whose objects hide the floor behind them. The zone's own classes always "
-        "do.",
+        "Further classes whose objects hide the floor behind them. The zone's own classes always do.",
     )
     unplaced: str = setting(
         "unknown",
@@ -150,6 +149,11 @@ class ZoneConfig:
                 f"Expected at most {MOST_CORNERS} corners of zone {self.name!r}, got {len(self.polygon)}."
             )
         check_polygon(np.array(self.polygon))
+        if self.hidden_by and self.space != FLOOR and FOOT not in self.tests:
+            raise ValueError(
+                f"Expected hidden_by of a floor zone or beside the foot test, got it for {self.name!r}: "
+                "what stands before a region of the image cannot be told there."
+            )
         if self.space == FLOOR and BOX in self.tests:
             raise ValueError(
                 f"Expected tests of foot, mask for floor zone {self.name!r}, got {self.tests!r}."
@@ -161,8 +165,8 @@ class ZoneConfig:
         return np.array(self.polygon, np.float64)
 
     @property
-    def box_classes(self) -> tuple[str, ...]:
-        """The classes whose boxes matter: those that occupy the zone, and those that hide it."""
+    def needed_classes(self) -> tuple[str, ...]:
+        """The classes that matter: those that occupy the zone, and those that hide it."""
         return (*self.classes, *self.hidden_by)
 
     @property

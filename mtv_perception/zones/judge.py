@@ -158,7 +158,8 @@ class ZoneJudge:
                 f"{self.visible:.0%} of the zone lies in the image, where it shows people upright; "
                 f"min_visible asks for {self.zone.min_visible:.0%}"
             )
-        in_sight = self.visible * (1 - self._hidden(seen.detections))
+        hidden = max(self._hidden(seen.detections), self._covered(seen.mask))
+        in_sight = self.visible * (1 - hidden)
         if in_sight < self.zone.min_visible:
             return _unsure(
                 f"{in_sight:.0%} of the zone is in sight, the rest is hidden by objects in front of it "
@@ -184,6 +185,16 @@ class ZoneJudge:
             boxes = boxes[boxes[:, 3] >= self._lower_edge]
         within = (pixels >= boxes[:, :2]) & (pixels <= boxes[:, 2:])
         return float(np.any(within.all(axis=2), axis=1).mean())
+
+    def _covered(self, mask: np.ndarray | None) -> float:
+        """The share of a floor zone's pixels where the mask shows an object instead of floor.
+
+        What covers a floor point stands on it or nearer; what stands inside was found before.
+        """
+        if mask is None or not self.zone.wants_mask or self.zone.space != FLOOR:
+            return 0.0
+        values = self._values_of(mask)
+        return float(np.isin(values, self._hiding_ids).mean()) if len(values) else 0.0
 
     def _boxes_of(self, found: Detections, class_ids: tuple[int, ...]) -> np.ndarray:
         keep = np.isin(found.class_ids, class_ids) & (found.scores >= self.zone.lowest_score)
@@ -236,9 +247,7 @@ class ZoneJudge:
 
     def _with_mask(self, found: Evidence, mask: np.ndarray) -> Evidence:
         """Add what the segmentation says."""
-        values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][
-            self._zone_pixels((mask.shape[0], mask.shape[1]))
-        ]
+        values = self._values_of(mask)
         if self.zone.space == FLOOR:
             found = self._with_contacts(found, mask)
         elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
@@ -263,6 +272,11 @@ class ZoneJudge:
         )
         nearest = float(self._camera.distances(points).min())
         return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
+
+    def _values_of(self, mask: np.ndarray) -> np.ndarray:
+        """The mask's values at some of the pixels that show the zone, `(N,)`."""
+        shown = self._zone_pixels((mask.shape[0], mask.shape[1]))
+        return mask[::_PIXEL_STEP, ::_PIXEL_STEP][shown]
 
     def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
         """Which of every fourth pixel show the zone, bool.

@@ -89,7 +89,7 @@ def why_unusable(
     if min(source.size_hw) < 1:
         return "perception does not tell the size of the image"
     return (
-        _why_not_classes(zone.box_classes, source)
+        _why_not_classes(zone.needed_classes, source)
         or _why_not_trained(zone, source)
         or _why_not_scores(zone, source)
         or (
@@ -108,9 +108,11 @@ def _why_not_classes(classes: Sequence[str], source: DetectionSource) -> str:
 
 
 def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
+    # Boxes tell what hides the floor, too.
+    in_mask = zone.classes if zone.wants_boxes else zone.needed_classes
     for wanted, names, trained, what in (
-        (zone.wants_boxes, zone.box_classes, source.box_classes, "boxes"),
-        (zone.wants_mask, zone.classes, source.mask_classes, "masks"),
+        (zone.wants_boxes, zone.needed_classes, source.box_classes, "boxes"),
+        (zone.wants_mask, in_mask, source.mask_classes, "masks"),
     ):
         missing = [name for name in names if trained is not None and name not in trained]
         if wanted and missing:
@@ -123,10 +125,10 @@ def _why_not_trained(zone: ZoneConfig, source: DetectionSource) -> str:
 def _why_not_scores(zone: ZoneConfig, source: DetectionSource) -> str:
     if not zone.wants_boxes:
         return ""
-    hidden = [name for name in zone.box_classes if name in source.suppressed]
+    hidden = [name for name in zone.needed_classes if name in source.suppressed]
     if hidden:
         return f"perception's suppress_absent drops detections of {_listed(hidden)}"
-    for name in zone.box_classes if source.thresholds is not None else ():
+    for name in zone.needed_classes if source.thresholds is not None else ():
         least, limit = _score(source.thresholds, name, source), _limit(zone, name, source)
         if not least <= limit + _ROUNDING:
             return (

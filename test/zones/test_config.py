@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ZONE = {"name": "a", "polygon": [[1, -1], [2, -1], [2, 1]]}
 CIRCLE = [[np.cos(a), np.sin(a)] for a in np.linspace(0, 6, 101).tolist()]
 PIXELS = [[0, 0], [640, 0], [640, 480]]
+IMAGE_ONLY = {"space": "image", "tests": ["box", "mask"]}
 CAMERA = {"position": [0, 0, 1], "zones": [ZONE]}
 GOOD = {"cameras": [CAMERA]}
 LENS = {"k": [500, 0, 320, 0, 500, 240, 0, 0, 1]}
@@ -54,6 +55,10 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "name": ""}]}]}, "a name"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "tests": []}]}]}, "a test"),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "tests": ["box"]}]}]}, "foot, mask"),
+        (
+            {"cameras": [{"zones": [{**ZONE, **IMAGE_ONLY, "hidden_by": ["forklift"]}]}]},
+            "hidden_by of a floor zone",
+        ),
         ({"cameras": [{**CAMERA, "zones": [{**ZONE, "tests": ["smell"]}]}]}, "smell"),
         (
             {

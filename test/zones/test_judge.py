@@ -166,6 +166,31 @@ def test_boxes_hide_nothing_from_other_tests_than_the_foot(floor_camera, box_of,
     assert judge(zone, floor_camera, seen(aside, mask=nobody)).verdict is Verdict.CLEAR
 
 
+@pytest.mark.parametrize("tests", [("mask",), ("foot", "mask")])
+@pytest.mark.parametrize(
+    ("class_id", "hiding", "verdict"),
+    [
+        (PERSON, (), Verdict.UNSURE),  # the zone's own class always hides
+        (3, (3,), Verdict.UNSURE),
+        (3, (), Verdict.CLEAR),  # as documented: other classes only where they are named
+        (1, (3,), Verdict.CLEAR),
+    ],
+)
+def test_what_the_mask_shows_before_a_zone_hides_it(
+    floor_camera, box_of, tests, class_id, hiding, verdict
+):
+    x0, y0, x1, y1 = np.round(box_of(1.1, 0.0, width=1.2)).astype(int)
+    mask = np.zeros((480, 640), np.uint8)
+    mask[max(y0, 0) : y1, x0:x1] = class_id
+    zone = replace(FLOOR, tests=tests, mask_columns=1)
+    found = ZoneJudge(zone, (PERSON,), floor_camera, hiding_ids=hiding).judge(seen(mask=mask))
+
+    assert found.verdict is verdict
+    content = replace(zone, min_visible=0.0)
+    judging = ZoneJudge(content, (PERSON,), floor_camera, hiding_ids=hiding)
+    assert judging.judge(seen(mask=mask)).verdict is Verdict.CLEAR
+
+
 @pytest.mark.parametrize("margin", [0.3, 0.5, 1.0])
 @pytest.mark.parametrize("side", ["far", "left", "right"])
 def test_an_object_within_the_margin_is_inside(floor_camera, box_of, margin, side):

@@ -351,6 +351,11 @@ BEHIND_FORKLIFTS = {"hidden_by": ("forklift",)}
         (BEHIND_FORKLIFTS, unfit(thresholds=(1.0, 0.1, 0.1, 0.5)), "drops forklift below"),
         (BEHIND_FORKLIFTS, unfit(box_classes=frozenset({"person"})), "for boxes of forklift"),
         (BEHIND_FORKLIFTS, unfit(labels=LabelSet(("background", "rail", "person"))), "forklift"),
+        (
+            {**BEHIND_FORKLIFTS, "tests": ("mask",)},
+            unfit(mask_classes=frozenset({"person"})),
+            "for masks of forklift",
+        ),
         ({}, unfit(truncated=True), "limit of detections"),
         ({}, unfit(labels=LabelSet(("background", "pallet"))), "person"),
         ({"polygon": ((-3.0, -1.0), (-1.0, -1.0), (-1.0, 1.0))}, {}, "0% of the zone"),

@@ -98,7 +98,7 @@ def source_of_another_detector(
         raise ValueError(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
-    wanted = {name for zone in camera.zones for name in zone.box_classes}
+    wanted = {name for zone in camera.zones for name in zone.needed_classes}
     alike = {_folded(name) for name in wanted}
     if strange := {name for name in found - wanted if _folded(name) in alike}:
         raise ValueError(
