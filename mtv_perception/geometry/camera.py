@@ -99,6 +99,20 @@ class Intrinsics:
             )
         return found
 
+    @classmethod
+    def from_projection(cls, size_hw: tuple[int, int], projection: np.ndarray) -> Intrinsics:
+        """Of rectified images, in which no distortion is left.
+
+        Args:
+            size_hw: height and width, pixels.
+            projection: `(3, 4)`, as P in CameraInfo.
+
+        Raises:
+            ValueError: an uncalibrated (zero) one.
+        """
+        matrix = np.asarray(projection, np.float64).reshape(3, 4)[:, :3]
+        return cls.from_matrix(size_hw, matrix, "plumb_bob", ())
+
     @cached_property
     def _coefficients(self) -> np.ndarray:
         padded = np.zeros(LENSES[self.lens].coefficients)

@@ -12,8 +12,12 @@ from mtv_perception.geometry.calibration import why_unfit
 from mtv_perception.geometry.camera import Intrinsics
 
 
-def intrinsics_from(message: CameraInfo) -> Intrinsics:
+def intrinsics_from(message: CameraInfo, rectified: bool = False) -> Intrinsics:
     """The calibration in a message.
+
+    Args:
+        message: published beside the image.
+        rectified: whether the image is; its distortion, which D still tells, is gone.
 
     Raises:
         ValueError: it is no calibration of a full image; the text says why.
@@ -21,8 +25,15 @@ def intrinsics_from(message: CameraInfo) -> Intrinsics:
     size_hw = (int(message.height), int(message.width))
     if reason := why_info_unfit(message, size_hw):
         raise ValueError(reason)
+    if rectified:
+        return Intrinsics.from_projection(size_hw, np.array(message.p))
     matrix, distortion = np.array(message.k), tuple(map(float, message.d))
     return Intrinsics.from_matrix(size_hw, matrix, message.distortion_model, distortion)
+
+
+def seems_rectified(topic: str) -> bool:
+    """Whether an image topic has a name as image_proc gives to rectified images: image_rect."""
+    return "rect" in topic.removesuffix("/compressed").rsplit("/", 1)[-1].split("_")
 
 
 def why_info_unfit(message: CameraInfo, image_hw: tuple[int, int]) -> str:

@@ -208,6 +208,10 @@ class CameraConfig:
     intrinsics: IntrinsicsConfig | None = setting(  # noqa: RUF009
         None, "Calibration; without it camera_info is subscribed."
     )
+    rectified: bool = setting(
+        False,
+        "The images are rectified (image_rect): P of camera_info holds, and no distortion.",
+    )
     image_hw: tuple[int, int] | None = setting(
         None,
         "Height and width of the image in whose pixels the image zones are drawn; "
@@ -239,6 +243,11 @@ class CameraConfig:
             raise ValueError(
                 f"Expected image_hw and intrinsics of one size, got {list(self.image_hw)} and "
                 f"{list(self.intrinsics.size_hw)}."
+            )
+        if self.intrinsics and self.rectified:
+            raise ValueError(
+                f"Expected the intrinsics of camera {self.name!r} or rectified: true, got both; write k of "
+                "the rectified image and an empty d."
             )
         if self.detector == OTHER and self.image_hw is None:
             raise ValueError(f"Expected image_hw of camera {self.name!r}, whose detector is other.")

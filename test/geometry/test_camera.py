@@ -26,6 +26,27 @@ def camera(lens, pose):
     return FloorCamera(Intrinsics.from_matrix((480, 640), MATRIX, model, coefficients), POSES[pose])
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("lens", ["none", "plumb_bob", "rational"])
+def test_a_rectified_image_shows_the_same_directions(lens, alpha):
+    model, coefficients = LENSES[lens]
+    raw = Intrinsics.from_matrix((480, 640), MATRIX, model, coefficients)
+    d = np.array(coefficients)
+    new, _ = cv2.getOptimalNewCameraMatrix(MATRIX, d, (640, 480), alpha)
+    projection = np.column_stack([new, np.zeros(3)])
+    pixels = np.random.default_rng(0).uniform((60, 60), (580, 420), (50, 2))
+    moved = cv2.undistortPoints(pixels[:, None] - 0.5, MATRIX, d, P=new)[:, 0] + 0.5
+
+    rectified = Intrinsics.from_projection((480, 640), projection)
+
+    np.testing.assert_allclose(rectified.rays(moved), raw.rays(pixels), atol=2e-3)
+
+
+def test_a_projection_of_zeros_is_refused():
+    with pytest.raises(ValueError, match="focal"):
+        Intrinsics.from_projection((480, 640), np.zeros(12))
+
+
 def opencv_pixels(lens, pose, floor_xy):
     """OpenCV's projection of floor points with axes built by hand; integers are its pixel
     centres.

@@ -44,6 +44,7 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "image_hw": [0, 640]}]}, "image_hw"),
         ({"cameras": [{**CAMERA, "image_hw": [80, 64], "intrinsics": LENS}]}, "of one size"),
         ({"cameras": [{"image_hw": [480, 640], "zones": [OUTSIDE]}]}, "inside the image"),
+        ({"cameras": [{**CAMERA, "intrinsics": LENS, "rectified": True}]}, "got both"),
         ({**GOOD, "ahead": 0.6}, "ahead"),
         ({"cameras": [{**CAMERA, "position": [0, 0, -1]}]}, "above the floor"),
         ({"cameras": [CAMERA, CAMERA]}, "only once"),

@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-from mtv_perception.ros.calibration import why_info_unfit, why_other_frame
+from mtv_perception.ros.calibration import seems_rectified, why_info_unfit, why_other_frame
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.perception.account import CameraAccount
@@ -103,6 +103,7 @@ class Camera:
         self.configure(settings)
         kind, self.topic, self._to_rgb = TO_RGB[config.transport]
         self._images = self._subscribe(kind, self.topic, self._receive, self._count_lost)
+        self._warn_of_rectified()
         self._others: list[Subscription[Any]] = []
         if config.camera_info:
             self._others.append(self._subscribe(CameraInfo, "camera_info", self._keep_info))
@@ -159,6 +160,15 @@ class Camera:
             return overridable(create, kind, topic, callback, qos, event_callbacks=events)
         except UnsupportedEventTypeError:
             return overridable(create, kind, topic, callback, qos)
+
+    def _warn_of_rectified(self) -> None:
+        """Of these images whoever measures by camera_info must know, and only their name tells."""
+        topic = self._node.resolve_topic_name(self._images.topic_name)
+        if seems_rectified(topic):
+            self._node.get_logger().warning(
+                f"{topic} seems to hold rectified images: the zones file and ranging_node need "
+                "`rectified: true`, else they measure with the distortion of the lens"
+            )
 
     def why_silent(self) -> str:
         """What is seen of the image topic; also logged, now and then."""

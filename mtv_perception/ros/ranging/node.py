@@ -84,7 +84,9 @@ class RangingNode(Node):
         self._labels: LabelSet | None = None
         self._measured: LabelSet | None = None  # of the ranger and the mapper
         file = link.calibration
-        self._intrinsics: Intrinsics | None = read_calibration(Path(file)) if file else None
+        self._intrinsics: Intrinsics | None = (
+            read_calibration(Path(file), link.rectified) if file else None
+        )
         self._calibrated_frame = ""
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
@@ -155,7 +157,7 @@ class RangingNode(Node):
     def _on_camera_info(self, message: CameraInfo) -> None:
         intrinsics = self._intrinsics
         self._intrinsics = None
-        self._intrinsics = intrinsics_from(message)
+        self._intrinsics = intrinsics_from(message, self._settings.link.rectified)
         self._calibrated_frame = message.header.frame_id
         if self._intrinsics != intrinsics:
             self._camera = None

@@ -41,6 +41,11 @@ class LinkConfig:
         "Calibration file as camera_calibration writes it, used instead of camera_info.",
         read_only=True,
     )
+    rectified: bool = setting(
+        False,
+        "The images are rectified (image_rect): P of the calibration holds, and no distortion.",
+        read_only=True,
+    )
     camera_position: tuple[float, ...] = setting(
         (),
         "x, y, z of the camera in base_frame (m), used instead of TF; empty takes TF.",

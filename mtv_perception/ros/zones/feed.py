@@ -245,7 +245,8 @@ class ZoneFeed:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._calibration, self._no_calibration = intrinsics_from(message), ""
+            self._calibration = intrinsics_from(message, self.camera.rectified)
+            self._no_calibration = ""
             self._calibrated_frame = message.header.frame_id
         except ValueError as error:
             self._calibration, self._no_calibration = None, _shortened(str(error))

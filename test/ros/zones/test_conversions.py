@@ -13,7 +13,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from visualization_msgs.msg import Marker
 
 from mtv_perception.labels import WAREHOUSE, LabelSet
-from mtv_perception.ros.calibration import intrinsics_from, why_info_unfit
+from mtv_perception.ros.calibration import intrinsics_from, seems_rectified, why_info_unfit
 from mtv_perception.ros.zones.conversions import (
     detections_from,
     mask_from,
@@ -260,6 +260,11 @@ def test_a_calibration_is_read_with_its_size_and_coefficients():
 
     assert (found.size_hw, found.focal_xy, found.centre_xy) == ((480, 640), (500, 501), (320, 240))
     assert (found.lens, found.distortion, found.skew) == ("equidistant", (0.1, 0, 0, 0), 1.0)
+    with pytest.raises(ValueError, match="focal"):
+        intrinsics_from(info, rectified=True)  # P is not filled in
+    info.p = [450.0, 0.0, 310.0, 0.0, 0.0, 451.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    flat = intrinsics_from(info, rectified=True)
+    assert (flat.focal_xy, flat.centre_xy, flat.distortion) == ((450, 451), (310, 230), ())
     assert why_info_unfit(info, (480, 640)) == ""
     assert "1280x960" in why_info_unfit(info, (960, 1280))
     info.roi = RegionOfInterest(x_offset=1, y_offset=2, width=30, height=40)
@@ -268,6 +273,21 @@ def test_a_calibration_is_read_with_its_size_and_coefficients():
         intrinsics_from(info)
     info.roi, info.binning_x, info.binning_y = RegionOfInterest(), 2, 3
     assert "2x3" in why_info_unfit(info, (480, 640))
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/image_rect", True),
+        ("/front/image_rect_color", True),
+        ("/front/image_rect/compressed", True),
+        ("/image_raw", False),
+        ("/rect/image_raw", False),
+        ("/image_direct", False),
+    ],
+)
+def test_rectified_images_are_known_by_their_topic(topic, rectified):
+    assert seems_rectified(topic) is rectified
 
 
 @pytest.mark.parametrize("stamp", [0, 1, S - 1, S, 5 * S + 7, -1])
