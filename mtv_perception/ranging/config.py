@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mtv_perception.config import setting
+from mtv_perception.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ SHAPES = {
     # 3 t.
     "forklift": Shape(1.4, (0.8, 6.0), 0.12, 0.35, 0.3),
 }
-"""By class name; a class without a shape is not measured."""
+"""By class name. A class without a shape is not measured, unless it is said which it has."""
+MARKED = "rail"
+"""The class that lies on the floor: no obstacle, and without a place of its own."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,26 @@ class RangingConfig:
         low=0.01,
         high=1.0,
     )
+
+    class_shapes: tuple[str, ...] = setting(
+        (),
+        "Which shape the model's other classes have, each 'name=person' or 'name=forklift'; without one they are "
+        "not measured.",
+    )
+
+    def __post_init__(self) -> None:
+        for entry in self.class_shapes:
+            name, _, like = entry.rpartition("=")
+            if not name or like not in SHAPES:
+                raise ConfigError(
+                    f"class_shapes: expected 'name=shape' with a shape of {', '.join(SHAPES)}, got {entry!r}."
+                )
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of each class that has one, by name."""
+        own = (entry.rpartition("=") for entry in self.class_shapes)
+        return SHAPES | {name: SHAPES[like] for name, _, like in own}
 
     def depth_noise(self, metres: float) -> float:
         """Standard deviation of a measured depth, m.

@@ -14,13 +14,11 @@ import numpy as np
 from mtv_perception.config import setting
 from mtv_perception.geometry.camera import FloorCamera
 from mtv_perception.labels import BACKGROUND_ID, LabelSet
+from mtv_perception.ranging.config import MARKED
 from mtv_perception.ranging.measure import Measured
 
 UNKNOWN, FREE, RAIL, OCCUPIED = -1, 0, 50, 100
 """Values of nav_msgs/OccupancyGrid: unknown, free, marked (a rail), occupied."""
-
-_MARKED = "rail"
-_OBSTACLES = ("person", "forklift")
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ class FloorMapper:
     """Makes floor maps for one camera.
 
     A cell is free where the mask shows background at its middle, and marked where any pixel on it
-    shows a rail. It is occupied where a person or a forklift in the mask meets the floor, or where
-    the box of a measured object stands. What lies behind people and forklifts, or outside of the
-    image, is unknown. Background is no proof of free floor:
+    shows a rail. It is occupied where an object of any other class in the mask meets the floor, or
+    where the box of a measured object stands. What lies behind objects, or outside of the image, is
+    unknown. Background is no proof of free floor:
     goods and racks that the network was not trained on look like it.
 
     Args:
@@ -65,8 +63,8 @@ class FloorMapper:
         self._camera, self.config = camera, config or FloorMapConfig()
         self._obstacles = np.zeros(256, bool)
         self._marked = np.zeros(256, bool)
-        for index, name in enumerate(labels.names):
-            self._obstacles[index], self._marked[index] = name in _OBSTACLES, name == _MARKED
+        for index, name in enumerate(labels.foreground, start=1):
+            self._obstacles[index], self._marked[index] = name != MARKED, name == MARKED
         self._cells_of: dict[tuple[int, ...], np.ndarray] = {}
 
     def draw(

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtv_perception.geometry.camera import FloorCamera
 from mtv_perception.labels import LabelSet
-from mtv_perception.ranging.config import SHAPES, RangingConfig, Shape
+from mtv_perception.ranging.config import MARKED, RangingConfig, Shape
 from mtv_perception.ranging.pixels import own_pixels
 from mtv_perception.types import Detections
 
@@ -98,7 +98,14 @@ class Ranger:
         self, camera: FloorCamera, labels: LabelSet, config: RangingConfig = _DEFAULTS
     ) -> None:
         self._camera, self._config, self.labels = camera, config, labels
-        self._shapes = {k: SHAPES[name] for k, name in enumerate(labels.names) if name in SHAPES}
+        shapes = config.shapes
+        self._shapes = {k: shapes[name] for k, name in enumerate(labels.names) if name in shapes}
+
+    @property
+    def unshaped(self) -> tuple[str, ...]:
+        """The classes that are not measured and are no marks on the floor."""
+        names = enumerate(self.labels.foreground, start=1)
+        return tuple(name for k, name in names if k not in self._shapes and name != MARKED)
 
     def measure(
         self, found: Detections, mask: np.ndarray | None = None, depth: np.ndarray | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,6 +14,64 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _SUFFIX = "/compressed"
 _MOST_NAMED = 3
+# A topic that was silent for this long is reported, s. Before its first message it may take longer:
+# DDS finds the other nodes, and perception loads its model.
+_SILENCE = 2.0
+_FIRST_MESSAGE = 10.0
+
+
+class Hearing:
+    """When each of a node's topics was heard last.
+
+    Args:
+        node: that listens.
+        patience: shortest silence (s) that counts.
+    """
+
+    def __init__(self, node: Node, patience: float = 0.0) -> None:
+        self._node, self._patience = node, patience
+        self._topics: dict[str, tuple[str, type, QoSProfile | int]] = {}
+        self._heard: dict[str, float] = {}
+        self._never: set[str] = set()
+
+    def expect(self, name: str, topic: str, kind: type, qos: QoSProfile | int) -> None:
+        """Wait for a topic from now on.
+
+        Args:
+            name: what the others call it by.
+            topic: as given to the subscription.
+            kind: message class of the subscription.
+            qos: of the subscription.
+        """
+        self._topics[name], self._heard[name] = (topic, kind, qos), time.monotonic()
+        self._never.add(name)
+
+    def heard(self, name: str) -> None:
+        """A message came."""
+        self._heard[name] = time.monotonic()
+        self._never.discard(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._topics
+
+    def topic(self, name: str) -> str:
+        """The topic's full name."""
+        return str(self._node.resolve_topic_name(self._topics[name][0]))
+
+    def silence(self, name: str) -> float:
+        """Seconds since the last message, or since it was expected."""
+        return time.monotonic() - self._heard[name]
+
+    def silent(self) -> list[str]:
+        """The names of topics that have been silent for too long."""
+        return [name for name in self._topics if self.silence(name) > self._longest(name)]
+
+    def explain(self, name: str) -> str:
+        """What is seen of a topic on which nothing comes, and what to do."""
+        return what_is_heard(self._node, *self._topics[name])
+
+    def _longest(self, name: str) -> float:
+        return max(_FIRST_MESSAGE if name in self._never else _SILENCE, self._patience)
 
 
 def type_name(kind: type) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mtv_perception.errors import ConfigError
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
 from mtv_perception.labels import labels_of
 from mtv_perception.ranging.config import SHAPES, RangingConfig
@@ -180,6 +181,20 @@ def test_a_class_without_a_shape_is_counted_not_guessed():
     result = Ranger(camera(), LABELS).measure(found)
 
     assert result.missing == {0: "class without a shape"}
+
+
+def test_own_classes_take_the_shape_that_is_said():
+    labels = labels_of(["background", "rail", "worker", "agv"])
+    config = RangingConfig(class_shapes=("worker=person", "agv=forklift"))
+    view = camera()
+    assert Ranger(view, labels).unshaped == ("worker", "agv")
+    assert Ranger(view, labels, config).unshaped == ()
+
+
+@pytest.mark.parametrize("entry", ["worker", "worker=", "=person", "worker=human", "person"])
+def test_a_shape_that_does_not_exist_is_refused(entry):
+    with pytest.raises(ConfigError, match="class_shapes: expected 'name=shape'"):
+        RangingConfig(class_shapes=(entry,))
 
 
 def test_a_depth_image_of_another_size_is_an_error():

@@ -102,6 +102,17 @@ FACTS = (
             STAMPS,
         ),
         (
+            "two publishers, cameras or clocks in turn on one image topic",
+            "the status says so at once, zones are unknown; ERROR",
+            "perception/test_stamps.py::test_two_publishers_of_one_frame_are_told_at_once",
+        ),
+        (
+            "pictures of which a part holds no data; a driver that repeats its buffers",
+            "cut, partly_covered or frozen in the status, zones are unknown; ERROR",
+            "perception/test_image_health.py::"
+            "test_rows_of_zeros_where_there_were_none_are_a_cut_picture",
+        ),
+        (
             "older image than the newest",
             "`stale` + 1",
             TOPICS + "test_an_older_image_is_counted_as_stale",
@@ -264,6 +275,21 @@ FACTS = (
             "nothing measured; no cell of the floor is free",
             "ranging/test_ranging_node.py::"
             "test_the_floor_is_free_only_where_the_mask_could_show_objects",
+        ),
+        (
+            "detections that end",
+            "ERROR names topic, publishers and cure",
+            "ranging/test_ranging_node.py::test_an_input_that_ends_is_an_error",
+        ),
+        (
+            "`mask: true` or `depth: true`, and none comes",
+            "WARN names topic, publishers and cure; the rest is measured",
+            "ranging/test_ranging_node.py::test_an_input_that_never_comes_is_a_warning",
+        ),
+        (
+            "classes of other names than person, forklift, rail",
+            "obstacles by the mask; WARN names them and `class_shapes`",
+            "ranging/test_ranging_node.py::test_classes_of_any_name_are_obstacles",
         ),
     ),
     *of(

@@ -47,6 +47,7 @@ from mtv_perception.ros.ranging.conversions import (
     why_not_free,
 )
 from mtv_perception.ros.ranging.settings import RangingSettings
+from mtv_perception.ros.silence import Hearing
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
 from mtv_perception.zones.source import DetectionSource
@@ -55,8 +56,11 @@ _NANOSECONDS = 1_000_000_000
 _DIAGNOSTICS_PERIOD = 1.0
 # Of markers: longer than the gap between two results, so that nothing old stays when results end.
 _MARKER_LIFETIME_S = 0.6
+# Between two lines in the log about the same, s.
+_LOG_PERIOD = 10.0
 _NOTHING_YET = "no detections yet"
-_STATUS = "perception/status"
+_LABELS, _CAMERA_INFO = "label_info", "camera_info"
+_DETECTIONS, _STATUS = "detections", "perception/status"
 
 
 class RangingNode(Node):
@@ -91,12 +95,14 @@ class RangingNode(Node):
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._refusal, self._missing, self._not_free = _NOTHING_YET, Counter[str](), ""
+        self._unshaped = ""
         self._transforms = None if link.camera_position else TransformReader(self)
         self._solid = overridable(self.create_publisher, Detection3DArray, "detections_3d", 5)
         self._floor = overridable(self.create_publisher, OccupancyGrid, "floor", 1)
         self._obstacles = overridable(self.create_publisher, PointCloud2, "obstacles", 1)
         self._markers = overridable(self.create_publisher, MarkerArray, "objects", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
+        self._hearing = Hearing(self)
         self._listen()
         # Neither stops nor jumps, whatever ROS time does.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -120,13 +126,20 @@ class RangingNode(Node):
         link, best_effort = self._settings.link, newest_only("best_effort")
 
         def listen(kind: type, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
-            overridable(self.create_subscription, kind, topic, self._guarded(callback), qos)
+            use = self._guarded(callback)
 
-        listen(LabelInfo, "label_info", self._on_labels, LATCHED)
+            def receive(message: Any) -> None:
+                self._hearing.heard(topic)
+                use(message)
+
+            self._hearing.expect(topic, topic, kind, qos)
+            overridable(self.create_subscription, kind, topic, receive, qos)
+
+        listen(LabelInfo, _LABELS, self._on_labels, LATCHED)
         if not link.calibration:
-            listen(CameraInfo, "camera_info", self._on_camera_info, best_effort)
+            listen(CameraInfo, _CAMERA_INFO, self._on_camera_info, best_effort)
         listen(PerceptionStatus, _STATUS, self._on_status, 5)
-        listen(Detection2DArray, "detections", self._on_detections, 5)
+        listen(Detection2DArray, _DETECTIONS, self._on_detections, 5)
         if link.mask:
             listen(Image, "segmentation/mask", self._on_mask, best_effort)
         if link.depth:
@@ -256,7 +269,7 @@ class RangingNode(Node):
         A new pose takes effect here.
         """
         if self._labels is None or self._intrinsics is None:
-            self._refusal = f"no {'label_info' if self._labels is None else 'camera_info'} yet"
+            self._refusal = f"no {_LABELS if self._labels is None else _CAMERA_INFO} yet"
             return None
         if misfit := self._why_unfit(self._intrinsics, moment):
             self._refusal = misfit
@@ -274,7 +287,18 @@ class RangingNode(Node):
             self._camera, self._measured = FloorCamera(self._intrinsics, mounting), labels
             self._ranger = Ranger(self._camera, labels, self._settings.ranging)
             self._mapper = FloorMapper(self._camera, labels, self._settings.floor)
+            self._notice_unshaped(self._ranger.unshaped)
         return self._camera
+
+    def _notice_unshaped(self, names: tuple[str, ...]) -> None:
+        """Say which classes will not be measured."""
+        self._unshaped = ""
+        if names:
+            self._unshaped = (
+                f"not measured: {', '.join(names)}. Say in class_shapes which shape they have, such as "
+                f"'{names[0]}=person'"
+            )
+            self.get_logger().warning(self._unshaped)
 
     def _why_unfit(self, intrinsics: Intrinsics, moment: Moment) -> str:
         """Why the image can't be measured, or not by this calibration; empty where it can.
@@ -304,6 +328,29 @@ class RangingNode(Node):
         x, y, z = place.translation.tolist()
         return Mounting.from_rotation((x, y, z), place.rotation)
 
+    def _silent(self) -> list[str]:
+        """The topics on which nothing comes and something should."""
+        needless = {
+            _LABELS: self._labels is not None,
+            _CAMERA_INFO: self._intrinsics is not None,
+            _STATUS: not self._assembler.wants_status,
+        }
+        return [topic for topic in self._hearing.silent() if not needless.get(topic)]
+
+    def _state(self) -> tuple[bytes, str]:
+        """Level and message of the diagnostics."""
+        silent = self._silent()
+        told = "; ".join(map(self._hearing.explain, silent))
+        if told:
+            self.get_logger().warning(told, throttle_duration_sec=_LOG_PERIOD)
+        if _DETECTIONS in silent:
+            return DiagnosticStatus.ERROR, told
+        if self._refusal or told:
+            return DiagnosticStatus.WARN, "; ".join(filter(None, (self._refusal, told)))
+        if self._unshaped:
+            return DiagnosticStatus.WARN, self._unshaped
+        return DiagnosticStatus.OK, "measuring"
+
     def _diagnose(self) -> None:
         self._look_for_status()
         counts, missing = self._counts, self._missing
@@ -314,7 +361,8 @@ class RangingNode(Node):
         values["without_mask"] = str(self._assembler.without_mask)
         values["without_depth"] = str(self._assembler.without_depth)
         values["floor_not_free"] = self._not_free
-        level = DiagnosticStatus.WARN if self._refusal else DiagnosticStatus.OK
-        name = self.get_fully_qualified_name()
-        status = make_status(name, "", level, self._refusal or "measuring", values)
+        if not self._assembler.wants_status:
+            values["unchecked"] = f"size and health of the images: nobody publishes {_STATUS}"
+        level, message = self._state()
+        status = make_status(self.get_fully_qualified_name(), "", level, message, values)
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), [status]))

@@ -23,7 +23,7 @@ from mtv_perception.ros.clock import ClockWatch
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import shorten
 from mtv_perception.ros.qos import newest_only, overridable
-from mtv_perception.ros.silence import what_is_heard
+from mtv_perception.ros.silence import Hearing
 from mtv_perception.ros.transforms import TransformReader, publisher_gid
 from mtv_perception.ros.zones.conversions import (
     detections_from,
@@ -48,10 +48,6 @@ _CALIBRATION = "camera_info"
 # Bytes of a publisher's id that name its process in Fast DDS: the prefix of a DDS GUID. Other
 # middleware has no common part, so the parts of a result are paired by stamp alone.
 _PROCESS_BYTES = 12
-# A topic that was silent for this long is reported, s. Before its first message it may take longer:
-# DDS finds the other nodes, and perception loads its model.
-_SILENCE = 2.0
-_FIRST_MESSAGE = 10.0
 _QUEUE = QoSProfile(depth=5)
 
 
@@ -86,10 +82,8 @@ class ZoneFeed:
         self._calibration: Intrinsics | None = given.intrinsics() if given else None
         self._no_calibration = self._calibrated_frame = ""
         self._used_at = time.monotonic()
-        self._heard: dict[str, float] = {}
-        self._never_heard: set[str] = set()
+        self._hearing = Hearing(node, config.deadline)
         self._without_masks = False
-        self._listening: dict[str, tuple[str, type, QoSProfile]] = {}
         self._subscriptions: list[Any] = []
         self._points: Any = None
         try:
@@ -112,7 +106,9 @@ class ZoneFeed:
             self._listen(
                 _CALIBRATION, CameraInfo, f"{prefix}camera_info", newest_only("best_effort")
             )
-            self._no_calibration = f"no camera_info yet: nothing on {self._topic(_CALIBRATION)}"
+            self._no_calibration = (
+                f"no camera_info yet: nothing on {self._hearing.topic(_CALIBRATION)}"
+            )
 
     @property
     def admission(self) -> Admission:
@@ -155,26 +151,15 @@ class ZoneFeed:
     def silent_topics(self) -> list[str]:
         """One sentence about each topic on which nothing comes."""
         needless = {_CALIBRATION} if self._calibration else set()
-        return [
-            self._why_silent(kind)
-            for kind in self._listening
-            if self._silence(kind) > self._longest_silence(kind) and kind not in needless
-        ]
-
-    def _longest_silence(self, kind: str) -> float:
-        patience = _FIRST_MESSAGE if kind in self._never_heard else _SILENCE
-        return max(patience, self._config.deadline)
+        return [self._why_silent(k) for k in self._hearing.silent() if k not in needless]
 
     def _why_silent(self, kind: str) -> str:
         if kind == MASK and self._without_masks:
             return (
-                f"nothing on {self._topic(kind)}: the model was not trained for masks. Write "
+                f"nothing on {self._hearing.topic(kind)}: the model was not trained for masks. Write "
                 "`tests: [foot]` in the zones file, or `[box]` for a zone in the image."
             )
-        return what_is_heard(self._node, *self._listening[kind])
-
-    def _topic(self, kind: str) -> str:
-        return str(self._node.resolve_topic_name(self._listening[kind][0]))
+        return self._hearing.explain(kind)
 
     def destroy(self) -> None:
         """Take the topics away."""
@@ -184,29 +169,23 @@ class ZoneFeed:
             self._node.destroy_publisher(self._points)
 
     def _listen(self, kind: str, message_class: type, topic: str, qos: QoSProfile) -> None:
-        self._listening[kind] = (topic, message_class, qos)
-        self._heard[kind] = time.monotonic()
-        self._never_heard.add(kind)
+        self._hearing.expect(kind, topic, message_class, qos)
 
         def receive(message: Any, info: Any) -> None:
-            self._heard[kind] = time.monotonic()
-            self._never_heard.discard(kind)
+            self._hearing.heard(kind)
             self._guarded(partial(self._take, kind, message, publisher_gid(info)))
 
         self._subscriptions.append(
             overridable(self._node.create_subscription, message_class, topic, receive, qos)
         )
 
-    def _silence(self, kind: str) -> float:
-        return time.monotonic() - self._heard[kind]
-
     def _why_not_fresh(self) -> str:
         """What is known about results that stay away."""
         if self.fault:
             return self.fault
         for kind in (DETECTIONS, STATUS):
-            if kind in self._listening and self._silence(kind) > self._config.deadline:
-                return f"nothing on {self._topic(kind)}"
+            if kind in self._hearing and self._hearing.silence(kind) > self._config.deadline:
+                return f"nothing on {self._hearing.topic(kind)}"
         return ""
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -235,10 +214,10 @@ class ZoneFeed:
             return publisher[:_PROCESS_BYTES]
         if self.camera.detector != PERCEPTION:  # No status to pair with.
             return publisher
-        count = self._node.count_publishers(self._topic(STATUS))
+        count = self._node.count_publishers(self._hearing.topic(STATUS))
         if count > 1:
             raise ValueError(
-                f"Expected one perception node on {self._topic(STATUS)}, got {count}: this "
+                f"Expected one perception node on {self._hearing.topic(STATUS)}, got {count}: this "
                 "middleware does not tell their results apart."
             )
         return b""

@@ -12,7 +12,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("tf2_msgs.msg")
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import TransformStamped  # noqa: E402
 from nav_msgs.msg import OccupancyGrid  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -27,6 +27,7 @@ from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting  # 
 from mtv_perception.labels import labels_of  # noqa: E402
 from mtv_perception.msg import PerceptionStatus  # noqa: E402
 from mtv_perception.ranging.assembly import Moment  # noqa: E402
+from mtv_perception.ros import silence  # noqa: E402
 from mtv_perception.ros.conversions import (  # noqa: E402
     byte_array,
     detection_array,
@@ -62,6 +63,7 @@ class World:
         self.executor.add_node(self.node)
         self.executor.add_node(self.tester)
         self.heard, self.publishers, self.stamp = {}, {}, 1_000_000_000
+        self.labels = LABELS
         for kind, topic in (
             (Detection3DArray, "detections_3d"),
             (OccupancyGrid, "floor"),
@@ -94,7 +96,7 @@ class World:
         info.k, info.d = [*k, intrinsics.centre_xy[1], 0.0, 0.0, 1.0], [0.0] * 5
         self.send(CameraInfo, "camera_info", info)
         found = Detections(box[None], np.array([0.9], np.float32), np.array([PERSON], np.int32))
-        message = detection_array(found, LABELS, self.header(), "name", np.array([7]))
+        message = detection_array(found, self.labels, self.header(), "name", np.array([7]))
         if depth:
             metres = np.full((240, 320), 9.0)
             metres[pixels == PERSON] = distance
@@ -375,6 +377,62 @@ def test_a_result_is_measured_by_its_own_classes(world, class_id_as):
         world.node._publish(moment)
         measured.append((world.node._ranger.labels, world.node._refusal))
     assert measured == [(LABELS, "")] * 2
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A silence counts after a second."""
+    monkeypatch.setattr(silence, "_SILENCE", 1.0)
+    monkeypatch.setattr(silence, "_FIRST_MESSAGE", 1.0)
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_an_input_that_ends_is_an_error(impatient, world):
+    world.until(lambda: len(world.heard["detections_3d"]) > 2, world.see)
+    world.until(lambda: "measuring" in world.reason(), world.see)
+    world.heard["/diagnostics"].clear()
+    world.until(lambda: any("nothing on /r/detections" in text for text in world.reason()))
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.ERROR
+
+
+@pytest.mark.parametrize("world", [{**FIXED, "depth": True}], indirect=True)
+@pytest.mark.parametrize("missing", ["segmentation/mask", "depth/image"])
+def test_an_input_that_never_comes_is_a_warning(impatient, world, missing):
+    def see():
+        world.see(mask="mask" not in missing, depth="depth" not in missing)
+
+    world.until(lambda: any(f"nothing on /r/{missing}" in text for text in world.reason()), see)
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
+    assert world.heard["detections_3d"]
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_what_is_not_checked_without_a_status_is_told(world):
+    world.until(lambda: "measuring" in world.reason(), world.see)
+    assert "size and health" in state_of(world)["unchecked"]
+
+
+OWN = labels_of(["background", "rail", "worker", "agv"])
+
+
+@pytest.mark.parametrize(
+    ("world", "measured", "said"),
+    [
+        (FIXED, 0, "not measured: worker, agv. Say in class_shapes"),
+        ({**FIXED, "class_shapes": ["worker=person", "agv=forklift"]}, 1, "measuring"),
+    ],
+    indirect=["world"],
+    ids=["without shapes", "with shapes"],
+)
+def test_classes_of_any_name_are_obstacles(world, measured, said):
+    world.labels = OWN
+    world.send(LabelInfo, "label_info", label_info(OWN, 0.3, Header()), LATCHED)
+    world.until(
+        lambda: world.heard["obstacles"] and any(said in text for text in world.reason()), world.see
+    )
+    assert world.heard["obstacles"][-1].width > 0
+    assert 100 in world.heard["floor"][-1].data
+    assert len(world.heard["detections_3d"][-1].detections) == measured
 
 
 @pytest.mark.parametrize("world", [FIXED], indirect=True)

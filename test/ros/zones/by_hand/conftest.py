@@ -18,6 +18,7 @@ try:
     from std_msgs.msg import Header
 
     from mtv_perception.ros import clock as clock_module
+    from mtv_perception.ros import silence as silence_module
     from mtv_perception.ros.conversions import image_message
     from mtv_perception.ros.zones import feed as feed_module
     from mtv_perception.ros.zones import node as node_module
@@ -37,7 +38,7 @@ class ByHand:
         self.context, self._tools, self._folder = context, tools, folder
         self.steady, self.ros_ns, self.sent, self.node = 100.0, 1000 * S, [], None
         self.gid_of = lambda topic: b"p" * 16
-        for module in (clock_module, feed_module, node_module):
+        for module in (clock_module, feed_module, node_module, silence_module):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.steady))
         publish = Publisher.publish
 
