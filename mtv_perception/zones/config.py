@@ -224,6 +224,10 @@ class CameraConfig:
         "whose class ids are names; its thresholds and the size of its images are not checked.",
         choices=(PERCEPTION, OTHER),
     )
+    detector_classes: tuple[str, ...] = setting(
+        (),
+        "With detector other: the names of all its classes. A result with another name is not used.",
+    )
     zones: tuple[ZoneConfig, ...] = setting((), "What this camera watches.")
 
     def __post_init__(self) -> None:
@@ -251,11 +255,23 @@ class CameraConfig:
             )
         if self.detector == OTHER and self.image_hw is None:
             raise ValueError(f"Expected image_hw of camera {self.name!r}, whose detector is other.")
+        self._check_detector_classes()
         for zone in self.zones:
             if zone.space == IMAGE and self.image_hw and not _meets_image(zone, self.image_hw):
                 raise ValueError(
                     f"Expected zone {zone.name!r} inside the image of {list(self.image_hw)}."
                 )
+
+    def _check_detector_classes(self) -> None:
+        known = self.detector_classes
+        if known and self.detector != OTHER:
+            raise ValueError(
+                f"Expected detector_classes beside detector: other, got them for camera {self.name!r}; "
+                "perception tells its classes itself."
+            )
+        asked = sorted({name for zone in self.zones for name in zone.needed_classes})
+        if known and (missing := [name for name in asked if name not in known]):
+            raise ValueError(f"Expected classes of zones in detector_classes, got {missing}.")
 
     @property
     def has_floor_zones(self) -> bool:

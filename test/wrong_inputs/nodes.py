@@ -180,6 +180,16 @@ FACTS = (
             "zones/test_conversions.py::test_a_class_that_is_spelt_otherwise_is_refused",
         ),
         (
+            "classes of another detector that `detector_classes` does not list",
+            "refused, `unknown`",
+            "zones/test_conversions.py::test_the_names_of_another_detector_can_be_listed",
+        ),
+        (
+            "another detector's boxes as shares of the image, boxes or scores of 0",
+            "refused, `unknown`",
+            "zones/test_conversions.py::test_what_another_detector_did_not_fill_in_is_refused",
+        ),
+        (
             "a box that is turned",
             "refused, `unknown`",
             "zones/test_conversions.py::test_a_box_that_is_turned_is_refused",

@@ -16,6 +16,7 @@ IMAGE_ONLY = {"space": "image", "tests": ["box", "mask"]}
 CAMERA = {"position": [0, 0, 1], "zones": [ZONE]}
 GOOD = {"cameras": [CAMERA]}
 LENS = {"k": [500, 0, 320, 0, 500, 240, 0, 0, 1]}
+OTHER_DETECTOR = {"detector": "other", "image_hw": [480, 640], "detector_classes": ["human"]}
 OUTSIDE = {**ZONE, "space": "image", "polygon": [[700, 10], [800, 10], [800, 90]]}
 
 
@@ -45,6 +46,8 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "image_hw": [80, 64], "intrinsics": LENS}]}, "of one size"),
         ({"cameras": [{"image_hw": [480, 640], "zones": [OUTSIDE]}]}, "inside the image"),
         ({"cameras": [{**CAMERA, "intrinsics": LENS, "rectified": True}]}, "got both"),
+        ({"cameras": [{**CAMERA, "detector_classes": ["person"]}]}, "beside detector: other"),
+        ({"cameras": [{**CAMERA, **OTHER_DETECTOR}]}, "zones in detector_classes, got .*person"),
         ({**GOOD, "ahead": 0.6}, "ahead"),
         ({"cameras": [{**CAMERA, "position": [0, 0, -1]}]}, "above the floor"),
         ({"cameras": [CAMERA, CAMERA]}, "only once"),

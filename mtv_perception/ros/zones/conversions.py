@@ -88,24 +88,50 @@ def source_of_another_detector(
         publisher: identifies who sent it.
 
     Raises:
-        ValueError: class ids that are numbers or look like a zone's class and are not it, or no
-            `image_hw`.
+        ValueError: class ids that are numbers or look like a zone's class and are not it, boxes or
+            scores that nobody filled in, or no `image_hw`.
     """
     if camera.image_hw is None:
         raise ValueError("Expected image_hw of a camera whose detector is other.")
+    for item in message.detections:
+        _check_filled(item)
     found = {name for item in message.detections for name in _class_names(item)}
     if any(name.isdecimal() for name in found):
         raise ValueError(
             f"Expected class names of a detector without a status, got {sorted(found)}."
         )
     wanted = {name for zone in camera.zones for name in zone.needed_classes}
-    alike = {_folded(name) for name in wanted}
-    if strange := {name for name in found - wanted if _folded(name) in alike}:
-        raise ValueError(
-            f"Expected classes spelt as in the zones file, {sorted(wanted)}, got {sorted(strange)}."
-        )
+    _check_names(found, wanted, camera.detector_classes)
     labels = LabelSet(("background", *sorted(wanted - {"background"})))
     return DetectionSource(labels, camera.image_hw, model=(publisher,))
+
+
+def _check_filled(item: Detection2D) -> None:
+    """What a detector of another convention sends would be nobody in sight: a box of no size, a score of 0."""
+    centre, best = item.bbox.center.position, best_of(item)
+    width, height = item.bbox.size_x, item.bbox.size_y
+    if not 0 < best.score <= 1:
+        raise ValueError(f"Expected a score above 0, up to 1, got {best.score!r}.")
+    if max(width, height) <= 1 and max(abs(centre.x), abs(centre.y)) <= 1:
+        raise ValueError(
+            f"Expected boxes in pixels, got one of {width:g}x{height:g} at {centre.x:g}, {centre.y:g}: "
+            "is it a share of the image, or not filled in?"
+        )
+
+
+def _check_names(found: set[str], wanted: set[str], known: tuple[str, ...]) -> None:
+    """A class of the zones under another name would be nobody in sight."""
+    if known:
+        if strange := found - set(known):
+            raise ValueError(f"Expected names of detector_classes, got {sorted(strange)}.")
+        return
+    alike = {_folded(name) for name in wanted}
+    for name in sorted(found - wanted):
+        if any(part in _folded(name) for part in alike) or not _folded(name):
+            raise ValueError(
+                f"Expected classes spelt as in the zones file, {sorted(wanted)}, got {name!r}. If it is another "
+                "class, list all names of the detector in detector_classes."
+            )
 
 
 def _folded(name: str) -> str:

@@ -190,10 +190,52 @@ def test_all_that_another_detector_may_have_seen_counts():
     ]
 
 
-@pytest.mark.parametrize("name", ["Person", "PERSON", " person", "Dog", "\uff50\uff45\uff52son"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Person", "PERSON", " person", "Dog", "\uff50\uff45\uff52son"),
+        *("persons", "person 0.93", "person:0", "0: person", "a dog"),
+    ],
+)
 def test_a_class_that_is_spelt_otherwise_is_refused(name):
     message = array_of(detection(0, 0, 5, 5, ("cat", 0.9), (name, 0.4)))
     with pytest.raises(ValueError, match=f"spelt as in the zones file.*{name}"):
+        source_of_another_detector(message, CAMERA, b"it")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_class_without_a_name_is_refused(name):
+    message = array_of(detection(0, 0, 5, 5, (name, 0.4)))
+    with pytest.raises(ValueError, match="spelt as in the zones file"):
+        source_of_another_detector(message, CAMERA, b"it")
+
+
+def test_the_names_of_another_detector_can_be_listed():
+    names = ("person", "dog", "person_sitting")
+    camera = replace(CAMERA, detector="other", detector_classes=names)
+    box = (0, 0, 5, 5)
+    source_of_another_detector(array_of(detection(*box, ("person_sitting", 0.4))), camera, b"it")
+    for name in ("human", "pedestrian", "worker", "persons"):
+        message = array_of(detection(*box, ("person", 0.5)), detection(*box, (name, 0.4)))
+        with pytest.raises(ValueError, match=f"names of detector_classes, got .*{name}"):
+            source_of_another_detector(message, camera, b"it")
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "text"),
+    [
+        ((0.2, 0.1, 0.4, 0.9), 0.9, "boxes in pixels, got one of 0.2x0.8"),
+        ((0, 0, 1, 1), 0.9, "boxes in pixels"),
+        ((0, 0, 0, 0), 0.9, "not filled in"),
+        ((10, 10, 50, 90), 0.0, "a score above 0"),
+        ((10, 10, 50, 90), -1.0, "a score above 0"),
+        ((10, 10, 50, 90), 87.0, "a score above 0, up to 1"),
+        ((10, 10, 50, 90), float("nan"), "a score above 0"),
+    ],
+)
+def test_what_another_detector_did_not_fill_in_is_refused(box, score, text):
+    message = array_of(detection(10, 10, 50, 90, ("cat", 0.8)), detection(*box, ("person", score)))
+    with pytest.raises(ValueError, match=text):
         source_of_another_detector(message, CAMERA, b"it")
 
 
