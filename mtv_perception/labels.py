@@ -137,11 +137,16 @@ def labels_with_background(names: Sequence[str]) -> LabelSet:
     Raises:
         ValueError: no class, one twice, or the background elsewhere than in front.
     """
-    first = str(names[0]).strip().lower() if names else ""
-    foreground = [str(name) for name in (names[1:] if first in _BACKGROUND_NAMES else names)]
+    begins = bool(names) and is_background(str(names[0]))
+    foreground = [str(name) for name in (names[1:] if begins else names)]
     if BACKGROUND_NAME in foreground:
         raise ValueError(f"Expected no class {BACKGROUND_NAME!r}; it is added by itself.")
     return LabelSet((BACKGROUND_NAME, *foreground))
+
+
+def is_background(name: str) -> bool:
+    """Whether a class name is one that tools give to the background."""
+    return name.strip().lower() in _BACKGROUND_NAMES
 
 
 def people_names(labels: LabelSet) -> tuple[str, ...]:

@@ -142,10 +142,10 @@ def labels_of_data(configs: Sequence[DatasetConfig]) -> LabelSet:
         return WAREHOUSE  # reading the data tells the errors of all of them
     if not found or set(found) <= set(WAREHOUSE.foreground):
         return WAREHOUSE
-    folded = {name.strip().casefold(): name for name in WAREHOUSE.foreground}
-    if any(folded.get(name.strip().casefold(), name) != name for name in found):
-        return WAREHOUSE  # its error says which name to change
-    return labels_with_background(found)
+    # One that differs by its case alone is an error, which says what to rename.
+    ours = {name.casefold(): name for name in WAREHOUSE.foreground}
+    names = dict.fromkeys(ours.get(name.strip().casefold(), name) for name in found)
+    return labels_with_background(tuple(names))
 
 
 def add_names(parser: argparse.ArgumentParser) -> None:

@@ -57,6 +57,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         maker = _Maker(base, ids, table)
         samples += [maker.sample(entry) for entry in part.entries]
         faults += [*maker.faults, *table.faults(maker.mask_values)]
+        made_notes += _mask_notes(part, maker.mask_values, ids, options)
         seen |= maker.seen
         made_notes += maker.notes()
     box_classes, box_faults_ = _classes(
@@ -74,6 +75,28 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         tuple(sorted(seen - {0, UNLABELED_ID})),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _mask_notes(
+    part: Contents, values: set[int], ids: Mapping[str, int], options: ReadOptions
+) -> list[str]:
+    """What a user should know of the meaning of the values of a part's masks."""
+    labels, own = options.labels, sorted(values - {0, UNLABELED_ID})
+    if part.mask_names is not None:
+        names = [part.mask_names[value] for value in own if value < len(part.mask_names)]
+        others = [name for name in names if name not in ids and name not in options.rename]
+        return [
+            f"masks show {', '.join(others)}: taken as background; `rename` makes a class of it"
+        ][: len(others)]
+    for value in own:
+        name = part.numbers.get(value)
+        if name is not None and value < len(labels) and ids.get(name) != value:
+            return [
+                f"mask value {value} is taken as {labels.names[value]}, the class of that number here, though "
+                f"the data set numbers {name} so; name the values in masks/classes.txt, one a line, background "
+                "first"
+            ]
+    return []
 
 
 def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:

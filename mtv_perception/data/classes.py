@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from mtv_perception.labels import LabelSet
@@ -66,7 +67,7 @@ def match_classes(
 
 
 def _folded(name: str) -> str:
-    return name.strip().casefold()
+    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def foreground_ids(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.data.formats.base import IGNORE
-from mtv_perception.data.formats.coco import MASK_CLASSES, OWN_INDEX, STATED_255
+from mtv_perception.data.formats.coco import OWN_INDEX, STATED_255
+from mtv_perception.data.formats.files import MASK_NAMES
 from mtv_perception.data.sample import Dataset, Sample, sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
@@ -67,7 +68,7 @@ def write_index(
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         annotations += _annotations(sample, number, len(annotations), not with_masks)
     if with_masks:
-        (out / MASK_CLASSES).write_text("\n".join(labels.names) + "\n", encoding="utf-8")
+        (out / MASK_NAMES).write_text("\n".join(labels.names) + "\n", encoding="utf-8")
     categories = [{"id": i, "name": n} for i, n in enumerate(labels.names) if i]
     index: dict[str, Any] = {"images": images, "annotations": annotations, "categories": categories}
     if with_masks:

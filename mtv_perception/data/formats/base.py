@@ -94,6 +94,8 @@ class Contents:
         entries: one for each image, in the data set's order.
         names: every class name of the data set. None: those of the boxes.
         mask_names: class name of each mask value. None: the values are our class ids.
+        numbers: class name by the number that a mask value would be in the data set's own counting; to
+            be compared with our class ids where `mask_names` is None.
         mask_255: as in ReadOptions, where the data set says it.
         faults: what is wrong. Any fault stops the reading.
         notes: what a user should know but need not change.
@@ -103,6 +105,7 @@ class Contents:
     names: tuple[str, ...] | None = None
     mask_names: tuple[str, ...] | None = None
     faults: tuple[str, ...] = ()
+    numbers: Mapping[int, str] = field(default_factory=dict, kw_only=True)
     mask_255: str = field(default="", kw_only=True)
     notes: tuple[str, ...] = ()
 

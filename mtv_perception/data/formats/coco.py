@@ -9,7 +9,8 @@
 | Label Studio | `result.json` | `images/` |
 | FiftyOne | `labels.json` | `data/` |
 
-Without a PNG in `masks/`, the annotations' polygons and run lengths, if there are any, give the masks.
+An image without a PNG in `masks/` has the mask that its annotations' polygons and run lengths draw, if
+any annotation has them.
 
 Source: https://cocodataset.org/#format-data.
 """
@@ -38,14 +39,12 @@ from mtv_perception.data.formats.files import (
     is_file,
     is_folder,
     json_or_none,
-    read_names,
+    mask_names,
     shown,
 )
 
 OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
-MASK_CLASSES = "classes.txt"
-"""Class name of each mask value, a line each; without it the values are our class ids."""
 STATED_255 = "mask_255"  # in the index, under `info`
 # Files of COCO's own download that hold no boxes of objects.
 _OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
@@ -138,7 +137,7 @@ class _Reader:
         masks = MaskFolder(
             self._home / "masks", [Path(image["file_name"]) for image in index["images"]]
         )
-        outlined = masks.is_empty and any(a.get("segmentation") for a in index["annotations"])
+        outlined = any(a.get("segmentation") for a in index["annotations"])
         entries = []
         for image in index["images"]:
             image_path, found = self._locate(image["file_name"])
@@ -161,14 +160,13 @@ class _Reader:
         lost = masks.left_over()
         if masks.is_unused and index["images"]:
             faults, lost = [*faults, *lost], []
-        listed = self._home / MASK_CLASSES
-        mask_names = read_names(listed) if is_file(listed) and not masks.is_empty else None
         return Contents(
             tuple(entries),
             tuple(names.values()),
-            mask_names,
+            None if masks.is_empty else mask_names(self._home / "masks", self._home),
             tuple(faults),
             tuple(lost),
+            numbers={} if masks.is_empty else names,
             mask_255="" if masks.is_empty else _stated_255(self._path),
         )
 

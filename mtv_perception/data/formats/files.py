@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mtv_perception.errors import DatasetError
+from mtv_perception.labels import is_background
 from mtv_perception.media.files import IMAGE_SUFFIXES
 
 # Byte-order marks; the UTF-32 marks first, because one begins like UTF-16's.
@@ -230,6 +231,45 @@ def read_names(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
+MASK_NAMES = "classes.txt"
+"""Class name of each mask value, a line each; without it the values are our class ids."""
+# What tools call the value 0 of masks, beside the background.
+_NO_CLASS = frozenset(
+    {
+        "void",
+        "bg",
+        "none",
+        "nothing",
+        "other",
+        "others",
+        "unlabeled",
+        "unlabelled",
+        "floor",
+        "ground",
+    }
+)
+
+
+def mask_names(*places: Path) -> tuple[str, ...] | None:
+    """Class name of each mask value, from the first of some folders that has such a list.
+
+    It has a name a line; value 0 is the background.
+
+    Raises:
+        DatasetError: as read_names, or the first line names a class.
+    """
+    path = next((place / MASK_NAMES for place in places if is_file(place / MASK_NAMES)), None)
+    if path is None:
+        return None
+    names = read_names(path)
+    if not names or not (is_background(names[0]) or names[0].lower() in _NO_CLASS):
+        raise DatasetError(
+            f"{path}: expected 'background' in the first line, for the value 0 of masks is no class, got "
+            f"{names[0] if names else ''!r}."
+        )
+    return names
+
+
 def check_names(path: Path, names: Mapping[int, str]) -> None:
     """Raise DatasetError where two class numbers have one name."""
     numbers: dict[str, int] = {}
@@ -277,12 +317,20 @@ class MaskFolder:
 
     def left_over(self) -> list[str]:
         """A sentence about the masks that belong to no image, after `of` for every image."""
-        lost = sorted(set(self._masks) - self._used)
-        if not lost:
-            return []
-        return [
-            f"{self._folder.name}/: {len(lost)} masks belong to no image, such as {lost[0]}.png"
-        ]
+        lost, others = sorted(set(self._masks) - self._used), self._other_images()
+        found = []
+        if lost:
+            text = f"{len(lost)} masks belong to no image, such as {lost[0]}.png"
+            found.append(f"{self._folder.name}/: {text}")
+        if others:
+            text = f"{len(others)} images are no PNG and are not read as masks, such as {others[0]}"
+            found.append(f"{self._folder.name}/: {text}")
+        return found
+
+    def _other_images(self) -> list[str]:
+        others = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".png")
+        below = _files_below(self._folder, others)
+        return sorted(path.name for path in below.values())
 
     @property
     def is_empty(self) -> bool:

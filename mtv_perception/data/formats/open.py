@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mtv_perception.config import Rule, setting
 from mtv_perception.data.assemble import assemble
 from mtv_perception.data.formats import FORMATS, Split, detect
 from mtv_perception.data.formats.base import Contents, ReadOptions, choose_splits
+from mtv_perception.data.formats.files import images_in, is_folder, shown
 from mtv_perception.data.formats.hints import hint
 from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
@@ -118,7 +120,7 @@ def options_of(config: DatasetConfig, labels: LabelSet) -> ReadOptions:
     """How a configuration wants its data set read."""
     return ReadOptions(
         labels,
-        config.rename,
+        {unicodedata.normalize("NFC", old): new for old, new in config.rename.items()},
         config.box_classes,
         config.mask_classes,
         config.split,
@@ -151,15 +153,51 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     """The chosen splits; if several are read because none is named, the first says so."""
     name, splits = find_format(path, format)
     chosen = choose_splits(path, splits, options.split)
-    found = [FORMATS[name].read(path, split, options) for split in chosen]
+    found = [_composed(FORMATS[name].read(path, split, options)) for split in chosen]
+    notes = _not_read(path, found) if len(chosen) == len(splits) else []
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
         note = (
             f"the splits {names} are read together; `split` in a configuration, or `--split` of "
             "commands that have it, chooses one"
         )
-        found[0] = replace(found[0], notes=(note, *found[0].notes))
+        notes = [note, *notes]
+    found[0] = replace(found[0], notes=(*notes, *found[0].notes))
     return found
+
+
+def _composed(part: Contents) -> Contents:
+    """The same with class names in Unicode's composed form; tools write one name in several."""
+
+    def plain(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(unicodedata.normalize("NFC", name) for name in names)
+
+    return replace(
+        part,
+        entries=tuple(replace(entry, names=plain(entry.names)) for entry in part.entries),
+        names=None if part.names is None else plain(part.names),
+        mask_names=None if part.mask_names is None else plain(part.mask_names),
+        numbers={number: plain([name])[0] for number, name in part.numbers.items()},
+    )
+
+
+def _not_read(root: Path, contents: Iterable[Contents]) -> list[str]:
+    """A sentence about the images in a folder that its reader left out."""
+    if not is_folder(root):
+        return []
+    entries = [entry for part in contents for entry in part.entries]
+    known = {path.resolve() for e in entries for path in (e.image_path, e.mask_path) if path}
+    lost = [
+        path
+        for path in images_in(root, recursive=True)
+        if path.resolve() not in known and "masks" not in path.relative_to(root).parts[:-1]
+    ]
+    if not lost:
+        return []
+    return [
+        f"{len(lost)} images in it are not read, such as {shown(lost[0], root)}: no label and no list of "
+        "this layout names them. If they are labelled, give their folder on its own, or choose --format"
+    ]
 
 
 def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple[str, ...]:
@@ -174,12 +212,18 @@ def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple
     """
     found: dict[str, None] = {}
     for config in configs:
-        options = ReadOptions(LabelSet(), config.rename, split=config.split)
+        options = options_of(config, LabelSet())
         for part in _read(expand(config.path), options, config.format):
             used = {name for entry in part.entries for name in entry.names}
+            masked = any(entry.mask_path for entry in part.entries)
+            if masked and part.mask_names is None and not part.names and not used:
+                raise DatasetError(
+                    f"{config.path}: expected classes.txt with the class name of each mask value, a name a "
+                    "line and background first, found none."
+                )
             listed = [name for name in part.names or () if unused or name in used]
             for name in (*listed, *sorted(used), *(part.mask_names or ())[1:]):
-                found[config.rename.get(name, name)] = None
+                found[options.rename.get(name, name)] = None
     return tuple(name for name in found if name != BACKGROUND_NAME)
 
 

@@ -17,14 +17,10 @@ from mtv_perception.data.formats.files import (
     files,
     folders,
     images_in,
-    is_file,
     is_folder,
-    read_names,
+    mask_names,
     shown,
 )
-
-# Of mask values; beside the masks, or above its splits.
-_NAMES = "classes.txt"
 
 
 class SemanticFormat:
@@ -56,16 +52,20 @@ class SemanticFormat:
             for stem, path in masks.items()
             if stem not in images
         ]
+        labels = image_folder.parent / "labels"
+        if count := len(files(labels, ".txt")):
+            faults.append(
+                f"{shown(labels, root)}/: {count} label files of boxes, and no class names for them: add "
+                f"data.yaml, or classes.txt with a name a line"
+            )
         entries = tuple(
             Entry(image_path=path, mask_path=masks.get(stem, mask_folder / f"{stem}.png"))
             for stem, path in images.items()
         )
-        listed = next(
-            (
-                read_names(folder / _NAMES)
-                for folder in (mask_folder.parent, root, root.parent)
-                if is_file(folder / _NAMES)
-            ),
-            None,
-        )
+        listed = mask_names(mask_folder, mask_folder.parent, root, *_above_split(root))
         return Contents(entries, (), listed, tuple(faults))
+
+
+def _above_split(root: Path) -> tuple[Path, ...]:
+    """The folder above, where this one is a split of the data set in it."""
+    return (root.parent,) if are_splits([root.resolve().name]) else ()

@@ -44,7 +44,7 @@ _TO_EDGES = np.array([-1.0, -1.0, 0.0, 0.0])
 _DIFFICULT = {"": False, "0": False, "false": False, "1": True, "true": True}
 _XML_FOLDERS = ("Annotations", "xml", "xmls", "labels")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "img", "imgs")
-_UNION = "trainval"
+_UNION, _PARTS_OF_UNION, _TRAIN = "trainval", ("train", "val"), "train"
 _MARKS = ("-1", "0", "1")
 
 
@@ -59,8 +59,9 @@ class VocFormat:
             return ()
         folder = _xml_folder(root)
         if folder is not None:
-            named = [path for path in _image_lists(root, folder) if path.stem != _UNION]
-            return tuple(Split(path.stem, (path,)) for path in named) or (Split("", (folder,)),)
+            named = _lists_of_splits(root, folder)
+            splits = (Split(_TRAIN if p.stem == _UNION else p.stem, (p,)) for p in named)
+            return tuple(splits) or (Split("", (folder,)),)
         if _has_annotations(root):
             return (Split("", (root,)),)
         found = [folder for folder in folders(root) if _has_annotations(folder)]
@@ -117,6 +118,19 @@ def _image_lists(root: Path, annotations: Path) -> list[Path]:
     return [path for path in lists if not _is_of_class(_stems(path), stems)]
 
 
+def _lists_of_splits(root: Path, annotations: Path) -> list[Path]:
+    """The lists of images, without one that repeats the others."""
+    lists = _image_lists(root, annotations)
+    union = next((path for path in lists if path.stem == _UNION), None)
+    if union is None:
+        return lists
+    others = [path for path in lists if path != union]
+    named = {stem for path in others for stem in _stems(path)}
+    if set(_stems(union)) <= named:
+        return others
+    return [union, *(path for path in others if path.stem not in _PARTS_OF_UNION)]
+
+
 def _is_of_class(lines: Sequence[str], stems: set[str]) -> bool:
     """Whether each line is an image's name and a mark. A name may also hold a blank and end in 1."""
     parts = [line.rsplit(maxsplit=1) for line in lines]
@@ -132,7 +146,7 @@ def _stems(path: Path) -> list[str]:
 
 def _unlisted(root: Path, annotations: Path, stems: set[str]) -> list[str]:
     """Tells how many annotations stand in no list."""
-    listed = {stem for path in _image_lists(root, annotations) for stem in _stems(path)}
+    listed = {stem for path in _lists_of_splits(root, annotations) for stem in _stems(path)}
     count = len(stems - listed)
     return (
         [f"{count} annotations stand in no list of ImageSets/Main and are left out"]

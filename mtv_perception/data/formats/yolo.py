@@ -9,14 +9,15 @@
 
 A label file has a line for each object: `class cx cy w h`, centre and size as fractions of the
 image's sides, or `class x1 y1 x2 y2 ...`, the corners of its outline. An image without a label file
-shows no object. `masks/NAME.png` of our class ids may stand beside `images/`.
+shows no object. `masks/NAME.png` may stand beside `images/`, with values that `masks/classes.txt` names
+or that are our class ids.
 
 Source: https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/segment/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +28,11 @@ from mtv_perception.data.formats.files import (
     MaskFolder,
     by_stem,
     files,
+    folders,
+    images_in,
     is_file,
     is_folder,
+    mask_names,
     parse_numbers,
     read_lines,
     shown,
@@ -43,6 +47,7 @@ from mtv_perception.data.formats.yolo_layout import (
 )
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import cxcywh_to_xyxy
+from mtv_perception.media.files import UNREAD_SUFFIXES
 
 _SHOWN = 60  # characters of a faulty line
 _BOX_VALUES = 5
@@ -101,7 +106,15 @@ class YoloFormat:
             )
         notes = [note for folder in masks.values() for note in folder.left_over()]
         notes += [*labels.notes, *lost_splits(root)]
-        return Contents(tuple(entries), tuple(names.values()), None, tuple(faults), tuple(notes))
+        numbers = {index + 1: name for index, name in names.items()}
+        return Contents(
+            tuple(entries),
+            tuple(names.values()),
+            mask_names(*masks),
+            faults=tuple(faults),
+            notes=tuple(notes),
+            numbers=numbers,
+        )
 
 
 def _masks(images: list[Path], root: Path) -> dict[Path, MaskFolder]:
@@ -134,6 +147,7 @@ class _LabelFolders:
             self.faults.append(f"{shown(folder, root)}/: no such folder of label files")
         for folder, stems in owners.items():
             self._assign(folder, stems)
+        self._find_lost(images)
         unlabelled = len(images) - len(self._paths)
         if unlabelled and not missing:
             self.notes.append(
@@ -156,17 +170,40 @@ class _LabelFolders:
     def _assign(self, folder: Path, stems: Mapping[str, Path]) -> None:
         found, doubled = by_stem(files(folder, ".txt"), self._root)
         self.faults += doubled
+        beside = next(iter(stems.values())).parent
+        unlisted = {path.stem for path in images_in(beside)}
         for stem, path in found.items():
             if stem in stems:
                 self._paths[stems[stem]] = path
-            elif path.name.lower() not in _NO_LABELS:
+            elif path.name.lower() not in _NO_LABELS and stem not in unlisted:
+                where = shown(path, self._root)
                 self.faults.append(
-                    f"{shown(path, self._root)}: has no image in {_images_name(stems)}/"
+                    f"{where}: has no image in {beside.name}/{_unread(beside, stem)}"
                 )
 
+    def _find_lost(self, images: Iterable[Path]) -> None:
+        """Folders of label files to which there is no folder of images."""
+        pairs = {
+            (
+                sibling_folder(image, "labels", self._root),
+                sibling_folder(image, "images", self._root),
+            )
+            for image in images
+        }
+        for labels, pictures in sorted(pairs):
+            for folder in folders(labels) if labels.name == "labels" else ():
+                count = len(files(folder, ".txt"))
+                if count and not is_folder(pictures / folder.name):
+                    self.faults.append(
+                        f"{shown(folder, self._root)}/: {count} label files, and no folder "
+                        f"{shown(pictures, self._root)}/{folder.name}"
+                    )
 
-def _images_name(stems: Mapping[str, Path]) -> str:
-    return next(iter(stems.values())).parent.name
+
+def _unread(folder: Path, stem: str) -> str:
+    """What to do with an image that is there in a format that can't be read."""
+    found = next((p for p in files(folder, *UNREAD_SUFFIXES) if p.stem == stem), None)
+    return f"; {found.name} is of a format that can't be read: convert it to JPEG" if found else ""
 
 
 @dataclass

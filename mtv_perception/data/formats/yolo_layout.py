@@ -80,7 +80,7 @@ def _listed(path: Path) -> tuple[Split, ...]:
     if not isinstance(content, dict) or "names" not in content:
         return ()
     base = content.get("path")
-    found = []
+    found = {}
     for key in _SPLIT_KEYS:
         values = content.get(key)
         values = [values] if isinstance(values, str) else values
@@ -91,8 +91,21 @@ def _listed(path: Path) -> tuple[Split, ...]:
         ]
         there = tuple(source for source in sources if source is not None)
         if there and len(there) == len(sources):
-            found.append(Split(key, there))
-    return tuple(found)
+            found[Split(key, there)] = all(_is_below(source, path.parent) for source in there)
+    # `../valid` beside a folder that has the other splits is of another data set.
+    strangers = any(found.values()) and any(value.startswith("..") for value in _values(content))
+    return tuple(split for split, own in found.items() if own or not strangers)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents
+
+
+def _values(content: Mapping[str, Any]) -> list[str]:
+    """The paths of the splits that a YAML file names."""
+    found = (content.get(key) for key in _SPLIT_KEYS)
+    lists = (value if isinstance(value, list) else [value] for value in found)
+    return [value for values in lists for value in values if isinstance(value, str)]
 
 
 def lost_splits(root: Path) -> list[str]:
@@ -117,7 +130,7 @@ def locate(value: str, folder: Path, base: str = "") -> Path | None:
     """The file or folder that a path in a list or YAML file means; None where there is none.
 
     Tools write paths of the machine they ran on, and Roboflow `../train/images` for a folder beside
-    the file. A path that leads nowhere is tried from the file's own folder.
+    the file. What lies in the file's own folder goes before what a path with `..` finds above it.
 
     Args:
         value: the path.
@@ -134,7 +147,10 @@ def locate(value: str, folder: Path, base: str = "") -> Path | None:
     else:
         # Of an absolute path, the last parts; two at least, so that `images` alone never fits.
         tried += [folder / Path(*parts[start:]) for start in range(1, len(parts) - 1)]
-    return next((path for path in tried if is_file(path) or is_folder(path)), None)
+    there = [path for path in tried if is_file(path) or is_folder(path)]
+    inside_folder = [path for path in there if _is_below(path, folder)]
+    chosen = inside_folder if ".." in PurePosixPath(value.replace("\\", "/")).parts else there
+    return next(iter(chosen or there), None)
 
 
 def _darknet(root: Path) -> tuple[Split, ...]:
@@ -220,10 +236,13 @@ def _images_folder(image: Path, root: Path) -> Path | None:
 
 
 def names_file(root: Path) -> Path | None:
-    """The file with the class names: in the folder, its `labels/`, or up to two folders above."""
+    """The file with the class names: in the folder or its `labels/`.
+
+    Of one split of a data set, also up to two folders above.
+    """
     if is_file(root):
         return root
-    above = list(root.resolve().parents)[:_LEVELS_UP]
+    above = [folder for folder in _above(root) if _is_split_of(root, folder)]
     for folder in (root, root / "labels", *above):
         for name in (*_YAML_NAMES, *_TEXT_NAMES):
             if is_file(folder / name):
@@ -233,6 +252,20 @@ def names_file(root: Path) -> Path | None:
             if len(others) == 1:
                 return others[0]
     return None
+
+
+def _above(root: Path) -> list[Path]:
+    return list(root.resolve().parents)[:_LEVELS_UP]
+
+
+def _is_split_of(root: Path, folder: Path) -> bool:
+    """Whether a folder looks like a split of the data set in another one: by its name, or as its list says."""
+    inside = [part.lower() for part in root.resolve().relative_to(folder).parts]
+    if "images" in inside or (len(inside) == 1 and are_splits(inside)):
+        return True
+    listed = (split for path in files(folder, *_YAML) for split in _listed(path))
+    sources = [source for split in listed for source in split.sources]
+    return any(source.resolve() == root.resolve() or _is_below(source, root) for source in sources)
 
 
 def _has_names(path: Path) -> bool:

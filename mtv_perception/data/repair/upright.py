@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mtv_perception.data.formats.coco import MASK_CLASSES
+from mtv_perception.data.formats.files import MASK_NAMES
 from mtv_perception.data.sample import raise_faults
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.media.decode import read_image
@@ -147,8 +147,8 @@ def copy_folder(source: Path, out: Path, index: dict[str, Any]) -> None:
         os.symlink((source / "images" / image["file_name"]).resolve(), link)
     if (source / "masks").is_dir():
         shutil.copytree(source / "masks", out / "masks")
-    if (source / MASK_CLASSES).is_file():
-        shutil.copyfile(source / MASK_CLASSES, out / MASK_CLASSES)
+    if (source / MASK_NAMES).is_file():
+        shutil.copyfile(source / MASK_NAMES, out / MASK_NAMES)
 
 
 def shapes(index: dict[str, Any]) -> dict[str, float]:
