@@ -107,7 +107,7 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="network input (default: chosen by the size of the objects)",
+        help="network input (default: that of the first weights, with a new class by the size of the objects)",
     )
     add("--seed", type=int, default=1, metavar="S", help="of everything random (default: 1)")
 
