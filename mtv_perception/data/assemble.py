@@ -85,9 +85,11 @@ def _mask_notes(
     if part.mask_names is not None:
         names = [part.mask_names[value] for value in own if value < len(part.mask_names)]
         others = [name for name in names if name not in ids and name not in options.rename]
+        if not others:
+            return []
         return [
-            f"masks show {', '.join(others)}: taken as background; `rename` makes a class of it"
-        ][: len(others)]
+            f"masks show {', '.join(others)}: taken as background; `rename` makes classes of them"
+        ]
     for value in own:
         name = part.numbers.get(value)
         if name is not None and value < len(labels) and ids.get(name) != value:

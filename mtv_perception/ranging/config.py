@@ -87,12 +87,15 @@ class RangingConfig:
     )
 
     def __post_init__(self) -> None:
+        seen = {*SHAPES, MARKED}
         for entry in self.class_shapes:
             name, _, like = entry.rpartition("=")
-            if not name or like not in SHAPES:
+            if not name.strip() or like not in SHAPES or name in seen:
                 raise ConfigError(
-                    f"class_shapes: expected 'name=shape' with a shape of {', '.join(SHAPES)}, got {entry!r}."
+                    f"class_shapes: expected 'name=shape' with a shape of {', '.join(SHAPES)}, of each other "
+                    f"class once, got {entry!r}."
                 )
+            seen.add(name)
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -38,7 +38,7 @@ class Hearing:
         """Wait for a topic from now on.
 
         Args:
-            name: what the others call it by.
+            name: key for `heard`, `silence` and `explain`.
             topic: as given to the subscription.
             kind: message class of the subscription.
             qos: of the subscription.

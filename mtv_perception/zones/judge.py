@@ -158,8 +158,7 @@ class ZoneJudge:
                 f"{self.visible:.0%} of the zone lies in the image, where it shows people upright; "
                 f"min_visible asks for {self.zone.min_visible:.0%}"
             )
-        hidden = max(self._hidden(seen.detections), self._covered(seen.mask))
-        in_sight = self.visible * (1 - hidden)
+        in_sight = self.visible * (1 - self._hidden(seen))
         if in_sight < self.zone.min_visible:
             return _unsure(
                 f"{in_sight:.0%} of the zone is in sight, the rest is hidden by objects in front of it "
@@ -171,30 +170,44 @@ class ZoneJudge:
             return Evidence(None, why="no mask of this image came in time")
         return found
 
-    def _hidden(self, found: Detections) -> float:
-        """The share of the zone in the image that lies behind objects.
+    def _hidden(self, seen: Observation) -> float:
+        """The share of the zone in the image that lies behind objects, 0..1.
+
+        The foot test asks the boxes, the mask test of a floor zone also the mask.
+        """
+        if not len(self._sample_pixels):
+            return 0.0
+        hidden = np.zeros(len(self._sample_pixels), bool)
+        if FOOT in self.zone.tests:
+            hidden |= self._behind_boxes(seen.detections)
+        if seen.mask is not None and self.zone.wants_mask and self.zone.space == FLOOR:
+            hidden |= self._behind_mask(seen.mask)
+        return float(hidden.mean())
+
+    def _behind_boxes(self, found: Detections) -> np.ndarray:
+        """Which samples a box covers, `(K,)` bool.
 
         What stands on a floor point nearer than another, in the same direction, covers its pixel. In a
         zone of the image only boxes that the lower edge cuts off are known to be nearer.
         """
-        pixels = self._sample_pixels[:, None]
-        if not len(pixels) or FOOT not in self.zone.tests:
-            return 0.0
         boxes = self._boxes_of(found, self._hiding_ids)
         if self.zone.space != FLOOR:
             boxes = boxes[boxes[:, 3] >= self._lower_edge]
+        pixels = self._sample_pixels[:, None]
         within = (pixels >= boxes[:, :2]) & (pixels <= boxes[:, 2:])
-        return float(np.any(within.all(axis=2), axis=1).mean())
+        return np.asarray(within.all(axis=2).any(axis=1))
 
-    def _covered(self, mask: np.ndarray | None) -> float:
-        """The share of a floor zone's pixels where the mask shows an object instead of floor.
+    def _behind_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Which samples of a floor zone show an object instead of floor, `(K,)` bool.
 
         What covers a floor point stands on it or nearer; what stands inside was found before.
         """
-        if mask is None or not self.zone.wants_mask or self.zone.space != FLOOR:
-            return 0.0
-        values = self._values_of(mask)
-        return float(np.isin(values, self._hiding_ids).mean()) if len(values) else 0.0
+        assert self._camera is not None
+        height, width = self._camera.intrinsics.size_hw
+        scale = np.array([mask.shape[1] / width, mask.shape[0] / height])
+        last = np.array([mask.shape[1] - 1, mask.shape[0] - 1])
+        columns, rows = np.minimum((self._sample_pixels * scale).astype(int), last).T
+        return np.isin(mask[rows, columns], self._hiding_ids)
 
     def _boxes_of(self, found: Detections, class_ids: tuple[int, ...]) -> np.ndarray:
         keep = np.isin(found.class_ids, class_ids) & (found.scores >= self.zone.lowest_score)
@@ -247,7 +260,8 @@ class ZoneJudge:
 
     def _with_mask(self, found: Evidence, mask: np.ndarray) -> Evidence:
         """Add what the segmentation says."""
-        values = self._values_of(mask)
+        shown = self._zone_pixels((mask.shape[0], mask.shape[1]))
+        values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][shown]
         if self.zone.space == FLOOR:
             found = self._with_contacts(found, mask)
         elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
@@ -272,11 +286,6 @@ class ZoneJudge:
         )
         nearest = float(self._camera.distances(points).min())
         return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
-
-    def _values_of(self, mask: np.ndarray) -> np.ndarray:
-        """The mask's values at some of the pixels that show the zone, `(N,)`."""
-        shown = self._zone_pixels((mask.shape[0], mask.shape[1]))
-        return mask[::_PIXEL_STEP, ::_PIXEL_STEP][shown]
 
     def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
         """Which of every fourth pixel show the zone, bool.

@@ -191,7 +191,10 @@ def test_own_classes_take_the_shape_that_is_said():
     assert Ranger(view, labels, config).unshaped == ()
 
 
-@pytest.mark.parametrize("entry", ["worker", "worker=", "=person", "worker=human", "person"])
+@pytest.mark.parametrize(
+    "entry",
+    ["worker", "worker=", "=person", "worker=human", "person", "rail=person", "person=forklift"],
+)
 def test_a_shape_that_does_not_exist_is_refused(entry):
     with pytest.raises(ConfigError, match="class_shapes: expected 'name=shape'"):
         RangingConfig(class_shapes=(entry,))

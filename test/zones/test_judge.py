@@ -559,10 +559,28 @@ def test_the_area_that_is_hidden_counts_and_not_the_outline(floor_camera):
     low, high = inner.min(0), inner.max(0)
     assert low[1] > corners[:, 1].min() and high[1] < corners[:, 1].max()
     observation = seen([*low, *high], class_id=3)
-    judge_zone = ZoneJudge(FLOOR, (PERSON,), floor_camera, hiding_ids=(3,))
-    share = 1 - judge_zone._hidden(observation.detections)
-    assert 0.6 < share < 0.9  # of 3 square metres 0.6 are hidden at least
-    assert judge_zone.judge(observation).verdict is Verdict.UNSURE
+    for least, verdict in ((0.6, Verdict.CLEAR), (0.9, Verdict.UNSURE)):
+        # Of 3 square metres 0.6 are hidden at least.
+        zone = replace(FLOOR, min_visible=least)
+        judge_zone = ZoneJudge(zone, (PERSON,), floor_camera, hiding_ids=(3,))
+        assert judge_zone.judge(observation).verdict is verdict
+
+
+@pytest.mark.parametrize("begin", [6.0, 7.0, 8.0])
+def test_what_the_mask_hides_counts_by_its_floor_and_not_by_its_pixels(begin):
+    """The far half of a long zone has few pixels of the image."""
+    camera = FloorCamera(
+        Intrinsics((480, 640), (525.0, 525.0), (320.0, 240.0)),
+        Mounting((0.0, 0.0, 1.2), (0.0, 15.0, 0.0)),
+    )
+    corners = ((2.0, -0.5), (10.0, -0.5), (10.0, 0.5), (2.0, 0.5))
+    zone = replace(FLOOR, polygon=corners, tests=("mask",))
+    (_, row), *_ = camera.floor_to_pixels(np.array([[begin, 0.0]]))
+    mask = np.zeros((480, 640), np.uint8)
+    mask[: int(row)] = 3
+    judge_zone = ZoneJudge(zone, (PERSON,), camera, hiding_ids=(3,))
+    assert judge_zone.judge(seen(mask=np.zeros_like(mask))).verdict is Verdict.CLEAR
+    assert judge_zone.judge(seen(mask=mask)).verdict is Verdict.UNSURE
 
 
 @pytest.mark.parametrize("tests", [("foot",), ("foot", "mask")])

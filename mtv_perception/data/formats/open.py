@@ -9,6 +9,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 from mtv_perception.config import Rule, setting
@@ -21,6 +22,8 @@ from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import BACKGROUND_NAME, LabelSet
 
+# Of pixel labels, whose readers tell themselves what they leave out; and of VOC's, which none reads.
+_MASK_FOLDERS = frozenset({"masks", "SegmentationClass", "SegmentationObject"})
 _LOG = logging.getLogger(__name__)
 AUTO = "auto"
 LIST = "list:"
@@ -118,11 +121,12 @@ def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
 
 def options_of(config: DatasetConfig, labels: LabelSet) -> ReadOptions:
     """How a configuration wants its data set read."""
+    spelt = partial(_spelt, labels)
     return ReadOptions(
         labels,
-        {unicodedata.normalize("NFC", old): new for old, new in config.rename.items()},
-        config.box_classes,
-        config.mask_classes,
+        {spelt(old): spelt(new) for old, new in config.rename.items()},
+        None if config.box_classes is None else tuple(map(spelt, config.box_classes)),
+        None if config.mask_classes is None else tuple(map(spelt, config.mask_classes)),
         config.split,
         config.mask_255,
     )
@@ -153,7 +157,9 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     """The chosen splits; if several are read because none is named, the first says so."""
     name, splits = find_format(path, format)
     chosen = choose_splits(path, splits, options.split)
-    found = [_composed(FORMATS[name].read(path, split, options)) for split in chosen]
+    found = [
+        _composed(FORMATS[name].read(path, split, options), options.labels) for split in chosen
+    ]
     notes = _not_read(path, found) if len(chosen) == len(splits) else []
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
@@ -166,11 +172,18 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     return found
 
 
-def _composed(part: Contents) -> Contents:
-    """The same with class names in Unicode's composed form; tools write one name in several."""
+def _spelt(labels: LabelSet, name: str) -> str:
+    """A class name in the Unicode form that `labels` have it in, else composed."""
+    form = unicodedata.normalize("NFC", name)
+    return next((own for own in labels.names if unicodedata.normalize("NFC", own) == form), form)
+
+
+def _composed(part: Contents, labels: LabelSet) -> Contents:
+    """The same with class names in one Unicode form; tools write one name in several."""
+    spelt = lru_cache(None)(partial(_spelt, labels))
 
     def plain(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(unicodedata.normalize("NFC", name) for name in names)
+        return tuple(map(spelt, names))
 
     return replace(
         part,
@@ -190,7 +203,7 @@ def _not_read(root: Path, contents: Iterable[Contents]) -> list[str]:
     lost = [
         path
         for path in images_in(root, recursive=True)
-        if path.resolve() not in known and "masks" not in path.relative_to(root).parts[:-1]
+        if path.resolve() not in known and _MASK_FOLDERS.isdisjoint(path.relative_to(root).parts)
     ]
     if not lost:
         return []

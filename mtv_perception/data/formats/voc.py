@@ -8,7 +8,8 @@
 
 VOC counts pixels from 1 and includes the last: `xmin 1, xmax 10` covers 0..10 in our continuous
 coordinates. A `difficult` object, which VOC neither rewards nor punishes, is a crowd here.
-`masks/NAME.png` of our class ids may stand beside them.
+`masks/NAME.png` may stand beside them, with values that `masks/classes.txt` names or that are our class
+ids.
 
 Source: Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge", and its
 development kit.
@@ -32,6 +33,7 @@ from mtv_perception.data.formats.files import (
     folders,
     images_in,
     is_folder,
+    mask_names,
     read_text,
     read_xml,
     shown,
@@ -88,7 +90,12 @@ class VocFormat:
                 entry, found = reader.entry(path)
                 entries += [] if entry is None else [entry]
                 faults += found
-        return Contents(tuple(entries), faults=tuple(faults), notes=(*reader.notes(listed), *notes))
+        return Contents(
+            tuple(entries),
+            mask_names=mask_names(home / "masks"),
+            faults=tuple(faults),
+            notes=(*reader.notes(listed), *notes),
+        )
 
 
 def _xml_folder(root: Path) -> Path | None:
@@ -126,7 +133,7 @@ def _lists_of_splits(root: Path, annotations: Path) -> list[Path]:
         return lists
     others = [path for path in lists if path != union]
     named = {stem for path in others for stem in _stems(path)}
-    if set(_stems(union)) <= named:
+    if set(_stems(union)) <= named or any(path.stem == "val" for path in others):
         return others
     return [union, *(path for path in others if path.stem not in _PARTS_OF_UNION)]
 

@@ -87,6 +87,12 @@ class YoloFormat:
         faults += labels.faults
         outlined = any(any(found.outlines) for found in parsed.values())
         masks = _masks(images, root)
+        lists = {mask_names(folder) for folder in masks}
+        if len(lists) > 1:
+            faults.append(
+                "the folders masks/ have different classes.txt: read the splits one by one"
+            )
+        listed = next(iter(lists), None)
         entries = []
         for image, found in parsed.items():
             mask_path, unclear = masks[sibling_folder(image, "masks", root)].of(
@@ -110,7 +116,7 @@ class YoloFormat:
         return Contents(
             tuple(entries),
             tuple(names.values()),
-            mask_names(*masks),
+            listed,
             faults=tuple(faults),
             notes=tuple(notes),
             numbers=numbers,
@@ -172,17 +178,18 @@ class _LabelFolders:
         self.faults += doubled
         beside = next(iter(stems.values())).parent
         unlisted = {path.stem for path in images_in(beside)}
+        unread = {path.stem: path.name for path in files(beside, *UNREAD_SUFFIXES)}
         for stem, path in found.items():
             if stem in stems:
                 self._paths[stems[stem]] = path
             elif path.name.lower() not in _NO_LABELS and stem not in unlisted:
                 where = shown(path, self._root)
                 self.faults.append(
-                    f"{where}: has no image in {beside.name}/{_unread(beside, stem)}"
+                    f"{where}: has no image in {beside.name}/{_cure(unread.get(stem))}"
                 )
 
     def _find_lost(self, images: Iterable[Path]) -> None:
-        """Folders of label files to which there is no folder of images."""
+        """Note folders of label files to which there is no folder of images."""
         pairs = {
             (
                 sibling_folder(image, "labels", self._root),
@@ -194,16 +201,15 @@ class _LabelFolders:
             for folder in folders(labels) if labels.name == "labels" else ():
                 count = len(files(folder, ".txt"))
                 if count and not is_folder(pictures / folder.name):
-                    self.faults.append(
+                    self.notes.append(
                         f"{shown(folder, self._root)}/: {count} label files, and no folder "
                         f"{shown(pictures, self._root)}/{folder.name}"
                     )
 
 
-def _unread(folder: Path, stem: str) -> str:
-    """What to do with an image that is there in a format that can't be read."""
-    found = next((p for p in files(folder, *UNREAD_SUFFIXES) if p.stem == stem), None)
-    return f"; {found.name} is of a format that can't be read: convert it to JPEG" if found else ""
+def _cure(unread: str | None) -> str:
+    """What to do with an image of a format that can't be read; empty where there is none."""
+    return f"; {unread} is of a format that can't be read: convert it to JPEG" if unread else ""
 
 
 @dataclass

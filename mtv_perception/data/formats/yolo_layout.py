@@ -80,7 +80,7 @@ def _listed(path: Path) -> tuple[Split, ...]:
     if not isinstance(content, dict) or "names" not in content:
         return ()
     base = content.get("path")
-    found = {}
+    found, shifted = {}, False
     for key in _SPLIT_KEYS:
         values = content.get(key)
         values = [values] if isinstance(values, str) else values
@@ -91,21 +91,19 @@ def _listed(path: Path) -> tuple[Split, ...]:
         ]
         there = tuple(source for source in sources if source is not None)
         if there and len(there) == len(sources):
-            found[Split(key, there)] = all(_is_below(source, path.parent) for source in there)
-    # `../valid` beside a folder that has the other splits is of another data set.
-    strangers = any(found.values()) and any(value.startswith("..") for value in _values(content))
-    return tuple(split for split, own in found.items() if own or not strangers)
+            own = all(_is_below(source, path.parent) for source in there)
+            found[Split(key, there)] = own
+            shifted |= own and any(map(_leads_up, values))
+    # Where `../train` lies beside the file, `../valid` above it is of another data set.
+    return tuple(split for split, own in found.items() if own or not shifted)
 
 
 def _is_below(path: Path, folder: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def _values(content: Mapping[str, Any]) -> list[str]:
-    """The paths of the splits that a YAML file names."""
-    found = (content.get(key) for key in _SPLIT_KEYS)
-    lists = (value if isinstance(value, list) else [value] for value in found)
-    return [value for values in lists for value in values if isinstance(value, str)]
+def _leads_up(value: str) -> bool:
+    return ".." in PurePosixPath(value.replace("\\", "/")).parts
 
 
 def lost_splits(root: Path) -> list[str]:
@@ -149,7 +147,7 @@ def locate(value: str, folder: Path, base: str = "") -> Path | None:
         tried += [folder / Path(*parts[start:]) for start in range(1, len(parts) - 1)]
     there = [path for path in tried if is_file(path) or is_folder(path)]
     inside_folder = [path for path in there if _is_below(path, folder)]
-    chosen = inside_folder if ".." in PurePosixPath(value.replace("\\", "/")).parts else there
+    chosen = inside_folder if _leads_up(value) else there
     return next(iter(chosen or there), None)
 
 

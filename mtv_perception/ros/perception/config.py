@@ -92,7 +92,8 @@ class NodeConfig:
     )
     check_images: bool = setting(
         True,
-        "Report a frozen, dark, overexposed or covered camera in status and diagnostics.",
+        "Report pictures that are frozen, dark, overexposed, covered, partly_covered or cut. Cameras that share a "
+        "topic are always reported.",
         read_only=True,
     )
     frozen_after: float = setting(

@@ -88,7 +88,7 @@ class StampJudge:
         self._clock_since: tuple[int, float] | None = None
         self._sender: Sender = "", b""
         self._heard: dict[Sender, float] = {}
-        self._turned_at = -_REMEMBERED
+        self._turned_at, self._rivals = -_REMEMBERED, set[Sender]()
 
     def forget(self) -> None:
         """Start again, as when the node is activated."""
@@ -147,7 +147,7 @@ class StampJudge:
         """Whoever is heard again after another one shares the topic with it."""
         self._heard = {k: at for k, at in self._heard.items() if arrived - at <= _REMEMBERED}
         if sender != self._sender and sender in self._heard:
-            self._turned_at = arrived
+            self._turned_at, self._rivals = arrived, set(self._heard)
         self._sender, self._heard[sender] = sender, arrived
 
     def _kind(self, time_jump: float) -> str:
@@ -190,12 +190,12 @@ class StampJudge:
         )
 
     def _say_two_cameras(self) -> str:
-        frames = sorted({frame_id for frame_id, _ in self._heard})
+        frames = sorted({frame_id for frame_id, _ in self._rivals})
         named = ", ".join(map(repr, frames))
         if len(frames) > 1:
             what = f"{len(frames)} frames take turns: {named}"
         else:
-            what = f"{len(self._heard)} publishers take turns, all of frame {named}"
+            what = f"{len(self._rivals)} publishers take turns, all of frame {named}"
         return f"images of {what}; let one camera publish on this topic"
 
     def _say_standing_clock(self) -> str:

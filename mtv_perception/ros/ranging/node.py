@@ -292,13 +292,15 @@ class RangingNode(Node):
 
     def _notice_unshaped(self, names: tuple[str, ...]) -> None:
         """Say which classes will not be measured."""
-        self._unshaped = ""
+        text = ""
         if names:
-            self._unshaped = (
+            text = (
                 f"not measured: {', '.join(names)}. Say in class_shapes which shape they have, such as "
                 f"'{names[0]}=person'"
             )
-            self.get_logger().warning(self._unshaped)
+        if text and text != self._unshaped:
+            self.get_logger().warning(text)
+        self._unshaped = text
 
     def _why_unfit(self, intrinsics: Intrinsics, moment: Moment) -> str:
         """Why the image can't be measured, or not by this calibration; empty where it can.

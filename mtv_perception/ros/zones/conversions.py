@@ -26,6 +26,7 @@ from mtv_perception.zones.status import ZoneStatus
 _MOST_DETECTIONS = 1000
 # Boxes are clipped to the image; a little for rounding, pixels.
 _BEYOND = 1.0
+_ROUNDING = 1e-6  # of a score in float32
 _MOST_MASK_BYTES = 64_000_000
 
 Rgb = tuple[float, float, float]
@@ -107,12 +108,12 @@ def source_of_another_detector(
 
 
 def _check_filled(item: Detection2D) -> None:
-    """What a detector of another convention sends would be nobody in sight: a box of no size, a score of 0."""
+    """Refuse a box or score of another convention, or not filled in: the zone would seem free."""
     centre, best = item.bbox.center.position, best_of(item)
     width, height = item.bbox.size_x, item.bbox.size_y
-    if not 0 < best.score <= 1:
+    if not 0 < best.score <= 1 + _ROUNDING:
         raise ValueError(f"Expected a score above 0, up to 1, got {best.score!r}.")
-    if max(width, height) <= 1 and max(abs(centre.x), abs(centre.y)) <= 1:
+    if max(width, height) <= 1:
         raise ValueError(
             f"Expected boxes in pixels, got one of {width:g}x{height:g} at {centre.x:g}, {centre.y:g}: "
             "is it a share of the image, or not filled in?"

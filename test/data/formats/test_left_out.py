@@ -90,12 +90,21 @@ def test_splits_may_be_lists_over_one_folder(tmp_path, yolo, listed, caplog):
     assert ("1 images in it are not read, such as images/b.jpg" in caplog.text) is (len(listed) < 2)
 
 
-def test_label_files_without_a_folder_of_images_are_a_fault(tmp_path, yolo):
+def test_a_split_of_another_folder_is_read_where_the_others_are_no_mistake(tmp_path, yolo):
+    yolo(tmp_path / "floor" / "train", "a")
+    yolo(tmp_path / "common", "b")
+    text = "names: [person]\ntrain: train/images\nval: ../common/images\n"
+    (tmp_path / "floor" / "data.yaml").write_text(text)
+    assert stems(opened(tmp_path / "floor")) == ["a", "b"]
+
+
+def test_label_files_without_a_folder_of_images_are_told(tmp_path, yolo, caplog):
     yolo(tmp_path, "a", images="images/day", labels="labels/day")
     yolo(tmp_path, "b", images="elsewhere", labels="labels/night")
     (tmp_path / "classes.txt").write_text("person\n")
-    with pytest.raises(DatasetError, match="labels/night/: 1 label files, and no folder"):
-        opened(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert stems(opened(tmp_path)) == ["a"]
+    assert "labels/night/: 1 label files, and no folder images/night" in caplog.text
 
 
 def test_a_label_of_an_image_that_can_not_be_read_says_so(tmp_path, yolo):
@@ -112,6 +121,7 @@ def test_a_label_of_an_image_that_can_not_be_read_says_so(tmp_path, yolo):
         ({"trainval": "ab", "test": "c"}, {"train", "test"}, "ab"),
         ({"train": "a", "val": "b", "trainval": "ab", "test": "c"}, {"train", "val", "test"}, "a"),
         ({"train": "a", "trainval": "ab", "test": "c"}, {"train", "test"}, "ab"),
+        ({"train": "a", "val": "b", "trainval": "abc"}, {"train", "val"}, "a"),
         ({"trainval": "abc"}, {"train"}, "abc"),
     ],
 )
@@ -127,7 +137,8 @@ def test_trainval_is_read_where_no_other_list_has_it(tmp_path, write_image, list
 
     assert set(find_splits(tmp_path)) == (splits if len(splits) > 1 else {"train"})
     assert stems(opened(tmp_path, split="train")) == list(train)
-    assert stems(opened(tmp_path)) == list("abc")
+    listed = set().union(*(lists[name] for name in lists if name in splits or "val" not in splits))
+    assert stems(opened(tmp_path)) == sorted(listed)
 
 
 def test_images_that_no_reader_takes_are_told(tmp_path, write_image, write_mask, caplog):
@@ -226,6 +237,9 @@ def test_one_name_in_two_unicode_forms_is_one_class(tmp_path, yolo, form):
         (root / "classes.txt").write_text(unicodedata.normalize(own, name), encoding="utf-8")
     configs = [DatasetConfig(root) for root in roots]
     assert class_names(configs) == (name,)
+    own = labels_with_background((unicodedata.normalize(form, name),))
+    for root in roots:
+        assert opened(root, own).samples[0].class_ids.tolist() == [1]
     rename = {unicodedata.normalize(form, name): "person"}
     assert opened(roots[1], rename=rename).samples[0].class_ids.tolist() == [2]
 

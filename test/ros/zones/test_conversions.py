@@ -227,6 +227,8 @@ def test_the_names_of_another_detector_can_be_listed():
         ((0.2, 0.1, 0.4, 0.9), 0.9, "boxes in pixels, got one of 0.2x0.8"),
         ((0, 0, 1, 1), 0.9, "boxes in pixels"),
         ((0, 0, 0, 0), 0.9, "not filled in"),
+        ((320, 240, 320, 240), 0.9, "not filled in"),
+        ((320, 240, 320.3, 240.8), 0.9, "boxes in pixels"),
         ((10, 10, 50, 90), 0.0, "a score above 0"),
         ((10, 10, 50, 90), -1.0, "a score above 0"),
         ((10, 10, 50, 90), 87.0, "a score above 0, up to 1"),
