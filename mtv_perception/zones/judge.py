@@ -195,7 +195,7 @@ class ZoneJudge:
             boxes = boxes[boxes[:, 3] >= self._lower_edge]
         pixels = self._sample_pixels[:, None]
         within = (pixels >= boxes[:, :2]) & (pixels <= boxes[:, 2:])
-        return np.asarray(within.all(axis=2).any(axis=1))
+        return np.asarray(np.any(within.all(axis=2), axis=1))
 
     def _behind_mask(self, mask: np.ndarray) -> np.ndarray:
         """Which samples of a floor zone show an object instead of floor, `(K,)` bool.

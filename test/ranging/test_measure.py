@@ -192,12 +192,15 @@ def test_own_classes_take_the_shape_that_is_said():
 
 
 @pytest.mark.parametrize(
-    "entry",
-    ["worker", "worker=", "=person", "worker=human", "person", "rail=person", "person=forklift"],
+    "entries",
+    [
+        *(["worker"], ["worker="], ["=person"], ["worker=human"], ["person"]),
+        *(["rail=person"], ["person=forklift"], ["worker=person", "worker=forklift"]),
+    ],
 )
-def test_a_shape_that_does_not_exist_is_refused(entry):
+def test_a_shape_that_does_not_exist_or_is_given_twice_is_refused(entries):
     with pytest.raises(ConfigError, match="class_shapes: expected 'name=shape'"):
-        RangingConfig(class_shapes=(entry,))
+        RangingConfig(class_shapes=tuple(entries))
 
 
 def test_a_depth_image_of_another_size_is_an_error():
