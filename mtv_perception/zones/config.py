@@ -128,7 +128,8 @@ class ZoneConfig:
     )
     enter_results: int = setting(
         1,
-        "Results in a row with an object before the zone is occupied; each above 1 delays.",
+        "Results with an object before the zone is occupied, without leave_results clear ones in a row between; each "
+        "above 1 delays.",
         low=1,
         high=100,
     )

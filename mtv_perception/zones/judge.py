@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -78,6 +78,8 @@ class Evidence:
             none.
         points_xy: `(N, 2)` occupied floor points inside the zone, m.
         why: where the verdict is unsure or None, the reason.
+        is_doubtful: whether an occupied zone may hold nearer objects: some have no place, or the limit
+            of detections was reached.
     """
 
     verdict: Verdict | None
@@ -85,6 +87,7 @@ class Evidence:
     nearest_m: float = math.nan
     points_xy: np.ndarray = field(default_factory=_no_points)
     why: str = ""
+    is_doubtful: bool = False
 
 
 def _unsure(why: str) -> Evidence:
@@ -149,7 +152,11 @@ class ZoneJudge:
         found = _BY_SPACE[self.zone.space](self, boxes.astype(np.float64))
         if self.zone.wants_mask and seen.mask is not None:
             found = self._with_mask(found, seen.mask)
-        return self._doubt(found, seen) if found.verdict is Verdict.CLEAR else found
+        if found.verdict is Verdict.CLEAR:
+            return self._doubt(found, seen)
+        if found.verdict is Verdict.OCCUPIED and seen.source.truncated:
+            return replace(found, is_doubtful=True)
+        return found
 
     def _doubt(self, found: Evidence, seen: Observation) -> Evidence:
         """What is left of a clear verdict after everything that could have hidden an object."""
@@ -224,12 +231,12 @@ class ZoneJudge:
             if len(shared) and footprint.placed:
                 inside.append(shared)
             lost |= bool(len(shared)) and not footprint.placed
+        is_lost = lost and self.zone.unplaced == "unknown"
         if inside:
             points = np.concatenate(inside)
-            return Evidence(
-                Verdict.OCCUPIED, len(inside), float(camera.distances(points).min()), points
-            )
-        if lost and self.zone.unplaced == "unknown":
+            nearest = float(camera.distances(points).min())
+            return Evidence(Verdict.OCCUPIED, len(inside), nearest, points, is_doubtful=is_lost)
+        if is_lost:
             return _unsure(
                 "an object in the zone's direction has no place on the floor (legs hidden?)"
             )
@@ -285,7 +292,14 @@ class ZoneJudge:
             [found.points_xy, _points_within(self.zone.corners, contacts, touching)]
         )
         nearest = float(self._camera.distances(points).min())
-        return Evidence(Verdict.OCCUPIED, max(1, found.objects), nearest, points)
+        return replace(
+            found,
+            verdict=Verdict.OCCUPIED,
+            objects=max(1, found.objects),
+            nearest_m=nearest,
+            points_xy=points,
+            is_doubtful=found.is_doubtful or found.verdict is Verdict.UNSURE,
+        )
 
     def _zone_pixels(self, mask_hw: tuple[int, int]) -> np.ndarray:
         """Which of every fourth pixel show the zone, bool.

@@ -238,7 +238,13 @@ def _status(zone: _Zone, now_ns: int, why: str) -> ZoneStatus:
     if state is State.FREE:
         return status
     hit = zone.last_hit
-    return replace(status, objects=hit.objects, nearest_m=hit.nearest_m, points_xy=hit.points_xy)
+    return replace(
+        status,
+        objects=hit.objects,
+        nearest_m=hit.nearest_m,
+        points_xy=hit.points_xy,
+        is_doubtful=hit.is_doubtful,
+    )
 
 
 def replay(

@@ -17,7 +17,7 @@ _AROUND = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) / 4
 def obstacle_points(
     camera: CameraConfig, states: Iterable[ZoneStatus], config: ZonesConfig
 ) -> np.ndarray:
-    """Points of occupied places, and of unknown zones as a whole.
+    """Points of occupied places, and of zones as a whole that are unknown or may hold nearer objects.
 
     Args:
         camera: whose zones.
@@ -31,11 +31,11 @@ def obstacle_points(
     for zone, state in zip(camera.zones, states, strict=True):
         if zone.space != FLOOR:
             continue
-        if not state.valid and config.unknown_as_points:
+        if (not state.valid or state.is_doubtful) and config.unknown_as_points:
             # The outline leaves no gap in a zone narrower than the grid.
             for sample in (grid_inside, outline_points):
                 parts.append(sample(zone.corners, config.point_spacing))
-        elif state.valid and state.occupied:
+        if state.valid and state.occupied:
             parts.append((state.points_xy[:, None] + _AROUND * config.point_spacing).reshape(-1, 2))
     points = np.concatenate(parts)
     return np.column_stack([points, np.full(len(points), config.point_height)]).astype(np.float32)

@@ -30,7 +30,8 @@ class ZonePresence:
     """Hysteresis of one zone.
 
     Attributes:
-        enter_results: verdicts OCCUPIED in a row before the state is OCCUPIED.
+        enter_results: verdicts OCCUPIED before the state is OCCUPIED, without `leave_results` verdicts
+            CLEAR in a row among them.
         leave_results: verdicts CLEAR in a row before the state is FREE.
         leave_ns: and this long since the last OCCUPIED, nanoseconds.
         state: the state in force.
@@ -48,10 +49,11 @@ class ZonePresence:
 
     def update(self, verdict: Verdict, stamp_ns: int) -> State:
         """Take the verdict of a result of `stamp_ns` into account."""
-        self._hits = self._hits + 1 if verdict is Verdict.OCCUPIED else 0
         self._clears = self._clears + 1 if verdict is Verdict.CLEAR else 0
         if verdict is Verdict.OCCUPIED:
-            self._last_hit_ns = stamp_ns
+            self._hits, self._last_hit_ns = self._hits + 1, stamp_ns
+        elif self._clears >= self.leave_results:
+            self._hits = 0
         if self._hits >= self.enter_results:
             self._take(State.OCCUPIED, stamp_ns)
         elif self._hits and self.state is State.UNKNOWN:
@@ -65,7 +67,10 @@ class ZonePresence:
     def forget(self, now_ns: int) -> None:
         """There is no fresh result: unknown, and everything has to be seen again."""
         self._hits = self._clears = 0
-        self._last_hit_ns = None
+        if self._last_hit_ns is not None and now_ns < self._last_hit_ns:
+            self._last_hit_ns = (
+                None  # Of another timeline. In this one nothing makes a zone free sooner.
+            )
         self._take(State.UNKNOWN, now_ns)
 
     def _may_be_free(self, stamp_ns: int) -> bool:

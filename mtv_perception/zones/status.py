@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ZoneStatus:
-    """One zone at one moment; the fields of ZoneState.msg.
+    """One zone at one moment; the fields of ZoneState.msg, and what its points need.
 
     Attributes:
         name: of the zone.
@@ -22,6 +22,7 @@ class ZoneStatus:
         nearest_m: from the camera, m; NaN when not known.
         points_xy: `(N, 2)` occupied floor points, m.
         reason: why the zone is unknown; empty while valid.
+        is_doubtful: an occupied zone may hold nearer objects than were found.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ZoneStatus:
     nearest_m: float = math.nan
     points_xy: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
     reason: str = ""
+    is_doubtful: bool = False
 
 
 @dataclass

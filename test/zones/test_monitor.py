@@ -241,6 +241,25 @@ def test_points_of_a_zone(monitor, box_of):
     )
 
 
+@pytest.mark.parametrize("more", [{"truncated": True}, {}], ids=["limit reached", "legs hidden"])
+def test_another_object_takes_no_points_away(box_of, more):
+    """Somebody near has no place on the floor; somebody far has."""
+    zone = replace(
+        ZONE, polygon=((1.5, -0.6), (6.0, -0.6), (6.0, 0.6), (1.5, 0.6)), min_visible=0.0
+    )
+    camera = replace(CAMERA, zones=(zone,))
+    legs_hidden = [] if more else [[290.0, 10.0, 350.0, 50.0]]
+    monitor = CameraMonitor(camera, TIMING)
+    changes = {"source": replace(SOURCE, **more)}
+    assert see(monitor, 100, *legs_hidden, **changes) == "unknown"
+    alone = obstacle_points(camera, monitor.states(120 * MS), TIMING)
+    assert see(monitor, 200, *legs_hidden, box_of(5.5, 0.0), **changes) == "occupied"
+    both = obstacle_points(camera, monitor.states(220 * MS), TIMING)
+
+    assert both[:, 0].min() == alone[:, 0].min() < 2.0
+    assert len(both) > len(alone)
+
+
 ASIDE = replace(ZONE, name="aside", polygon=((2.0, 2.0), (3.0, 2.0), (3.0, 3.0)))
 
 

@@ -25,7 +25,8 @@ def run(verdicts, enter=1, leave=2, leave_frames=0, step=1):
         ("cco", "UFF", {"enter": 2}),
         ("ccoo", "UFFO", {"enter": 2}),
         ("oo", "UO", {"enter": 2}),
-        ("ocococcc", "UUUUUUFF", {"enter": 2}),
+        ("ocococcc", "UUOOOOFF", {"enter": 2}),
+        ("occococc", "UUFFFOOF", {"enter": 2}),
         ("cc?", "UFU", {}),
         ("cc?c", "UFUU", {}),
         ("cc?cc", "UFUUF", {}),
@@ -70,11 +71,26 @@ def test_hits_before_forgetting_do_not_confirm_those_after(before, after, states
     assert "".join(STATES[state] for state in said) == states
 
 
-@pytest.mark.parametrize("restart", [0, 500, 1001])
-def test_a_hit_before_forgetting_does_not_delay_free_after(restart):
+@pytest.mark.parametrize(("restart", "free_from"), [(0, 2), (500, 502), (1001, 1100), (1050, 1100)])
+def test_a_hit_delays_free_after_forgetting_unless_the_time_went_back(restart, free_from):
+    """One bad picture must not make a zone free sooner."""
     presence = ZonePresence(1, 2, leave_ns=100)
     presence.update(Verdict.OCCUPIED, 1000)
     presence.forget(restart)
-    said = [presence.update(Verdict.CLEAR, restart + step) for step in (1, 2)]
+    said = {at: presence.update(Verdict.CLEAR, at) for at in range(restart + 1, 1200)}
 
-    assert said == [State.UNKNOWN, State.FREE]
+    assert min(at for at, state in said.items() if state is State.FREE) == free_from
+    assert said[restart + 1] is State.UNKNOWN
+
+
+@pytest.mark.parametrize(("enter", "words"), [(2, "oc"), (3, "ooc"), (3, "o?c"), (2, "oc?")])
+def test_an_object_in_some_of_the_results_is_noticed_all_the_same(enter, words):
+    presence = ZonePresence(enter, 3, 0)
+    said = [presence.update(WORDS[word], stamp) for stamp, word in enumerate(words * 5)]
+    assert said[-1] is State.OCCUPIED
+
+
+def test_a_flicker_is_left_out_where_several_results_are_asked_for():
+    presence = ZonePresence(2, 3, 0)
+    said = {presence.update(WORDS[word], stamp) for stamp, word in enumerate("ccc" + "occc" * 5)}
+    assert State.OCCUPIED not in said

@@ -123,6 +123,7 @@ class Camera:
         """Start again, as when the node is activated."""
         self.account.begin()
         self.tracks.forget()
+        self._health = ImageHealth()
 
     def destroy(self) -> None:
         """Remove subscriptions and topics."""

@@ -77,6 +77,19 @@ def test_rows_of_zeros_where_there_were_none_are_a_cut_picture(colour, rows):
     assert "other pictures of this camera 0%" in figures
 
 
+def test_a_picture_without_the_bars_of_its_camera_makes_no_cut_of_the_others():
+    barred = dead(np.s_[200:])
+    for odd, count in ((flat(127), 3), (scene(), 30)):  # no signal; much gain, for a moment
+        assert judged([*[barred] * 20, *[odd] * count, *[barred] * 200], frozen_after=0) == ("", "")
+    assert (
+        judged([*[barred] * 20, *[scene()] * 60, barred, *[barred] * 9], frozen_after=0)[0] == "cut"
+    )
+
+
+def test_a_good_beginning_is_remembered():
+    assert judged([*[scene()] * 60, *[dead(np.s_[200:])] * 600], frozen_after=0)[0] == "cut"
+
+
 def test_black_bars_are_no_cut_picture():
     barred = dead(np.s_[200:])
     assert judged([barred] * 30, frozen_after=0) == ("", "")

@@ -19,9 +19,9 @@ _DARK_BELOW, _OVEREXPOSED_FROM, _COVERED_BELOW = 24.0, 245.0, 3.0
 # A part of the picture is empty where no two of its 48 grey values differ by more. Of 1500 of these
 # photographs the worst has 47% empty parts, a thousandth of them more than 38%.
 _PARTS_HW, _EMPTY_UP_TO, _PARTLY_COVERED_FROM = (8, 8), 3, 0.7
-# Rows without data are zeros: black, or green where the pixels are YUV. A picture may have black
-# bars for ever; it is cut where it has more such rows than it once had.
-_ZERO_UP_TO, _CUT_FROM = 2, 0.05
+# Rows without data are exact zeros: black, or green where the pixels are YUV. A picture may have black
+# bars for ever; it is cut where it has more such rows than good pictures had that lasted for so long, s.
+_CUT_FROM, _SAME_SHARE, _USUAL_AFTER = 0.05, 0.01, 5.0
 # Diagnostics show a problem only after it has been seen for this long, seconds.
 _PATIENCE = 0.5
 _FROZEN_IMAGES = 3
@@ -98,11 +98,11 @@ def _empty_share(small: np.ndarray) -> float:
 
 
 def _zero_share(sample_rgb: np.ndarray) -> float:
-    """The share of rows of one colour without red and blue."""
+    """The share of rows of one colour in which red and blue are 0."""
     high = cv2.reduce(sample_rgb, 1, cv2.REDUCE_MAX)[:, 0]
     low = cv2.reduce(sample_rgb, 1, cv2.REDUCE_MIN)[:, 0]
-    zeros = (high[:, 0] <= _ZERO_UP_TO) & (high[:, 2] <= _ZERO_UP_TO)
-    return float((zeros & (high[:, 1] - low[:, 1] <= _ZERO_UP_TO)).mean())
+    zeros = (high[:, 0] == 0) & (high[:, 2] == 0) & (high[:, 1] == low[:, 1])
+    return float(zeros.mean())
 
 
 def _quantile(values: np.ndarray, share: float) -> float:
@@ -135,7 +135,8 @@ class ImageHealth:
     def __init__(self) -> None:
         self.at_once = "", ""
         self._problem, self._since = "", 0.0
-        self._fewest_zeros = 1.0
+        self._usual_zeros = 1.0
+        self._steady, self._steady_since = -1.0, 0.0
         self._checksums: deque[int] = deque(maxlen=_BUFFERS)
         self._changed_at, self._repeats = 0.0, 0
 
@@ -152,7 +153,7 @@ class ImageHealth:
             both empty when all is well.
         """
         found = picture_statistics(image_rgb)
-        problem, figures = self._judge(found)
+        problem, figures = self._judge(found, now)
         if problem != self._problem:
             self._problem, self._since = problem, now
         frozen = "", ""
@@ -162,17 +163,25 @@ class ImageHealth:
         self.at_once = together(frozen, (problem, figures))
         return self.at_once if now - self._since >= _PATIENCE else frozen
 
-    def _judge(self, found: PictureStatistics) -> tuple[str, str]:
+    def _judge(self, found: PictureStatistics, now: float) -> tuple[str, str]:
         """The problem of one picture and its figures."""
-        self._fewest_zeros = min(self._fewest_zeros, found.zeros)
         if found.problem:
             return found.problem, found.figures
-        if found.zeros - self._fewest_zeros < _CUT_FROM:
+        self._learn_usual(found.zeros, now)
+        if found.zeros - self._usual_zeros < _CUT_FROM:
             return "", ""
         return "cut", (
             f"{found.zeros:.0%} of the rows are zeros, of other pictures of this camera "
-            f"{self._fewest_zeros:.0%}: frames arrive in part"
+            f"{self._usual_zeros:.0%}: frames arrive in part. If these are bars of another mode of the camera, "
+            "activate the node again"
         )
+
+    def _learn_usual(self, zeros: float, now: float) -> None:
+        """The share of rows of zeros that this camera has when all is well: never more than it had."""
+        if abs(zeros - self._steady) > _SAME_SHARE:
+            self._steady, self._steady_since = zeros, now
+        if self._usual_zeros == 1 or now - self._steady_since >= _USUAL_AFTER:
+            self._usual_zeros = min(self._usual_zeros, self._steady)
 
     def _is_frozen(self, checksum: int, now: float, frozen_after: float) -> bool:
         if checksum not in self._checksums:
