@@ -89,6 +89,16 @@ def by_stem(paths: Iterable[Path], root: Path) -> tuple[dict[str, Path], list[st
     return found, faults
 
 
+def by_path(folder: Path, suffixes: Iterable[str], root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Files in and below a folder by path without suffix, and a fault for each that two files share."""
+    found, faults = by_stem(files(folder, *suffixes), root)
+    for inner in folders(folder):
+        below, doubled = by_path(inner, suffixes, root)
+        found |= {f"{inner.name}/{key}": path for key, path in below.items()}
+        faults += doubled
+    return found, faults
+
+
 def shown(path: Path, root: Path) -> str:
     """A path as error texts name it: below `root` where it lies there."""
     text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -17,7 +17,8 @@ development kit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -27,11 +28,10 @@ from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
 from mtv_perception.data.formats.coco_index import short
 from mtv_perception.data.formats.files import (
     MaskFolder,
-    by_stem,
+    by_path,
     child,
     files,
     folders,
-    images_in,
     is_folder,
     mask_names,
     read_text,
@@ -39,6 +39,7 @@ from mtv_perception.data.formats.files import (
     shown,
 )
 from mtv_perception.errors import DatasetError
+from mtv_perception.media.files import IMAGE_SUFFIXES
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # From the first and last pixel, counted from 1, to the edges.
@@ -74,20 +75,20 @@ class VocFormat:
     def read(self, root: Path, split: Split, options: ReadOptions) -> Contents:
         """See Format: every image that has an annotation."""
         (source,) = split.sources
-        listed = _stems(source) if source.is_file() else None
         home = root if _xml_folder(root) else source
         annotations = _xml_folder(home) or home
-        images, faults = by_stem(images_in(child(home, *_IMAGE_FOLDERS) or home), root)
-        paths, doubled = by_stem(files(annotations, ".xml"), root)
+        images, faults = by_path(child(home, *_IMAGE_FOLDERS) or home, IMAGE_SUFFIXES, root)
+        paths, doubled = by_path(annotations, (".xml",), root)
+        listed = set(_keys(source, paths)) if source.is_file() else None
         faults += doubled
-        lost = [stem for stem in listed or () if stem not in paths]
-        faults += [f"{shown(source, root)}: {stem}: no such annotation" for stem in lost]
+        lost = sorted((listed or set()) - set(paths))
+        faults += [f"{shown(source, root)}: {key}: no such annotation" for key in lost]
         reader = _Reader(root, home, images, set(paths))
         notes = [] if listed is None else _unlisted(root, annotations, set(paths))
         entries = []
-        for stem, path in paths.items():
-            if listed is None or stem in listed:
-                entry, found = reader.entry(path)
+        for key, path in paths.items():
+            if listed is None or key in listed:
+                entry, found = reader.entry(key, path)
                 entries += [] if entry is None else [entry]
                 faults += found
         return Contents(
@@ -120,9 +121,9 @@ def _has_annotations(folder: Path) -> bool:
 
 def _image_lists(root: Path, annotations: Path) -> list[Path]:
     """The lists of images; lists of one class have a second column of -1, 0 and 1."""
-    stems = {path.stem for path in files(annotations, ".xml")}
+    keys = by_path(annotations, (".xml",), root)[0]
     lists = files(root / "ImageSets" / "Main", ".txt")
-    return [path for path in lists if not _is_of_class(_stems(path), stems)]
+    return [path for path in lists if not _is_of_class(_keys(path, keys), keys)]
 
 
 def _lists_of_splits(root: Path, annotations: Path) -> list[Path]:
@@ -132,29 +133,33 @@ def _lists_of_splits(root: Path, annotations: Path) -> list[Path]:
     if union is None:
         return lists
     others = [path for path in lists if path != union]
-    named = {stem for path in others for stem in _stems(path)}
-    if set(_stems(union)) <= named or any(path.stem == "val" for path in others):
+    named = {key for path in others for key in _keys(path)}
+    if set(_keys(union)) <= named or any(path.stem == "val" for path in others):
         return others
     return [union, *(path for path in others if path.stem not in _PARTS_OF_UNION)]
 
 
-def _is_of_class(lines: Sequence[str], stems: set[str]) -> bool:
+def _is_of_class(lines: Sequence[str], keys: Container[str]) -> bool:
     """Whether each line is an image's name and a mark. A name may also hold a blank and end in 1."""
     parts = [line.rsplit(maxsplit=1) for line in lines]
     marked = all(len(part) == 2 and part[1] in _MARKS for part in parts)
-    return bool(lines) and marked and not all(line in stems for line in lines)
+    return bool(lines) and marked and not all(line in keys for line in lines)
 
 
-def _stems(path: Path) -> list[str]:
-    """The lines of a list, without folders and the quotes that some tools write."""
+def _keys(path: Path, known: Container[str] = ()) -> list[str]:
+    """The lines of a list, without the quotes that some tools write.
+
+    A folder stays where a file of that path is known.
+    """
     lines = (line.strip().strip("\"'") for line in read_text(path).splitlines())
-    return [PurePosixPath(line.replace("\\", "/")).name for line in lines if line]
+    paths = (PurePosixPath(line.replace("\\", "/")) for line in lines if line)
+    return [str(path) if str(path) in known else path.name for path in paths]
 
 
-def _unlisted(root: Path, annotations: Path, stems: set[str]) -> list[str]:
+def _unlisted(root: Path, annotations: Path, keys: set[str]) -> list[str]:
     """Tells how many annotations stand in no list."""
-    listed = {stem for path in _lists_of_splits(root, annotations) for stem in _stems(path)}
-    count = len(stems - listed)
+    lists = _lists_of_splits(root, annotations)
+    count = len(keys - {key for path in lists for key in _keys(path, keys)})
     return (
         [f"{count} annotations stand in no list of ImageSets/Main and are left out"]
         if count
@@ -163,14 +168,24 @@ def _unlisted(root: Path, annotations: Path, stems: set[str]) -> list[str]:
 
 
 class _Reader:
-    """The annotations of one folder."""
+    """The annotations of one folder.
 
-    def __init__(self, root: Path, home: Path, images: Mapping[str, Path], stems: set[str]) -> None:
-        self._root, self._images, self._stems = root, images, stems
-        self._masks = MaskFolder(home / "masks", [Path(path.name) for path in images.values()])
+    Args:
+        root: of the data set.
+        home: folder that images, annotations and masks are in.
+        images: by path without suffix, below their folder.
+        keys: of the annotations, in the same way.
+    """
+
+    def __init__(self, root: Path, home: Path, images: Mapping[str, Path], keys: set[str]) -> None:
+        self._root, self._images, self._keys = root, images, keys
+        self._inside = {path: Path(key).with_name(path.name) for key, path in images.items()}
+        names = Counter(path.stem for path in images.values())
+        self._named = {path.stem: path for path in images.values() if names[path.stem] == 1}
+        self._masks = MaskFolder(home / "masks", self._inside.values())
         self._stale: list[str] = []
 
-    def entry(self, path: Path) -> tuple[Entry | None, list[str]]:
+    def entry(self, key: str, path: Path) -> tuple[Entry | None, list[str]]:
         """What one file says, and what is wrong with it."""
         where = shown(path, self._root)
         try:
@@ -195,8 +210,9 @@ class _Reader:
             names.append(name)
             boxes.append(box)
             crowd.append(difficult)
-        image_path = self._image_path(path, annotation)
-        mask_path, unclear = self._masks.of(Path(image_path.name))
+        image_path = self._image_path(key, path, annotation)
+        inside = self._inside.get(image_path, Path(image_path.name))
+        mask_path, unclear = self._masks.of(inside)
         entry = Entry(
             image_path=image_path,
             names=tuple(names),
@@ -208,23 +224,23 @@ class _Reader:
         )
         return entry, faults + unclear
 
-    def _image_path(self, path: Path, annotation: ElementTree.Element) -> Path:
+    def _image_path(self, key: str, path: Path, annotation: ElementTree.Element) -> Path:
         """The image of the annotation's own name, else the one that `<filename>` states."""
         stated = PurePosixPath(
             (annotation.findtext("filename") or "").strip().replace("\\", "/")
         ).name
-        own = self._images.get(path.stem)
+        own = self._images.get(key) or self._named.get(path.stem)
         if own is not None:
             if stated and PurePosixPath(stated).stem != own.stem and stated != own.stem:
                 self._stale.append(f"{shown(path, self._root)} states {stated!r}")
             return own
         folder = next(iter(self._images.values())).parent if self._images else path.parent
-        same_stem = self._images.get(PurePosixPath(stated).stem)
+        same_stem = self._named.get(PurePosixPath(stated).stem)
         if stated and (folder / stated).is_file():
             return folder / stated
         return same_stem or folder / (stated or f"{path.stem}.jpg")
 
-    def notes(self, listed: list[str] | None) -> list[str]:
+    def notes(self, listed: Container[str] | None) -> list[str]:
         """What a user should know, after every annotation."""
         found = self._masks.left_over()
         if self._stale:
@@ -232,7 +248,7 @@ class _Reader:
                 f"{len(self._stale)} annotations state another image than the one of their own name, "
                 f"which is used: {self._stale[0]}"
             )
-        bare = [stem for stem in self._images if stem not in self._stems]
+        bare = [key for key in self._images if key not in self._keys]
         if bare and listed is None:
             found.append(f"{len(bare)} images have no annotation and are left out")
         return found

@@ -151,3 +151,31 @@ def write_lists(root, **lists):
     folder.mkdir(parents=True)
     for name, lines in lists.items():
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_annotations_in_folders_below_are_read_by_their_path(tmp_path, write_image, write_mask):
+    """As CVAT writes tasks whose images are in folders; the same name may be in two."""
+    for folder, corners in (("day", (1, 1, 10, 10)), ("night", (1, 1, 20, 20))):
+        write_image(tmp_path / "JPEGImages" / folder / "a.jpg")
+        (tmp_path / "Annotations" / folder).mkdir(parents=True)
+        write_xml(
+            tmp_path,
+            describe_object("person", corners),
+            name=f"{folder}/a",
+            filename=f"{folder}/a.jpg",
+        )
+    write_mask(tmp_path / "masks" / "night" / "a.png", 2)
+    samples = {s.image_path.parent.name: s for s in read_voc(tmp_path, WAREHOUSE).samples}
+    assert {name: sample.boxes_xyxy.max() for name, sample in samples.items()} == {
+        "day": 10,
+        "night": 20,
+    }
+    assert sample_mask(samples["day"]) is None
+    assert (sample_mask(samples["night"]) == 2).all()
+
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("day/a\n")
+    (lists / "val.txt").write_text("night/a\n")
+    (sample,) = read_voc(tmp_path, WAREHOUSE, split="val").samples
+    assert sample.image_path.parent.name == "night"
