@@ -189,9 +189,8 @@ def _all_boxes(
 
 def network_boxes(sample: Sample, size_hw: tuple[int, int]) -> np.ndarray:
     """A sample's boxes `(N, 4)` float64, corners in network pixels."""
-    return Letterbox.fit(sample.size_hw, size_hw).boxes_to_network(
-        sample.boxes_xyxy.astype(np.float64)
-    )
+    placed = Letterbox.fit(sample.size_hw, size_hw, stride=1)  # No mask is made here.
+    return placed.boxes_to_network(sample.boxes_xyxy.astype(np.float64))
 
 
 def _source(dataset: Dataset) -> DatasetShare:

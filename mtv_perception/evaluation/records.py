@@ -91,6 +91,13 @@ def class_images(records: Sequence[BoxRecord], class_id: int) -> list[ImageBoxes
     return images
 
 
+def can_judge(sample: Sample) -> bool:
+    """Whether a sample's labels give a figure: an object that counts, or labelled pixels of a class."""
+    counts = np.isin(sample.class_ids, sample.box_classes) & ~sample.crowd
+    masked = sample.mask_path is not None or sample.regions is not None
+    return bool(counts.any() or (masked and sample.mask_classes))
+
+
 def boxed_classes(records: Sequence[BoxRecord]) -> tuple[int, ...]:
     """Ids of the classes boxed in at least one image."""
     return tuple(sorted({class_id for record in records for class_id in record.sample.box_classes}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mtv_perception.config import load
+from mtv_perception.config import from_mapping, load
 from mtv_perception.data.sample import fingerprint
 from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
@@ -56,6 +56,7 @@ def plan_fit(options: FitOptions, file: Path, lists: Path) -> Prepared:
     plan = make_plan(
         options, prepared.labels.foreground, prepared.samples("train"), prepared.entries, initial
     )
+    from_mapping(TrainConfig, plan)  # What training would refuse is refused now.
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
     file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
@@ -212,6 +213,8 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
     artefact = load_artefact(options.out)
     perceiver = Perceiver(artefact, replace(COLLECTING, num_threads=options.threads))
     records, labels = collect(perceiver, prepared.dataset("check")), artefact.labels
+    if not any(len(sample.class_ids) for sample in prepared.samples("check")):
+        return {"thresholds": {}, "points": {}, "few_false_alarms": {}}  # Masks alone are labelled.
     tuning = tune(records, labels, {})
     write_thresholds(options.out, tuning.thresholds, tuning.iou_threshold)
     few = tune(

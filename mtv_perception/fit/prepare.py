@@ -18,6 +18,7 @@ from mtv_perception.data.formats.open import (
 )
 from mtv_perception.data.sample import Dataset, Sample
 from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.evaluation.records import can_judge
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.split import (
     LEAST_IMAGES,
@@ -117,6 +118,11 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
             "expected objects to learn in the images to train on, got none that is not a crowd "
             "(COCO: iscrowd 1, VOC: difficult 1). Masks of CVAT are read from its export "
             "`CVAT for images`."
+        )
+    if prepared.samples("check") and not any(map(can_judge, prepared.samples("check"))):
+        raise DatasetError(
+            "expected an object or a mask in the images that choose the checkpoint and the thresholds, got "
+            "none: label more images, or give a split `val` that has some."
         )
     empty = [part for part in PARTS if not prepared.samples(part)]
     if empty:

@@ -128,6 +128,8 @@ def _operating_points(points: Mapping[str, Mapping[str, float]]) -> str:
     keys = ("threshold", "precision", "recall", "f1", "fppi")
     rows = [(name, *(float(point[key]) for key in keys)) for name, point in points.items()]
     header = ("class", "threshold", "precision", "recall", "F1", "false alarms an image")
+    if not points:
+        return "<h2>Thresholds</h2><p>None: the images of `check` have no boxes.</p>"
     about = "<p>Chosen for the best F1 on the images of `check`.</p>"
     return f"<h2>Thresholds</h2>{about}{table(header, rows)}"
 

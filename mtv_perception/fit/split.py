@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from mtv_perception.data.sample import Sample, sample_image
 from mtv_perception.errors import DatasetError
+from mtv_perception.evaluation.records import can_judge
 from mtv_perception.media.likeness import difference_hash, near_duplicates
 
 PARTS = ("train", "check", "judge")
@@ -61,8 +62,7 @@ def part_samples(samples: Sequence[Sample]) -> Parting:
     if np.bincount(groups).max() > _LARGEST_GROUP * len(samples):
         parts, how = _by_order(samples), "blocks in the order of the file names"
     else:
-        names = [sample.image_path.name for sample in samples]
-        parts = _by_group(groups, names)
+        parts = _by_group(groups, samples)
     return Parting(parts, how, leaks(alike, parts))
 
 
@@ -89,11 +89,12 @@ def connected(pairs: np.ndarray, together: Sequence[str]) -> np.ndarray:
     return np.unique([root(i) for i in range(len(together))], return_inverse=True)[1]
 
 
-def _by_group(groups: np.ndarray, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def _by_group(groups: np.ndarray, samples: Sequence[Sample]) -> dict[str, tuple[int, ...]]:
     """Whole groups, in an order that depends on the names alone, fill `judge`, `check`.
 
-    Then `train`.
+    Then `train`. Where objects are rare, `check` and `judge` get the first group with some all the same.
     """
+    names = [sample.image_path.name for sample in samples]
     members: dict[int, list[int]] = {}
     for position, group in enumerate(groups.tolist()):
         members.setdefault(group, []).append(position)
@@ -108,7 +109,27 @@ def _by_group(groups: np.ndarray, names: Sequence[str]) -> dict[str, tuple[int, 
         # A group that would overfill a part trains instead.
         fits = [n for n in wanting if len(members[group]) <= 2 * SHARES[n] * len(names)]
         parts[fits[-1] if fits else "train"] += members[group]
+    for part in SHARES:
+        if not any(can_judge(samples[i]) for i in parts[part]):
+            found = _group_to_judge_by(members, order, parts["train"], samples)
+            parts[part] += found
+            parts["train"] = [i for i in parts["train"] if i not in found]
     return {name: tuple(sorted(positions)) for name, positions in parts.items()}
+
+
+def _group_to_judge_by(
+    members: Mapping[int, list[int]],
+    order: Callable[[int], str],
+    trains: Sequence[int],
+    samples: Sequence[Sample],
+) -> list[int]:
+    """The first of several groups with objects among those that train; nothing where there is one."""
+    groups = [
+        group
+        for group in sorted(members, key=order)
+        if members[group][0] in trains and any(can_judge(samples[i]) for i in members[group])
+    ]
+    return members[groups[0]] if len(groups) > 1 else []
 
 
 def _by_order(samples: Sequence[Sample]) -> dict[str, tuple[int, ...]]:

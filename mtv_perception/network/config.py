@@ -51,6 +51,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", labels_with_background(self.names).names)
+        for name in ("size_hw", "aligned_hw") if self.preset != "reference" else ():
+            size_hw = getattr(self, name) or (0, 0)
+            if any(side % 32 for side in size_hw):
+                raise ValueError(f"Expected a network {name} in multiples of 32, got {size_hw!r}.")
 
     def at_size(self, size_hw: tuple[int, int]) -> NetworkConfig:
         """The same network for another input size, whose windows lie as its weights know them."""

@@ -64,10 +64,6 @@ def warehouse_outputs(
 
     The backbone's features, the default boxes and the kind of score.
     """
-    for name in ("size_hw", "aligned_hw"):
-        size_hw = getattr(config, name) or (0, 0)
-        if any(side % 32 for side in size_hw):
-            raise ValueError(f"Expected a network {name} in multiples of 32, got {size_hw!r}.")
     pyramid_channels, context_channels, decoder_channels, skip_channels = _CHANNELS[config.preset]
     features = backbone_features(images, config)
     padding = pyramid_padding(config.aligned_hw or config.size_hw, config.output_stride)

@@ -136,7 +136,13 @@ class Predictions:
 
     def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
         """Write one frame's result under the name of its file, or of its place in the source."""
-        name = self._names.unique(name_of(source, item, frame))
+        own = name_of(source, item, frame)
+        name = self._names.unique(own)
+        if self._label_files and name != utf8(own):
+            raise ReplayError(
+                f"{source}: --labels: two images are called {own}, and a label file could belong to either; "
+                "predict each folder on its own."
+            )
         lines = self._lines or self._begin()
         if self._masks:
             write_image(self._folder / "masks" / f"{name}.png", result.segmentation.class_ids)

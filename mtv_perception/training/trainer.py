@@ -249,12 +249,16 @@ class Trainer:
                 self._judge()
             if self._is_due(config.checkpoint_every):
                 self._finite(logged)
-                save_state(self._output / _LAST_FILE, self._variables, self._done)
-                self._pace.keep()
+                self._keep()
             if self._over:
                 break
         progress.close()
         return self._best
+
+    def _keep(self) -> None:
+        """Write the state from which the run goes on."""
+        save_state(self._output / _LAST_FILE, self._variables, self._done)
+        self._pace.keep()
 
     def _is_due(self, every: int) -> bool:
         return self._over or self._done % every == 0
@@ -314,6 +318,8 @@ class Trainer:
             _LOG.info("%s", figures_table(figures))
         if score >= self._best.get("score", float("-inf")):
             self._best = {"score": score, "step": self._done, **plain}
+            if self._done:  # Best weights that no run could go on from would block the folder.
+                self._keep()
             save_state(
                 self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done
             )

@@ -14,6 +14,7 @@ from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.scene import fit_matrix, load_scene, warp_scene
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.records import can_judge
 from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.training.config import TrainConfig
@@ -34,11 +35,18 @@ class Validation:
         config: whose validation sets are opened now, so that faults show before training.
 
     Raises:
-        ConfigError: `monitor` names what is no figure.
+        ConfigError: `monitor` names what is no figure, or no image has an object or pixel to judge by.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self._datasets = open_datasets(config.validation, config.network.labels)
+        if self._datasets and not any(
+            can_judge(sample) for dataset in self._datasets for sample in dataset.samples
+        ):
+            raise ConfigError(
+                "validation: expected images with objects or masks of a class, got none: no figure could "
+                "choose the best weights."
+            )
         names = [dataset.name for dataset in self._datasets]
         # Folders called `val` of several data sets must not hide each other's figures.
         self._names = [

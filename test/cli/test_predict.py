@@ -64,6 +64,14 @@ def test_images_of_one_name_do_not_overwrite_each_other(predict, folder, tmp_pat
     assert files(predict.out / "overlays") == ["frame1-2.jpg", "frame1.jpg"]
 
 
+def test_labels_of_two_images_of_one_name_are_refused(predict, folder, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    cv2.imwrite(str(tmp_path / "other" / "frame1.png"), cv2.imread(str(folder / "frame1.jpg")))
+    status, _ = predict(folder / "frame1.jpg", tmp_path / "other", "--labels", "coco")
+    assert status != 0
+    assert "two images are called frame1" in capsys.readouterr().err
+
+
 def cut(data):
     return data[: len(data) // 2]
 

@@ -225,3 +225,16 @@ def test_real_people(real_data):
     assert (person.instances, statistics.sources[0].masks) == (254, 100)
     assert 0.05 < person.pixel_share < 0.2
     assert person.weight > 1 > statistics.classes[0].weight
+
+
+@pytest.mark.parametrize("size_hw", [(421, 640), (427, 640), (768, 1366), (121, 161)])
+def test_boxes_are_told_in_pixels_of_any_size(size_hw):
+    """That of a camera, as a report asks, need not fit a network."""
+    sample = Sample(
+        Path("a.jpg"),
+        size_hw,
+        boxes_xyxy=np.array([[10, 20, 60, 100]], np.float32),
+        class_ids=np.array([1], np.int32),
+        crowd=np.zeros(1, bool),
+    )
+    np.testing.assert_allclose(network_boxes(sample, size_hw), sample.boxes_xyxy)

@@ -413,3 +413,19 @@ def test_images_that_judge_and_train_in_two_data_sets_are_told(tmp_path, floor):
 
     alone = prepare(options(tmp_path, first), tmp_path / "lists")
     assert not any("another data set" in note for note in alone.notes)
+
+
+def test_images_that_choose_need_an_object(tmp_path, floor):
+    root = floor(splits=True)
+    for path in (root / "valid" / "labels").glob("*.txt"):
+        path.write_text("")
+    with pytest.raises(DatasetError, match="an object or a mask in the images that choose"):
+        prepare(options(tmp_path, root), tmp_path / "lists")
+
+
+@pytest.mark.parametrize("size_hw", [(100, 130), (0, 64)])
+def test_a_size_that_training_would_refuse_is_refused_before(tmp_path, floor, size_hw):
+    file = tmp_path / "plan.yaml"
+    with pytest.raises(ConfigError, match="size_hw"):
+        plan_fit(options(tmp_path, floor(), size_hw=size_hw), file)
+    assert not file.exists()

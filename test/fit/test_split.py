@@ -1,5 +1,7 @@
 """Images that look alike stay on one side."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -45,6 +47,23 @@ def test_frames_of_one_scene_stay_together(tmp_path):
     assert parting.near_pairs == 0
     assert "alike" in parting.how
     assert all(5 <= len(parting.parts[part]) <= 15 for part in ("check", "judge"))
+
+
+@pytest.mark.parametrize("count", [3, 4, 8])
+def test_rare_objects_choose_and_judge_too(tmp_path, count):
+    samples = [scene(tmp_path, f"{number:02d}.png", number) for number in range(40)]
+    for index in range(count):
+        samples[5 * index] = replace(
+            samples[5 * index],
+            boxes_xyxy=np.array([[10, 10, 50, 90]], np.float32),
+            class_ids=np.array([1], np.int32),
+            crowd=np.zeros(1, bool),
+            box_classes=(1,),
+        )
+    parts = part_samples(samples).parts
+    for part in PARTS:
+        assert any(len(samples[position].class_ids) for position in parts[part])
+    assert sorted(sum(parts.values(), ())) == list(range(40))
 
 
 def test_drives_in_folders_stay_together(tmp_path):

@@ -33,6 +33,21 @@ def test_it_writes_the_weighted_mean_of_runs_and_their_start(tmp_path, tiny_run,
     assert (out / "config.yaml").read_text() == (second / "config.yaml").read_text()
 
 
+def test_a_start_that_was_replaced_is_refused(tmp_path, tiny_run, tiny_config, capsys):
+    """A model of the same name, such as that of a newer version of the package."""
+    first = shutil.copytree(tiny_run, tmp_path / "first")
+    config = tiny_config(validate_every=3, initial=str(first))
+    Trainer(config, tmp_path / "run").train()
+    arguments = (tmp_path / "run", "--shares", 0.5, "--start", 0.5, "--out")
+    assert average(*arguments, tmp_path / "mean") == 0
+    one = read_group(first / BEST_FILE, "average")
+    save_state(first / BEST_FILE, {"average": [array + 1 for array in one]}, 0)
+
+    assert average(*arguments, tmp_path / "other") == 2
+    assert "the first weights that the run began with" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     "arguments", [("--shares", 0.5), ("--shares", 0.5, 0.5), ("--shares", 1.5, "--start", -0.5)]
 )

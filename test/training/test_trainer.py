@@ -142,6 +142,21 @@ def test_the_best_validation_is_kept(tmp_path, tiny_config, eager):
     assert yaml.safe_load((tmp_path / "run" / "best.yaml").read_text()) == best
 
 
+def test_a_run_stopped_between_validation_and_checkpoint_goes_on(tmp_path, tiny_config, eager):
+    """Best weights without a state to go on from would block the folder for ever."""
+    config = tiny_config(steps=5, validate_every=2, checkpoint_every=100, monitor=("map",))
+
+    def stopped(model):
+        if (tmp_path / "run" / "best.npz").exists():
+            raise KeyboardInterrupt
+        return {"map": 0.5}
+
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(config, tmp_path / "run", stopped).train()
+    again = Trainer(config, tmp_path / "run", lambda model: {"map": 0.4}, resume=True)
+    assert again.train()["step"] == 2
+
+
 def test_the_weights_a_run_begins_with_may_be_the_best(tmp_path, tiny_config, eager):
     """A fine-tuning then never ends with less than it had."""
     scores = iter([0.9, 0.2, 0.3])

@@ -22,6 +22,7 @@ from mtv_perception.config import load
 from mtv_perception.errors import ConfigError, WeightsError
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import TrainConfig
+from mtv_perception.training.runs.provenance import check_initial
 from mtv_perception.training.state import BEST_FILE, read_group, save_state
 from mtv_perception.training.trained import note_trained, trained_of_run
 from mtv_perception.training.trainer import Trainer
@@ -35,6 +36,7 @@ def first_weights(run: Path) -> list[np.ndarray]:
     """What a run began with."""
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(load(TrainConfig, run / CONFIG_FILE), Path(scratch))
+        check_initial(run, Path(scratch))
         return [weight.numpy() for weight in trainer.network.model.weights]
 
 

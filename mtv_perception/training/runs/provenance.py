@@ -18,7 +18,7 @@ import mtv_perception
 from mtv_perception.data.sample import Dataset, fingerprint
 from mtv_perception.errors import ConfigError
 
-RUN_FILE, _DATA_FILE = "run.yaml", "images.yaml"
+RUN_FILE, _DATA_FILE, _INITIAL_FILE = "run.yaml", "images.yaml", "initial.yaml"
 
 
 def _git(*arguments: str) -> str:
@@ -83,4 +83,24 @@ def _count(datasets: Sequence[Dataset]) -> int:
 def note_initial(folder: Path, file: Path) -> None:
     """Write `initial.yaml`: the file that the first weights came from, and its SHA-256."""
     about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    (folder / "initial.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    (folder / _INITIAL_FILE).write_text(yaml.safe_dump(about), encoding="utf-8")
+
+
+def check_initial(run: Path, again: Path) -> None:
+    """Raise ConfigError where two folders of one configuration began with different weights.
+
+    Older runs noted none.
+
+    Args:
+        run: a run folder.
+        again: a folder that just began with the same configuration.
+    """
+    files = [folder / _INITIAL_FILE for folder in (run, again)]
+    if not all(file.is_file() for file in files):
+        return
+    begun, now = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
+    if begun["sha256"] != now["sha256"]:
+        raise ConfigError(
+            f"{files[0]}: expected the first weights that the run began with, SHA-256 {begun['sha256']}, got "
+            f"{now['file']} of {now['sha256']}; put the old file back, or average without --start."
+        )
