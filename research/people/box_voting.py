@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""What box voting would gain: each box that suppression keeps moves to the mean of those that agree with it.
+
+    research/people/box_voting.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR [--fold check|judge]
+
+The arguments are those of judge.py. Sources: Gidaris and Komodakis 2015 (box voting), He et al. 2019 (softer-NMS,
+section 3.3: weights exp(-(1 - IoU)^2 / s)).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from judge import judged
+
+from mtv_perception.data.formats.open import open_dataset
+from mtv_perception.data.sample import Dataset, sample_image
+from mtv_perception.evaluation.evaluate import evaluate
+from mtv_perception.evaluation.settings import SCORING
+from mtv_perception.geometry.boxes import pairwise_iou
+from mtv_perception.geometry.codec import decode
+from mtv_perception.geometry.nms import nms_per_class
+from mtv_perception.labels import WAREHOUSE
+from mtv_perception.runtime import perceiver as perceiver_module
+from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.types import Detections
+
+OVERLAPS = (0.45, 0.5, 0.55, 0.6)
+AGREES_FROM, SPREAD = 0.6, 0.025
+MATCH_IOU, NEAR = 0.5, 0.05
+
+
+def voting(*arguments: Any) -> Detections:
+    """In place of `runtime.boxes.detect`, with the same arguments."""
+    (rows, class_ids, scores), offsets, defaults, variances, overlap, per_class, limit = arguments
+    boxes = decode(offsets.real(offsets.values[rows]), defaults[rows], variances)
+    kept = nms_per_class(boxes, scores, class_ids, overlap, per_class, limit)
+    iou = pairwise_iou(boxes[kept], boxes)
+    agrees = (iou >= AGREES_FROM) & (class_ids[kept, None] == class_ids)
+    weights = np.where(agrees, scores * np.exp(-((1 - iou) ** 2) / SPREAD), 0)
+    moved = weights @ boxes / weights.sum(1, keepdims=True)
+    return Detections(
+        moved.astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
+    )
+
+
+def mean_figures(perceive: Perceiver, datasets: list[Dataset]) -> tuple[float, float]:
+    """AP@[.50:.95] and AP@.50, the means over the sets."""
+    found = [evaluate(perceive, d, with_boundaries=False, quiet=True).to_json() for d in datasets]
+    return float(np.mean([f["map"] for f in found])), float(np.mean([f["map50"] for f in found]))
+
+
+def near_edges(perceive: Perceiver, datasets: list[Dataset]) -> tuple[int, float]:
+    """Boxes that match an object, and the share of them whose lower edge is off by less than NEAR of its height."""
+    errors = []
+    for sample in (sample for dataset in datasets for sample in dataset.samples):
+        found = perceive(sample_image(sample)).detections
+        objects, ids = sample.boxes_xyxy[~sample.crowd], sample.class_ids[~sample.crowd]
+        iou = pairwise_iou(found.boxes_xyxy, objects) * (found.class_ids[:, None] == ids)
+        for row, box in zip(iou, found.boxes_xyxy, strict=True):
+            best = int(row.argmax()) if len(row) else 0
+            if len(row) and row[best] >= MATCH_IOU:
+                top, bottom = objects[best][[1, 3]]
+                errors.append(abs(box[3] - bottom) / (bottom - top))
+    return len(errors), float(np.mean(np.array(errors) < NEAR))
+
+
+def main() -> int:
+    """Run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--synthetic", type=Path, required=True)
+    parser.add_argument("--fold", default="check", choices=("check", "judge"))
+    args = parser.parse_args()
+    model = load_artefact(find_model(args.model))
+    datasets = [open_dataset(config, WAREHOUSE) for config in judged(args).values()]
+    ways: dict[str, Callable[..., Detections]] = {
+        "as it is": perceiver_module.detect,
+        "voting": voting,
+    }
+    for name, detect in ways.items():
+        perceiver_module.detect = detect  # type: ignore[assignment]
+        for overlap in OVERLAPS:
+            ap, ap50 = mean_figures(
+                Perceiver(model, replace(SCORING, iou_threshold=overlap)), datasets
+            )
+            print(
+                f"{name}, overlap {overlap}: AP@[.50:.95] {ap:.4f}, AP@.50 {ap50:.4f}", flush=True
+            )
+        count, share = near_edges(Perceiver(model, PerceiverConfig()), datasets)
+        print(
+            f"{name}: {count} boxes match, {share:.1%} end within {NEAR:.0%} of the height",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
