@@ -199,12 +199,15 @@ def _not_read(root: Path, contents: Iterable[Contents]) -> list[str]:
     if not is_folder(root):
         return []
     entries = [entry for part in contents for entry in part.entries]
-    known = {path.resolve() for e in entries for path in (e.image_path, e.mask_path) if path}
+    known = {path for e in entries for path in (e.image_path, e.mask_path) if path}
     lost = [
         path
         for path in images_in(root, recursive=True)
-        if path.resolve() not in known and _MASK_FOLDERS.isdisjoint(path.relative_to(root).parts)
+        if path not in known and _MASK_FOLDERS.isdisjoint(path.relative_to(root).parts)
     ]
+    # A list may lead to the same files by another path.
+    resolved = {path.resolve() for path in known} if lost else set()
+    lost = [path for path in lost if path.resolve() not in resolved]
     if not lost:
         return []
     return [
