@@ -22,6 +22,9 @@ from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 
+# Of the segmentation of every preset; a network input is a multiple of it.
+_STRIDE = 4
+
 HELP = "class balance, box sizes and suggested default boxes of labelled images"
 
 
@@ -65,9 +68,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Describe the data, print, and write what was asked for."""
     size_hw = (args.size[0], args.size[1])
-    if min(size_hw) < 1 or args.clusters < 1:
+    if min(size_hw) < 1 or any(side % _STRIDE for side in size_hw) or args.clusters < 1:
         raise ValueError(
-            f"Expected a positive size and number of clusters, got {size_hw} and {args.clusters}."
+            f"Expected a size in multiples of {_STRIDE} and a positive number of clusters, got {size_hw} and "
+            f"{args.clusters}."
         )
     configs = [data_config(args, path) for path in args.data]
     labels = args.names or labels_of_data(configs)

@@ -213,8 +213,6 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
     artefact = load_artefact(options.out)
     perceiver = Perceiver(artefact, replace(COLLECTING, num_threads=options.threads))
     records, labels = collect(perceiver, prepared.dataset("check")), artefact.labels
-    if not any(len(sample.class_ids) for sample in prepared.samples("check")):
-        return {"thresholds": {}, "points": {}, "few_false_alarms": {}}  # Masks alone are labelled.
     tuning = tune(records, labels, {})
     write_thresholds(options.out, tuning.thresholds, tuning.iou_threshold)
     few = tune(
@@ -227,6 +225,13 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
         "points": {name: asdict(point) for name, point in tuning.points.items()},
         "few_false_alarms": {name: asdict(point) for name, point in few.points.items()},
     }
+
+
+def _tune_boxes(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
+    """Thresholds; none where masks alone are labelled."""
+    if any(len(sample.class_ids) for sample in prepared.samples("check")):
+        return _tune(options, prepared, state)
+    return {"thresholds": {}, "points": {}, "few_false_alarms": {}}
 
 
 def _judge(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
@@ -249,6 +254,6 @@ def _judge(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str
 _STAGES: dict[str, Callable[[FitOptions, Prepared, FitState], dict[str, Any]]] = {
     "train": _train,
     "export": _export,
-    "tune": _tune,
+    "tune": _tune_boxes,
     "judge": _judge,
 }

@@ -104,8 +104,6 @@ class TrainConfig:
             if getattr(self, name) == NO_WEIGHTS:
                 object.__setattr__(self, name, "")
         self.losses.weights_of(self.network.labels)
-        if self.initial_from and not self.initial:
-            raise ValueError("Expected `initial`, whose classes `from` names, got none.")
         unknown = [name for name in self.initial_from if name not in self.network.names[1:]]
         if unknown:
             known = ", ".join(self.network.names[1:])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtv_perception.config import load
-from mtv_perception.errors import ArtefactError, WeightsError
+from mtv_perception.errors import ArtefactError, ConfigError, WeightsError
 from mtv_perception.network.class_rows import class_rows, copy_weights
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
 from mtv_perception.network.weights.litert import (
@@ -120,7 +120,10 @@ def aligned_with_initial(config: TrainConfig) -> TrainConfig:
 
     Raises:
         ArtefactError, WeightsError: as `initial_layout`.
+        ConfigError: `from` names classes of an `initial` that is not given.
     """
+    if config.initial_from and not config.initial:
+        raise ConfigError("from: expected `initial`, whose classes it names, got none.")
     if not config.initial or config.network.aligned_hw is not None:
         return config
     layout = initial_layout(config.initial)

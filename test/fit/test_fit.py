@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from mtv_perception.cli import fit as cli_fit
+from mtv_perception.data.sample import Sample
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.evaluation.tune import OperatingPoint, Tuning
 from mtv_perception.fit import fit as module
@@ -193,6 +194,12 @@ def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypa
     (balanced, _), (few, _) = written
     assert balanced[1] == {"truck": 0.4, "worker": 0.5}
     assert few[1] == {"truck": 0.4, "worker": 0.6}
+
+
+def test_without_boxes_there_are_no_thresholds_to_choose(tmp_path, floor):
+    prepared = SimpleNamespace(samples=lambda _: [Sample(tmp_path / "a.png", (4, 4))])
+    done = module._tune_boxes(FitOptions((floor(),), tmp_path / "model"), prepared, None)
+    assert done == {"thresholds": {}, "points": {}, "few_false_alarms": {}}
 
 
 def test_a_class_without_an_object_to_train_on_is_told_and_not_scored(tmp_path, floor, monkeypatch):

@@ -117,8 +117,3 @@ def test_no_weights_can_be_named(tmp_path, key, none):
     config = load(TrainConfig, tmp_path / "file.yaml", [f"{key}={none}"])
 
     assert getattr(config, key) == ""
-
-
-def test_from_needs_weights_whose_classes_it_names():
-    with pytest.raises(ConfigError, match="Expected `initial`"):
-        from_mapping(TrainConfig, {"initial": "none", "from": {"person": "person"}})

@@ -306,6 +306,11 @@ def test_a_monitored_figure_must_exist(tmp_path, tiny_config, eager, monitor, fi
         run.train()
 
 
+def test_from_needs_weights_whose_classes_it_names(tmp_path, tiny_config):
+    with pytest.raises(ConfigError, match="from: expected `initial`"):
+        Trainer(tiny_config(initial="", initial_from={"person": "person"}), tmp_path / "run")
+
+
 def test_an_unknown_monitored_figure_shows_before_training(tiny_config):
     Validation(tiny_config(monitor=("map", "shapes/map50", "shapes/iou/person")))
     with pytest.raises(ConfigError, match="monitor: expected figures of map, .* got 'mpa'"):
