@@ -142,6 +142,15 @@ class Comparison:
             and (value := self.figures[name]) is not None
             and (value < limit if at_least else value > limit)
         ]
+        if tolerances.latency_ratio is not None and self.figures["latency_ratio"] is None:
+            broken.append(
+                "latency_ratio: expected durations in both runs to judge it by, one has none; a golden file "
+                "holds none"
+            )
+        known = {*self.classes[0], *self.classes[1]}
+        unknown = [name for name in tolerances.strict_classes if name not in known]
+        if unknown and tolerances.strict_classes != Tolerances().strict_classes:
+            broken.append(f"strict_classes: expected classes of the runs, got {', '.join(unknown)}")
         if self.classes[0] != self.classes[1]:
             of_a, of_b = (", ".join(names) for names in self.classes)
             broken.append(f"classes: expected {of_a} as in A, got {of_b}; compared by name")

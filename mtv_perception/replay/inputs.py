@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mtv_perception.bags.files import is_bag, refuse_ros1, unpack_hint
 from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
+from mtv_perception.media.containers import cut_short
 from mtv_perception.media.decode import MAX_FILE_PIXELS
 from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.media.files import (
@@ -157,7 +158,8 @@ class FileInput:
         self.cameras: Mapping[str, str] = {FILE_TOPIC: ""}
         self.left_out = _other_files(path)
         self.total, self.video_rate = expected_frames(path)
-        self.damage = ""
+        is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
+        self.damage = cut_short(path) if is_video else ""
 
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""

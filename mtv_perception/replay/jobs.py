@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.errors import MtvError, ReplayError
-from mtv_perception.replay.replay import ReplayOptions, ReplayReport, replay
+from mtv_perception.replay.replay import ReplayOptions, ReplayReport, check_apart, replay
 from mtv_perception.replay.resume import read_state, unfinished_folder
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
@@ -71,12 +71,15 @@ def make_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
         ReplayError: two inputs of one name.
     """
     if len(sources) == 1:
+        check_apart(sources[0], out)
         return [Job(sources[0], out)]
     jobs = [Job(source, out / source.resolve().name.split(".")[0]) for source in sources]
     folders = [job.folder for job in jobs]
     twice = [folder.name for index, folder in enumerate(folders) if folder in folders[:index]]
     if twice:
         raise ReplayError(f"Expected inputs of different names, got {twice[0]!r} twice.")
+    for job in jobs:
+        check_apart(job.source, job.folder)
     return jobs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 from mtv_perception.bags.storage import RawMessage
 from mtv_perception.bags.topics import result_topics
 from mtv_perception.bags.writer import BagWriter
-from mtv_perception.errors import ImageError
+from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.builder import FrameCount
 from mtv_perception.replay.inputs import (
@@ -137,9 +138,10 @@ def replay(
             in a thread.
 
     Raises:
-        ReplayError: nothing to read, or the output is in the way.
+        ReplayError: nothing to read, or the output is in the way or holds the input.
     """
     begun = time.monotonic()
+    check_apart(source, folder)
     with open_input(source, options.topics, options.rate, options.max_pixels) as opened:
         settings = _settings(source, opened, perceiver, options)
         state = read_state(folder) if options.resume else None
@@ -170,6 +172,26 @@ def replay(
     return replace(report, seconds=time.monotonic() - begun)
 
 
+def check_apart(source: Path, folder: Path) -> None:
+    """Raise ReplayError where the output is the input or holds it, and replacing it would lose both."""
+    read, written = source.resolve(), folder.resolve()
+    if read == written or written in read.parents:
+        raise ReplayError(f"{folder}: holds the source {source}; choose another --out.")
+
+
+def _fingerprint(source: Path) -> str:
+    """What tells an input from another of its name: the names and sizes of its files."""
+    files = (
+        sorted(path for path in source.rglob("*") if path.is_file())
+        if source.is_dir()
+        else [source]
+    )
+    parts = [
+        f"{path.relative_to(source.parent).as_posix()} {path.stat().st_size}" for path in files
+    ]
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
 def _about(perceiver: Perceiver) -> dict[str, str]:
     """What a bag says of itself in its metadata."""
     people = ", ".join(perceiver.config.people(perceiver.spec))
@@ -188,6 +210,7 @@ def _settings(
     """What must be the same for a run to be the continuation of another."""
     return {
         "source": source.name,
+        "files": _fingerprint(source),
         "model": perceiver.spec.model_id,
         "perceiver": {
             name: list(value) if isinstance(value, tuple) else value
@@ -198,7 +221,7 @@ def _settings(
         "extras": sorted(options.extras),
         "class_id_as": options.class_id_as,
         "rate": options.rate,
-        **({} if options.max_pixels is None else {"max_pixels": options.max_pixels}),
+        "max_pixels": options.max_pixels,
     }
 
 

@@ -124,6 +124,11 @@ class Presence:
     def assert_continuous(self, begin_s: float, end_s: float, *, longest_gap_s: float) -> None:
         """Never absent for more than `longest_gap_s` within a time."""
         __tracebackhide__ = True
+        if not (begin_s < end_s and longest_gap_s >= 0):
+            raise ValueError(
+                f"Expected a time from a beginning to an end and a gap of 0 or more, got {begin_s:g} .. "
+                f"{end_s:g} s and {longest_gap_s:g} s."
+            )
         seen = self.times_s[self.present & self._between(begin_s, end_s)]
         marks = np.r_[begin_s, seen, end_s]
         worst = int(np.argmax(np.diff(marks)))
@@ -155,8 +160,14 @@ class Presence:
         begins = [*(item.begin_s for item in intervals[1:]), *([float("inf")] if intervals else [])]
         if intervals:
             self._check_absent(-float("inf"), np.nextafter(intervals[0].begin_s, -np.inf) - 1e-6)
+        judged = [i for i in intervals if i.end_s - i.begin_s >= enters_within_s - 1e-9]
+        if intervals and not judged:
+            raise AssertionError(
+                f"Expected a presence of {truth.what} of at least {enters_within_s:g} s to judge by, the truth "
+                "has shorter ones only."
+            )
         for item, next_begin_s in zip(intervals, begins, strict=True):
-            if item.end_s - item.begin_s >= enters_within_s:
+            if item in judged:
                 self.assert_reported_within(enters_within_s, of_s=item.begin_s)
             self._check_gone(leaves_within_s, item.end_s, next_begin_s - 1e-6)
         if not intervals:

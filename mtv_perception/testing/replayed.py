@@ -39,6 +39,11 @@ class ReplayedRun:
             raise ValueError(
                 f"Expected a camera of {', '.join(map(repr, self.run.cameras))}, got {camera!r}."
             )
+        if any(count for _, count in chosen):
+            raise ValueError(
+                "Expected frames with stamps of their own, several have the same one: no time of a presence "
+                "could be told."
+            )
         return [((key[0] - self.begin_ns) / 1e9, chosen[key].detections) for key in sorted(chosen)]
 
     def presence(
@@ -58,6 +63,9 @@ class ReplayedRun:
             camera: whose results.
         """
         class_id = self.run.labels.id_of(class_name)
+        _check_region(region)
+        if not 0 <= min_score <= 1:
+            raise ValueError(f"Expected min_score in 0 .. 1, got {min_score!r}.")
 
         def is_it(found: Detections) -> np.ndarray:
             return (
@@ -78,6 +86,7 @@ class ReplayedRun:
             topic: of the truth; found by itself when it is the only one.
             region: as above.
         """
+        _check_region(region)
         truth = read_truth(Path(bag), self.run.labels, topic)
         class_id = self.run.labels.id_of(class_name)
         times = [(stamp - self.begin_ns) / 1e9 for stamp in sorted(truth)]
@@ -86,6 +95,18 @@ class ReplayedRun:
             times,
             [truth[stamp] for stamp in sorted(truth)],
             lambda found: (found.class_ids == class_id) & inside(found, region),
+        )
+
+
+def _check_region(region: Region | None) -> None:
+    """ValueError for a region that no centre of a box in pixels can lie in."""
+    if region is None:
+        return
+    x0, y0, x1, y1 = region
+    if not (x0 < x1 and y0 < y1) or max(map(abs, region)) <= 1:
+        raise ValueError(
+            f"Expected a region x0, y0, x1, y1 in pixels, the first corner above and left of the second, got "
+            f"{region!r}."
         )
 
 

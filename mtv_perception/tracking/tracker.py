@@ -20,7 +20,8 @@ from mtv_perception.types import Detections
 NO_ID = -1
 # A camera is not slower; longer gaps between frames are interruptions.
 _SLOWEST_NS = 5 * 10**9
-_APART = 1e3
+# The cost of a pair without overlap: more would make many poor pairs better than one good pair.
+_APART = 1.0
 
 
 @dataclass(frozen=True)

@@ -380,3 +380,22 @@ def test_a_run_of_two_models_is_refused(tmp_path):
 
     with pytest.raises(ReplayError, match="expected one model, got classes .*'rail', 'person'"):
         open_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"latency_ratio": 1.2}, ["latency_ratio"]),
+        ({"strict_classes": ("persn",)}, ["strict_classes"]),
+        ({"strict_classes": ("person", "rail")}, []),
+    ],
+)
+def test_a_limit_that_can_not_be_judged_is_broken(runs, limits, said):
+    """As of a golden file, which holds no durations."""
+    first, second = runs("a"), runs("b")
+    bare = replace(
+        first, frames={key: replace(f, work_ms=float("nan")) for key, f in first.frames.items()}
+    )
+    comparison = compare_runs(bare, second)
+    lines = comparison.verdict(Tolerances(**limits))
+    assert [line.split(":")[0] for line in lines] == said

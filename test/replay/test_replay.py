@@ -9,6 +9,7 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.messages.typestore import typestore
+from mtv_perception.replay.jobs import make_jobs
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.replay.resume import read_state
 from mtv_perception.resources import share_folders
@@ -305,3 +306,40 @@ def test_nothing_to_read_is_said(tmp_path, red_finder):
     with pytest.raises(ReplayError, match="expected a rosbag2 bag"):
         replay(tmp_path / "no.mcap", tmp_path / "out", red_finder())
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+
+@pytest.mark.parametrize("below", ["", "inside"])
+def test_a_source_is_never_written_over(tmp_path, write_bag, red_finder, below):
+    bag = write_bag("out" if not below else f"out/{below}")
+    before = {path: path.read_bytes() for path in bag.rglob("*") if path.is_file()}
+    with pytest.raises(ReplayError, match="holds the source"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(overwrite=True))
+    assert {path: path.read_bytes() for path in bag.rglob("*") if path.is_file()} == before
+
+
+def test_sources_in_the_folder_of_results_are_refused_before_any_is_replayed(tmp_path):
+    sources = [tmp_path / "rec" / name for name in ("a", "b")]
+    with pytest.raises(ReplayError, match="holds the source"):
+        make_jobs(sources, tmp_path / "rec")
+
+
+@pytest.mark.parametrize("change", ["grown", "shrunk"])
+def test_another_input_of_the_same_name_is_no_continuation(tmp_path, draw, red_finder, change):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(6):
+        cv2.imwrite(str(folder / f"{index}.png"), draw(index))
+    replay(folder, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+    if change == "grown":
+        cv2.imwrite(str(folder / "6.png"), draw(6))
+    else:
+        (folder / "0.png").unlink()
+    with pytest.raises(ReplayError, match="expected a replay with files"):
+        replay(folder, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+
+
+def test_a_limit_that_is_given_up_is_no_continuation(tmp_path, write_bag, red_finder):
+    bag = write_bag()
+    replay(bag, tmp_path / "out", red_finder(), ReplayOptions(max_pixels=100))
+    with pytest.raises(ReplayError, match="expected a replay with max_pixels"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True))

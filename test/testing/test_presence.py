@@ -177,3 +177,45 @@ def test_the_plugin_fails_on_a_damaged_bag_unless_it_is_allowed(pytester, write_
     )
     result = pytester.runpytest_subprocess(f"--mtv-model={model}", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
+
+
+def test_a_truth_of_which_nothing_is_judged_is_no_success():
+    truth = presence("..x...x....")
+    with pytest.raises(AssertionError, match="shorter ones only"):
+        presence("...........").assert_follows(truth, enters_within_s=0.3, leaves_within_s=1.0)
+
+
+def test_a_presence_of_exactly_the_limit_is_judged():
+    truth = Presence("person", np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, True, False]))
+    unseen = Presence("person", truth.times_s, np.zeros(4, bool))
+    with pytest.raises(AssertionError, match="reported never"):
+        unseen.assert_follows(truth, enters_within_s=0.1, leaves_within_s=1.0)
+
+
+@pytest.mark.parametrize("times", [(9.0, 4.0, 1.0), (0.0, 0.5, float("nan")), (0.0, 0.5, -1.0)])
+def test_times_that_can_not_be_judged_are_refused(times):
+    begin, end, gap = times
+    with pytest.raises(ValueError, match="from a beginning to an end"):
+        presence("xx..xx").assert_continuous(begin, end, longest_gap_s=gap)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"region": (0, 0, 1, 1)},
+        {"region": (64, 48, 0, 0)},
+        {"region": (0, float("nan"), 64, 48)},
+        {"min_score": 50},
+        {"min_score": -1},
+    ],
+)
+def test_what_no_detection_could_fulfil_is_refused(tmp_path, write_bag, red_finder, wrong):
+    replay(write_bag(frames=3), tmp_path / "out", red_finder())
+    with pytest.raises(ValueError, match="Expected"):
+        ReplayedRun(tmp_path / "out").presence("person", **wrong)
+
+
+def test_stamps_that_stand_still_tell_no_times(tmp_path, write_bag, red_finder):
+    replay(write_bag(frames=4, stamp=lambda index: 0), tmp_path / "out", red_finder())
+    with pytest.raises(ValueError, match="stamps of their own"):
+        ReplayedRun(tmp_path / "out").presence("person")

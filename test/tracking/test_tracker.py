@@ -188,3 +188,11 @@ def test_how_long_it_takes(record_property):
         tracker.update(detections(*boxes), (frame + 1) * FRAME)
         took.append(time.process_time() - begun)
     record_property("cpu_ms_for_50_boxes", round(float(np.median(took)) * 1e3, 2))
+
+
+def test_one_perfect_pair_beats_two_poor_ones():
+    """Somebody stands, the one beside is hidden, and somebody new comes on the other side."""
+    pair = [detections([300, 0, 400, 250], [360, 0, 460, 250])] * 5
+    new = detections([300, 0, 400, 250], [240, 0, 340, 250])
+    back = detections([300, 0, 400, 250], [240, 0, 340, 250], [360, 0, 460, 250])
+    assert run([*pair, new, back])[4:] == [[1, 2], [1, 3], [1, 3, 2]]

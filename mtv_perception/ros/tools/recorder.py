@@ -71,6 +71,8 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     "status": (PerceptionStatus, _queue(_QUEUE_DEPTH)),
 }
 """Type and quality of service of each output that is recorded, by its name in result_topics."""
+# Results whose other messages came before the recording began, or after it ended.
+_AT_THE_ENDS = 2
 _PICTURES = (CompressedImage, _queue(_MASK_QUEUE_DEPTH, "best_effort"))
 _NEEDED = (
     "expected pictures whose people are pixelated; set `anonymise` on the perception node, and "
@@ -100,7 +102,8 @@ class RecorderNode(Node):
         self.refused = 0
         self._failed, self._timeless = False, 0
         self._writer = _open_bag(config)
-        for camera in config.cameras or ("",):
+        self._cameras = config.cameras or ("",)
+        for camera in self._cameras:
             self._record(camera)
             if config.anonymise:
                 self._record_topic(anonymised_topic(camera), *_PICTURES)
@@ -112,13 +115,17 @@ class RecorderNode(Node):
         """0 after detections of every camera, and pictures where asked for; 2 without any detections.
 
         1 where the bag could not be finished, messages were lost or came while the ROS clock stood at
-        0, a camera's detections or pictures are missing, or pictures were refused.
+        0, a camera's detections or pictures are missing, statuses or masks are fewer than detections,
+        or pictures were refused.
         """
         if not any(count for topic, count in self.counts.items() if _is_detections(topic)):
             return 1 if self._failed else 2
         lost = any(losses.total for losses in self.losses.values())
         return int(
-            self._failed or bool(self.refused or self._timeless) or bool(self._missing) or lost
+            self._failed
+            or bool(self.refused or self._timeless)
+            or bool(self._missing or self._short)
+            or lost
         )
 
     @property
@@ -129,6 +136,22 @@ class RecorderNode(Node):
             for topic, count in self.counts.items()
             if not count and (_is_detections(topic) or _is_pictures(topic))
         ]
+
+    @property
+    def _short(self) -> dict[str, int]:
+        """How many statuses and masks are fewer than the detections, by topic.
+
+        Perception publishes one of each for every result, masks where it tells their classes. What came
+        while the recording began or ended may lack its partners.
+        """
+        found = {}
+        for topics in map(result_topics, self._cameras):
+            results = self.counts[topics["detections"]]
+            for name in ("status", *(("mask",) if self.counts[topics["mask_labels"]] else ())):
+                lacking = results - self.counts[topics[name]]
+                if lacking > _AT_THE_ENDS:
+                    found[topics[name]] = lacking
+        return found
 
     def _record(self, camera: str) -> None:
         named = result_topics(camera)
@@ -213,6 +236,9 @@ class RecorderNode(Node):
         if lost := {topic[1:]: item.total for topic, item in self.losses.items() if item.total}:
             text = ", ".join(f"{topic}: {count}" for topic, count in lost.items())
             self.get_logger().error(f"messages lost, which the bag lacks: {text}")
+        if self.exit_status != 2 and (short := self._short):
+            text = ", ".join(f"{topic[1:]}: {count}" for topic, count in short.items())
+            self.get_logger().error(f"fewer messages than detections, which the bag lacks: {text}")
         if self._missing and self.exit_status != 2:
             self.get_logger().error(f"nothing was recorded of {', '.join(self._missing)}")
         if self.exit_status == 2:

@@ -6,11 +6,12 @@ pytest.importorskip("mtv_perception.msg", reason="the messages are not generated
 import numpy as np
 import yaml
 from sensor_msgs.msg import CompressedImage, Image
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from mtv_perception.bags.topics import anonymised_topic, result_topics
 from mtv_perception.ros.conversions import compressed_message, image_message, stamp_ns
 from mtv_perception.ros.process.processes import stop_node
+from mtv_perception.ros.qos import LATCHED
 from mtv_perception.ros.tools.recorder import RECORDED
 
 pytest.importorskip("rosbags", reason="needs the replay extra")
@@ -67,6 +68,22 @@ def test_a_camera_that_brings_nothing_is_said(own_graph, tmp_path):
 
     assert end(own_graph) == 1
     assert "nothing was recorded of rear/detections" in own_graph.log()
+
+
+def test_statuses_and_masks_that_stay_away_are_said(own_graph, tmp_path):
+    own_graph.start("recorder_node", bag=str(tmp_path / "bag"))
+    topic = "segmentation/label_info"
+    labels = own_graph.node.create_publisher(LabelInfo, topic, LATCHED)
+    own_graph.wait(labels.get_subscription_count, f"a subscription of {topic}")
+    labels.publish(LabelInfo(header=own_graph.header()))
+    publisher = own_graph.publisher(Detection2DArray, "detections")
+    for _ in range(6):
+        publisher.publish(Detection2DArray(header=own_graph.header()))
+    own_graph.delivered("detections", node="recorder")
+
+    assert end(own_graph) == 1
+    assert "fewer messages than detections" in own_graph.log()
+    assert "perception/status: 6, segmentation/mask: 6" in own_graph.log()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

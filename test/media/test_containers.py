@@ -1,0 +1,77 @@
+"""A video that lost its end is told from one that was trimmed."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mtv_perception.media.containers import cut_short
+from mtv_perception.replay.inputs import open_input
+
+
+@pytest.fixture
+def video(tmp_path):
+    def write(suffix, codec):
+        path = tmp_path / f"clip{suffix}"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (64, 48))
+        if not writer.isOpened():
+            pytest.skip(f"OpenCV here can't write {codec} into {suffix}")
+        rng = np.random.default_rng(0)
+        for _ in range(40):
+            writer.write(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8))
+        writer.release()
+        return path
+
+    return write
+
+
+CONTAINERS = [
+    (".avi", "MJPG"),
+    (".avi", "XVID"),
+    (".mkv", "MJPG"),
+    (".webm", "VP80"),
+    (".mp4", "mp4v"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), CONTAINERS)
+def test_a_whole_video_is_whole(video, suffix, codec):
+    path = video(suffix, codec)
+    assert cut_short(path) == ""
+    with open_input(path) as opened:
+        assert opened.damage == ""
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize(("suffix", "codec"), CONTAINERS)
+def test_a_video_without_its_end_is_damaged(video, suffix, codec, share):
+    path = video(suffix, codec)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert "bytes before its container: it was cut short" in cut_short(path)
+
+
+def test_an_index_in_front_hides_no_cut(tmp_path):
+    """Then every frame up to the cut can be read, and nothing else tells."""
+    boxes = [(b"ftyp", 16), (b"moov", 200), (b"mdat", 5000)]
+    content = b"".join((8 + size).to_bytes(4, "big") + kind + bytes(size) for kind, size in boxes)
+    for length, damaged in ((len(content), False), (len(content) - 1, True), (300, True)):
+        (tmp_path / "a.mp4").write_bytes(content[:length])
+        assert bool(cut_short(tmp_path / "a.mp4")) is damaged
+    (tmp_path / "a.mp4").write_bytes(content + b"\0\0\x01\xff\x80\x81tail of a tool")
+    assert cut_short(tmp_path / "a.mp4") == ""
+    long = (1).to_bytes(4, "big") + b"mdat" + (5016).to_bytes(8, "big") + bytes(5000)
+    for length, damaged in ((len(long), False), (4000, True)):
+        (tmp_path / "b.mp4").write_bytes((content[:24] + long)[: 24 + length])
+        assert bool(cut_short(tmp_path / "b.mp4")) is damaged
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\0\x18ftyp", bytes(100)])
+def test_what_is_too_short_to_tell_is_no_error(tmp_path, content):
+    (tmp_path / "a.avi").write_bytes(content)
+    assert isinstance(cut_short(tmp_path / "a.avi"), str)
+
+
+def test_a_live_stream_has_no_length(tmp_path):
+    head = bytes.fromhex("1a45dfa3 84 42868101 18538067 01ffffffffffffff".replace(" ", ""))
+    (tmp_path / "a.mkv").write_bytes(head + bytes(50))
+    assert cut_short(tmp_path / "a.mkv") == ""
