@@ -181,14 +181,9 @@ def check_apart(source: Path, folder: Path) -> None:
 
 def _fingerprint(source: Path) -> str:
     """What tells an input from another of its name: the names and sizes of its files."""
-    files = (
-        sorted(path for path in source.rglob("*") if path.is_file())
-        if source.is_dir()
-        else [source]
-    )
-    parts = [
-        f"{path.relative_to(source.parent).as_posix()} {path.stat().st_size}" for path in files
-    ]
+    inside = source.iterdir() if source.is_dir() else [source]
+    files = sorted(path for path in inside if path.is_file())
+    parts = [f"{path.name} {path.stat().st_size}" for path in files]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
