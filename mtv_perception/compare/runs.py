@@ -18,7 +18,7 @@ from mtv_perception.bags.topics import result_topics
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.labels import BACKGROUND_ID, UNLABELED_ID, LabelSet, labels_by_id
 from mtv_perception.messages.boxes import check_upright
-from mtv_perception.replay.resume import read_state
+from mtv_perception.replay.resume import DONE, read_state
 from mtv_perception.types import Detections
 
 
@@ -166,7 +166,7 @@ def open_run(path: Path) -> Run:
             }
         except ValueError as error:
             raise ReplayError(f"{path}: {', '.join(cameras)}: {error}") from error
-        damage = bag.damage
+        damage = "; ".join(filter(None, (bag.damage, _why_unfinished(path))))
     if again:
         _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
     return Run(path, model_id, labels, frames, damage=damage)
@@ -189,6 +189,14 @@ def named_labels(bag: BagSource, cameras: Iterable[str]) -> LabelSet:
             )
         labels = found
     return labels or LabelSet()
+
+
+def _why_unfinished(path: Path) -> str:
+    """Says that a bag of `mtv replay` lacks frames because it was interrupted."""
+    state = read_state(path) if path.is_dir() else None
+    if state is None or state.get("state") == DONE:
+        return ""
+    return "its replay was interrupted; --resume goes on with it"
 
 
 def names_of_numbers(path: Path, labels: LabelSet) -> dict[str, str]:

@@ -399,3 +399,10 @@ def test_a_limit_that_can_not_be_judged_is_broken(runs, limits, said):
     comparison = compare_runs(bare, second)
     lines = comparison.verdict(Tolerances(**limits))
     assert [line.split(":")[0] for line in lines] == said
+
+
+def test_a_run_that_was_interrupted_is_damaged(runs, tmp_path):
+    assert runs("a").damage == ""
+    state = tmp_path / "a" / "replay.yaml"
+    state.write_text(state.read_text().replace("state: done", "state: running"))
+    assert "its replay was interrupted" in open_run(tmp_path / "a").damage
