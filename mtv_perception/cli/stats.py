@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     size_hw = (args.size[0], args.size[1])
     if min(size_hw) < 1 or any(side % _STRIDE for side in size_hw) or args.clusters < 1:
         raise ValueError(
-            f"Expected a size in multiples of {_STRIDE} and a positive number of clusters, got {size_hw} and "
-            f"{args.clusters}."
+            f"Expected a positive size in multiples of {_STRIDE} and a positive number of clusters, got "
+            f"{size_hw} and {args.clusters}."
         )
     configs = [data_config(args, path) for path in args.data]
     labels = args.names or labels_of_data(configs)

@@ -176,7 +176,9 @@ def check_apart(source: Path, folder: Path) -> None:
     """Raise ReplayError where the output is the input or holds it, and replacing it would lose both."""
     read, written = source.resolve(), folder.resolve()
     if read == written or written in read.parents:
-        raise ReplayError(f"{folder}: holds the source {source}; choose another --out.")
+        raise ReplayError(
+            f"{folder}: expected no such folder, found the source {source} in it; choose another --out."
+        )
 
 
 def _fingerprint(source: Path) -> str:

@@ -312,14 +312,14 @@ def test_nothing_to_read_is_said(tmp_path, red_finder):
 def test_a_source_is_never_written_over(tmp_path, write_bag, red_finder, below):
     bag = write_bag("out" if not below else f"out/{below}")
     before = {path: path.read_bytes() for path in bag.rglob("*") if path.is_file()}
-    with pytest.raises(ReplayError, match="holds the source"):
+    with pytest.raises(ReplayError, match="found the source"):
         replay(bag, tmp_path / "out", red_finder(), ReplayOptions(overwrite=True))
     assert {path: path.read_bytes() for path in bag.rglob("*") if path.is_file()} == before
 
 
 def test_sources_in_the_folder_of_results_are_refused_before_any_is_replayed(tmp_path):
     sources = [tmp_path / "rec" / name for name in ("a", "b")]
-    with pytest.raises(ReplayError, match="holds the source"):
+    with pytest.raises(ReplayError, match="found the source"):
         make_jobs(sources, tmp_path / "rec")
 
 
