@@ -163,7 +163,7 @@ class Camera:
             return overridable(create, kind, topic, callback, qos)
 
     def _warn_of_rectified(self) -> None:
-        """Of these images whoever measures by camera_info must know, and only their name tells."""
+        """Nodes that measure by camera_info have to know of rectified images, and only the topic tells."""
         topic = self._node.resolve_topic_name(self._images.topic_name)
         if seems_rectified(topic):
             self._node.get_logger().warning(

@@ -144,7 +144,7 @@ class StampJudge:
         return getattr(self, f"_say_{self._cause}")()  # type: ignore[no-any-return]
 
     def _notice_sender(self, sender: Sender, arrived: float) -> None:
-        """Whoever is heard again after another one shares the topic with it."""
+        """A sender that is heard again after another one shares the topic with it."""
         self._heard = {k: at for k, at in self._heard.items() if arrived - at <= _REMEMBERED}
         if sender != self._sender and sender in self._heard:
             self._turned_at, self._rivals = arrived, set(self._heard)
