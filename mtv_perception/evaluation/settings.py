@@ -7,8 +7,8 @@ from mtv_perception.runtime.perceiver import PerceiverConfig
 SCORE_THRESHOLD = 0.01
 """AP integrates over all scores, so nearly nothing is cut off."""
 
-IOU_THRESHOLD = 0.6
-"""Overlap allowed by non-maximum suppression, that of the detectors we are compared with."""
+IOU_THRESHOLD = 0.55
+"""Overlap allowed by non-maximum suppression."""
 
 MAX_DETECTIONS = 100
 """In an image, and of one class: COCO counts no more."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mtv_perception.geometry.codec import Variances, decode
-from mtv_perception.geometry.nms import nms_per_class
+from mtv_perception.geometry.nms import nms_per_class, vote
 from mtv_perception.runtime.outputs import Tensor
 from mtv_perception.types import Detections
 
@@ -82,7 +82,7 @@ def detect(
     limit_per_class: int,
     limit: int,
 ) -> Detections:
-    """Decode the candidates' boxes and suppress duplicates within each class.
+    """Decode the candidates' boxes, suppress duplicates within each class, let the duplicates vote.
 
     Boxes in network pixels.
     """
@@ -90,5 +90,7 @@ def detect(
     boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
     kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)
     return Detections(
-        boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
+        vote(boxes, scores, class_ids, kept),
+        scores[kept].astype(np.float32),
+        class_ids[kept].astype(np.int32),
     )

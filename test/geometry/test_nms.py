@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtv_perception.geometry.boxes import pairwise_iou
-from mtv_perception.geometry.nms import nms, nms_per_class
+from mtv_perception.geometry.nms import nms, nms_per_class, vote
 
 EMPTY = np.empty((0, 4), np.float32)
 
@@ -131,3 +131,68 @@ def test_nothing_in_nothing_out():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 3\)"):
         nms(np.zeros((2, 3)), np.zeros(2), 0.5)
+
+
+def votes_one_by_one(boxes, scores, class_ids, kept):
+    """The mean of every kept box, vote by vote."""
+    iou = pairwise_iou(boxes, boxes)
+    means = []
+    for k in kept:
+        total, sum_of_weights = np.zeros(4), 0.0
+        for i in range(len(boxes)):
+            if class_ids[i] == class_ids[k]:
+                overlap = 1.0 if i == k else iou[k, i]
+                weight = scores[i] * np.exp(-((1 - overlap) ** 2) / 0.025)
+                total, sum_of_weights = total + weight * boxes[i], sum_of_weights + weight
+        means.append(total / sum_of_weights)
+    return np.array(means).reshape(-1, 4)
+
+
+@given(scenes(), thresholds)
+def test_votes_are_those_counted_one_by_one(scene, threshold):
+    boxes, scores, class_ids = scene
+    scores = scores + 0.01
+    kept = nms_per_class(boxes, scores, class_ids, threshold)
+
+    moved = vote(boxes, scores, class_ids, kept)
+
+    np.testing.assert_allclose(moved, votes_one_by_one(boxes, scores, class_ids, kept), atol=1e-9)
+
+
+@given(scenes(), thresholds)
+def test_a_voted_box_stays_between_those_of_its_class(scene, threshold):
+    boxes, scores, class_ids = scene
+    kept = nms_per_class(boxes, scores + 0.01, class_ids, threshold)
+
+    for k, moved in zip(kept, vote(boxes, scores + 0.01, class_ids, kept), strict=True):
+        own = boxes[class_ids == class_ids[k]]
+        assert (own.min(0) - 1e-9 <= moved).all() and (moved <= own.max(0) + 1e-9).all()
+
+
+def test_a_box_moves_to_those_that_agree_and_not_to_neighbours_or_other_classes():
+    box, agreeing, neighbour = [10, 10, 50, 110], [10, 10, 50, 114], [45, 10, 85, 110]
+    boxes = np.array([box, agreeing, neighbour, agreeing], np.float32)
+    scores = np.array([0.8, 0.8, 0.8, 0.8], np.float32)
+
+    (alone,) = vote(boxes[[0, 2]], scores[[0, 2]], np.array([2, 2]), np.array([0]))
+    (other_class,) = vote(boxes[[0, 3]], scores[[0, 3]], np.array([2, 3]), np.array([0]))
+    (moved,) = vote(boxes, scores, np.array([2, 2, 2, 3]), np.array([0]))
+
+    np.testing.assert_allclose(alone, box, atol=1e-4)
+    np.testing.assert_array_equal(other_class, box)
+    assert moved[:3] == pytest.approx(box[:3]) and 111.9 < moved[3] < 112
+    assert moved.dtype == np.float32
+
+
+def test_empty_boxes_stay_where_they_are():
+    boxes = np.array([[5, 5, 5, 5], [0, 0, 40, 40], [3, 7, 2, 6]], np.float32)
+
+    moved = vote(boxes, np.ones(3), np.ones(3, int), np.arange(3))
+
+    np.testing.assert_allclose(moved, boxes, atol=1e-4)
+
+
+def test_nothing_kept_gives_no_boxes():
+    nothing = np.empty(0, np.int64)
+
+    assert vote(EMPTY, np.empty(0), nothing, nothing).shape == (0, 4)
