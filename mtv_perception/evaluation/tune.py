@@ -24,7 +24,7 @@ from mtv_perception.evaluation.records import (
     class_images,
     perceive_all,
 )
-from mtv_perception.geometry.nms import nms_per_class
+from mtv_perception.geometry.nms import nms_per_class, vote
 from mtv_perception.labels import LabelSet
 from mtv_perception.metrics.detection import PrecisionRecall, precision_recall
 from mtv_perception.metrics.matching import match_class
@@ -203,9 +203,9 @@ def suppressed(records: Sequence[BoxRecord], overlap: float) -> tuple[BoxRecord,
 
 
 def _suppress(detections: Detections, overlap: float) -> Detections:
-    return detections.select(
-        nms_per_class(detections.boxes_xyxy, detections.scores, detections.class_ids, overlap)
-    )
+    found = (detections.boxes_xyxy, detections.scores, detections.class_ids)
+    kept = nms_per_class(*found, overlap)
+    return replace(detections.select(kept), boxes_xyxy=vote(*found, kept))
 
 
 def _operating_points(

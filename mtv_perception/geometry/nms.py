@@ -61,11 +61,12 @@ def nms_per_class(
 def vote(
     boxes_xyxy: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, kept: np.ndarray
 ) -> np.ndarray:
-    """The kept boxes, each moved to the mean of the boxes of its class, weighted by score and overlap.
+    """The kept boxes, each moved to the mean of itself and the dropped boxes of its class.
 
     Several boxes often find one object. Their mean fits it better than the one of the best score
-    (Gidaris and Komodakis 2015, section 4.2). The weight is `score * exp(-(1 - IoU)^2 / 0.025)`
-    (He et al. 2019, section 3.3), so that only nearly equal boxes count.
+    (Gidaris and Komodakis 2015, section 4.2). A dropped box weighs `score * exp(-(1 - IoU)^2 / 0.025)`
+    (He et al. 2019, section 3.3), so that only nearly equal ones count. Kept boxes do not move one
+    another.
 
     Args:
         boxes_xyxy: `(N, 4)`.
@@ -76,8 +77,10 @@ def vote(
     Returns:
         `(K, 4)` of the dtype of `boxes_xyxy`.
     """
+    votes = scores.copy()
+    votes[kept] = 0
     iou = pairwise_iou(boxes_xyxy[kept], boxes_xyxy)
-    weights = scores * np.exp((1 - iou) ** 2 / -_VOTE_SPREAD) * (class_ids[kept, None] == class_ids)
-    weights[np.arange(len(kept)), kept] = scores[kept]  # An empty box does not overlap itself.
+    weights = votes * np.exp((1 - iou) ** 2 / -_VOTE_SPREAD) * (class_ids[kept, None] == class_ids)
+    weights[np.arange(len(kept)), kept] = scores[kept]
     moved = weights @ boxes_xyxy / weights.sum(1, keepdims=True)
     return moved.astype(boxes_xyxy.dtype)

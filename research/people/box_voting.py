@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""What box voting would gain: each box that suppression keeps moves to the mean of those that agree with it.
+"""What box voting gains: each box that suppression keeps moves to the mean of those that agree with it.
 
     research/people/box_voting.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR [--fold check|judge]
 
-The arguments are those of judge.py. Sources: Gidaris and Komodakis 2015 (box voting), He et al. 2019 (softer-NMS,
-section 3.3: weights exp(-(1 - IoU)^2 / s)).
+The arguments are those of judge.py. The vote is `mtv_perception.geometry.nms.vote`.
 """
 
 from __future__ import annotations
@@ -33,21 +32,16 @@ from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.types import Detections
 
 OVERLAPS = (0.45, 0.5, 0.55, 0.6)
-AGREES_FROM, SPREAD = 0.6, 0.025
 MATCH_IOU, NEAR = 0.5, 0.05
 
 
-def voting(*arguments: Any) -> Detections:
-    """In place of `runtime.boxes.detect`, with the same arguments."""
+def suppression_alone(*arguments: Any) -> Detections:
+    """In place of `runtime.boxes.detect`, with the same arguments, without a vote."""
     (rows, class_ids, scores), offsets, defaults, variances, overlap, per_class, limit = arguments
     boxes = decode(offsets.real(offsets.values[rows]), defaults[rows], variances)
     kept = nms_per_class(boxes, scores, class_ids, overlap, per_class, limit)
-    iou = pairwise_iou(boxes[kept], boxes)
-    agrees = (iou >= AGREES_FROM) & (class_ids[kept, None] == class_ids)
-    weights = np.where(agrees, scores * np.exp(-((1 - iou) ** 2) / SPREAD), 0)
-    moved = weights @ boxes / weights.sum(1, keepdims=True)
     return Detections(
-        moved.astype(np.float32), scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
+        boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
     )
 
 
@@ -86,8 +80,8 @@ def main() -> int:
     model = load_artefact(find_model(args.model))
     datasets = [open_dataset(config, WAREHOUSE) for config in judged(args).values()]
     ways: dict[str, Callable[..., Detections]] = {
-        "as it is": perceiver_module.detect,
-        "voting": voting,
+        "suppression alone": suppression_alone,
+        "voting": perceiver_module.detect,
     }
     for name, detect in ways.items():
         perceiver_module.detect = detect  # type: ignore[assignment]

@@ -8,7 +8,8 @@ import pytest
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import DatasetError
 from mtv_perception.evaluation.records import BoxRecord
-from mtv_perception.evaluation.tune import Goal, collect, tune
+from mtv_perception.evaluation.tune import Goal, collect, suppressed, tune
+from mtv_perception.geometry.nms import vote
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections
 
@@ -89,6 +90,18 @@ def test_the_overlap_keeps_neighbours_and_drops_duplicates():
     tuning = tune([crowded, weak], WAREHOUSE)
     assert tuning.iou_threshold == 0.55
     assert [overlap for overlap, f1 in tuning.mean_f1.items() if f1 == 1] == [0.55, 0.6, 0.65]
+
+
+def test_dropped_boxes_vote_as_in_the_node():
+    same_object = np.array([[20, 0, 60, 90], [20, 0, 60, 94]], np.float32)
+    found = record([[20, 0, 60, 92]], same_object.tolist(), [0.8, 0.8])
+
+    (kept,) = suppressed([found], 0.5)
+
+    scores, class_ids = found.detections.scores, found.detections.class_ids
+    expected = vote(same_object, scores, class_ids, np.array([0]))
+    np.testing.assert_array_equal(kept.detections.boxes_xyxy, expected)
+    assert 91 < expected[0, 3] < 92
 
 
 def test_classes_without_objects_or_detections_get_no_threshold():

@@ -134,15 +134,14 @@ def test_another_shape_is_refused():
 
 
 def votes_one_by_one(boxes, scores, class_ids, kept):
-    """The mean of every kept box, vote by vote."""
+    """The mean of every kept box and the dropped ones, vote by vote."""
     iou = pairwise_iou(boxes, boxes)
     means = []
     for k in kept:
-        total, sum_of_weights = np.zeros(4), 0.0
+        total, sum_of_weights = scores[k] * boxes[k], scores[k]
         for i in range(len(boxes)):
-            if class_ids[i] == class_ids[k]:
-                overlap = 1.0 if i == k else iou[k, i]
-                weight = scores[i] * np.exp(-((1 - overlap) ** 2) / 0.025)
+            if class_ids[i] == class_ids[k] and i not in kept:
+                weight = scores[i] * np.exp(-((1 - iou[k, i]) ** 2) / 0.025)
                 total, sum_of_weights = total + weight * boxes[i], sum_of_weights + weight
         means.append(total / sum_of_weights)
     return np.array(means).reshape(-1, 4)
@@ -182,6 +181,14 @@ def test_a_box_moves_to_those_that_agree_and_not_to_neighbours_or_other_classes(
     np.testing.assert_array_equal(other_class, box)
     assert moved[:3] == pytest.approx(box[:3]) and 111.9 < moved[3] < 112
     assert moved.dtype == np.float32
+
+
+def test_kept_boxes_do_not_move_one_another():
+    boxes = np.array([[10, 10, 50, 110], [10, 10, 50, 114]], np.float32)
+
+    moved = vote(boxes, np.array([0.8, 0.7]), np.array([2, 2]), np.arange(2))
+
+    np.testing.assert_allclose(moved, boxes, atol=1e-4)
 
 
 def test_empty_boxes_stay_where_they_are():

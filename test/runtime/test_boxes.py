@@ -185,9 +185,7 @@ def test_detections_equal_decoding_everything_first(number_format):
         for b, c in ((found.boxes_xyxy, found.class_ids), (voted, columns[kept] + 1))
     )
     assert np.array_equal(found.class_ids[order], (columns[kept] + 1)[expected_order])
-    np.testing.assert_allclose(
-        found.boxes_xyxy[order], voted[expected_order], rtol=1e-4, atol=0.01
-    )
+    np.testing.assert_allclose(found.boxes_xyxy[order], voted[expected_order], rtol=1e-4, atol=0.01)
 
 
 def test_detections_of_nothing():
