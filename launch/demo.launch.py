@@ -15,7 +15,9 @@ def replay_node(context: LaunchContext) -> list[Node]:
     if LaunchConfiguration("cameras").perform(context):
         raise RuntimeError("cameras: the demo has one camera, so expected none, got some.")
     image = LaunchConfiguration("image_topic").perform(context)
-    compressed = LaunchConfiguration("compressed_topic").perform(context) or f"{image}/compressed"
+    compressed = LaunchConfiguration("compressed_topic").perform(context) or (
+        f"{image.removesuffix('/compressed')}/compressed"
+    )
     wants_compressed = LaunchConfiguration("transport").perform(context) == "compressed"
     settings = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind)

@@ -58,7 +58,7 @@ def mtv_replay(
         if key not in done:
             folder = tmp_path_factory.mktemp("mtv_replay") / "bag"
             report = replay(key[0], folder, mtv_perceiver, ReplayOptions(topics=key[1]))
-            done[key] = ReplayedRun(folder), _lacking(report)
+            done[key] = ReplayedRun(folder, allow_damage=True), _lacking(report)
         run, lacking = done[key]
         if lacking and not allow_damage:
             raise ReplayError(f"{key[0]}: {lacking} (allow_damage=True takes it as it is)")

@@ -9,6 +9,7 @@ import numpy as np
 from mtv_perception.compare.golden import read_run
 from mtv_perception.compare.runs import Run
 from mtv_perception.compare.truth import read_truth
+from mtv_perception.errors import ReplayError
 from mtv_perception.testing.presence import Presence, Region
 from mtv_perception.types import Detections
 
@@ -22,10 +23,19 @@ class ReplayedRun:
 
     Args:
         path: of the bag or file.
+        allow_damage: take a run that lacks frames as it is: nobody is reported in what is missing.
+
+    Raises:
+        ReplayError: the run can't be read, or is damaged and that is not allowed.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, allow_damage: bool = False) -> None:
         self.run: Run = read_run(Path(path))
+        if self.run.damage and not allow_damage:
+            raise ReplayError(
+                f"{path}: expected a whole run, got a damaged one: {self.run.damage} "
+                "(allow_damage=True takes it as it is)"
+            )
         self.begin_ns = min((stamp for _, stamp, _ in self.run.frames), default=0)
 
     def frames(self, camera: str = "") -> list[tuple[float, Detections]]:

@@ -272,9 +272,14 @@ def test_the_demo_lists_the_arguments_of_both_files(launch):
 
 
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
-def test_the_demo_publishes_what_the_node_listens_to(launch, transport):
+@pytest.mark.parametrize("image_topic", ["/c/image", "/c/image/compressed"])
+def test_the_demo_publishes_what_the_node_listens_to(launch, transport, image_topic):
     context, found = entities(
-        launch, SOURCE_ROOT / "launch" / "demo.launch.py", source="a.mp4", transport=transport
+        launch,
+        SOURCE_ROOT / "launch" / "demo.launch.py",
+        source="a.mp4",
+        transport=transport,
+        image_topic=image_topic,
     )
     camera = started(found)["image_replay_node"]
     assert parameters_given(context, camera)["compressed"] is (transport == "compressed")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtv_perception.errors import ReplayError
 from mtv_perception.replay.replay import replay
 from mtv_perception.testing import Interval, Presence, ReplayedRun
 from mtv_perception.types import Detections
@@ -213,6 +214,15 @@ def test_what_no_detection_could_fulfil_is_refused(tmp_path, write_bag, red_find
     replay(write_bag(frames=3), tmp_path / "out", red_finder())
     with pytest.raises(ValueError, match="Expected"):
         ReplayedRun(tmp_path / "out").presence("person", **wrong)
+
+
+def test_a_run_that_was_interrupted_is_refused(tmp_path, write_bag, red_finder):
+    replay(write_bag(frames=4), tmp_path / "out", red_finder())
+    state = tmp_path / "out" / "replay.yaml"
+    state.write_text(state.read_text().replace("state: done", "state: running"))
+    with pytest.raises(ReplayError, match="expected a whole run, got a damaged one"):
+        ReplayedRun(tmp_path / "out")
+    assert ReplayedRun(tmp_path / "out", allow_damage=True).frames()
 
 
 def test_stamps_that_stand_still_tell_no_times(tmp_path, write_bag, red_finder):

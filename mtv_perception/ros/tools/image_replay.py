@@ -82,6 +82,7 @@ class ImageReplayNode(Node):
             if config.clock
             else None
         )
+        self._ticked_ns = 0
         self._declared.add_check(self._check_jump)
         self.add_post_set_parameters_callback(self._jump)
         self.create_service(SetBool, "~/pause", self._pause)
@@ -233,6 +234,7 @@ class ImageReplayNode(Node):
                 shortest = min(shortest, source_ns - source_before)
             if first is None:
                 begin, first = due, due + round(self._offset * NANOSECONDS)
+                self._ticked_ns = first
                 with self._lock:
                     self._playback.jump(first, time.monotonic())
             if due < first:
@@ -288,8 +290,10 @@ class ImageReplayNode(Node):
         return False
 
     def _tick(self, source_ns: int) -> None:
+        """Publish the time; an image that is out of order does not turn it back."""
         if self._clock_publisher:
-            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=source_ns).to_msg()))
+            self._ticked_ns = max(source_ns, self._ticked_ns)
+            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=self._ticked_ns).to_msg()))
 
     def _publish(self, message: Image | CompressedImage, size_hw: tuple[int, int]) -> None:
         header = message.header

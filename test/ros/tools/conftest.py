@@ -109,21 +109,31 @@ def stage(ros_domain, tmp_path):
 
 
 @pytest.fixture
-def image_bag(tmp_path):
-    """Twelve images a tenth of a second apart, from the demo clip."""
+def write_images(tmp_path):
+    """A function that writes a bag of twelve images of the demo clip, a tenth of a second apart.
+
+    `order` tells which moments its images have, one after the other.
+    """
     pytest.importorskip("rosbags")
     from mtv_perception.bags.reader import RAW
     from mtv_perception.bags.writer import BagWriter
     from mtv_perception.messages.typestore import builder
 
-    clip = Path(__file__).resolve().parents[3] / "docs" / "media" / "people.mp4"
-    capture, build = cv2.VideoCapture(str(clip)), builder()
-    with BagWriter(tmp_path / "images") as bag:
-        for index in range(12):
-            _, image = capture.read()
-            stamp = BEGIN_NS + index * PERIOD_NS
-            message = build.image(
-                np.ascontiguousarray(image), "bgr8", build.header(stamp, "front_camera")
-            )
-            bag.write("/image", RAW, stamp, message)
-    return tmp_path / "images"
+    def write(order=range(12)):
+        clip = Path(__file__).resolve().parents[3] / "docs" / "media" / "people.mp4"
+        capture, build = cv2.VideoCapture(str(clip)), builder()
+        with BagWriter(tmp_path / "images") as bag:
+            for index, moment in enumerate(order):
+                _, image = capture.read()
+                header = build.header(BEGIN_NS + moment * PERIOD_NS, "front_camera")
+                message = build.image(np.ascontiguousarray(image), "bgr8", header)
+                bag.write("/image", RAW, BEGIN_NS + index * PERIOD_NS, message)
+        return tmp_path / "images"
+
+    return write
+
+
+@pytest.fixture
+def image_bag(write_images):
+    """A bag of images in order."""
+    return write_images()

@@ -45,6 +45,18 @@ def test_a_bag_is_played_at_its_own_stamps_with_a_clock(stage, image_bag):
     assert process.returncode == 0
 
 
+def test_an_image_out_of_order_does_not_turn_the_clock_back(stage, write_images):
+    order = [0, 1, 2, 4, 3, 5, 6, 7, 8, 9, 10, 11]
+    images, clock = stage.listen(Image, "image"), stage.listen(Clock, "/clock", depth=5000)
+    process = stage.start(
+        "image_replay_node", source=str(write_images(order)), clock=True, linger=0.2
+    )
+    stage.wait(lambda: process.poll() is not None, "the end of the bag")
+    stage.spin(0.5)
+    assert stamps(images) == [STAMPS[0] + moment * PERIOD_NS for moment in order]
+    assert times(clock) == sorted(times(clock))
+
+
 def test_it_begins_where_asked_pauses_jumps_and_loops(stage, image_bag):
     images = stage.listen(Image, "image")
     stage.start(
