@@ -8,6 +8,8 @@ from mtv_perception.cli import bench
 from mtv_perception.cli.bench.peers import Peer
 from mtv_perception.cli.main import main
 from mtv_perception.errors import ArtefactError
+from mtv_perception.runtime.artefact import Artefact
+from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.models import find_model
 
 
@@ -79,6 +81,20 @@ def test_bench_writes_what_was_asked_for(model, tmp_path, capsys):
     assert len(found["network_share_of_baseline"]) == len(found["baseline"]["runs"]) == 2
     assert found["rss_mb"]["peak"] >= found["rss_mb"]["end"] > 0
     assert "frames/s" in capsys.readouterr().out
+
+
+def test_the_baseline_runs_in_the_engine_of_the_model(model, monkeypatch):
+    opened, open_one = [], Artefact.open
+
+    def open_in_litert(artefact, config):
+        opened.append(config.backend)
+        return open_one(artefact, EngineConfig(config.num_threads))
+
+    monkeypatch.setattr(Artefact, "open", open_in_litert)
+    options = ["--backend", "openvino", "--threads", "1", "--frames", "2", "--streams", "1"]
+
+    assert main(["bench", "--model", model, "--baseline", model, *options]) == 0
+    assert set(opened) == {"openvino"}
 
 
 @pytest.mark.parametrize("name", ["other", "openvino", "model"])
