@@ -15,7 +15,7 @@ from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.cli.options import share
 from mtv_perception.config import to_plain
 from mtv_perception.evaluation.evaluate import SAFETY_CLASS, Evaluation, evaluate
-from mtv_perception.evaluation.peers import is_peer, open_peer
+from mtv_perception.evaluation.peers import PEER_TRAINED, is_peer, open_peer
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
@@ -85,11 +85,18 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
     return perceiver, artefact.labels, artefact.model_id
 
 
+def lacking_of(args: argparse.Namespace, perceive: Perceive, labels: LabelSet) -> NotTrained:
+    """What the model that the options name was not trained for."""
+    if is_peer(str(args.model)):
+        return NotTrained.of_trained(PEER_TRAINED, labels)
+    spec = getattr(perceive, "spec", None)
+    return NotTrained.of(spec) if spec is not None else NotTrained()
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and write what was asked for."""
     perceive, labels, model_id = open_model(args)
-    spec = getattr(perceive, "spec", None)
-    lacking = NotTrained.of(spec) if spec is not None else NotTrained()
+    lacking = lacking_of(args, perceive, labels)
     dataset = lacking.restrict(dataset_of(args, labels))
     evaluation, robustness = evaluate(perceive, dataset), None
     scores = {"model": model_id, **evaluation.to_json(), "not_trained": to_plain(lacking)}

@@ -4,6 +4,7 @@ labels.
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,6 +141,30 @@ def test_classes_can_be_named(data, tmp_path):
     scores = json.loads(out.read_text())
     assert scores["per_class"]["person"]["ap"] == pytest.approx(1)
     assert scores["iou"]["person"] is None
+
+
+def test_a_peer_is_judged_by_the_boxes_of_persons_alone(data, tmp_path, monkeypatch, capsys):
+    """It finds no forklift and has no mask, which is no mistake of it."""
+    index = json.loads((data / "annotations.json").read_text())
+    index["annotations"].append(index["annotations"][0] | {"id": 2, "category_id": 3})
+    (data / "annotations.json").write_text(json.dumps(index))
+    perceive = evaluate.Perceiver(None, None)
+
+    def boxes_alone(image):
+        blank = np.zeros(image.shape[:2], np.uint8)
+        return replace(perceive(image), segmentation=Segmentation(blank, blank))
+
+    monkeypatch.setattr(evaluate, "open_peer", lambda name: boxes_alone)
+    out = tmp_path / "scores.json"
+    options = ["--model", "pico.onnx", "--data", str(data), "--json", str(out)]
+    assert main(["evaluate", *options]) == 0
+    scores = json.loads(out.read_text())
+    assert scores["map"] == scores["per_class"]["person"]["ap"] == pytest.approx(1)
+    assert scores["per_class"]["forklift"]["ap"] is None
+    assert scores["miou"] is None and scores["iou"]["person"] is None
+    assert scores["not_trained"]["boxes"] == ["rail", "forklift"]
+    assert scores["not_trained"]["masks"] == ["rail", "person", "forklift"]
+    assert "not trained" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["person", "worker"])

