@@ -184,6 +184,13 @@ def dataset_of(args: argparse.Namespace, labels: LabelSet) -> Dataset:
 def _bag_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
     from mtv_perception.compare.truth import read_bag_dataset  # rosbags is an optional dependency
 
+    of_folders = {"format": (config.format, AUTO), "split": (config.split, "")}
+    for name, (value, usual) in {**of_folders, "mask-255": (config.mask_255, "")}.items():
+        if value != usual:
+            raise DatasetError(
+                f"{config.path}: {name}: expected none for a bag, which has one layout, no splits "
+                f"and masks of class ids, got {value!r}; leave the option out."
+            )
     dataset = read_bag_dataset(
         config.path,
         labels,

@@ -55,6 +55,17 @@ def test_a_bag_has_no_list_of_images(bag, tmp_path, capsys):
     assert "--take: expected fold:K/N or not-fold:K/N of a bag" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "option", [("--split", "val"), ("--format", "yolo"), ("--mask-255", "person")]
+)
+@pytest.mark.parametrize("name", ["evaluate", "tune"])
+def test_options_that_a_bag_can_not_follow_are_refused(bag, capsys, name, option):
+    """Else the whole bag would be judged as its split."""
+    assert main([name, "--data", str(bag), *option]) == 2
+    said = capsys.readouterr().err
+    assert f"{option[0][2:]}: expected none for a bag" in said and f"got {option[1]!r}" in said
+
+
 def test_the_command_takes_a_bag(bag, tmp_path, red_finder, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr(command, "open_model", lambda args: (red_finder(), LABELS, "red"))
