@@ -152,10 +152,10 @@ def open_run(path: Path) -> Run:
             if message.topic in cameras:
                 key = frame_keys(cameras[message.topic], message_stamp_ns(content))
                 again += key in raw
-                raw[key] = content
+                raw.setdefault(key, content)
             elif message.topic in status:
                 key = status_keys(status[message.topic], message_stamp_ns(content))
-                work[key] = _work_ms(content)
+                work.setdefault(key, _work_ms(content))
             else:
                 model_id = content.method
         rename = names_of_numbers(path, labels)
@@ -168,7 +168,9 @@ def open_run(path: Path) -> Run:
             raise ReplayError(f"{path}: {', '.join(cameras)}: {error}") from error
         damage = "; ".join(filter(None, (bag.damage, _why_unfinished(path))))
     if again:
-        _LOG.warning("%s: %d frames came again, as in a loop; the last of each counts", path, again)
+        _LOG.warning(
+            "%s: %d frames came again, as in a loop; the first of each counts", path, again
+        )
     return Run(path, model_id, labels, frames, damage=damage)
 
 
@@ -293,13 +295,16 @@ def _class_id(name: str, labels: LabelSet) -> int:
 
 
 def bag_masks(path: Path, cameras: list[str]) -> Iterator[tuple[FrameKey, np.ndarray]]:
-    """The masks of a run's bag in order."""
+    """The masks of a run's bag in order; of a frame that comes again, as in a loop, the first."""
     topics = {result_topics(camera)["mask"]: camera for camera in cameras}
     with BagSource(path) as bag:
-        keys = FrameKeys()
+        keys, seen = FrameKeys(), set[FrameKey]()
         for message in bag.messages(bag.named(topics, RAW)):
             mask = _decoded(bag, message)
-            yield keys(topics[message.topic], message_stamp_ns(mask)), mask_pixels(mask)
+            key = keys(topics[message.topic], message_stamp_ns(mask))
+            if key not in seen:
+                seen.add(key)
+                yield key, mask_pixels(mask)
 
 
 def mask_pixels(message: Any) -> np.ndarray:

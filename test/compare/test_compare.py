@@ -151,6 +151,21 @@ def test_another_round_of_a_loop_is_the_same_frames():
     assert keys("front", 3).repeat == 0 and keys("", 3).repeat == 1
 
 
+def test_of_a_recorded_loop_the_first_round_counts(runs, write_bag):
+    """Both its boxes and its masks; the next one is no mask that the other run lacks."""
+    stamps = {"stamp": lambda index: index % 4 * 10**8, "visible": lambda index: index < 4}
+    once = runs("once", bag=write_bag("once_in", frames=4, **stamps))
+    looped = runs("looped", bag=write_bag("looped_in", frames=8, **stamps))
+    bare = replace(read_run_of(once), small_masks={})
+
+    assert len(list(looped.masks())) == 4
+    for pair in ((once, looped), (looped, once)):
+        comparison = compare_runs(*pair)
+        assert (comparison.figures["matched"], comparison.figures["missing_masks"]) == (4, 0)
+        assert comparison.by_class["person"]["mask_iou"] == 1.0
+    assert compare_runs(bare, looped).figures["missing_masks"] == 1
+
+
 def test_missing_frames_count(runs, write_bag):
     comparison = compare_runs(runs("a"), runs("b", bag=write_bag("short", frames=8)))
     assert (comparison.only_a, comparison.only_b) == (2, 0)
