@@ -155,6 +155,19 @@ def forklifts(
     )
 
 
+def unknown(image_rgb: np.ndarray, boxes_xyxy: np.ndarray) -> Opinion:
+    """Objects in their boxes that nobody can tell from what is around them.
+
+    Args:
+        image_rgb: `(H, W, 3)` uint8.
+        boxes_xyxy: `(N, 4)`, pixels.
+    """
+    boxed, nothing = (np.zeros(image_rgb.shape[:2], bool) for _ in range(2))
+    for box in boxes_xyxy:
+        boxed[_inside(_with_slack(box), boxed.shape)] = True
+    return Opinion(boxed, nothing, nothing, nothing)
+
+
 def cut_out(image_rgb: np.ndarray, box_xyxy: np.ndarray, seed: np.ndarray) -> np.ndarray:
     """GrabCut's object in a box, `(H, W)` bool.
 

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.data.repair.pseudo_masks import CROP_SIDE, Opinion, forklifts, people
+from mtv_perception.data.repair.pseudo_masks import (
+    CROP_SIDE,
+    Opinion,
+    forklifts,
+    people,
+    unknown,
+)
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import WeightsError
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
 from mtv_perception.types import Result
 
-PERSON, FORKLIFT = WAREHOUSE.id_of("person"), WAREHOUSE.id_of("forklift")
+FORKLIFT = WAREHOUSE.id_of("forklift")
 
 
 class LiteRtTeacher:
@@ -64,19 +70,24 @@ def opinions_of(
 ) -> dict[str, Opinion]:
     """What the teachers say of every class, the nearer class last.
 
+    A class without a teacher is unknown in its boxes: no pixel there becomes background.
+
     Args:
         image: `(H, W, 3)` uint8 RGB.
         sample: its boxes.
         teachers: from a crop to the share of a person.
         perceive: a model of ours, for forklifts; without it they stay unknown in their boxes.
     """
-    person = people(image, sample.boxes_xyxy[sample.class_ids == PERSON], teachers)
-    found = {}
+    boxes = {
+        name: sample.boxes_xyxy[sample.class_ids == WAREHOUSE.id_of(name)]
+        for name in ("rail", "forklift", "person")
+    }
+    found = {name: unknown(image, own) for name, own in boxes.items()}
+    found["person"] = person = people(image, boxes["person"], teachers)
     if perceive is not None:
-        boxes = sample.boxes_xyxy[sample.class_ids == FORKLIFT]
-        maybe = person.boxed & ~person.denied
-        found["forklift"] = forklifts(image, boxes, perceive(image).segmentation, FORKLIFT, maybe)
-    return {**found, "person": person}
+        maybe, seen = person.boxed & ~person.denied, perceive(image).segmentation
+        found["forklift"] = forklifts(image, boxes["forklift"], seen, FORKLIFT, maybe)
+    return found
 
 
 class Tally:

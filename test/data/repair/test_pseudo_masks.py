@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,7 +17,8 @@ from mtv_perception.data.repair.pseudo_masks import (
     people,
     write_dataset,
 )
-from mtv_perception.data.sample import sample_mask
+from mtv_perception.data.repair.teachers import opinions_of
+from mtv_perception.data.sample import Sample, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.types import Segmentation
@@ -175,6 +177,16 @@ def test_background_means_none_of_the_classes_told_apart():
         [0, U, P, U, U, U],
         [0, 0, U, U, U, U],
     ]
+
+
+@pytest.mark.parametrize("name", ["forklift", "rail"])
+def test_objects_without_a_teacher_are_unknown_in_their_boxes(name):
+    image = np.zeros((*SIZE_HW, 3), np.uint8)
+    ids = np.array([WAREHOUSE.id_of(name)], np.int32)
+    sample = Sample(Path("x.jpg"), SIZE_HW, BOX[None].astype(np.float32), ids, np.zeros(1, bool))
+    mask = compose(opinions_of(image, sample, [blind], None), WAREHOUSE, [name])
+    assert (mask[20:100, 50:90] == 255).all() and (mask == 0).mean() > 0.7
+    assert not compose(opinions_of(image, sample, [blind], None), WAREHOUSE, ["person"]).any()
 
 
 def test_what_is_written_reads_back(tmp_path, write_image):
