@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 
@@ -58,6 +61,42 @@ def _rounded(count: float, rng: np.random.Generator) -> int:
     return int(count) + int(count % 1 > 0 and rng.random() < count % 1)
 
 
+Pixels = tuple[np.ndarray, np.ndarray | None]
+"""An image and its mask, as `read_pixels` gives them."""
+
+
+class _RecentPixels:
+    """Keeps the pixels that were asked for last, for several threads.
+
+    Args:
+        read: gives the pixels of a key.
+        limit: bytes of all that is kept; larger pixels are read each time.
+    """
+
+    def __init__(self, read: Callable[[int], Pixels], limit: int) -> None:
+        self._read, self._limit, self._used = read, limit, 0
+        self._kept: OrderedDict[int, Pixels] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, key: int) -> Pixels:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        pixels = self._read(key)
+        with self._lock:
+            if key not in self._kept and _bytes_of(pixels) <= self._limit:
+                self._kept[key] = pixels
+                self._used += _bytes_of(pixels)
+            while self._used > self._limit:
+                self._used -= _bytes_of(self._kept.popitem(last=False)[1])
+        return pixels
+
+
+def _bytes_of(pixels: Pixels) -> int:
+    return sum(array.nbytes for array in pixels if array is not None)
+
+
 class SceneSource:
     """Draws augmented scenes by index.
 
@@ -68,7 +107,8 @@ class SceneSource:
         size_hw: network input, pixels.
         config: augmentation.
         seed: of everything random.
-        cache: decoded images kept in memory (one of 640x480 takes 1.2 MB).
+        cache: bytes of decoded images kept in memory; one of 640x480 with its mask takes 1.2 MB, a
+            photograph of 12 megapixels 48.
     """
 
     def __init__(
@@ -77,13 +117,13 @@ class SceneSource:
         size_hw: tuple[int, int],
         config: AugmentConfig,
         seed: int,
-        cache: int = 1200,
+        cache: int = 1_500_000_000,
     ) -> None:
         self._mixture, self._size_hw, self._config, self._seed = mixture, size_hw, config, seed
         self._epoch = lru_cache(maxsize=2)(self._drawn)
         # By identity: one image file may stand in several data sets, with other labels in each.
         self._samples = {id(s): s for dataset in mixture.datasets for s in dataset.samples}
-        self._pixels = lru_cache(maxsize=cache)(lambda key: read_pixels(self._samples[key]))
+        self._pixels = _RecentPixels(lambda key: read_pixels(self._samples[key]), cache)
         self.epoch_length = round(mixture.mean_length)
         if not self.epoch_length:
             raise DatasetError(

@@ -13,6 +13,7 @@ from mtv_perception.data.augment import OFF, AugmentConfig
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.data.scene import read_pixels
 from mtv_perception.data.source import Mixture, SceneSource
 from mtv_perception.data.targets import MatchConfig, TargetEncoder
 from mtv_perception.errors import DatasetError
@@ -77,6 +78,23 @@ def test_a_scene_depends_on_seed_and_index_alone(light, dark):
     assert not all(
         same(source_of(light, dark, seed=2)(index), forwards[index]) for index in range(5)
     )
+
+
+def test_as_many_images_are_kept_as_fit_into_the_memory_given(light, dark, monkeypatch):
+    read = []
+
+    def counted(sample):
+        read.append(sample.image_path)
+        return read_pixels(sample)
+
+    monkeypatch.setattr("mtv_perception.data.source.read_pixels", counted)
+    each = sum(array.nbytes for array in read_pixels(light.samples[0]) if array is not None)
+    for cache, expected in ((16 * each, 16), (16 * each - 1, 32), (each - 1, 32)):
+        read.clear()
+        source = source_of(light, dark, config=OFF, cache=cache)
+        for index in [*range(16), *range(16)]:
+            source(index)
+        assert len(read) == expected
 
 
 def test_an_epoch_draws_each_sample_as_often_as_its_weight(light, dark):
