@@ -122,6 +122,8 @@ def test_limit_and_fold_take_a_part(data, tmp_path):
     assert images("--fold", "0,1,3/4") == 3
     (tmp_path / "judge.txt").write_text("images/2.png\nimages/4.png\n")
     assert images("--take", f"list:{tmp_path / 'judge.txt'}") == 2
+    index = ["--data", str(data / "annotations.json")]  # The same set by its index file.
+    assert images(*index, "--take", f"list:{tmp_path / 'judge.txt'}") == 2
     assert images("--take", "not-fold:0/4") == 3
 
 

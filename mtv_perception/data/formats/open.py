@@ -334,6 +334,11 @@ def take_part(dataset: Dataset, take: str) -> Dataset:
 def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
     """The images that a text file names, each by its path below the data set's folder.
 
+    Args:
+        dataset: any.
+        root: the data set's folder or index file.
+        file: the list.
+
     Raises:
         DatasetError: no such file, it names nothing, or an image that the data set does not have.
     """
@@ -344,7 +349,8 @@ def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
         raise DatasetError(
             f"{file}: expected a list of images, could not read it: {error}"
         ) from error
-    wanted = {(root / line.strip()).resolve() for line in lines if line.strip()}
+    folder = root if is_folder(root) else root.parent
+    wanted = {(folder / line.strip()).resolve() for line in lines if line.strip()}
     samples = tuple(s for s in dataset.samples if s.image_path.resolve() in wanted)
     missing = wanted - {sample.image_path.resolve() for sample in samples}
     if missing or not samples:
