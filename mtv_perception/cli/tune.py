@@ -19,7 +19,6 @@ from mtv_perception.evaluation.tune import (
     Tuning,
     check_goals,
     collect,
-    no_lower,
     tune,
 )
 from mtv_perception.labels import LabelSet
@@ -30,6 +29,7 @@ from mtv_perception.runtime.artefact import (
     OPERATING_POINTS,
     Artefact,
     ModelSpec,
+    no_lower,
     write_thresholds,
 )
 from mtv_perception.runtime.models import find_model
@@ -112,6 +112,12 @@ def run(args: argparse.Namespace) -> int:
         )
     before = before_tuning(artefact.spec, point)
     print(f"written to {artefact.folder / 'model.yaml'}; before: {before}")
+    if point == BALANCED and artefact.spec.operating_points:
+        others = ", ".join(artefact.spec.operating_points)
+        print(
+            f"{others}: chosen for the values before, raised where these are higher; choose it anew "
+            "with --operating-point"
+        )
     return 0
 
 

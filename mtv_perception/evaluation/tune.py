@@ -178,14 +178,6 @@ def tune(
     return Tuning(best, tried[best], mean_f1, len(records))
 
 
-def no_lower(thresholds: Mapping[str, float], balanced: Mapping[str, float]) -> dict[str, float]:
-    """Each threshold of another point, raised to at least the balanced one.
-
-    Fewer false alarms never come from a lower one.
-    """
-    return {name: max(value, balanced.get(name, 0.0)) for name, value in thresholds.items()}
-
-
 def check_goals(goals: Mapping[str, Goal], labels: LabelSet) -> None:
     """Raise ValueError unless every goal is for a class that can be detected."""
     unknown = sorted(set(goals) - set(labels.foreground))

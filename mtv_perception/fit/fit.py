@@ -16,14 +16,19 @@ from mtv_perception.errors import ArtefactError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import COLLECTING, SCORING
 from mtv_perception.evaluation.trained import NotTrained
-from mtv_perception.evaluation.tune import FEW_ALARMS, collect, no_lower, tune
+from mtv_perception.evaluation.tune import FEW_ALARMS, collect, tune
 from mtv_perception.fit.options import FitOptions
 from mtv_perception.fit.plan import make_plan
 from mtv_perception.fit.prepare import Prepared, prepare
 from mtv_perception.fit.report import write_fit_report
 from mtv_perception.fit.split import PARTS
 from mtv_perception.fit.state import FitState
-from mtv_perception.runtime.artefact import FEW_FALSE_ALARMS, load_artefact, write_thresholds
+from mtv_perception.runtime.artefact import (
+    FEW_FALSE_ALARMS,
+    load_artefact,
+    no_lower,
+    write_thresholds,
+)
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.training.config import TrainConfig
 

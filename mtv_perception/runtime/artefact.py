@@ -46,6 +46,7 @@ __all__ = [
     "ModelSpec",
     "Trained",
     "load_artefact",
+    "no_lower",
     "write_artefact",
     "write_thresholds",
 ]
@@ -239,6 +240,14 @@ def write_artefact(
     return Artefact(folder, spec, content, files, golden)
 
 
+def no_lower(thresholds: Mapping[str, float], balanced: Mapping[str, float]) -> dict[str, float]:
+    """Each threshold of another point, raised to at least the balanced one.
+
+    Fewer false alarms never come from a lower one.
+    """
+    return {name: max(value, balanced.get(name, 0.0)) for name, value in thresholds.items()}
+
+
 def write_thresholds(
     folder: Path,
     thresholds: dict[str, float],
@@ -246,6 +255,8 @@ def write_thresholds(
     point: str = BALANCED,
 ) -> None:
     """Put tuned score thresholds (by class name) into an artefact's description.
+
+    Balanced ones raise those of the other points that are lower.
 
     Args:
         folder: of the artefact.
@@ -255,7 +266,9 @@ def write_thresholds(
     """
     spec = load_artefact(folder).spec
     if point == BALANCED:
-        spec = replace(spec, thresholds={**spec.thresholds, **thresholds})
+        points = {name: no_lower(own, thresholds) for name, own in spec.operating_points.items()}
+        thresholds = {**spec.thresholds, **thresholds}
+        spec = replace(spec, thresholds=thresholds, operating_points=points)
     else:
         merged = {**spec.operating_points.get(point, {}), **thresholds}
         spec = replace(spec, operating_points={**spec.operating_points, point: merged})

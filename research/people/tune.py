@@ -25,7 +25,6 @@ from mtv_perception.evaluation.tune import (
     NMS_OVERLAPS,
     Goal,
     collect,
-    no_lower,
     tune,
 )
 from mtv_perception.labels import WAREHOUSE
@@ -33,6 +32,7 @@ from mtv_perception.runtime.artefact import (
     BALANCED,
     FEW_FALSE_ALARMS,
     load_artefact,
+    no_lower,
     write_thresholds,
 )
 from mtv_perception.runtime.perceiver import Perceiver

@@ -14,8 +14,8 @@ import pytest
 
 from mtv_perception.cli import evaluate, tune
 from mtv_perception.cli.main import main
-from mtv_perception.evaluation.tune import no_lower
 from mtv_perception.labels import WAREHOUSE, LabelSet
+from mtv_perception.runtime.artefact import no_lower
 from mtv_perception.types import Detections, Result, Segmentation
 
 HEIGHT, WIDTH = 60, 80
@@ -249,6 +249,15 @@ def test_tune_writes_the_point_of_few_false_alarms_and_leaves_the_overlap(data, 
     assert all(point["fppi"] <= 0.1 for point in tuning["points"].values())
     assert tuning["iou_threshold"] == 0.45  # the model's, which stays
     assert written[0][1:] == (tuning["thresholds"], None, "few_false_alarms")
+
+
+@pytest.mark.parametrize("point", ["balanced", "few_false_alarms"])
+def test_tune_says_that_another_point_was_chosen_for_other_values(data, point, capsys):
+    tune.load_artefact("m").spec.operating_points["few_false_alarms"] = {"person": 0.37}
+    options = ["--operating-point", point, "--write"]
+    assert main(["tune", "--model", "m", "--data", str(data), *options]) == 0
+    said = "few_false_alarms: chosen for the values before" in capsys.readouterr().out
+    assert said == (point == "balanced")
 
 
 @pytest.mark.parametrize(

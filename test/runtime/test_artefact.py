@@ -381,6 +381,16 @@ def test_an_operating_point_has_thresholds_of_its_own_and_falls_back_on_the_bala
         before.thresholds_at(FEW_FALSE_ALARMS)
 
 
+def test_balanced_thresholds_raise_lower_ones_of_another_point(tiny_folder):
+    """Else the point of few false alarms would have more of them than the balanced one."""
+    write_thresholds(tiny_folder, {"person": 0.7, "forklift": 0.9}, point=FEW_FALSE_ALARMS)
+    write_thresholds(tiny_folder, {"person": 0.8, "forklift": 0.5, "rail": 0.4})
+
+    spec = load_artefact(tiny_folder).spec
+    assert spec.thresholds == {"person": 0.8, "forklift": 0.5, "rail": 0.4}
+    assert spec.operating_points == {FEW_FALSE_ALARMS: {"person": 0.8, "forklift": 0.9}}
+
+
 @pytest.mark.parametrize(
     "points", [{"loud": {"person": 0.5}}, {FEW_FALSE_ALARMS: {"dog": 0.5}}, {BALANCED: {}}]
 )
