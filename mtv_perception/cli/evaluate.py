@@ -14,6 +14,7 @@ from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.cli.options import share
 from mtv_perception.config import to_plain
+from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import SAFETY_CLASS, Evaluation, evaluate
 from mtv_perception.evaluation.peers import PEER_TRAINED, is_peer, open_peer
 from mtv_perception.evaluation.records import Perceive
@@ -23,6 +24,7 @@ from mtv_perception.evaluation.settings import IOU_THRESHOLD, SCORING
 from mtv_perception.evaluation.trained import NotTrained
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime import Perceiver, load_artefact
+from mtv_perception.runtime.backends.config import CPU, LITERT
 from mtv_perception.runtime.models import find_model
 
 HELP = "score a model on labelled images: COCO AP, IoU, boundaries, calibration, latency"
@@ -66,7 +68,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--severities",
         type=_severities,
-        default=SEVERITIES,
         metavar="1,3,5",
         help="of corruption, 1 to 5",
     )
@@ -93,8 +94,22 @@ def lacking_of(args: argparse.Namespace, perceive: Perceive, labels: LabelSet) -
     return NotTrained.of(spec) if spec is not None else NotTrained()
 
 
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """ConfigError for options that nothing would follow."""
+    if args.severities and not args.robustness:
+        raise ConfigError("--severities is of --robustness: expected --robustness, got none.")
+    usual = {"iou": IOU_THRESHOLD, "backend": LITERT, "device": CPU}
+    given = [name for name, value in usual.items() if getattr(args, name) != value]
+    if is_peer(str(args.model)) and given:
+        raise ConfigError(
+            f"{args.model}: expected no {', '.join(f'--{name}' for name in given)} for a peer, which "
+            f"runs in an engine of its own at an NMS overlap of {IOU_THRESHOLD:g}; leave it out."
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and write what was asked for."""
+    _refuse_unused(args)
     perceive, labels, model_id = open_model(args)
     lacking = lacking_of(args, perceive, labels)
     dataset = lacking.restrict(dataset_of(args, labels))
@@ -104,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:  # Before the long part, which may fail.
         write_json(args.json, scores)
     if args.robustness:
-        robustness = evaluate_robustness(perceive, dataset, evaluation, severities=args.severities)
+        robustness = evaluate_robustness(
+            perceive, dataset, evaluation, severities=args.severities or SEVERITIES
+        )
         scores["robustness"] = robustness.to_json()
         show_robustness(robustness, Console(markup=False, emoji=False))
         if args.json:

@@ -169,6 +169,19 @@ def test_a_peer_is_judged_by_the_boxes_of_persons_alone(data, tmp_path, monkeypa
     assert "not trained" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--severities", "3"], "--severities is of --robustness: expected --robustness"),
+        (["--model", "pico.onnx", "--iou", "0.3"], "pico.onnx: expected no --iou for a peer"),
+        (["--model", "pico.onnx", "--backend", "auto", "--device", "GPU"], "--backend, --device"),
+    ],
+)
+def test_options_that_nothing_follows_are_refused(data, options, said, capsys):
+    assert main(["evaluate", "--data", str(data), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["person", "worker"])
 def test_people_are_told_of_if_the_model_knows_them(name, data, monkeypatch, capsys):
     known = evaluate.load_artefact("m")
