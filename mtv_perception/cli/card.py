@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mtv_perception.cli.engines import add_engine_options
-from mtv_perception.cli.evaluate import open_model
-from mtv_perception.cli.measuring import fold
+from mtv_perception.cli.engines import add_engine_options, engine_of
+from mtv_perception.cli.evaluate import lacking_of, open_model
+from mtv_perception.cli.measuring import class_list, fold
 from mtv_perception.cli.options import add_model, add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.data.sample import Dataset, sample_image
@@ -79,7 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="labelled images for the curves (default: those of --data)",
     )
-    add("--box-classes", metavar="A,B", help="classes of --curves that have every object boxed")
+    add(
+        "--box-classes",
+        type=class_list,
+        metavar="A,B",
+        help="classes of --curves that have every object boxed",
+    )
     add("--fold", type=fold, metavar="K/N", help="only the K-th of N parts of --curves")
     add_threads(parser)
     add_engine_options(parser)
@@ -107,21 +112,21 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
         )
     )
-    shown = open_dataset(DatasetConfig(args.data), labels)
+    lacking = lacking_of(args, perceive, labels)
+    shown = lacking.restrict(open_dataset(DatasetConfig(args.data), labels))
     images = chain(
         clip_images(args.clip, args.clip_frames), dataset_images(shown, args.data_images)
     )
     usual = Perceiver(
-        load_artefact(find_model(args.model)), PerceiverConfig(num_threads=args.threads)
+        load_artefact(find_model(args.model)),
+        PerceiverConfig(num_threads=args.threads, **engine_of(args)),
     )
     write_jpeg(args.out / "seen.jpg", contact_sheet(images, usual, labels))
     evaluation = evaluate(perceive, shown, with_boundaries=False)
     write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceive, count=args.worst))
     if args.curves is not None:
-        boxed = tuple(args.box_classes.split(",")) if args.box_classes else None
-        judged = open_dataset(
-            DatasetConfig(args.curves, box_classes=boxed, take=args.fold or "all"), labels
-        )
+        config = DatasetConfig(args.curves, box_classes=args.box_classes, take=args.fold or "all")
+        judged = lacking.restrict(open_dataset(config, labels))
         evaluation = evaluate(perceive, judged, with_boundaries=False)
     write_curves(args.out / "curves.png", evaluation)
     for name in ("seen.jpg", "worst.jpg", "curves.png"):

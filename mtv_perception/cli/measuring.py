@@ -57,7 +57,8 @@ def pair(text: str) -> tuple[str, str]:
     return theirs, ours
 
 
-def _names(text: str) -> tuple[str, ...]:
+def class_list(text: str) -> tuple[str, ...]:
+    """Names between commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -120,8 +121,10 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
         metavar="THEIRS=OURS",
         help="the data's class names to the model's; to the background leaves a class out",
     )
-    add("--box-classes", type=_names, metavar="A,B", help="classes that have every object boxed")
-    add("--mask-classes", type=_names, metavar="A,B", help="classes the masks tell apart")
+    add(
+        "--box-classes", type=class_list, metavar="A,B", help="classes that have every object boxed"
+    )
+    add("--mask-classes", type=class_list, metavar="A,B", help="classes the masks tell apart")
     add(
         "--mask-255",
         default="",

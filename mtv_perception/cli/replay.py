@@ -115,7 +115,9 @@ def run(args: argparse.Namespace) -> int:
             outcomes.append(outcome)
             bar.say(_line(outcome), sys.stderr if outcome.error else sys.stdout)
     seconds = time.monotonic() - begun
-    if args.golden and outcomes[0].report is not None and outcomes[0].report.frames:
+    if args.golden and _went_wrong(outcomes[0]):
+        print(f"{args.golden}: not written, for not every image has a result", file=sys.stderr)
+    elif args.golden:
         write_golden(open_run(args.out), args.golden)
     if args.json:
         write_json(args.json, _summary(outcomes, seconds))

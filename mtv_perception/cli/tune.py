@@ -115,8 +115,8 @@ def run(args: argparse.Namespace) -> int:
     if point == BALANCED and artefact.spec.operating_points:
         others = ", ".join(artefact.spec.operating_points)
         print(
-            f"{others}: chosen for the values before, raised where these are higher; choose it anew "
-            "with --operating-point"
+            f"{others}: chosen for the values before, raised where these are higher; choose it "
+            "again with --operating-point"
         )
     return 0
 
@@ -130,6 +130,8 @@ def _balanced(artefact: Artefact) -> dict[str, float]:
 def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:
     """The goal of each class: as asked for, or that of the operating point."""
     goals = dict(args.goal)
+    if len(goals) < len(args.goal):
+        raise ConfigError("--goal: expected each class once, got one of them twice.")
     if args.operating_point == FEW_FALSE_ALARMS:
         goals = dict.fromkeys(labels.foreground, FEW_ALARMS) | goals
     check_goals(goals, labels)
@@ -152,3 +154,5 @@ def show(tuning: Tuning, console: Console) -> None:
         table.add_row(name, *(f"{number:.3f}" for number in numbers), remark)
     console.print(table)
     console.print(f"NMS overlap {tuning.iou_threshold:.2f}, from {tuning.images} images")
+    if tuning.unseen:
+        console.print(f"no threshold for {', '.join(tuning.unseen)}: no object of it was detected")

@@ -43,7 +43,7 @@ class Goal:
     Attributes:
         kind: `f1`: the best F1; `recall`: the highest threshold that finds at least `value` of the
             objects; `fppi`: the lowest threshold with at most `value` false positives an image.
-        value: 0..1 for recall, above 0 for fppi; of no meaning for f1.
+        value: 0..1 for recall, above 0 for fppi, 0 for f1.
     """
 
     kind: str = "f1"
@@ -52,6 +52,8 @@ class Goal:
     def __post_init__(self) -> None:
         if self.kind not in _CHOOSERS:
             raise ValueError(f"Expected a goal of {', '.join(_CHOOSERS)}, got {self.kind!r}.")
+        if self.kind == "f1" and self.value:
+            raise ValueError(f"Expected f1 without a value, got f1:{self.value!r}.")
         largest = _LARGEST.get(self.kind)
         if largest is not None and not 0 < self.value <= largest:
             raise ValueError(
@@ -83,12 +85,14 @@ class Tuning:
         points: by class name; only classes that occur in the data.
         mean_f1: at each overlap tried: mean over the classes of F1 at their thresholds.
         images: how many images were used.
+        unseen: classes with objects, but without a detection, so that they have no threshold.
     """
 
     iou_threshold: float
     points: Mapping[str, OperatingPoint]
     mean_f1: Mapping[float, float] = field(default_factory=dict)
     images: int = 0
+    unseen: tuple[str, ...] = ()
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -103,6 +107,7 @@ class Tuning:
             "points": {name: asdict(point) for name, point in self.points.items()},
             "mean_f1": {str(overlap): value for overlap, value in self.mean_f1.items()},
             "images": self.images,
+            "unseen": list(self.unseen),
         }
 
 
@@ -175,7 +180,9 @@ def tune(
         raise DatasetError(
             "Expected objects and detections of at least one class to tune on, got none."
         )
-    return Tuning(best, tried[best], mean_f1, len(records))
+    with_objects = {labels.names[i] for record in records for i in set(record.sample.class_ids)}
+    unseen = tuple(name for name in labels.foreground if name in with_objects - set(tried[best]))
+    return Tuning(best, tried[best], mean_f1, len(records), unseen)
 
 
 def check_goals(goals: Mapping[str, Goal], labels: LabelSet) -> None:

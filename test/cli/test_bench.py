@@ -125,6 +125,7 @@ def test_peers_and_streams_are_measured_in_the_same_run(name, model, tmp_path, c
     found = json.loads(file.read_text())
     other, reference = found["peers"]
     assert (other["name"], other["network_ms"]["p50"]) == (name, 9.0)
+    assert other["ours"] == found["engine"] == "litert"
     assert other["ours_over_theirs"] == pytest.approx(found["network_ms"]["p50"] / 9.0, abs=1e-3)
     assert reference["times_as_fast"] == pytest.approx(90.0 / found["total_ms"]["p50"], abs=0.006)
     assert found["streams"]["own"]["frames_per_s"] > 0

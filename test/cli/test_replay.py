@@ -54,8 +54,12 @@ def test_damage_is_in_the_exit_status(tmp_path, images, replay_model, capsys):
     file = tmp_path / "a" / "a_0.mcap"
     file.write_bytes(file.read_bytes()[:-200])
     capsys.readouterr()
-    assert main(["replay", str(tmp_path / "a"), "--out", str(tmp_path / "b"), *command]) == 1
-    assert "DAMAGED" in capsys.readouterr().out
+    golden = tmp_path / "golden.jsonl"
+    again = ["replay", str(tmp_path / "a"), "--out", str(tmp_path / "b"), *command]
+    assert main([*again, "--golden", str(golden)]) == 1
+    said = capsys.readouterr()
+    assert "DAMAGED" in said.out
+    assert "not written" in said.err and not golden.exists()
 
 
 @pytest.mark.parametrize(

@@ -421,3 +421,6 @@ def test_a_run_that_was_interrupted_is_damaged(runs, tmp_path):
     state = tmp_path / "a" / "replay.yaml"
     state.write_text(state.read_text().replace("state: done", "state: running"))
     assert "its replay was interrupted" in open_run(tmp_path / "a").damage
+    with pytest.raises(ReplayError, match="expected a whole run for a golden file"):
+        write_golden(open_run(tmp_path / "a"), tmp_path / "golden.jsonl")
+    assert not (tmp_path / "golden.jsonl").exists()

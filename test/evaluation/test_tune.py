@@ -106,7 +106,8 @@ def test_dropped_boxes_vote_as_in_the_node():
 
 def test_classes_without_objects_or_detections_get_no_threshold():
     nothing = [record([], [A], [0.9], class_id=1), record([A], [], [], class_id=3)]
-    assert set(tune([*HARD, *nothing], WAREHOUSE).thresholds) == {"person"}
+    tuning = tune([*HARD, *nothing], WAREHOUSE)
+    assert set(tuning.thresholds) == {"person"} and tuning.unseen == ("forklift",)
     with pytest.raises(DatasetError, match="to tune on, got none"):
         tune(nothing, WAREHOUSE)
 

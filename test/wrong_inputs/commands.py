@@ -264,6 +264,13 @@ TUNE = of(
         "Expected objects and detections of at lea",
     ),
     ("unknown class", "--data {data} --goal octarine=f1", 2, "Expected goals for classes of rail,"),
+    ("f1 with a value", "--data {data} --goal person=f1:0.9", 2, "Expected f1 without a value"),
+    (
+        "two goals for a class",
+        "--data {data} --goal person=f1 --goal person=recall:0.9",
+        2,
+        "--goal: expected each class once",
+    ),
     ("unknown goal", "--data {data} --goal person=best", 2, "Expected a goal of f1, recall, fppi"),
     ("share above 1", "--data {data} --goal person=recall:7", 2, "Expected a value above 0"),
 )

@@ -127,7 +127,11 @@ def run(args: argparse.Namespace) -> int:
         "machine": machine(),
         "source": f"{args.source.name}, {images[0].shape[1]}x{images[0].shape[0]}",
         "runs": [part["model"] for part in runs],
-        "peers": [figures for part in runs for figures in part["peers"]],
+        "peers": [
+            figures | {"ours": {"model": engines[0]}.get(figures["ours"], figures["ours"])}
+            for part in runs
+            for figures in part["peers"]
+        ],
     }
     if engines[1:]:
         content["engines"] = {name: [part[name] for part in runs] for name in engines[1:]}
@@ -216,14 +220,15 @@ def bench(
         }
         for name, model in models.items()
     }
-    ours = min(
-        (figures[name] for name in models if name != "baseline"),
-        key=lambda part: part["network_ms"]["p50"],
+    fastest = min(
+        (name for name in models if name != "baseline"),
+        key=lambda name: figures[name]["network_ms"]["p50"],
     )
     return {
         **figures,
         "peers": [
-            {"threads": threads, **beside(peer, taken[name], ours)} for name, peer in others.items()
+            {"threads": threads, "ours": fastest, **beside(peer, taken[name], figures[fastest])}
+            for name, peer in others.items()
         ],
     }
 
@@ -303,7 +308,8 @@ def show(content: dict[str, Any]) -> None:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in peer[stage].items())
         print(f"{peer['name']}, threads {peer['threads']}: {stage} {figures}")
         print(
-            f"  ours / theirs {peer['ours_over_theirs']}; ours is {peer['times_as_fast']} times as fast"
+            f"  ours ({peer['ours']}) / theirs {peer['ours_over_theirs']}; ours is "
+            f"{peer['times_as_fast']} times as fast"
         )
     for name, part in content.get("streams", {}).items():
         figures = "  ".join(f"{key} {value:.1f}" for key, value in part["latency_ms"].items())
