@@ -57,6 +57,8 @@ dt { color: #999 } dd { margin: 0 }
 "use strict";
 const NAMES = ["received", "processed", "dropped", "stale", "failed", "detections"];
 const OLD = 1.0, REACH = 9, SIDE = 4.5;
+/* A lost connection is silent: without an answer in so long (ms) nothing on the page is the present. */
+const PATIENCE = 2000;
 const CELLS = {f: "#173a30", r: "#8a6d1a", o: "#a03c10"};
 const KINDS = {person: "#d55e00", forklift: "#0072b2"};
 const get = (id) => document.getElementById(id);
@@ -179,7 +181,8 @@ function shape() {
 async function refresh() {
   const state = get("state");
   try {
-    const status = await (await fetch("/status.json", {cache: "no-store"})).json();
+    const limit = AbortSignal.timeout(PATIENCE), url = "/status.json";
+    const status = await (await fetch(url, {cache: "no-store", signal: limit})).json();
     const silent = status.age_s === null ? "no result yet"
       : status.age_s > 2 ? "no result for " + status.age_s.toFixed(0) + " s" : "";
     state.textContent = silent || "running";
@@ -191,7 +194,9 @@ async function refresh() {
   } catch (error) {
     state.textContent = "the node does not answer";
     state.className = "bad";
-    zones(null);
+    document.title = "! mtv_perception";
+    get("fps").textContent = "";
+    zones(null); counts(null, true); above({});
   }
   setTimeout(refresh, 500);
 }

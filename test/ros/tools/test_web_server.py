@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import socket
@@ -201,18 +202,79 @@ def test_an_old_picture_is_not_shown_as_the_present_one(served, monkeypatch):
     assert ask(server, "/frame.jpg").status == 503
 
 
-def test_a_real_browser_draws_page_picture_and_chart(fed, tmp_path):
-    """Chromium, headless: a screenshot with the red picture, and the state in the page's text."""
+@pytest.fixture
+def page(tmp_path):
+    """A headless Chromium."""
     try:
         program = browser.find_browser()
     except browser.ToolMissing as error:
         pytest.skip(str(error))
-    with browser.Browser(program, tmp_path / "profile", (900, 500)) as page:
-        page.open(f"http://127.0.0.1:{fed[1].port}/")
-        page.wait_for("get('picture').naturalWidth === 320")
-        page.wait_for("get('title').textContent === 'toy-v1'")
-        page.wait_for("get('state').textContent === 'running'")
-        pixels = page.picture().astype(int)
+    with browser.Browser(program, tmp_path / "profile", (900, 500)) as opened:
+        yield opened
+
+
+class Link:
+    """A connection to a server that can be lost without a word, as over Wi-Fi."""
+
+    def __init__(self, port):
+        self.lost, self._to = threading.Event(), port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+
+    @staticmethod
+    def _start(work, *arguments):
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                self._start(self._carry, client, server)
+                self._start(self._carry, server, client)
+
+    def _carry(self, one, other):
+        with contextlib.suppress(OSError):
+            part = b"-"
+            while part:
+                part = one.recv(1 << 16)
+                while self.lost.is_set():
+                    time.sleep(0.01)
+                other.sendall(part)
+            other.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self._listener.close()
+        self.lost.clear()
+
+
+def test_a_lost_connection_is_not_the_present(fed, page):
+    state, server = fed
+    link = Link(server.port)
+    state.tell("counts", {"person": 1})
+    state.tell("zones", [{"name": "stop", "state": "free", "reason": ""}])
+    page.open(f"http://127.0.0.1:{link.port}/")
+    page.wait_for("get('zones').textContent.startsWith('stop: ')")
+    page.wait_for("get('state').textContent === 'running'")
+
+    link.lost.set()
+    page.wait_for("get('state').textContent === 'the node does not answer'")
+    assert page.value("get('zones').children.length") == 0
+    assert page.value("get('counts').textContent + get('fps').textContent") == "-"
+
+    link.lost.clear()
+    page.wait_for("get('state').textContent === 'running'")
+    link.close()
+
+
+def test_a_real_browser_draws_page_picture_and_chart(fed, page):
+    """Chromium, headless: a screenshot with the red picture, and the state in the page's text."""
+    page.open(f"http://127.0.0.1:{fed[1].port}/")
+    page.wait_for("get('picture').naturalWidth === 320")
+    page.wait_for("get('title').textContent === 'toy-v1'")
+    page.wait_for("get('state').textContent === 'running'")
+    pixels = page.picture().astype(int)
     red = (pixels[..., 0] > 180) & (pixels[..., 1] < 60) & (pixels[..., 2] < 60)
     assert red.sum() > 50_000
     blue_line = (abs(pixels - (86, 180, 233)) < 40).all(-1)
