@@ -33,13 +33,13 @@ class ViewState:
         self._updated_at: float | None = None
         self._arrivals: deque[float] = deque(maxlen=_POINTS)
         self._parts: dict[str, tuple[float, Any]] = {}
-        self._watchers = 0
+        self._watchers: list[str] = []
         self.closed = False
 
     @property
     def watched(self) -> bool:
         """Whether someone looks at the pictures."""
-        return self._watchers > 0
+        return bool(self._watchers)
 
     def show(self, image_rgb: np.ndarray) -> None:
         """Take a new picture, `(H, W, 3)` uint8."""
@@ -68,8 +68,12 @@ class ViewState:
         with self._changed:
             self._parts[part] = (time.monotonic(), content)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything but the picture, for JSON."""
+    def snapshot(self, watcher: str = "") -> dict[str, Any]:
+        """Everything but the picture, for JSON.
+
+        Args:
+            watcher: as it called itself in `enter`; told whether it is still there.
+        """
         with self._changed:
             total, network = list(self._total), list(self._network)
             age = None if self._updated_at is None else time.monotonic() - self._updated_at
@@ -82,6 +86,7 @@ class ViewState:
                 "latency_ms": latency,
                 "fps": self._rate(),
                 "series": {"total": total, "network": network},
+                "picture": self._picture(watcher),
                 **self._told(),
             }
 
@@ -89,6 +94,14 @@ class ViewState:
         """Results a second, over the last seconds."""
         since = time.monotonic() - _RATE_S
         return sum(at >= since for at in self._arrivals) / _RATE_S
+
+    def _picture(self, watcher: str) -> dict[str, Any]:
+        """Whether a watcher is sent pictures, and how old the newest is."""
+        age = time.monotonic() - self._shown_at
+        return {
+            "sent": watcher in self._watchers,
+            "age_s": age if math.isfinite(age) else None,
+        }
 
     def _told(self) -> dict[str, Any]:
         """The other parts, each with its age: what is old must not look like the present."""
@@ -116,18 +129,18 @@ class ViewState:
             recent = time.monotonic() - self._shown_at < _RECENT_S
             return self._serial - 1 if recent else self._serial
 
-    def enter(self) -> bool:
-        """A watcher comes; False when there are too many."""
+    def enter(self, watcher: str = "") -> bool:
+        """A watcher comes, under a name that it chose; False when there are too many."""
         with self._changed:
-            if self._watchers >= _MOST_STREAMS:
+            if len(self._watchers) >= _MOST_STREAMS:
                 return False
-            self._watchers += 1
+            self._watchers.append(watcher)
             return True
 
-    def leave(self) -> None:
+    def leave(self, watcher: str = "") -> None:
         """A watcher goes."""
         with self._changed:
-            self._watchers -= 1
+            self._watchers.remove(watcher)
 
     def close(self) -> None:
         """Release whoever waits."""

@@ -16,6 +16,7 @@ h2 { font-size: .85rem; margin: .7rem 0 .25rem; color: #999; font-weight: 500 }
 main { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr) }
 img, canvas { display: block; background: #000; border-radius: 6px }
 img { width: var(--wide); aspect-ratio: var(--ratio); object-fit: contain }
+img.old { object-position: -200vw 0 }
 canvas { width: 100% }
 #above { aspect-ratio: 1; max-height: 80vh } #chart { height: 4.5rem }
 #zones { display: flex; flex-wrap: wrap; gap: .4rem; padding: 0; margin: 0; list-style: none }
@@ -43,7 +44,7 @@ dt { color: #999 } dd { margin: 0 }
 </style></head><body>
 <header><h1 id="title">mtv_perception</h1><span id="state">connecting</span><span id="fps"></span></header>
 <main>
-<img id="picture" alt="camera image with detections" src="/stream.mjpg">
+<img id="picture" alt="camera image with detections">
 <section>
 <ul id="zones"></ul>
 <h2>In the image</h2><p id="counts">-</p>
@@ -174,6 +175,18 @@ function chart(series) {
   line(series.total, "#56b4e9");
   line(series.network, "#e69f00");
 }
+/* A browser shows the last picture of a stream for ever, and does not ask for another stream. */
+let stream = "", asked = 0;
+function picture(part) {
+  const image = get("picture"), live = part && part.sent;
+  const late = part && (part.age_s === null || part.age_s * 1000 > PATIENCE);
+  image.className = live && !late ? "" : "old";
+  if (part && (!stream || (!live && performance.now() - asked > PATIENCE))) {
+    stream = Math.random().toString(36).slice(2); asked = performance.now();
+    image.src = "/stream.mjpg?" + stream;
+  }
+  return image.className ? "no picture" : "";
+}
 function shape() {
   const {naturalWidth: width, naturalHeight: height} = get("picture");
   if (width && height) document.documentElement.style.setProperty("--ratio", width / height);
@@ -181,12 +194,13 @@ function shape() {
 async function refresh() {
   const state = get("state");
   try {
-    const limit = AbortSignal.timeout(PATIENCE), url = "/status.json";
+    const limit = AbortSignal.timeout(PATIENCE), url = "/status.json?" + stream;
     const status = await (await fetch(url, {cache: "no-store", signal: limit})).json();
     const silent = status.age_s === null ? "no result yet"
       : status.age_s > 2 ? "no result for " + status.age_s.toFixed(0) + " s" : "";
-    state.textContent = silent || "running";
-    state.className = silent ? "bad" : "good";
+    const blind = picture(status.picture);
+    state.textContent = silent || blind || "running";
+    state.className = silent || blind ? "bad" : "good";
     get("title").textContent = status.model_id || "mtv_perception";
     document.title = (silent ? "! " : "") + (status.model_id || "mtv_perception");
     get("fps").textContent = silent ? "" : status.fps.toFixed(1) + " results/s";
@@ -196,7 +210,7 @@ async function refresh() {
     state.className = "bad";
     document.title = "! mtv_perception";
     get("fps").textContent = "";
-    zones(null); counts(null, true); above({});
+    zones(null); counts(null, true); above({}); picture(null);
   }
   setTimeout(refresh, 500);
 }

@@ -8,7 +8,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -161,15 +161,17 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.names.accepts(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.FORBIDDEN, "not served under this name")
             return
-        answers = {
+        path, _, watcher = self.path.partition("?")
+        answers: dict[str, Callable[[], None]] = {
             "/": lambda: self._send(PAGE.encode(), "text/html; charset=utf-8"),
             "/status.json": lambda: self._send(
-                json.dumps(self.state.snapshot(), allow_nan=False).encode(), "application/json"
+                json.dumps(self.state.snapshot(watcher), allow_nan=False).encode(),
+                "application/json",
             ),
             "/frame.jpg": self._frame,
-            "/stream.mjpg": self._stream,
+            "/stream.mjpg": lambda: self._stream(watcher),
         }
-        answer = answers.get(self.path.partition("?")[0])
+        answer = answers.get(path)
         if answer is None:
             self.send_error(HTTPStatus.NOT_FOUND)
         else:
@@ -199,8 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "no picture yet")
 
-    def _stream(self) -> None:
-        if not self.state.enter():
+    def _stream(self, watcher: str) -> None:
+        if not self.state.enter(watcher):
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many watchers")
             return
         try:
@@ -212,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # The watcher has gone, or reads too slowly.
             pass
         finally:
-            self.state.leave()
+            self.state.leave(watcher)
 
     def _send_pictures(self) -> None:
         serial = self.state.begin()

@@ -268,6 +268,62 @@ def test_a_lost_connection_is_not_the_present(fed, page):
     link.close()
 
 
+def shown(page):
+    """The colour in the middle of the page's picture."""
+    place = "(b => [b.left + b.width / 2, b.top + b.height / 2])(get('picture').getBoundingClientRect())"
+    x, y = map(round, page.value(place))
+    return page.picture()[y, x].astype(int)
+
+
+def test_a_picture_that_stays_is_taken_away_though_results_come(served, page):
+    state, server = served
+    page.open(f"http://127.0.0.1:{server.port}/")
+    page.wait_for("get('state').textContent === 'no result yet'")
+
+    def until(condition, picture):
+        end = time.monotonic() + DEADLINE
+        while not page.value(condition):
+            assert time.monotonic() < end, condition
+            state.report("toy-v1", {}, 20.0, 11.0)
+            if picture is not None:
+                state.show(picture)
+            time.sleep(0.05)
+
+    white = np.full((240, 320, 3), 230, np.uint8)
+    until("get('picture').naturalWidth === 320 && get('state').textContent === 'running'", white)
+    assert shown(page).min() > 200
+    until("get('state').textContent === 'no picture'", None)
+    assert shown(page).max() < 20
+
+
+def test_a_node_that_was_started_again_is_asked_for_its_pictures(page):
+    state = ViewState()
+    server = WebServer(state, port=0)
+    stop = threading.Event()
+    threading.Thread(target=feed, args=(state, stop), daemon=True).start()
+    page.open(f"http://127.0.0.1:{server.port}/")
+    page.wait_for("get('picture').naturalWidth === 320")
+    server.close()
+    stop.set()
+    page.wait_for("get('state').textContent === 'the node does not answer'")
+    assert shown(page).max() < 20
+
+    again = ViewState()
+    server, stop = WebServer(again, port=server.port), threading.Event()
+    threading.Thread(target=feed, args=(again, stop), daemon=True).start()
+    page.wait_for("get('state').textContent === 'running'")
+    assert again.watched and shown(page)[0] > 180
+    stop.set()
+    server.close()
+
+
+def test_a_page_gets_its_pictures_beside_a_watcher_without_a_name(fed, page):
+    other = ask(fed[1], "/stream.mjpg")
+    page.open(f"http://127.0.0.1:{fed[1].port}/")
+    page.wait_for("get('picture').naturalWidth === 320")
+    other.close()
+
+
 def test_a_real_browser_draws_page_picture_and_chart(fed, page):
     """Chromium, headless: a screenshot with the red picture, and the state in the page's text."""
     page.open(f"http://127.0.0.1:{fed[1].port}/")
