@@ -171,6 +171,13 @@ class Camera:
                 "`rectified: true`, else they measure with the distortion of the lens"
             )
 
+    def why_uncalibrated(self) -> str:
+        """What is seen of the topic of the calibration that the mask needs; empty once one came."""
+        if not self._others or self._info or not self.outputs.has("camera_info"):
+            return ""
+        topic = f"{self.name}/camera_info" if self.name else "camera_info"
+        return what_is_heard(self._node, topic, CameraInfo, self._others[0].qos_profile)
+
     def why_silent(self) -> str:
         """What is seen of the image topic; also logged, now and then."""
         kind, topic, _ = TO_RGB[self._config.transport]

@@ -127,6 +127,10 @@ class CameraOutputs:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
+    def has(self, name: str) -> bool:
+        """Whether there is such an output."""
+        return name in self._publishers
+
     def wanted(self, name: str) -> bool:
         """Whether an output is there and someone subscribes to it."""
         publisher = self._publishers.get(name)

@@ -63,7 +63,7 @@ def test_a_broken_compressed_image_is_counted_for_its_camera_only(graph):
     graph.send(broken, FRONT)
     status = graph.diagnosis(lambda s: s.level == DiagnosticStatus.ERROR, "an error", "front")
     assert "JPEG" in status.message
-    graph.diagnosis(lambda s: s.level == DiagnosticStatus.OK, "an OK", "rear")
+    graph.diagnosis(lambda s: s.level != DiagnosticStatus.ERROR, "no error", "rear")
     after = graph.see(compressed(graph.header()), FRONT, "front/").status
     assert after.failed == before.failed + 1
 
@@ -80,6 +80,14 @@ def test_a_flood_of_one_camera_does_not_starve_the_other(graph):
         return graph.result(stamp_ns(header), "rear/")
 
     assert graph.wait(seen, "the quiet camera's result")
+
+
+def test_a_calibration_that_stays_away_is_told(graph):
+    graph.see(compressed(graph.header()), REAR, "rear/")
+    status = graph.diagnosis(lambda s: s.level != DiagnosticStatus.ERROR, "a status", "rear")
+    assert status.level == DiagnosticStatus.WARN
+    assert f"nothing on {graph.namespace}/rear/camera_info" in status.message
+    assert "no publisher" in status.message
 
 
 def test_calibration_is_published_beside_the_mask(graph):
@@ -101,6 +109,7 @@ def test_calibration_is_published_beside_the_mask(graph):
     assert stamp_ns(found.header) in [
         stamp_ns(m.header) for m in graph.heard["front/segmentation/mask"][1]
     ]
+    graph.diagnosis(lambda s: s.level == DiagnosticStatus.OK, "an OK", "front")
 
 
 def test_a_limited_camera_loses_images_and_the_other_none(graph):

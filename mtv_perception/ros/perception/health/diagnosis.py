@@ -43,7 +43,7 @@ def _diagnosis(
         pipeline.worker.counters[camera.name],
         situation,
         error,
-        _warning(situation, warning) if enabled else "disabled by ~/set_enabled",
+        _warning(camera, situation, warning) if enabled else "disabled by ~/set_enabled",
         pipeline.watchdog.recoveries,
     )
 
@@ -65,12 +65,12 @@ def _errors(pipeline: Pipeline, camera: Camera, situation: Situation) -> Iterato
         yield f"the picture is {situation.health}"
 
 
-def _warning(situation: Situation, warning: str) -> str:
+def _warning(camera: Camera, situation: Situation, warning: str) -> str:
     if situation.stale:
         return warning or f"last image was stale: {situation.stale}"
     if situation.calibration:
         return warning or f"camera_info does not fit the images: {situation.calibration}"
-    return warning
+    return warning or camera.why_uncalibrated()
 
 
 def camera_status(
