@@ -57,7 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the bag or the node; 1 where a part of the bag is not in the recording."""
+    """Show the bag or the node; 1 where a part of the bag is not in the recording.
+
+    Raises:
+        ReplayError: no bag with results, or a node that has none.
+    """
     rerun = load_rerun()
     recording = rerun.RecordingStream(f"mtv_perception {args.bag.name}")
     if args.save:
@@ -73,6 +77,12 @@ def run(args: argparse.Namespace) -> int:
     )
     recording.flush()
     print(f"{args.bag}: {shown.frames} frames" + (f" -> {args.save}" if args.save else ""))
+    if live and not shown.frames:
+        wanted = f"{args.camera.strip('/')}/detections".lstrip("/")
+        raise ReplayError(
+            f"Expected results of a running node on /{wanted}, heard none; is it active, outside of "
+            "a namespace, and --camera one of its cameras?"
+        )
     if shown.unreadable:
         print(f"{args.bag}: {shown.unreadable} images can't be read and are not shown")
     if shown.damage:

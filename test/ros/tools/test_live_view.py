@@ -18,11 +18,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from mtv_perception.cli.main import main
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.msg import PerceptionStatus
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.ros.conversions import byte_array, detection_array, image_message, label_info
 from mtv_perception.ros.qos import LATCHED, newest_only
+from mtv_perception.ros.tools import live_view
 from mtv_perception.types import Detections
 
 FOUND = Detections(np.array([[2, 3, 20, 30]], np.float32), np.float32([0.8]), np.int32([2]))
@@ -88,6 +90,14 @@ def test_what_a_camera_and_its_node_say_is_logged(stage, camera, stand_in):
     assert stand_in.Boxes2D.call_args.kwargs["labels"] == ["person 0.80"]
     stage.executor.remove_node(node)
     node.destroy_node()
+
+
+def test_the_command_fails_where_it_heard_nothing(stand_in, monkeypatch, capsys):
+    heard = iter([0, 3])
+    monkeypatch.setattr(live_view, "view_live", lambda *given: next(heard))
+    assert main(["view", "live", "--camera", "rear"]) == 2
+    assert "/rear/detections, heard none" in capsys.readouterr().err
+    assert main(["view", "live", "--camera", "rear"]) == 0
 
 
 def test_the_command_records_a_running_node_and_ends_in_time(stage, camera, tmp_path):
