@@ -17,6 +17,8 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from mtv_perception.ros.process.params_file import read_params_file
+
 ENVIRONMENT = {
     # By default Fast DDS drops nearly every best-effort camera image, because one is larger than
     # the sender's shared-memory segment. Every process that sends images needs this, the camera
@@ -177,12 +179,26 @@ def perception_node(context: LaunchContext) -> LifecycleNode:
     )
 
 
+def file_of_zones(context: LaunchContext) -> list[LaunchConfiguration]:
+    """params_file, where it names a node that gets no file otherwise.
+
+    What it says of every node (/**), as the package's own does, is for perception.
+    """
+    keys = read_params_file(Path(text_of(context, "params_file"))).keys
+    named = {key.rpartition("/")[2] for key in keys} - {"**", "*", "perception", "ranging"}
+    return [LaunchConfiguration("params_file")] if named else []
+
+
 def zones_node(context: LaunchContext) -> Node:
     file = ParameterValue(LaunchConfiguration("zones"), value_type=str)
     return Node(
         executable="zones_node",
         name="zones",
-        parameters=[{"zones_file": file}, *given(context, {"use_sim_time": bool})],
+        parameters=[
+            *file_of_zones(context),
+            {"zones_file": file},
+            *given(context, {"use_sim_time": bool}),
+        ],
         **supervised(context),
     )
 

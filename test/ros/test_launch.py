@@ -158,6 +158,23 @@ def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("key", "read"),
+    [("/**", False), ("perception", False), ("zones", True), ("robot_7/zones", True), ("zone", True)],
+)
+def test_the_zones_node_reads_a_parameters_file_that_names_it(launch, tmp_path, key, read):
+    from launch_ros.utilities import evaluate_parameters
+
+    file, zones = tmp_path / "params.yaml", tmp_path / "zones.yaml"
+    file.write_text(f"{key}: {{ros__parameters: {{base_frame: map}}}}\n")
+    zones.touch()
+    path = SOURCE_ROOT / "launch" / "perception.launch.py"
+    context, found = entities(launch, path, params_file=str(file), zones=str(zones))
+    first, *rest = evaluate_parameters(context, started(found)["zones_node"]._Node__parameters)
+    assert (str(first) == str(file)) == read
+    assert ({"zones_file": str(zones)} in rest) == read
+
+
+@pytest.mark.parametrize(
     ("given", "respawn", "delay"),
     [({}, "false", 2.0), ({"respawn": "true", "respawn_delay": "0.5"}, "true", 0.5)],
 )
