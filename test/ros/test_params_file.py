@@ -2,7 +2,12 @@ import pytest
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import SOURCE_ROOT
-from mtv_perception.ros.process.params_file import matches, read_params_file, unmatched
+from mtv_perception.ros.process.params_file import (
+    matches,
+    read_params_file,
+    unmatched,
+    unmatched_rules,
+)
 
 GOOD = """
 # all nodes of a robot
@@ -144,3 +149,19 @@ def test_settings_of_other_nodes_beside_ours_are_no_miss(tmp_path):
     file = read_params_file(write(tmp_path, GOOD))
     assert unmatched([file], "/perception") == []
     assert "no parameters at all" in unmatched([read_params_file(write(tmp_path, ""))], "/x")[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "node", "cure"),
+    [
+        ("perseption:score_threshold:=0.9", "/perception", "-p score_threshold:=0.9"),
+        ("perception:model:=a:=b", "/robot1/perception", "-p model:=a:=b"),
+        ("perception:track:=true", "/perception", ""),
+        ("score_threshold:=0.9", "/perception", ""),
+        ("device:=rstp://a:=b", "/perception", ""),
+    ],
+)
+def test_a_rule_for_another_node_is_told(rule, node, cure):
+    found = unmatched_rules(["--ros-args", "-r", "a:=b", "-p", rule], node)
+    assert [text.rpartition(": ")[2] for text in found] == ([cure] if cure else [])
+    assert all(node in text for text in found)

@@ -7,9 +7,10 @@ node matches.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -208,4 +209,25 @@ def unmatched(files: list[ParamsFile], node: str) -> list[str]:
             f"{file.path}: expected the key {node} (or /**) for this node, got {got}; "
             "those settings are not used here."
         )
+    return found
+
+
+def unmatched_rules(arguments: Sequence[str], node: str) -> list[str]:
+    """One sentence for each `-p NODE:NAME:=VALUE` that ROS does not apply to `node`.
+
+    ROS takes NODE for a node outside of any namespace, and has no way to write another.
+
+    Args:
+        arguments: the command line.
+        node: the node's fully qualified name.
+    """
+    found = []
+    for flag, rule in pairwise(arguments):
+        name, is_scoped, rest = rule.partition(":=")[0].partition(":")
+        if flag in ("-p", "--param") and is_scoped and f"/{name}" != node:
+            value = rule.partition(":=")[2]
+            found.append(
+                f"-p {rule}: expected a parameter of {node}, got one of /{name}; it is not used "
+                f"here. Leave the node's name out: -p {rest}:={value}"
+            )
     return found

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from mtv_perception.errors import ConfigError, MtvError
 from mtv_perception.ros.parameters import unused_overrides
-from mtv_perception.ros.process.params_file import ParamsFile, unmatched
+from mtv_perception.ros.process.params_file import ParamsFile, unmatched, unmatched_rules
 from mtv_perception.ros.process.signals import watch
 from mtv_perception.ros.process.startup import explain
 
@@ -69,6 +69,7 @@ def spin(
         return _USAGE
     for warning in [
         *unmatched(list(params_files), node.get_fully_qualified_name()),
+        *unmatched_rules(args or (), node.get_fully_qualified_name()),
         *unused_overrides(node),
     ]:
         node.get_logger().warning(warning)
