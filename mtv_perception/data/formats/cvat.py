@@ -22,6 +22,7 @@ from mtv_perception.data.formats.shapes import (
     ShapeError,
     as_points,
     box_around,
+    box_inside,
     box_of_mask,
     circle,
     corners,
@@ -177,7 +178,7 @@ def _box(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
     if not degrees:
         return box_around(box), None
     turned = rotated(box, degrees)
-    return box_around(turned), [polygon(turned)]
+    return box_inside(turned, size_hw), [polygon(turned)]
 
 
 def _polygon(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
@@ -195,7 +196,7 @@ def _ellipse(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shap
     points = circle(centre, (_number(item, "rx"), _number(item, "ry")))
     if item.get("rotation"):
         points = rotated(points, _number(item, "rotation"))
-    return box_around(points), [polygon(points)]
+    return box_inside(points, size_hw), [polygon(points)]
 
 
 def _mask(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:

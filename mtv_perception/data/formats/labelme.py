@@ -29,6 +29,7 @@ from mtv_perception.data.formats.shapes import (
     ShapeError,
     as_points,
     box_around,
+    box_inside,
     box_of_mask,
     circle,
     decode_bitmap,
@@ -155,7 +156,7 @@ def _circle(shape: dict[str, Any], size_hw: tuple[int, int] | None) -> tuple[np.
     centre, edge = as_points(shape.get("points"), 2)[:2]
     radius = float(np.hypot(*(edge - centre)))
     points = circle(centre, (radius, radius))
-    return np.concatenate([centre - radius, centre + radius]), [polygon(points)]
+    return box_inside(points, size_hw), [polygon(points)]
 
 
 def _mask(shape: dict[str, Any], size_hw: tuple[int, int] | None) -> tuple[np.ndarray, Any]:

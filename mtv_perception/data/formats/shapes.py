@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError
+from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.media.decode import checked
 
 # Corners of a polygon in place of a circle or an ellipse; its area is 0.3% too small.
@@ -38,6 +39,20 @@ def as_points(points: Any, at_least: int) -> np.ndarray:
 def box_around(points: np.ndarray) -> np.ndarray:
     """The box `(4,)` around points `(N, 2)`."""
     return np.concatenate([points.min(0), points.max(0)])
+
+
+def box_inside(points: np.ndarray, size_hw: tuple[int, int] | None) -> np.ndarray:
+    """The box around that part of a convex shape `(N, 2)` that lies in the image.
+
+    For turned and round shapes, which tools let reach out of the image. Around all of it where the
+    size is not known, or where nothing of it lies inside, which is a fault.
+    """
+    box = box_around(points)
+    if size_hw is None or (box == clip_boxes(box, size_hw)).all():
+        return box
+    image = corners(0, 0, size_hw[1], size_hw[0])
+    area, part = cv2.intersectConvexConvex(points.astype(np.float32), image.astype(np.float32))
+    return box_around(part.reshape(-1, 2).astype(np.float64)) if area > 0 else box
 
 
 def polygon(points: np.ndarray) -> list[float]:

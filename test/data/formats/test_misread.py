@@ -575,3 +575,42 @@ def test_orientation_of_the_real_decoder_is_ours(turned):
         root = turned(orientation, (60, 40) if orientation >= 5 else (40, 60))
         image = cv2.imread(str(root / "images" / "a.jpg"), cv2.IMREAD_COLOR)
         assert image.shape[:2] == read(root).samples[0].size_hw
+
+
+# Of an image of 60x40 pixels: what a tool stores, and the box of the part that lies in it.
+REACHING = {
+    "turned box": ('<box xtl="-10" ytl="10" xbr="10" ybr="20" rotation="90"{}/>', (0, 5, 5, 25)),
+    "ellipse": ('<ellipse cx="50" cy="20" rx="20" ry="8"{}/>', (30, 12, 60, 28)),
+    "turned ellipse": ('<ellipse cx="8" cy="5" rx="12" ry="4" rotation="90"{}/>', (4, 0, 12, 17)),
+    "circle": ([[5, 20], [5, 30]], (0, 10, 15, 30)),
+}
+
+
+@pytest.mark.parametrize("kind", REACHING)
+def test_turned_and_round_shapes_may_reach_out_of_the_image(tmp_path, write_image, kind):
+    """Their tools let them, so they are no faults of the labels."""
+    stored, expected = REACHING[kind]
+    write_image(tmp_path / "a.png", np.zeros((40, 60, 3), np.uint8))
+    if kind == "circle":
+        shape = {"label": "person", "shape_type": "circle", "points": stored}
+        content = {"imagePath": "a.png", "imageHeight": 40, "imageWidth": 60, "shapes": [shape]}
+        (tmp_path / "a.json").write_text(json.dumps(content))
+    else:
+        image = '<image id="0" name="a.png" width="60" height="40">'
+        shape = stored.format(' label="person"')
+        (tmp_path / "annotations.xml").write_text(
+            f"<annotations>{image}{shape}</image></annotations>"
+        )
+    sample = read(tmp_path).samples[0]
+    assert np.allclose(sample.boxes_xyxy, [expected], atol=1e-3)
+    rows, columns = np.nonzero(sample_mask(sample) == WAREHOUSE.id_of("person"))
+    found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert np.allclose(found, expected, atol=1.5)
+
+
+def test_a_turned_box_that_lies_wholly_outside_is_a_fault(tmp_path, write_image):
+    write_image(tmp_path / "a.png", np.zeros((40, 60, 3), np.uint8))
+    box = '<box label="person" xtl="-40" ytl="10" xbr="-20" ybr="20" rotation="10"/>'
+    image = f'<image id="0" name="a.png" width="60" height="40">{box}</image>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
+    assert "lies outside the image" in faults_of(tmp_path)
