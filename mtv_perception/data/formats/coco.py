@@ -41,6 +41,7 @@ from mtv_perception.data.formats.files import (
     json_or_none,
     mask_names,
     shown,
+    stored_file,
 )
 
 OWN_INDEX = "annotations.json"
@@ -200,7 +201,8 @@ class _Reader:
         if relative.is_absolute() or ".." in relative.parts or ":" in relative.parts[0]:
             # Some tools write paths of the machine they ran on; the name is what is left of them.
             relative = PurePosixPath(relative.name)
-        found = [base / relative for base in self._bases if is_file(base / relative)]
+        stored = (stored_file(base / relative) for base in self._bases)
+        found = [path for path in stored if path is not None]
         if not found:
             return self._bases[0] / relative, []
         own = [p for p in found if any(same_split(self._split, part) for part in p.parts[-3:-1])]

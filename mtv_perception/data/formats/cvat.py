@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
-from mtv_perception.data.formats.files import has_suffix, is_file, read_xml
+from mtv_perception.data.formats.files import has_suffix, is_file, read_xml, stored_file
 from mtv_perception.data.formats.shapes import (
     ShapeError,
     as_points,
@@ -153,7 +153,7 @@ def _image_path(folder: Path, name: str, subset: str) -> Path:
     if relative.is_absolute() or ".." in relative.parts:
         relative = PurePosixPath(relative.name)
     places = (folder / "images" / subset, folder / "images", folder / subset, folder)
-    found = (place / relative for place in places if is_file(place / relative))
+    found = filter(None, (stored_file(place / relative) for place in places))
     return next(found, folder / "images" / relative)
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,32 @@ _LONGEST_SHOWN = 240  # characters; a name in a file may be of any length
 def is_file(path: Path) -> bool:
     """Whether a file is there; False, not an error, for names that no file can have."""
     return os.path.isfile(path)
+
+
+def stored_file(path: Path) -> Path | None:
+    """A file as its name is stored, perhaps in another Unicode form than an index writes it; None without it.
+
+    macOS stores letters and their accents apart, tools that run in a browser write them as one.
+    """
+    if is_file(path):
+        return path
+    if path.name.isascii() or "\0" in path.name or not is_folder(path.parent):
+        return None
+    changed = os.stat(path.parent).st_mtime_ns
+    name = _composed_names(path.parent, changed).get(_composed(path.name))
+    found = path.parent / name if name else None
+    return found if found and is_file(found) else None
+
+
+@lru_cache(maxsize=8)
+def _composed_names(folder: Path, changed: int) -> dict[str, str]:
+    """The names in a folder by their composed form."""
+    return {_composed(name): name for name in os.listdir(folder)}
+
+
+def _composed(name: str) -> str:
+    """A name with letters and their accents as one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_folder(path: Path) -> bool:
@@ -302,17 +329,18 @@ class MaskFolder:
 
     def __init__(self, folder: Path, images: Iterable[Path]) -> None:
         self._folder = folder
-        self._masks = _files_below(folder, (".png",))
+        below = _files_below(folder, (".png",))
+        self._masks = {_composed(key): path for key, path in below.items()}
         self._owners: dict[str, list[Path]] = {}
         for image in images:
-            self._owners.setdefault(image.stem, []).append(image)
+            self._owners.setdefault(_composed(image.stem), []).append(image)
         self._used: set[str] = set()
 
     def of(self, image: Path) -> tuple[Path | None, list[str]]:
         """The mask of an image, if there is one, and what is ambiguous."""
-        mirrored = image.with_suffix("").as_posix()
-        owners = self._owners.get(image.stem, [])
-        for key in (mirrored, image.stem):
+        mirrored, stem = _composed(image.with_suffix("").as_posix()), _composed(image.stem)
+        owners = self._owners.get(stem, [])
+        for key in (mirrored, stem):
             if key not in self._masks:
                 continue
             self._used.add(key)

@@ -1,5 +1,6 @@
 """What a reader must not take from elsewhere, and what it must not leave out without a word."""
 
+import json
 import logging
 import unicodedata
 
@@ -242,6 +243,31 @@ def test_one_name_in_two_unicode_forms_is_one_class(tmp_path, yolo, form):
         assert opened(root, own).samples[0].class_ids.tolist() == [1]
     rename = {unicodedata.normalize(form, name): "person"}
     assert opened(roots[1], rename=rename).samples[0].class_ids.tolist() == [2]
+
+
+@pytest.mark.parametrize(("listed", "stored"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+@pytest.mark.parametrize("layout", ["coco", "cvat"])
+def test_files_are_found_in_another_unicode_form(
+    tmp_path, write_image, write_mask, caplog, layout, listed, stored
+):
+    names = {form: unicodedata.normalize(form, "K\u00fchlhaus") for form in ("NFC", "NFD")}
+    write_image(tmp_path / "images" / f"{names[stored]}.png")
+    file_name = f"{names[listed]}.png"
+    if layout == "cvat":
+        box = '<box label="person" xtl="5" ytl="5" xbr="20" ybr="30"/>'
+        text = f'<annotations><image id="0" name="{file_name}">{box}</image></annotations>'
+        (tmp_path / "annotations.xml").write_text(text, encoding="utf-8")
+    else:
+        write_mask(tmp_path / "masks" / f"{names[listed]}.png", 2)
+        image = {"id": 1, "file_name": file_name, "width": 60, "height": 40}
+        box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 30]}
+        person = {"id": 1, "name": "person"}
+        content = {"images": [image], "annotations": [box], "categories": [person]}
+        (tmp_path / "annotations.json").write_text(json.dumps(content))
+    with caplog.at_level(logging.WARNING):
+        sample = opened(tmp_path).samples[0]
+    assert sample.boxes_xyxy.tolist() == [[5, 5, 20, 30] if layout == "cvat" else [5, 5, 25, 35]]
+    assert (sample.mask_path is not None) == (layout == "coco") and "not read" not in caplog.text
 
 
 def test_a_name_in_another_case_is_the_only_one_to_change(tmp_path, yolo):
