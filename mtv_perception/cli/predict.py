@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{spec.name} was not trained for masks: none are drawn or written")
     formats = tuple(args.labels)
     with Predictions(
-        args.out, spec.labels, formats, spec.mask_classes, args.anonymise
+        args.out, spec.labels, formats, spec.mask_classes, args.anonymise, args.sources
     ) as predictions:
         for source in args.sources:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,6 +48,7 @@ class Predictions:
         masks: names of the classes that the model was trained to mask; None for all. Without any,
             no mask is written.
         anonymise: pixelate people in overlays and videos.
+        sources: what is read, none of which is written over.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Predictions:
         formats: tuple[str, ...] = (),
         masks: tuple[str, ...] | None = None,
         anonymise: bool = False,
+        sources: Sequence[Path] = (),
     ) -> None:
         self._folder, self._labels, self._anonymise = folder, labels, anonymise
+        self._sources, self._is_earlier = sources, (folder / _RESULTS).exists()
         self._masks = labels.foreground if masks is None else masks
         self._names, self._formats = Names(), formats
         self._video: _VideoFile | None = None
@@ -121,10 +125,21 @@ class Predictions:
                 raise ReplayError(f"{source}: is written to; choose another --out.")
 
     def begin_video(self, source: Path, rate: float) -> Path:
-        """Write the overlays of the source that follows as one video; returns its file."""
+        """Write the overlays of the source that follows as one video; returns its file.
+
+        Raises:
+            ReplayError: a source, or a video of other origin, has that name.
+        """
         path = self._folder / f"{self._names.unique(source.stem)}{_VIDEO_SUFFIX}"
-        if path.exists() and path.samefile(source):
-            raise ReplayError(f"{path}: is the source itself; choose another --out.")
+        if path.exists():
+            known = (item for item in (source, *self._sources) if item.exists())
+            if any(path.samefile(item) for item in known):
+                raise ReplayError(f"{path}: is the source itself; choose another --out.")
+            if not self._is_earlier:
+                raise ReplayError(
+                    f"{path}: expected no such file or one of `mtv predict`, found one of other "
+                    "origin; choose another --out."
+                )
         self._video = _VideoFile(path, rate)
         return path
 

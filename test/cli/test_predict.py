@@ -426,6 +426,27 @@ def test_a_video_is_not_overwritten_by_its_own_overlays(predict, write_video, tm
     assert source.read_bytes() == before
 
 
+def test_a_recording_is_not_overwritten_by_overlays_of_another(
+    predict, write_video, tmp_path, capsys
+):
+    """Of a source of the same name, whether it is a source, too, or not."""
+    source, other = write_video(tmp_path / "drive.webm"), predict.out / "drive.webm"
+    predict.out.mkdir()
+    before = write_video(other).read_bytes()
+
+    assert predict(source)[0] == 2
+    assert "found one of other origin; choose another --out" in capsys.readouterr().err
+    assert predict(source, other)[0] == 1
+    assert "is the source itself; choose another --out" in capsys.readouterr().err
+    assert other.read_bytes() == before
+
+
+def test_overlays_of_an_earlier_run_are_replaced(predict, write_video, tmp_path):
+    source = write_video(tmp_path / "drive.webm")
+    assert predict(source)[0] == predict(source)[0] == 0
+    assert files(predict.out) == ["drive.webm", "masks", "results.jsonl"]
+
+
 @pytest.fixture
 def write_video(draw):
     def write(path, frames=4):
