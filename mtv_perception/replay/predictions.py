@@ -17,6 +17,8 @@ import numpy as np
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet
+from mtv_perception.media.containers import cut_short
+from mtv_perception.media.files import expected_frames
 from mtv_perception.media.frame import Frame
 from mtv_perception.media.write import is_utf8, utf8, write_image
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
@@ -145,9 +147,9 @@ class Predictions:
 
     def end_source(self) -> None:
         """Finish the video of the source, if there is one."""
-        if self._video is not None:
-            self._video.close()
-            self._video = None
+        video, self._video = self._video, None
+        if video is not None:
+            video.close()
 
     def write(self, source: Path, item: InputFrame, frame: Frame, result: Result) -> None:
         """Write one frame's result under the name of its file, or of its place in the source."""
@@ -218,9 +220,15 @@ class _VideoFile:
         self._writer.write(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
+        """Finish the file; OSError where it has no end, of which OpenCV says nothing."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        frames, _ = expected_frames(self._path)
+        if frames is None or cut_short(self._path):
+            raise OSError(
+                f"{self._path}: expected a whole video, found one without its end; is the disk full?"
+            )
 
 
 def name_of(source: Path, item: InputFrame, frame: Frame) -> str:

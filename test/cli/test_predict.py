@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 
 import cv2
 import numpy as np
@@ -447,14 +448,29 @@ def test_overlays_of_an_earlier_run_are_replaced(predict, write_video, tmp_path)
     assert files(predict.out) == ["drive.webm", "masks", "results.jsonl"]
 
 
+def test_a_video_that_lost_its_end_on_a_full_disk_is_told(predict, write_video, tmp_path, capsys):
+    """OpenCV's writer says nothing of it."""
+    noise = np.random.default_rng(0).integers(256, size=(4, 240, 320, 3), dtype=np.uint8)
+    source = write_video(tmp_path / "drive.webm", images=noise)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        status, _ = predict(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 1
+    assert "expected a whole video, found one without its end" in capsys.readouterr().err
+
+
 @pytest.fixture
 def write_video(draw):
-    def write(path, frames=4):
-        height, width = draw(0).shape[:2]
+    def write(path, frames=4, images=None):
+        images = [draw(index) for index in range(frames)] if images is None else images
+        height, width = images[0].shape[:2]
         code = cv2.VideoWriter.fourcc(*"VP80")
         writer = cv2.VideoWriter(str(path), code, 10, (width, height))
-        for index in range(frames):
-            writer.write(draw(index)[..., ::-1])
+        for image in images:
+            writer.write(image[..., ::-1])
         writer.release()
         return path
 
