@@ -110,6 +110,12 @@ def rule_of(item: Field[Any]) -> Rule:
     return item.metadata.get("rule", Rule(""))
 
 
+def check_fields(instance: Any) -> None:
+    """Raise ConfigError when a field of a dataclass is out of the bounds of its Rule."""
+    for item in fields(instance):
+        rule_of(item).check(item.name, getattr(instance, item.name))
+
+
 def key_of(item: Field[Any]) -> str:
     """The key of a dataclass field in YAML: its name, or what its Rule says."""
     return rule_of(item).key or item.name

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mtv_perception.config import setting
+from mtv_perception.config import check_fields, setting
 from mtv_perception.errors import ArtefactError, ConfigError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import Variances
@@ -29,7 +29,7 @@ _LOWEST_THRESHOLD = 1e-4
 
 @dataclass(frozen=True)
 class PerceiverConfig:
-    """What the user may choose about results."""
+    """What the user may choose about results; ConfigError where a value is out of bounds."""
 
     score_threshold: float = setting(
         -1.0,
@@ -98,6 +98,9 @@ class PerceiverConfig:
     device: str = setting(
         CPU, "Device of backend openvino: CPU, GPU, NPU, or as OpenVINO names it.", read_only=True
     )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def engine(self) -> EngineConfig:

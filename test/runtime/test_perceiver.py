@@ -241,6 +241,10 @@ def test_a_configuration_that_does_not_fit_the_model_is_refused_and_changes_noth
 def test_absurd_settings_are_refused_before_a_model_is_loaded(key, value):
     with pytest.raises(ConfigError, match=f"{key}: expected"):
         from_mapping(PerceiverConfig, {key: value})
+    with pytest.raises(ConfigError, match=f"{key}: expected"):
+        PerceiverConfig(**{key: value})
+    with pytest.raises(ConfigError, match=f"{key}: expected"):
+        replace(PerceiverConfig(), **{key: value})
 
 
 def mask_of(class_id, size_hw=SIZE_HW):
