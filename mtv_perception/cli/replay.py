@@ -24,7 +24,7 @@ from mtv_perception.replay.replay import ReplayOptions
 from mtv_perception.replay.results import EXTRAS
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import MOST_THREADS, Perceiver, PerceiverConfig
 
 HELP = "a bag, video or image folder through the perceiver, offline"
 
@@ -166,7 +166,8 @@ def _threads(args: argparse.Namespace) -> int:
     """
     if args.engine == "ray":
         return 1
-    return max(1, (os.cpu_count() or 2) // min(args.jobs, len(args.inputs)))
+    share = (os.cpu_count() or 2) // min(args.jobs, len(args.inputs))
+    return min(max(1, share), MOST_THREADS)
 
 
 def _line(outcome: Outcome) -> str:

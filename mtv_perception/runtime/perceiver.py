@@ -24,6 +24,7 @@ from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 DEFAULT_THRESHOLD = 0.3
+MOST_THREADS = 64
 _LOWEST_THRESHOLD = 1e-4
 
 
@@ -88,7 +89,9 @@ class PerceiverConfig:
         "With `anonymise`: the model's classes that are people. Empty: those with a usual name.",
         read_only=True,
     )
-    num_threads: int = setting(2, "CPU threads of the network.", low=1, high=64, read_only=True)
+    num_threads: int = setting(
+        2, "CPU threads of the network.", low=1, high=MOST_THREADS, read_only=True
+    )
     backend: str = setting(
         LITERT,
         "Engine of the network. auto: the fastest that is installed and in the model folder.",

@@ -1,13 +1,16 @@
 import json
 import os
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.cli import replay
 from mtv_perception.cli.main import main
 from mtv_perception.errors import ArtefactError
 from mtv_perception.runtime.models import find_model
+from mtv_perception.runtime.perceiver import PerceiverConfig
 
 pytest.importorskip("rosbags")
 
@@ -140,3 +143,10 @@ def test_max_pixels_limit_a_replay(tmp_path, images, replay_model, capsys):
     assert replay("b", 64 * 48 - 1) == 2
     said = capsys.readouterr().out
     assert "3 not decodable" in said and "0.png: " in said and "--max-pixels raises" in said
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(1, 1), (12, 6), (256, 64)])
+def test_jobs_share_the_cpus_within_what_a_configuration_may_say(monkeypatch, cpus, threads):
+    monkeypatch.setattr(replay.os, "cpu_count", lambda: cpus)
+    args = SimpleNamespace(engine="local", jobs=2, inputs=["a", "b", "c"])
+    assert replay._threads(args) == PerceiverConfig(num_threads=threads).num_threads
