@@ -95,7 +95,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--size", type=int, nargs=2, metavar=("H", "W"), help="network input (default: as trained)")
     add("--name", metavar="NAME", help="of the model (default: the run folder's)")
-    add("--version", type=int, default=1, metavar="V", help="of the model (default: %(default)s)")
+    add(
+        "--version",
+        type=int,
+        metavar="V",
+        help="of the model (default: that of the model that RUN is, of a run 1)",
+    )
     add("--licence", default="", help="of the weights, as their data allows")
     add(
         "--data",
@@ -176,7 +181,7 @@ def _export(
         about = Description(
             args.name or _folder(args.source).resolve().name,
             trained,
-            args.version,
+            1 if args.version is None else args.version,
             ", ".join(str(item.path) for item in config.train),
             args.licence,
         )
@@ -184,7 +189,7 @@ def _export(
             about = Description(
                 args.name or spec.name,
                 trained,
-                args.version,
+                spec.version if args.version is None else args.version,
                 spec.training_data,
                 args.licence or spec.licence,
                 spec.thresholds,

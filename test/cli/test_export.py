@@ -13,7 +13,7 @@ from mtv_perception.cli import export
 from mtv_perception.cli.main import main
 from mtv_perception.data.formats.open import DatasetConfig
 from mtv_perception.labels import WAREHOUSE
-from mtv_perception.runtime.artefact import Trained
+from mtv_perception.runtime.artefact import ModelSpec, Trained
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def exported(monkeypatch, data, tmp_path):
     given = {}
 
     def export_precisions(network, folder, precisions, images, about, dataset, *, largest_drop):
-        given.update(dataset=dataset, largest_drop=largest_drop)
+        given.update(dataset=dataset, largest_drop=largest_drop, about=about)
         return []
 
     monkeypatch.setattr(report, "export_precisions", export_precisions)
@@ -107,6 +107,25 @@ def test_data_are_read_as_the_options_say(exported, data):
 def test_nothing_is_scored_where_asked_for(exported):
     report, given = exported("--unscored")
     assert report["scored_on"] is None and given["dataset"] is None
+
+
+@pytest.mark.parametrize(("options", "version"), [([], 1), (["--version", "7"], 7)], ids=str)
+def test_the_version_of_a_run(exported, options, version):
+    assert exported(*options)[1]["about"].version == version
+
+
+@pytest.mark.parametrize(("options", "version"), [([], 4), (["--version", "7"], 7)], ids=str)
+def test_a_model_that_is_exported_again_keeps_what_it_says_of_itself(
+    exported, monkeypatch, options, version
+):
+    """Name, version, licence and thresholds; what is given on the command line wins."""
+    from mtv_perception.export import source
+
+    spec = ModelSpec("floor", version=4, licence="MIT", thresholds={"person": 0.6})
+    monkeypatch.setattr(source, "spec_of_model", lambda path: spec)
+    about = exported(*options)[1]["about"]
+    assert (about.name, about.version, about.licence) == ("floor", version, "MIT")
+    assert about.thresholds == {"person": 0.6}
 
 
 def test_options_for_data_that_are_not_named_are_refused(exported, tmp_path, capsys):
