@@ -40,7 +40,11 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 PRECISIONS = ("float32", "float16", "int8")
 MODEL_FOLDER, ONNX = "model", "onnx"
 LARGEST_DROP = 0.05
-_OF_FOLDERS = ("backend", "precision", "json", "data", "limit", "name", "licence")
+_OF_LITERT = ("precision", "name", "version", "licence")
+_OF_FOLDERS = ("backend", "json", "data", "limit", "largest_drop", *_OF_LITERT)
+_OF_SCORES = ("data", "limit", "largest_drop")
+# What is given where nothing is.
+_NOT_GIVEN = (None, "", [LITERT], ["float32"], LARGEST_DROP)
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -123,11 +127,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, print the report; 1 if a precision was refused."""
-    if args.form == ONNX and (given := [name for name in _OF_FOLDERS if _is_given(args, name)]):
-        raise ValueError(
-            f"Expected no {', '.join(f'--{name}' for name in given)} beside --format onnx, which "
-            "writes float32 and compares outputs alone."
-        )
+    _check_effect(args)
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
     load_tensorflow()
@@ -158,9 +158,25 @@ def run(args: argparse.Namespace) -> int:
     return int(any(report.refused for report in reports))
 
 
-def _is_given(args: argparse.Namespace, name: str) -> bool:
-    value = getattr(args, name)
-    return bool(value) and value not in (["float32"], [LITERT])
+def _check_effect(args: argparse.Namespace) -> None:
+    """Raise ValueError where an option would have no effect."""
+    if args.form == ONNX:
+        alone = "--format onnx, which writes float32 and compares outputs alone"
+        _refuse(args, _OF_FOLDERS, alone)
+    elif LITERT not in args.backend:
+        names = _OF_LITERT if args.precision != ["int8"] else _OF_LITERT[1:]
+        _refuse(args, names, "--backend openvino, which adds int8 to the model that DIR holds")
+    if args.unscored:
+        _refuse(args, _OF_SCORES, "--unscored")
+    if not args.data and data_config(args, Path()) != DatasetConfig(path=Path()):
+        raise ValueError("Expected --data beside the options of how to read it, got none.")
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], beside: str) -> None:
+    """Raise ValueError where one of these options is given."""
+    if given := [name for name in names if getattr(args, name) not in _NOT_GIVEN]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"Expected no {options} beside {beside}.")
 
 
 def _export(
@@ -234,8 +250,6 @@ def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> 
         return None
     if args.data:
         configs, datasets = [data_config(args, args.data)], [dataset_of(args, labels)]
-    elif data_config(args, Path()) != DatasetConfig(path=Path()):
-        raise ValueError("Expected --data beside the options of how to read it, got none.")
     else:
         configs, datasets = list(config.validation), open_datasets(config.validation, labels)
     takes = ["" if item.take == "all" else f" {item.take}" for item in configs]

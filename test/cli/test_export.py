@@ -133,8 +133,42 @@ def test_options_for_data_that_are_not_named_are_refused(exported, tmp_path, cap
     assert "Expected --data" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--precision", "int8"], ["--json", "o.json"], ["--data", "x"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--precision", "int8"],
+        ["--json", "o.json"],
+        ["--data", "x"],
+        ["--version", "2"],
+        ["--largest-drop", "0"],
+    ],
+)
 def test_what_an_onnx_file_can_not_have_is_refused(tmp_path, capsys, option):
     arguments = ["warehouse", "--out", str(tmp_path / "m.onnx"), "--format", "onnx", *option]
     assert main(["export", *arguments]) == 2
     assert f"Expected no {option[0]} beside --format onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("beside", "option"),
+    [
+        (["--backend", "openvino"], ["--name", "floor"]),
+        (["--backend", "openvino"], ["--version", "2"]),
+        (["--backend", "openvino"], ["--licence", "MIT"]),
+        (["--backend", "openvino"], ["--precision", "float16"]),
+        (["--unscored"], ["--data", "x"]),
+        (["--unscored"], ["--limit", "3"]),
+        (["--unscored"], ["--largest-drop", "0.1"]),
+    ],
+    ids=str,
+)
+def test_options_without_effect_are_refused(tmp_path, capsys, beside, option):
+    assert main(["export", "warehouse", "--out", str(tmp_path / "m"), *beside, *option]) == 2
+    assert f"Expected no {option[0]} beside {' '.join(beside)}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("beside", [["--unscored"], ["--format", "onnx"]], ids=str)
+def test_how_data_are_read_is_refused_where_none_are(tmp_path, capsys, beside):
+    arguments = ["warehouse", "--out", str(tmp_path / "m"), *beside, "--fold", "0/2"]
+    assert main(["export", *arguments]) == 2
+    assert "Expected --data" in capsys.readouterr().err
