@@ -62,10 +62,13 @@ def try_in_child(
     command = [sys.executable, "-m", "mtv_perception.runtime.trial"]
     command += [str(artefact.folder.absolute()), artefact.digest, str(timeout)]
     command += [str(engine.num_threads), engine.backend, engine.device]
-    paths = [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    paths = [str(SOURCE_ROOT), *map(os.path.abspath, paths)]
     child = subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        # Python's -m takes modules of the folder that it runs in first: a json.py, an openvino/.
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

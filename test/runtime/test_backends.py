@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -171,6 +172,23 @@ def test_without_the_package_the_error_says_how_to_install_it(files, monkeypatch
         open_backend(network_of(files), OPENVINO)
 
 
+def test_a_folder_called_openvino_is_no_package(tmp_path, monkeypatch):
+    """Python takes the one of a model folder for a package where it is started there."""
+    (tmp_path / "openvino").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+
+    assert not openvino.is_installed()
+
+
+def test_a_package_that_can_not_be_imported_says_why(files, monkeypatch):
+    monkeypatch.setattr(openvino, "is_installed", lambda: True)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    with pytest.raises(ConfigError, match="openvino, it can't be imported: .*litert"):
+        open_backend(network_of(files), OPENVINO)
+
+
 class Timed:
     """An engine that takes a time of its own."""
 
@@ -302,6 +320,15 @@ def test_auto_leaves_an_engine_out_that_can_not_run_it(engines, caplog, own_cach
     assert backend.engine == "litert, measured: litert 16.0 ms"
     assert "no such instruction" in caplog.text
     assert not (own_cache / "mtv_perception" / "engines.json").exists()
+
+
+def test_auto_leaves_the_engine_out_that_it_took_before_and_that_is_broken_now(engines, caplog):
+    engines(litert=16, openvino=11)
+    assert open_backend(network_of(BOTH), AUTO).engine.startswith("openvino, measured")
+    engines(litert=16, openvino=ConfigError("it can't be imported"))
+
+    assert open_backend(network_of(BOTH), AUTO).engine == "litert, measured: litert 16.0 ms"
+    assert "it can't be imported" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["files", "package"])

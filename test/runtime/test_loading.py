@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,17 @@ def test_without_a_place_to_remember_models_are_tried_every_time(folder, monkeyp
     monkeypatch.setattr(trial.subprocess, "Popen", None)
     with pytest.raises(TypeError):
         check_model(ModelSource(str(folder)), CONFIG)
+
+
+def test_the_child_takes_no_modules_of_the_folder_that_it_is_started_in(
+    folder, cache, tmp_path, monkeypatch
+):
+    (tmp_path / "json.py").write_text("raise RuntimeError('of the user')")
+    (tmp_path / "relative").mkdir()
+    monkeypatch.setenv("PYTHONPATH", f"{SOURCE_ROOT}{os.pathsep}{os.pathsep}relative")
+    monkeypatch.chdir(tmp_path)
+    check_model(ModelSource(folder.name), CONFIG)
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_a_model_that_ends_the_process_is_refused_in_the_child(folder):

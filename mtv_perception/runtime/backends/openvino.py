@@ -26,8 +26,12 @@ _LEVEL = re.compile(r"(class_logits|box_offsets|segmentation_logits)(?:_(\d+))?"
 
 
 def is_installed() -> bool:
-    """Whether the package `openvino` is there; importing it takes a quarter of a second."""
-    return importlib.util.find_spec("openvino") is not None
+    """Whether the package `openvino` is there; importing it takes a quarter of a second.
+
+    A folder of that name, as every model folder has one, is no package.
+    """
+    found = importlib.util.find_spec("openvino")
+    return found is not None and found.origin is not None
 
 
 class OpenVinoBackend:
@@ -130,8 +134,13 @@ def _compiled(network: Network, config: EngineConfig, cache: Path | None) -> Any
             "pip install 'mtv_perception[openvino]' (built with colcon: install "
             "requirements/robot-openvino.txt, see docs/how-to/engines.md), or set backend to litert."
         )
-    import openvino
-
+    try:
+        import openvino
+    except ImportError as error:
+        raise ConfigError(
+            f"backend openvino: expected the package openvino, it can't be imported: {error}; "
+            "install it again (docs/how-to/engines.md), or set backend to litert."
+        ) from error
     core = openvino.Core()
     _check_device(config.device, core.available_devices)
     xml, weights = (network.files[name] for name in OPENVINO_FILES)
