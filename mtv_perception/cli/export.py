@@ -191,11 +191,12 @@ def _export(
     from mtv_perception.export.artefact import Description
     from mtv_perception.export.report import export_precisions
     from mtv_perception.export.source import spec_of_model
+    from mtv_perception.training.state import run_folder
 
     reports: list[PrecisionReport] = []
     if LITERT in args.backend:
         about = Description(
-            args.name or _folder(args.source).resolve().name,
+            args.name or run_folder(args.source).resolve().name,
             trained,
             1 if args.version is None else args.version,
             ", ".join(str(item.path) for item in config.train),
@@ -256,10 +257,6 @@ def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> 
     name = ", ".join(dataset.name + take for dataset, take in zip(datasets, takes, strict=True))
     samples = tuple(sample for dataset in datasets for sample in dataset.samples)
     return Dataset(name, labels, samples[: args.limit]) if samples else None
-
-
-def _folder(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
 
 
 def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, MultitaskNetwork]:

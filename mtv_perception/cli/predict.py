@@ -17,6 +17,7 @@ from mtv_perception.cli.engines import add_engine_options, engine_of
 from mtv_perception.cli.options import add_max_pixels, add_model, add_threads, add_topics, share
 from mtv_perception.cli.privacy import add_privacy_options, privacy_line, privacy_of
 from mtv_perception.cli.progress import with_progress
+from mtv_perception.errors import ConfigError
 
 if TYPE_CHECKING:
     from mtv_perception.replay.inputs import Input
@@ -91,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
     from mtv_perception.runtime.models import find_model
 
+    if args.frames and not any(map(_is_camera, args.sources)):
+        raise ConfigError("--frames is of a camera: expected one among the sources, got none.")
     config = PerceiverConfig(
         score_threshold=args.score_threshold,
         num_threads=args.threads,
@@ -124,11 +127,15 @@ def run(args: argparse.Namespace) -> int:
     return exit_status(frames, failures)
 
 
+def _is_camera(source: Path) -> bool:
+    return str(source).isdecimal() and not source.exists()
+
+
 def _open(source: Path, args: argparse.Namespace) -> AbstractContextManager[Input]:
     from mtv_perception.replay.camera_input import open_camera
     from mtv_perception.replay.inputs import open_input
 
-    if str(source).isdecimal() and not source.exists():
+    if _is_camera(source):
         return open_camera(int(str(source)), args.frames)
     return open_input(source, args.topics, max_pixels=args.max_pixels)
 

@@ -15,7 +15,7 @@ from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import is_model_folder
 from mtv_perception.training.keras_model import spec_of
-from mtv_perception.training.state import load_averaged
+from mtv_perception.training.state import load_averaged, run_folder
 
 CONFIG_FILE = "config.yaml"
 _WIDTHS = (1.0, 0.75, 0.5, 0.35)
@@ -23,11 +23,6 @@ _WIDTHS = (1.0, 0.75, 0.5, 0.35)
 _PYRAMID = "level64_pointwise"
 _PRESETS = {128: "warehouse", 64: "warehouse-small"}
 _DEEPEST, _DEEPEST_CHANNELS = "block_16_project", 320
-
-
-def run_folder(source: Path) -> Path:
-    """The folder of a run, or of the run that a checkpoint belongs to."""
-    return source if source.is_dir() else source.parent
 
 
 def load_network(

@@ -26,7 +26,7 @@ from mtv_perception.network.weights.pretrained import (
 from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
-from mtv_perception.training.state import BEST_FILE, load_averaged
+from mtv_perception.training.state import BEST_FILE, load_averaged, run_folder
 
 _LOG = logging.getLogger(__name__)
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
@@ -159,7 +159,7 @@ def _layout_of(source: Path, is_exported: bool) -> Layout | None:
     if is_exported:
         spec = load_artefact(source).spec
         return Layout(spec.classes, spec.size_hw, spec.aligned_hw or spec.size_hw)
-    path = (source if source.is_dir() else source.parent) / CONFIG_FILE
+    path = run_folder(source) / CONFIG_FILE
     if not path.is_file():
         return None
     network = load(TrainConfig, path).network

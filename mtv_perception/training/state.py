@@ -17,6 +17,8 @@ from mtv_perception.network.multitask import MultitaskNetwork
 BEST_FILE = "best.npz"
 """A run's best checkpoint, in its folder."""
 
+_SUFFIX = Path(BEST_FILE).suffix
+
 Variables = Mapping[str, Sequence[Any]]
 
 
@@ -83,6 +85,14 @@ def read_group(path: Path, group: str) -> list[np.ndarray]:
     if not names:
         raise WeightsError(f"{path}: expected weights under {group!r}, found none.")
     return [arrays[name] for name in names]
+
+
+def run_folder(source: Path) -> Path:
+    """The folder of a run, given itself or a checkpoint in it.
+
+    The name of a bundled model stays as it is: the folder that one works in may be a run.
+    """
+    return source.parent if source.suffix == _SUFFIX else source
 
 
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:

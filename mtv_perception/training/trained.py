@@ -14,6 +14,7 @@ from mtv_perception.runtime.artefact import Trained, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
 from mtv_perception.training.losses.config import LossConfig
+from mtv_perception.training.state import run_folder
 from mtv_perception.yaml_text import format_yaml
 
 _FILE = "trained.yaml"
@@ -53,7 +54,7 @@ def trained_of_run(source: Path, config: TrainConfig) -> Trained:
         source: a run folder, a checkpoint in one, a model folder or a bundled model's name.
         config: of the run, whose data sets are read if the run is from before such notes.
     """
-    folder = source if source.is_dir() else source.parent
+    folder = run_folder(source)
     if (folder / _FILE).is_file():
         return load(Trained, folder / _FILE)
     if not (folder / CONFIG_FILE).is_file():

@@ -1,6 +1,7 @@
 """What `mtv export` takes for a network: a run, a checkpoint, a model."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.multitask import build_network, normalise
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.backends import EngineConfig
+from mtv_perception.training.trained import trained_of_run
 
 SIZE_HW = (64, 96)
 
@@ -47,6 +49,17 @@ def test_a_model_beside_its_configuration_is_no_run(exported, tmp_path):
 
     assert found.config.names == exported[0].config.names
     assert list(config.train) == []
+
+
+def test_a_bundled_model_is_taken_where_one_works_in_a_run(exported, tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("network: {preset: warehouse-small}\n")
+    (tmp_path / "trained.yaml").write_text("boxes: []\nmasks: []\n")
+    monkeypatch.chdir(tmp_path)
+
+    config, found = load_network(Path("warehouse"), None)
+
+    assert found.config.preset == "warehouse" and list(config.train) == []
+    assert trained_of_run(Path("warehouse"), config).boxes == ("rail", "person", "forklift")
 
 
 def test_a_model_is_taken_at_another_size(exported):

@@ -159,7 +159,13 @@ def test_a_zones_file_starts_the_zones_node_in_the_same_namespace(launch, tmp_pa
 
 @pytest.mark.parametrize(
     ("key", "read"),
-    [("/**", False), ("perception", False), ("zones", True), ("robot_7/zones", True), ("zone", True)],
+    [
+        ("/**", False),
+        ("perception", False),
+        ("zones", True),
+        ("robot_7/zones", True),
+        ("zone", True),
+    ],
 )
 def test_the_zones_node_reads_a_parameters_file_that_names_it(launch, tmp_path, key, read):
     from launch_ros.utilities import evaluate_parameters

@@ -44,6 +44,7 @@ PREDICT = of(
     "predict",
     ("nothing there", "{nothing} --out {out}", 2, f"expected {KINDS}, found nothing"),
     ("empty folder", "{empty_folder} --out {out}", 2, "expected images (.jpg, ... got none"),
+    ("--frames of no camera", "{good} --frames 3 --out {out}", 2, "--frames is of a camera"),
     ("file of another kind", "{text} --out {out}", 2, f"expected {KINDS}, got a file of another"),
     ("a text named .mp4", "{no_video} --out {out}", 2, "expected a video, could not open it"),
     ("bag of ROS 1", "{ros1_bag} --out {out}", 2, "got one of ROS 1. Convert it: ..."),
