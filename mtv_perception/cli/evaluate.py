@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
-from mtv_perception.cli.options import share
+from mtv_perception.cli.options import changed_options, share
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import SAFETY_CLASS, Evaluation, evaluate
@@ -87,7 +87,13 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
 
 
 def lacking_of(args: argparse.Namespace, perceive: Perceive, labels: LabelSet) -> NotTrained:
-    """What the model that the options name was not trained for."""
+    """The classes that the model of `--model` was not trained for; they are not scored.
+
+    Args:
+        args: the parsed command line.
+        perceive: the model, open.
+        labels: its classes.
+    """
     if is_peer(str(args.model)):
         return NotTrained.of_trained(PEER_TRAINED, labels)
     spec = getattr(perceive, "spec", None)
@@ -95,15 +101,15 @@ def lacking_of(args: argparse.Namespace, perceive: Perceive, labels: LabelSet) -
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:
-    """ConfigError for options that nothing would follow."""
+    """Raise ConfigError if an option is given that would have no effect."""
     if args.severities and not args.robustness:
-        raise ConfigError("--severities is of --robustness: expected --robustness, got none.")
-    usual = {"iou": IOU_THRESHOLD, "backend": LITERT, "device": CPU}
-    given = [name for name, value in usual.items() if getattr(args, name) != value]
-    if is_peer(str(args.model)) and given:
+        raise ConfigError("--severities is of --robustness: expected --robustness, got none. "
+            "Add it, or leave --severities out.")
+    defaults = {"iou": IOU_THRESHOLD, "backend": LITERT, "device": CPU}
+    if is_peer(str(args.model)) and (given := changed_options(args, defaults)):
         raise ConfigError(
-            f"{args.model}: expected no {', '.join(f'--{name}' for name in given)} for a peer, which "
-            f"runs in an engine of its own at an NMS overlap of {IOU_THRESHOLD:g}; leave it out."
+            f"{args.model}: expected no {given} for a peer, which runs in an engine of its own "
+            f"at an NMS overlap of {IOU_THRESHOLD:g}; leave it out."
         )
 
 

@@ -6,7 +6,7 @@ Compared with the network.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from mtv_perception.cli.measuring import (
     dataset_of,
     write_json,
 )
-from mtv_perception.cli.options import local_path, positive
+from mtv_perception.cli.options import changed_options, local_path, positive
 from mtv_perception.data.formats.open import DatasetConfig, open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.labels import LabelSet
@@ -40,11 +40,11 @@ HELP = "turn a run's best weights into a model folder, with a parity report"
 PRECISIONS = ("float32", "float16", "int8")
 MODEL_FOLDER, ONNX = "model", "onnx"
 LARGEST_DROP = 0.05
-_OF_LITERT = ("precision", "name", "version", "licence")
-_OF_FOLDERS = ("backend", "json", "data", "limit", "largest_drop", *_OF_LITERT)
-_OF_SCORES = ("data", "limit", "largest_drop")
-# What is given where nothing is.
-_NOT_GIVEN = (None, "", [LITERT], ["float32"], LARGEST_DROP)
+# Options by what they apply to, with their defaults.
+_OF_DESCRIPTION: dict[str, object] = {"name": None, "version": None, "licence": ""}
+_OF_LITERT: dict[str, object] = {"precision": ["float32"], **_OF_DESCRIPTION}
+_OF_SCORES: dict[str, object] = {"data": None, "limit": None, "largest_drop": LARGEST_DROP}
+_OF_FOLDERS: dict[str, object] = {"backend": [LITERT], "json": None, **_OF_SCORES, **_OF_LITERT}
 _ERRORS = {
     "class error": "class_logits",
     "box error": "box_offsets",
@@ -164,19 +164,18 @@ def _check_effect(args: argparse.Namespace) -> None:
         alone = "--format onnx, which writes float32 and compares outputs alone"
         _refuse(args, _OF_FOLDERS, alone)
     elif LITERT not in args.backend:
-        names = _OF_LITERT if args.precision != ["int8"] else _OF_LITERT[1:]
-        _refuse(args, names, "--backend openvino, which adds int8 to the model that DIR holds")
+        options = _OF_DESCRIPTION if args.precision == ["int8"] else _OF_LITERT
+        _refuse(args, options, "--backend openvino, which adds int8 to the model that DIR holds")
     if args.unscored:
         _refuse(args, _OF_SCORES, "--unscored")
     if not args.data and data_config(args, Path()) != DatasetConfig(path=Path()):
         raise ValueError("Expected --data beside the options of how to read it, got none.")
 
 
-def _refuse(args: argparse.Namespace, names: Sequence[str], beside: str) -> None:
-    """Raise ValueError where one of these options is given."""
-    if given := [name for name in names if getattr(args, name) not in _NOT_GIVEN]:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ValueError(f"Expected no {options} beside {beside}.")
+def _refuse(args: argparse.Namespace, options: Mapping[str, object], beside: str) -> None:
+    """Raise ValueError if one of these options is given; `options` holds their defaults."""
+    if given := changed_options(args, options):
+        raise ValueError(f"Expected no {given} beside {beside}; leave one of them out.")
 
 
 def _export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -65,6 +66,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="model folder, or the name of a bundled one (default: %(default)s)",
     )
+
+
+def changed_options(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
+    """The options whose values are not their defaults, as `--a, --b`; empty if there are none.
+
+    Args:
+        args: the parsed command line.
+        defaults: the default of each option to look at, by its name in `args`.
+    """
+    changed = [name for name, default in defaults.items() if getattr(args, name) != default]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
 
 
 def local_path(text: str) -> Path:

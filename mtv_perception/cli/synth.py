@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from mtv_perception.cli.options import changed_options
 from mtv_perception.errors import ConfigError
 
 HELP = "render synthetic warehouse images with exact boxes and masks"
@@ -106,10 +107,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_idle(args: argparse.Namespace, options: Mapping[str, object], where: str) -> None:
     """Raise ConfigError for options that would be ignored."""
-    idle = [name for name, default in options.items() if getattr(args, name, default) != default]
-    if idle:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
-        raise ConfigError(f"{names}: no effect {where}.")
+    if idle := changed_options(args, options):
+        raise ConfigError(f"{idle}: no effect {where}.")
 
 
 def _images(args: argparse.Namespace) -> int:
