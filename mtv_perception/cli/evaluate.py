@@ -103,8 +103,10 @@ def lacking_of(args: argparse.Namespace, perceive: Perceive, labels: LabelSet) -
 def _refuse_unused(args: argparse.Namespace) -> None:
     """Raise ConfigError if an option is given that would have no effect."""
     if args.severities and not args.robustness:
-        raise ConfigError("--severities is of --robustness: expected --robustness, got none. "
-            "Add it, or leave --severities out.")
+        raise ConfigError(
+            "--severities is of --robustness: expected --robustness, got none. "
+            "Add it, or leave --severities out."
+        )
     defaults = {"iou": IOU_THRESHOLD, "backend": LITERT, "device": CPU}
     if is_peer(str(args.model)) and (given := changed_options(args, defaults)):
         raise ConfigError(

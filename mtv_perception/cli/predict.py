@@ -93,7 +93,10 @@ def run(args: argparse.Namespace) -> int:
     from mtv_perception.runtime.models import find_model
 
     if args.frames and not any(map(_is_camera, args.sources)):
-        raise ConfigError("--frames is of a camera: expected one among the sources, got none.")
+        raise ConfigError(
+            "--frames is of a camera: expected a camera's number among the sources, got none. "
+            "Leave --frames out."
+        )
     config = PerceiverConfig(
         score_threshold=args.score_threshold,
         num_threads=args.threads,

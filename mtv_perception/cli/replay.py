@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             bar.say(_line(outcome), sys.stderr if outcome.error else sys.stdout)
     seconds = time.monotonic() - begun
     if args.golden and _went_wrong(outcomes[0]):
-        print(f"{args.golden}: not written, for not every image has a result", file=sys.stderr)
+        print(f"{args.golden}: not written: expected a result for every image", file=sys.stderr)
     elif args.golden:
         write_golden(open_run(args.out), args.golden)
     if args.json:

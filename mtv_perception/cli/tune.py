@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 
 from rich.console import Console
@@ -115,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     if point == BALANCED and artefact.spec.operating_points:
         others = ", ".join(artefact.spec.operating_points)
         print(
-            f"{others}: chosen for the values before, raised where these are higher; choose it "
-            "again with --operating-point"
+            f"{others}: chosen for the values before, raised where these are higher; tune it again "
+            "with --operating-point"
         )
     return 0
 
@@ -130,8 +131,11 @@ def _balanced(artefact: Artefact) -> dict[str, float]:
 def goals_of(args: argparse.Namespace, labels: LabelSet) -> dict[str, Goal]:
     """The goal of each class: as asked for, or that of the operating point."""
     goals = dict(args.goal)
-    if len(goals) < len(args.goal):
-        raise ConfigError("--goal: expected each class once, got one of them twice.")
+    given = Counter(name for name, _ in args.goal)
+    if repeated := [name for name, count in given.items() if count > 1]:
+        raise ConfigError(
+            f"--goal: expected each class once, got {', '.join(repeated)} again; keep one goal of it."
+        )
     if args.operating_point == FEW_FALSE_ALARMS:
         goals = dict.fromkeys(labels.foreground, FEW_ALARMS) | goals
     check_goals(goals, labels)
@@ -155,4 +159,6 @@ def show(tuning: Tuning, console: Console) -> None:
     console.print(table)
     console.print(f"NMS overlap {tuning.iou_threshold:.2f}, from {tuning.images} images")
     if tuning.unseen:
-        console.print(f"no threshold for {', '.join(tuning.unseen)}: no object of it was detected")
+        console.print(
+            f"no threshold for {', '.join(tuning.unseen)}: none of its objects was detected"
+        )

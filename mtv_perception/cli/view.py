@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     if live and not shown.frames:
         wanted = f"{args.camera.strip('/')}/detections".lstrip("/")
         raise ReplayError(
-            f"Expected results of a running node on /{wanted}, heard none; is it active, outside of "
-            "a namespace, and --camera one of its cameras?"
+            f"Expected results of a running node on /{wanted}, heard none; activate the node, start "
+            "it outside of a namespace, and name one of its cameras with --camera."
         )
     if shown.unreadable:
         print(f"{args.bag}: {shown.unreadable} images can't be read and are not shown")

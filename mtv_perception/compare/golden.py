@@ -45,11 +45,13 @@ def shrink_mask(class_ids: np.ndarray) -> np.ndarray:
 def write_golden(run: Run, path: Path) -> None:
     """Write a run as a golden file; one frame a line, so that changes read well in a diff.
 
-    ReplayError where the run is damaged: later runs would be held to a part of it.
+    Raises:
+        ReplayError: the run is damaged. A golden file of a part would hide what later runs lose.
     """
     if run.damage:
         raise ReplayError(
-            f"{run.path}: expected a whole run for a golden file, got a damaged one: {run.damage}"
+            f"{run.path}: expected a whole run for a golden file, got a damaged one: {run.damage}; "
+            "repeat the replay"
         )
     masks = {key: _coded(shrink_mask(mask)) for key, mask in run.masks()}
     head = {"format": FORMAT, "model": run.model_id, "classes": list(run.labels.names)}

@@ -98,7 +98,7 @@ def _open_fastest(network: Network, config: EngineConfig) -> Backend:
     kept = read_entry(_CHOICES_FILE, key)
     if isinstance(kept, dict) and kept.get("engine") in names:
         note = f"{kept['engine']}, as measured before: {_figures(kept.get('ms'))}"
-        # What could run it then may be broken by now; measuring says so and leaves it out.
+        # That engine may be broken since. Then the measurement logs it and leaves it out.
         with contextlib.suppress(MtvError):
             return _noted(ENGINES[kept["engine"]](network, config), note)
     return _measured(network, config, names, key)

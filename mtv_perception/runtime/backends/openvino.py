@@ -26,9 +26,9 @@ _LEVEL = re.compile(r"(class_logits|box_offsets|segmentation_logits)(?:_(\d+))?"
 
 
 def is_installed() -> bool:
-    """Whether the package `openvino` is there; importing it takes a quarter of a second.
+    """Whether the package `openvino` is there, without importing it, which takes 0.25 s.
 
-    A folder of that name, as every model folder has one, is no package.
+    A folder of that name is no such package: model folders have one.
     """
     found = importlib.util.find_spec("openvino")
     return found is not None and found.origin is not None
