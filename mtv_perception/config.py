@@ -111,7 +111,11 @@ def rule_of(item: Field[Any]) -> Rule:
 
 
 def check_fields(instance: Any) -> None:
-    """Raise ConfigError when a field of a dataclass is out of the bounds of its Rule."""
+    """Check the values of a dataclass that Python code built; `from_mapping` checks those of YAML.
+
+    Raises:
+        ConfigError: a field is out of the bounds of its Rule.
+    """
     for item in fields(instance):
         rule_of(item).check(item.name, getattr(instance, item.name))
 

@@ -58,7 +58,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def class_list(text: str) -> tuple[str, ...]:
-    """Names between commas."""
+    """Class names separated by commas, as an option."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 

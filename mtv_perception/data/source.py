@@ -66,11 +66,11 @@ Pixels = tuple[np.ndarray, np.ndarray | None]
 
 
 class _RecentPixels:
-    """Keeps the pixels that were asked for last, for several threads.
+    """A cache of decoded images that drops the least recently used one; for several threads.
 
     Args:
         read: gives the pixels of a key.
-        limit: bytes of all that is kept; larger pixels are read each time.
+        limit: bytes of all kept images; one that is larger is read each time.
     """
 
     def __init__(self, read: Callable[[int], Pixels], limit: int) -> None:
@@ -108,7 +108,7 @@ class SceneSource:
         config: augmentation.
         seed: of everything random.
         cache: bytes of decoded images kept in memory; one of 640x480 with its mask takes 1.2 MB, a
-            photograph of 12 megapixels 48.
+            photograph of 12 megapixels with its mask 48 MB. The default keeps 1200 of the former.
     """
 
     def __init__(

@@ -7,7 +7,8 @@ import numpy as np
 from mtv_perception.geometry.boxes import box_areas, check_boxes, pairwise_iou
 
 _VOTE_SPREAD = 0.025
-"""How fast a vote fades with the overlap: at an IoU of 0.84 it counts 1/e."""
+"""How fast a vote fades as IoU falls: at an IoU of 0.84 its weight is 1/e. The value that
+research/experiments.md, "Boxes that vote", measures."""
 
 
 def nms(
@@ -69,7 +70,7 @@ def vote(
     another.
 
     Args:
-        boxes_xyxy: `(N, 4)`.
+        boxes_xyxy: `(N, 4)`, the boxes before suppression, in any one unit.
         scores: `(N,)`, above 0.
         class_ids: `(N,)`.
         kept: `(K,)` positions of the boxes that suppression keeps.

@@ -241,9 +241,13 @@ def write_artefact(
 
 
 def no_lower(thresholds: Mapping[str, float], balanced: Mapping[str, float]) -> dict[str, float]:
-    """Each threshold of another point, raised to at least the balanced one.
+    """The thresholds of another operating point, each raised to at least the balanced one.
 
-    Fewer false alarms never come from a lower one.
+    A lower threshold never gives fewer false alarms.
+
+    Args:
+        thresholds: by class name.
+        balanced: those of the balanced point, by class name.
     """
     return {name: max(value, balanced.get(name, 0.0)) for name, value in thresholds.items()}
 
@@ -256,7 +260,7 @@ def write_thresholds(
 ) -> None:
     """Put tuned score thresholds (by class name) into an artefact's description.
 
-    Balanced ones raise those of the other points that are lower.
+    Thresholds of the balanced point also raise lower ones of the other points.
 
     Args:
         folder: of the artefact.

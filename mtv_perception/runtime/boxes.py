@@ -82,7 +82,7 @@ def detect(
     limit_per_class: int,
     limit: int,
 ) -> Detections:
-    """Decode the candidates' boxes, suppress duplicates within each class, let the duplicates vote.
+    """Decode the candidates' boxes, suppress duplicates in each class, move boxes by their vote.
 
     Boxes in network pixels.
     """

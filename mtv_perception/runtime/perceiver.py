@@ -24,7 +24,7 @@ from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 DEFAULT_THRESHOLD = 0.3
-MOST_THREADS = 64
+MOST_THREADS = 64  # A larger number is taken for a typing error.
 _LOWEST_THRESHOLD = 1e-4
 
 

@@ -66,7 +66,7 @@ def try_in_child(
     paths = [str(SOURCE_ROOT), *map(os.path.abspath, paths)]
     child = subprocess.Popen(
         command,
-        # Python's -m takes modules of the folder that it runs in first: a json.py, an openvino/.
+        # `python -m` imports from its working folder first, such as a json.py or an openvino/ there.
         cwd="/",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdin=subprocess.DEVNULL,

@@ -23,7 +23,7 @@ class ReplayedRun:
 
     Args:
         path: of the bag or file.
-        allow_damage: take a run that lacks frames as it is: nobody is reported in what is missing.
+        allow_damage: accept a run that lacks frames. Nothing is detected in what is missing.
 
     Raises:
         ReplayError: the run can't be read, or is damaged and that is not allowed.

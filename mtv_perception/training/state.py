@@ -17,8 +17,6 @@ from mtv_perception.network.multitask import MultitaskNetwork
 BEST_FILE = "best.npz"
 """A run's best checkpoint, in its folder."""
 
-_SUFFIX = Path(BEST_FILE).suffix
-
 Variables = Mapping[str, Sequence[Any]]
 
 
@@ -88,11 +86,12 @@ def read_group(path: Path, group: str) -> list[np.ndarray]:
 
 
 def run_folder(source: Path) -> Path:
-    """The folder of a run, given itself or a checkpoint in it.
+    """The folder of a run, from that folder or from a checkpoint in it.
 
-    The name of a bundled model stays as it is: the folder that one works in may be a run.
+    The suffix decides, not the disk. A bundled model's name therefore stays a name where the
+    working folder is a run.
     """
-    return source.parent if source.suffix == _SUFFIX else source
+    return source.parent if source.suffix == Path(BEST_FILE).suffix else source
 
 
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:

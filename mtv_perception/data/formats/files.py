@@ -38,28 +38,28 @@ def is_file(path: Path) -> bool:
 
 
 def stored_file(path: Path) -> Path | None:
-    """A file as its name is stored, perhaps in another Unicode form than an index writes it; None without it.
+    """The stored path of a file that an index names, or None if there is no such file.
 
-    macOS stores letters and their accents apart, tools that run in a browser write them as one.
+    The two names may differ in their Unicode form. macOS stores a letter and its accent apart (NFD).
+    Tools that run in a browser write them as one character (NFC).
     """
     if is_file(path):
         return path
     if path.name.isascii() or "\0" in path.name or not is_folder(path.parent):
         return None
-    changed = os.stat(path.parent).st_mtime_ns
-    name = _composed_names(path.parent, changed).get(_composed(path.name))
+    modified_ns = os.stat(path.parent).st_mtime_ns
+    name = _names_by_nfc(path.parent, modified_ns).get(_nfc(path.name))
     found = path.parent / name if name else None
     return found if found and is_file(found) else None
 
 
 @lru_cache(maxsize=8)
-def _composed_names(folder: Path, changed: int) -> dict[str, str]:
-    """The names in a folder by their composed form."""
-    return {_composed(name): name for name in os.listdir(folder)}
+def _names_by_nfc(folder: Path, modified_ns: int) -> dict[str, str]:
+    """The stored names in a folder by their NFC form; `modified_ns` only keeps the cache current."""
+    return {_nfc(name): name for name in os.listdir(folder)}
 
 
-def _composed(name: str) -> str:
-    """A name with letters and their accents as one."""
+def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
@@ -330,15 +330,15 @@ class MaskFolder:
     def __init__(self, folder: Path, images: Iterable[Path]) -> None:
         self._folder = folder
         below = _files_below(folder, (".png",))
-        self._masks = {_composed(key): path for key, path in below.items()}
+        self._masks = {_nfc(key): path for key, path in below.items()}
         self._owners: dict[str, list[Path]] = {}
         for image in images:
-            self._owners.setdefault(_composed(image.stem), []).append(image)
+            self._owners.setdefault(_nfc(image.stem), []).append(image)
         self._used: set[str] = set()
 
     def of(self, image: Path) -> tuple[Path | None, list[str]]:
         """The mask of an image, if there is one, and what is ambiguous."""
-        mirrored, stem = _composed(image.with_suffix("").as_posix()), _composed(image.stem)
+        mirrored, stem = _nfc(image.with_suffix("").as_posix()), _nfc(image.stem)
         owners = self._owners.get(stem, [])
         for key in (mirrored, stem):
             if key not in self._masks:

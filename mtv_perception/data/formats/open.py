@@ -335,9 +335,9 @@ def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
     """The images that a text file names, each by its path below the data set's folder.
 
     Args:
-        dataset: any.
-        root: the data set's folder or index file.
-        file: the list.
+        dataset: the data set to take from.
+        root: its folder, or the index file in it.
+        file: the list, one path a line.
 
     Raises:
         DatasetError: no such file, it names nothing, or an image that the data set does not have.

