@@ -179,10 +179,11 @@ def perception_node(context: LaunchContext) -> LifecycleNode:
     )
 
 
-def file_of_zones(context: LaunchContext) -> list[LaunchConfiguration]:
-    """params_file, where it names a node that gets no file otherwise.
+def zones_params_file(context: LaunchContext) -> list[LaunchConfiguration]:
+    """The params_file, if it has settings of a node other than perception and ranging.
 
-    What it says of every node (/**), as the package's own does, is for perception.
+    A misspelt name of the zones node counts, so that the node warns of it. Settings of every node
+    (/**) do not count: the package's own file has those of perception there.
     """
     keys = read_params_file(Path(text_of(context, "params_file"))).keys
     named = {key.rpartition("/")[2] for key in keys} - {"**", "*", "perception", "ranging"}
@@ -195,7 +196,7 @@ def zones_node(context: LaunchContext) -> Node:
         executable="zones_node",
         name="zones",
         parameters=[
-            *file_of_zones(context),
+            *zones_params_file(context),
             {"zones_file": file},
             *given(context, {"use_sim_time": bool}),
         ],

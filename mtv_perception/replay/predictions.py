@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,7 +51,7 @@ class Predictions:
         masks: names of the classes that the model was trained to mask; None for all. Without any,
             no mask is written.
         anonymise: pixelate people in overlays and videos.
-        sources: what is read, none of which is written over.
+        sources: all inputs; a video is never written over one of them.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class Predictions:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end_source()
-        if self._lines is not None:
-            self._lines.close()
-        for writer in self._label_files:
-            writer.close()
+        with ExitStack() as closing:  # Closes the others, too, where one fails on a full disk.
+            if self._lines is not None:
+                closing.callback(self._lines.close)
+            for writer in self._label_files:
+                closing.callback(writer.close)
+            self.end_source()
 
     def _begin(self) -> TextIO:
         """Make the folder and its files, for the first frame; overlays/ for the first image."""
@@ -127,10 +129,14 @@ class Predictions:
                 raise ReplayError(f"{source}: is written to; choose another --out.")
 
     def begin_video(self, source: Path, rate: float) -> Path:
-        """Write the overlays of the source that follows as one video; returns its file.
+        """Begin the video of the next source's overlays; returns its path.
+
+        Args:
+            source: the video or bag that is read next.
+            rate: frames a second of the video.
 
         Raises:
-            ReplayError: a source, or a video of other origin, has that name.
+            ReplayError: the path is a source, or a file that no earlier run wrote.
         """
         path = self._folder / f"{self._names.unique(source.stem)}{_VIDEO_SUFFIX}"
         if path.exists():
@@ -146,7 +152,11 @@ class Predictions:
         return path
 
     def end_source(self) -> None:
-        """Finish the video of the source, if there is one."""
+        """Finish the video of the source, if there is one.
+
+        Raises:
+            OSError: the video is incomplete.
+        """
         video, self._video = self._video, None
         if video is not None:
             video.close()
@@ -220,7 +230,11 @@ class _VideoFile:
         self._writer.write(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file; OSError where it has no end, of which OpenCV says nothing."""
+        """Finish the file. OpenCV reports no failed write, so the end of the file is checked.
+
+        Raises:
+            OSError: the file has no end.
+        """
         if self._writer is None:
             return
         self._writer.release()

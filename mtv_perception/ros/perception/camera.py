@@ -172,7 +172,7 @@ class Camera:
             )
 
     def why_uncalibrated(self) -> str:
-        """What is seen of the topic of the calibration that the mask needs; empty once one came."""
+        """Why no calibration came for the mask's camera_info; empty if one came or none is needed."""
         if not self._others or self._info or not self.outputs.has("camera_info"):
             return ""
         topic = f"{self.name}/camera_info" if self.name else "camera_info"

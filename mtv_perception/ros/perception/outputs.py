@@ -128,7 +128,7 @@ class CameraOutputs:
         self._publishers.clear()
 
     def has(self, name: str) -> bool:
-        """Whether there is such an output."""
+        """Whether this output is published, with or without subscribers."""
         return name in self._publishers
 
     def wanted(self, name: str) -> bool:

@@ -215,7 +215,7 @@ def unmatched(files: list[ParamsFile], node: str) -> list[str]:
 def unmatched_rules(arguments: Sequence[str], node: str) -> list[str]:
     """One sentence for each `-p NODE:NAME:=VALUE` that ROS does not apply to `node`.
 
-    ROS takes NODE for a node outside of any namespace, and has no way to write another.
+    ROS looks for NODE outside of any namespace. It has no notation for a node in a namespace.
 
     Args:
         arguments: the command line.

@@ -290,7 +290,7 @@ class ImageReplayNode(Node):
         return False
 
     def _tick(self, source_ns: int) -> None:
-        """Publish the time; an image that is out of order does not turn it back."""
+        """Publish the time, which never goes back within a round, whatever the order of images."""
         if self._clock_publisher:
             self._ticked_ns = max(source_ns, self._ticked_ns)
             self._clock_publisher.publish(Clock(clock=Time(nanoseconds=self._ticked_ns).to_msg()))

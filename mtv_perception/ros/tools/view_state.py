@@ -72,7 +72,7 @@ class ViewState:
         """Everything but the picture, for JSON.
 
         Args:
-            watcher: as it called itself in `enter`; told whether it is still there.
+            watcher: its name in `enter`. `picture.sent` says whether its stream is open.
         """
         with self._changed:
             total, network = list(self._total), list(self._network)
@@ -96,7 +96,7 @@ class ViewState:
         return sum(at >= since for at in self._arrivals) / _RATE_S
 
     def _picture(self, watcher: str) -> dict[str, Any]:
-        """Whether a watcher is sent pictures, and how old the newest is."""
+        """Whether a watcher has a stream of pictures, and the age of the newest one in seconds."""
         age = time.monotonic() - self._shown_at
         return {
             "sent": watcher in self._watchers,
@@ -130,7 +130,7 @@ class ViewState:
             return self._serial - 1 if recent else self._serial
 
     def enter(self, watcher: str = "") -> bool:
-        """A watcher comes, under a name that it chose; False when there are too many."""
+        """Count the stream of a watcher, by the name that it chose; False if there are too many."""
         with self._changed:
             if len(self._watchers) >= _MOST_STREAMS:
                 return False
@@ -138,12 +138,12 @@ class ViewState:
             return True
 
     def leave(self, watcher: str = "") -> None:
-        """A watcher goes."""
+        """Count the stream of this watcher no longer."""
         with self._changed:
             self._watchers.remove(watcher)
 
     def close(self) -> None:
-        """Release whoever waits."""
+        """Wake every thread that waits for a picture."""
         with self._changed:
             self.closed = True
             self._changed.notify_all()

@@ -58,7 +58,7 @@ dt { color: #999 } dd { margin: 0 }
 "use strict";
 const NAMES = ["received", "processed", "dropped", "stale", "failed", "detections"];
 const OLD = 1.0, REACH = 9, SIDE = 4.5;
-/* A lost connection is silent: without an answer in so long (ms) nothing on the page is the present. */
+/* A lost connection gives no error. After this time (ms) without an answer the page shows nothing. */
 const PATIENCE = 2000;
 const CELLS = {f: "#173a30", r: "#8a6d1a", o: "#a03c10"};
 const KINDS = {person: "#d55e00", forklift: "#0072b2"};
@@ -175,7 +175,7 @@ function chart(series) {
   line(series.total, "#56b4e9");
   line(series.network, "#e69f00");
 }
-/* A browser shows the last picture of a stream for ever, and does not ask for another stream. */
+/* A browser keeps the last picture of a stream that ended, and opens no other stream by itself. */
 let stream = "", asked = 0;
 function picture(part) {
   const image = get("picture"), live = part && part.sent;
