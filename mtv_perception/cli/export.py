@@ -103,7 +103,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--version",
         type=int,
         metavar="V",
-        help="of the model (default: that of the model that RUN is, of a run 1)",
+        help="of the model (default: the version of the model that RUN names; 1 for a run)",
     )
     add("--licence", default="", help="of the weights, as their data allows")
     add(
