@@ -90,6 +90,7 @@ def test_runs_whose_large_windows_lie_apart_are_told(tmp_path, tiny_run, caplog)
 
     assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "apart") == 0
     assert "lie half a window apart" in caplog.text
+    assert "expected runs at one input size" in caplog.text and "128x160" in caplog.text
     caplog.clear()
     config["network"]["aligned_hw"] = [96, 128]
     (other / "config.yaml").write_text(yaml.safe_dump(config))

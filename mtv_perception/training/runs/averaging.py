@@ -83,7 +83,15 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
         raise ConfigError(f"{out}: expected a new folder, got one with {BEST_FILE}")
     parts = [read_group(run / BEST_FILE, "average") for run in runs]
     configs = [load(TrainConfig, run / CONFIG_FILE) for run in runs]
-    _check_networks(runs, [config.network for config in configs])
+    networks = [config.network for config in configs]
+    _check_networks(runs, networks)
+    if any(network.size_hw != networks[0].size_hw for network in networks):
+        sizes = ", ".join("{}x{}".format(*network.size_hw) for network in networks)
+        _LOG.warning(
+            "expected runs at one input size, got %s; %s has the last one. `mtv export --size` gives another.",
+            sizes,
+            out,
+        )
     if start:
         parts.append(first_weights(runs[0]))
     averaged = average(parts, everything[: len(parts)])
