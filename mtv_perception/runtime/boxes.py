@@ -81,16 +81,19 @@ def detect(
     iou_threshold: float,
     limit_per_class: int,
     limit: int,
+    *,
+    voting: bool = False,
 ) -> Detections:
-    """Decode the candidates' boxes, suppress duplicates in each class, move boxes by their vote.
+    """Decode the candidates' boxes and suppress duplicates within each class.
 
-    Boxes in network pixels.
+    With `voting` the duplicates move the boxes that are kept (`geometry.nms.vote`). Boxes in network
+    pixels.
     """
     rows, class_ids, scores = candidates
     boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
     kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)
     return Detections(
-        vote(boxes, scores, class_ids, kept),
+        vote(boxes, scores, class_ids, kept) if voting else boxes[kept],
         scores[kept].astype(np.float32),
         class_ids[kept].astype(np.int32),
     )

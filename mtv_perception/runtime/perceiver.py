@@ -279,6 +279,7 @@ class Perceiver:
             self._iou_threshold,
             self._config.max_per_class,
             self._config.max_detections,
+            voting=True,
         )
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
         segmentation = self._segment(raw, letterbox, mask_hw)

@@ -22,11 +22,10 @@ from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.geometry.boxes import pairwise_iou
-from mtv_perception.geometry.codec import decode
-from mtv_perception.geometry.nms import nms_per_class
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime import perceiver as perceiver_module
 from mtv_perception.runtime.artefact import load_artefact
+from mtv_perception.runtime.boxes import detect
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.types import Detections
@@ -35,14 +34,9 @@ OVERLAPS = (0.45, 0.5, 0.55, 0.6)
 MATCH_IOU, NEAR = 0.5, 0.05
 
 
-def suppression_alone(*arguments: Any) -> Detections:
-    """In place of `runtime.boxes.detect`, with the same arguments, without a vote."""
-    (rows, class_ids, scores), offsets, defaults, variances, overlap, per_class, limit = arguments
-    boxes = decode(offsets.real(offsets.values[rows]), defaults[rows], variances)
-    kept = nms_per_class(boxes, scores, class_ids, overlap, per_class, limit)
-    return Detections(
-        boxes[kept], scores[kept].astype(np.float32), class_ids[kept].astype(np.int32)
-    )
+def suppression_alone(*arguments: Any, voting: bool) -> Detections:
+    """In place of `runtime.boxes.detect`, without a vote."""
+    return detect(*arguments, voting=False)
 
 
 def mean_figures(perceive: Perceiver, datasets: list[Dataset]) -> tuple[float, float]:
@@ -81,10 +75,10 @@ def main() -> int:
     datasets = [open_dataset(config, WAREHOUSE) for config in judged(args).values()]
     ways: dict[str, Callable[..., Detections]] = {
         "suppression alone": suppression_alone,
-        "voting": perceiver_module.detect,
+        "voting": detect,
     }
-    for name, detect in ways.items():
-        perceiver_module.detect = detect  # type: ignore[assignment]
+    for name, way in ways.items():
+        perceiver_module.detect = way  # type: ignore[assignment]
         for overlap in OVERLAPS:
             ap, ap50 = mean_figures(
                 Perceiver(model, replace(SCORING, iou_threshold=overlap)), datasets

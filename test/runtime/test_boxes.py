@@ -158,7 +158,8 @@ def test_logits_that_are_no_numbers_are_no_candidates():
 
 
 @formats
-def test_detections_equal_decoding_everything_first(number_format):
+@pytest.mark.parametrize("voting", [False, True])
+def test_detections_equal_decoding_everything_first(number_format, voting):
     rng = np.random.default_rng(8)
     count = 80
     default = np.concatenate([rng.uniform(0, 200, (count, 2)), rng.uniform(10, 90, (count, 2))], 1)
@@ -172,20 +173,24 @@ def test_detections_equal_decoding_everything_first(number_format):
     rows, columns = np.nonzero(scores > thresholds)
     best = scores[rows, columns]
     kept = nms_per_class(boxes[rows], best, columns + 1, 0.45, 20, 30)
-    voted = vote(boxes[rows], best, columns + 1, kept)
+    expected = boxes[rows][kept]
+    if voting:
+        expected = vote(boxes[rows], best, columns + 1, kept)
 
     candidates = sigmoid_candidates(logits, thresholds, NO_LIMIT)
-    found = detect(candidates, offsets, default, DEFAULT_VARIANCES, 0.45, 20, 30)
+    found = detect(candidates, offsets, default, DEFAULT_VARIANCES, 0.45, 20, 30, voting=voting)
 
     assert 5 < len(found) <= 30
     np.testing.assert_allclose(found.scores, best[kept], atol=1e-5)
     # Equal scores (usual in int8) may stand in another order.
     order, expected_order = (
         np.lexsort((*np.round(b, 1).T, c))
-        for b, c in ((found.boxes_xyxy, found.class_ids), (voted, columns[kept] + 1))
+        for b, c in ((found.boxes_xyxy, found.class_ids), (expected, columns[kept] + 1))
     )
     assert np.array_equal(found.class_ids[order], (columns[kept] + 1)[expected_order])
-    np.testing.assert_allclose(found.boxes_xyxy[order], voted[expected_order], rtol=1e-4, atol=0.01)
+    np.testing.assert_allclose(
+        found.boxes_xyxy[order], expected[expected_order], rtol=1e-4, atol=0.01
+    )
 
 
 def test_detections_of_nothing():

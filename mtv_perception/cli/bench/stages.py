@@ -60,9 +60,8 @@ def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
         raw.class_logits, config.thresholds(spec), config.max_candidates
     )
     limits = (config.max_per_class, config.max_detections)
-    detect(
-        found, raw.box_offsets, defaults, Variances(*spec.variances), spec.iou_threshold, *limits
-    )
+    variances = Variances(*spec.variances)
+    detect(found, raw.box_offsets, defaults, variances, spec.iou_threshold, *limits, voting=True)
 
 
 def _as_message(image: np.ndarray) -> tuple[bytes, int, int, int, str, bool]:
