@@ -45,8 +45,9 @@ LEAST_SIDE_PX = 3
 
 
 def labels_of(path: Path, size_wh: np.ndarray) -> np.ndarray:
-    """The boxes of a YOLO file, `(N, 4)` xyxy in pixels."""
-    rows = np.array([row.split() for row in path.read_text().splitlines()], float).reshape(-1, 5)
+    """The boxes of a YOLO file, `(N, 4)` xyxy in pixels; its few outlines are left out."""
+    found = [row.split() for row in path.read_text().splitlines()]
+    rows = np.array([row for row in found if len(row) == 5], float).reshape(-1, 5)
     low, high = rows[:, 1:3] - rows[:, 3:] / 2, rows[:, 1:3] + rows[:, 3:] / 2
     boxes = np.concatenate([low * size_wh, high * size_wh], 1).clip(0, [*size_wh, *size_wh])
     return boxes[(boxes[:, 2:] - boxes[:, :2] > LEAST_SIDE_PX).all(1)]
