@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         peers = (opened(threads) if opened else []) + reference
         runs.append(bench(timed, images, threads, args.frames, peers, args.rest))
     result = min((part["model"] for part in runs), key=lambda part: part["total_ms"]["p50"])
+    engine_of = {"model": engines[0], **{name: name for name in engines[1:]}}
     content: dict[str, Any] = {
         "model": artefact.model_id,
         "engine": engines[0],
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         "source": f"{args.source.name}, {images[0].shape[1]}x{images[0].shape[0]}",
         "runs": [part["model"] for part in runs],
         "peers": [
-            figures | {"ours": {"model": engines[0]}.get(figures["ours"], figures["ours"])}
+            figures | {"ours": engine_of[figures["ours"]]}
             for part in runs
             for figures in part["peers"]
         ],
