@@ -169,7 +169,8 @@ def train(config: TrainConfig, run: Path, workers: int) -> None:
         is_over = pace.is_over(done)
         is_kept = done % config.checkpoint_every == 0 or is_over
         if done % _LOG_EVERY == 0 or is_kept:
-            _LOG.info("step %d/%d: %s", done, config.steps, speed.describe(done, rate, logged))
+            come = f"step {done}, {pace.progress(done):.0%} of the run"
+            _LOG.info("%s: %s", come, speed.describe(done, rate, logged))
         if is_kept:
             averages = {"average": [average.cpu() for average in step.average]}
             save_state(run / f"step-{done}.npz", averages, done)

@@ -221,7 +221,7 @@ class Trainer:
     def _train(self) -> dict[str, Any]:
         config, run = self._config, None
         progress = self._progress_bar()
-        batches = self.batches() if self._done < config.steps else iter(())
+        batches = iter(()) if self._pace.is_over(self._done) else self.batches()
         begin, started = self._done, time.monotonic()
         if config.validate_first and not begin:
             self._judge()

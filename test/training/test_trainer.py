@@ -587,3 +587,14 @@ def test_a_clock_that_is_left_does_not_end_a_new_run(tmp_path, tiny_config):
     trainer = Trainer(tiny_config(minutes=10.0), folder)
 
     assert trainer._pace.spent_s < 600
+
+
+def test_a_run_that_its_clock_ended_does_not_go_on(tmp_path, tiny_config):
+    config, folder = tiny_config(minutes=10.0, steps=3), tmp_path / "run"
+    trainer = Trainer(config, folder)
+    trainer._keep()
+    (folder / "clock.yaml").write_text("seconds: 3600.0\n")
+    resumed = Trainer(config, folder, resume=True)
+    resumed.train()
+
+    assert resumed._done == 0
