@@ -20,7 +20,7 @@ from mtv_perception.evaluation.peers import PEER_TRAINED, is_peer, open_peer
 from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
-from mtv_perception.evaluation.settings import IOU_THRESHOLD, SCORING
+from mtv_perception.evaluation.settings import IOU_THRESHOLD, PEER_IOU_THRESHOLD, SCORING
 from mtv_perception.evaluation.trained import NotTrained
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime import Perceiver, load_artefact
@@ -111,7 +111,7 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     if is_peer(str(args.model)) and (given := changed_options(args, defaults)):
         raise ConfigError(
             f"{args.model}: expected no {given} for a peer, which runs in an engine of its own "
-            f"at an NMS overlap of {IOU_THRESHOLD:g}; leave it out."
+            f"at an NMS overlap of {PEER_IOU_THRESHOLD:g}; leave it out."
         )
 
 

@@ -7,9 +7,12 @@ from mtv_perception.runtime.perceiver import PerceiverConfig
 SCORE_THRESHOLD = 0.01
 """AP integrates over all scores, so nearly nothing is cut off."""
 
-IOU_THRESHOLD = 0.55
-"""IoU allowed by non-maximum suppression: of those tried with the vote, within 0.1 points of the best
-mean AP@[.50:.95], at a better AP@.50 than 0.6 (research/experiments.md, "Boxes that vote")."""
+IOU_THRESHOLD = 0.8
+"""IoU allowed by soft suppression, where boxes fade from 0.4 on (research/experiments.md, "Soft
+suppression")."""
+
+PEER_IOU_THRESHOLD = 0.55
+"""IoU allowed by the plain suppression of peers: the best mean AP@.50 of plain suppression with ours."""
 
 MAX_DETECTIONS = 100
 """In an image, and of one class: COCO counts no more."""
@@ -24,7 +27,7 @@ SCORING = PerceiverConfig(
 
 COLLECTING = PerceiverConfig(
     score_threshold=SCORE_THRESHOLD,
-    iou_threshold=0.95,
+    iou_threshold=1.0,
     max_detections=1000,
     max_per_class=1000,
     max_candidates=5000,

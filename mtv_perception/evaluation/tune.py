@@ -24,7 +24,8 @@ from mtv_perception.evaluation.records import (
     class_images,
     perceive_all,
 )
-from mtv_perception.geometry.nms import nms_per_class, vote
+from mtv_perception.evaluation.settings import SCORE_THRESHOLD
+from mtv_perception.geometry.nms import soft_nms
 from mtv_perception.labels import LabelSet
 from mtv_perception.metrics.detection import PrecisionRecall, precision_recall
 from mtv_perception.metrics.matching import match_class
@@ -203,8 +204,8 @@ def suppressed(records: Sequence[BoxRecord], overlap: float) -> tuple[BoxRecord,
 
 def _suppress(detections: Detections, overlap: float) -> Detections:
     found = (detections.boxes_xyxy, detections.scores, detections.class_ids)
-    kept = nms_per_class(*found, overlap)
-    return replace(detections.select(kept), boxes_xyxy=vote(*found, kept))
+    kept, boxes, scores = soft_nms(*found, overlap, SCORE_THRESHOLD)
+    return Detections(boxes, scores, detections.class_ids[kept])
 
 
 def _operating_points(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mtv_perception.geometry.codec import Variances, decode
-from mtv_perception.geometry.nms import nms_per_class, vote
+from mtv_perception.geometry.nms import nms_per_class, soft_nms
 from mtv_perception.runtime.outputs import Tensor
 from mtv_perception.types import Detections
 
@@ -82,18 +82,21 @@ def detect(
     limit_per_class: int,
     limit: int,
     *,
-    voting: bool = False,
+    thresholds: np.ndarray | None = None,
 ) -> Detections:
     """Decode the candidates' boxes and suppress duplicates within each class.
 
-    With `voting` the duplicates move the boxes that are kept (`geometry.nms.vote`). Boxes in network
+    With the `thresholds` `(K,)` of the candidates suppression is soft: boxes that overlap fade, and
+    those that are dropped move the boxes that are kept (`geometry.nms.soft_nms`). Boxes in network
     pixels.
     """
     rows, class_ids, scores = candidates
     boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
-    kept = nms_per_class(boxes, scores, class_ids, iou_threshold, limit_per_class, limit)
-    return Detections(
-        vote(boxes, scores, class_ids, kept) if voting else boxes[kept],
-        scores[kept].astype(np.float32),
-        class_ids[kept].astype(np.int32),
-    )
+    overlap, limits = iou_threshold, (limit_per_class, limit)
+    if thresholds is None:
+        kept = nms_per_class(boxes, scores, class_ids, overlap, *limits)
+        boxes, scores = boxes[kept], scores[kept]
+    else:
+        lowest = thresholds[class_ids - 1]
+        kept, boxes, scores = soft_nms(boxes, scores, class_ids, overlap, lowest, *limits)
+    return Detections(boxes, scores.astype(np.float32), class_ids[kept].astype(np.int32))

@@ -48,7 +48,8 @@ class PerceiverConfig:
     )
     iou_threshold: float = setting(
         -1.0,
-        "Overlap (IoU) above which the weaker of two boxes of a class is dropped; negative takes the model's own.",
+        "Overlap (IoU) above which the weaker of two boxes of a class is dropped; from 0.4 to it scores "
+        "fade; negative takes the model's own, 1 keeps all.",
         low=-1.0,
         high=1.0,
     )
@@ -279,7 +280,7 @@ class Perceiver:
             self._iou_threshold,
             self._config.max_per_class,
             self._config.max_detections,
-            voting=True,
+            thresholds=self._thresholds,
         )
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
         segmentation = self._segment(raw, letterbox, mask_hw)

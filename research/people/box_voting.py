@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What box voting gains: each box that suppression keeps moves to the mean of those that agree with it.
+"""What soft suppression gains: boxes that overlap fade, and each box that is kept moves to those that agree.
 
     research/people/box_voting.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR [--fold check|judge]
 
-The arguments are those of judge.py. The vote is `mtv_perception.geometry.nms.vote`.
+The arguments are those of judge.py. The way of the product is `mtv_perception.geometry.nms.soft_nms`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
 from mtv_perception.types import Detections
 
-OVERLAPS = (0.45, 0.5, 0.55, 0.6)
+OVERLAPS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.8)
 MATCH_IOU, NEAR = 0.5, 0.05
 
 
-def suppression_alone(*arguments: Any, voting: bool) -> Detections:
-    """In place of `runtime.boxes.detect`, without a vote."""
-    return detect(*arguments, voting=False)
+def suppression_alone(*arguments: Any, thresholds: np.ndarray) -> Detections:
+    """In place of `runtime.boxes.detect`: nothing fades, nothing votes."""
+    return detect(*arguments)
 
 
 def mean_figures(perceive: Perceiver, datasets: list[Dataset]) -> tuple[float, float]:
@@ -75,7 +75,7 @@ def main() -> int:
     datasets = [open_dataset(config, WAREHOUSE) for config in judged(args).values()]
     ways: dict[str, Callable[..., Detections]] = {
         "suppression alone": suppression_alone,
-        "voting": detect,
+        "soft, with the vote": detect,
     }
     for name, way in ways.items():
         perceiver_module.detect = way  # type: ignore[assignment]

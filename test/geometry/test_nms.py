@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtv_perception.geometry.boxes import pairwise_iou
-from mtv_perception.geometry.nms import nms, nms_per_class, vote
+from mtv_perception.geometry.nms import fade, nms, nms_per_class, soft_nms, vote
 
 EMPTY = np.empty((0, 4), np.float32)
 
@@ -203,3 +203,80 @@ def test_nothing_kept_gives_no_boxes():
     nothing = np.empty(0, np.int64)
 
     assert vote(EMPTY, np.empty(0), nothing, nothing).shape == (0, 4)
+
+
+def faded_one_by_one(boxes, scores, class_ids):
+    """Soft suppression as Bodla et al. write it: take the best, lower the rest."""
+    left, taken = dict(enumerate(scores)), []
+    while left:
+        best = max(left, key=lambda i: (left[i], -i))
+        taken.append((best, left.pop(best)))
+        for i in left:
+            overlap = pairwise_iou(boxes[[best]], boxes[[i]])[0, 0]
+            if class_ids[i] == class_ids[best] and overlap > 0.4:
+                left[i] *= np.exp(-((overlap - 0.4) ** 2) / 0.1)
+    return taken
+
+
+@given(scenes())
+def test_scores_fade_as_one_by_one(scene):
+    boxes, scores, class_ids = scene
+    scores = scores + 0.01
+
+    order, faded = fade(boxes, scores, class_ids)
+
+    expected = sorted(faded_one_by_one(boxes, scores, class_ids))
+    found = sorted(zip(order.tolist(), faded.tolist(), strict=True))
+    np.testing.assert_allclose(np.reshape(found, (-1, 2)), np.reshape(expected, (-1, 2)))
+    assert (np.diff(faded) <= 0).all() and (faded <= scores[order]).all()
+
+
+@given(scenes(), st.sampled_from([0.0, 0.2, 0.4]), limits, limits)
+def test_up_to_an_overlap_of_two_fifths_nothing_fades(scene, threshold, per_class, limit):
+    boxes, scores, class_ids = scene
+    scores = scores + 0.01
+
+    kept, moved, faded = soft_nms(boxes, scores, class_ids, threshold, 0.0, per_class, limit)
+
+    expected = nms_per_class(boxes, scores, class_ids, threshold, per_class, limit)
+    assert kept.tolist() == expected.tolist() and faded.tolist() == scores[kept].tolist()
+    np.testing.assert_array_equal(moved, vote(boxes, scores, class_ids, kept))
+
+
+def test_the_second_of_two_people_stays_and_the_second_box_of_one_does_not():
+    person, behind, again = [10, 10, 50, 110], [26, 10, 66, 110], [14, 10, 54, 110]
+    boxes = np.array([person, behind, again], np.float32)  # IoU with the first: .43, .82
+    scores, class_ids = np.array([0.9, 0.8, 0.7], np.float32), np.array([2, 2, 2])
+
+    kept, moved, faded = soft_nms(boxes, scores, class_ids, 0.85, 0.4)
+    one, *_ = soft_nms(boxes, scores, class_ids, 0.4, 0.4)
+    all_, _, lowered = soft_nms(boxes, scores, class_ids, 0.85, np.array([0.4, 0.4, 0.05]))
+
+    assert kept.tolist() == [0, 1] and one.tolist() == [0] and all_.tolist() == [0, 1, 2]
+    assert faded[0] == np.float32(0.9) and 0.79 < faded[1] < 0.8 and lowered[2] < 0.15
+    assert 10 < moved[0, 0] < 12, "the box that fades away votes"
+    assert (moved.dtype, faded.dtype) == (np.float32, np.float32)
+
+
+def test_a_score_that_does_not_fade_stays_also_below_the_lowest():
+    kept, _, _ = soft_nms(np.array([[0.0, 0, 9, 9]]), np.array([0.3]), np.array([1]), 0.5, 0.4)
+
+    assert kept.tolist() == [0]
+
+
+@given(scenes())
+def test_an_overlap_of_one_suppresses_nothing(scene):
+    boxes, scores, class_ids = scene
+
+    kept, _, faded = soft_nms(boxes, scores + 0.01, class_ids, 1.0, 0.5)
+
+    assert sorted(kept.tolist()) == list(range(len(scores)))
+    assert faded.tolist() == (scores + 0.01)[kept].tolist()
+
+
+def test_soft_suppression_of_nothing():
+    nothing = np.empty(0, np.int64)
+
+    kept, moved, faded = soft_nms(EMPTY, np.empty(0, np.float32), nothing, 0.5, 0.1, 3, 3)
+
+    assert (kept.shape, moved.shape, faded.shape) == ((0,), (0, 4), (0,))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtv_perception.geometry.codec import DEFAULT_VARIANCES, decode
-from mtv_perception.geometry.nms import nms_per_class, vote
+from mtv_perception.geometry.nms import nms_per_class, soft_nms
 from mtv_perception.runtime.boxes import CANDIDATES, detect, sigmoid_candidates, softmax_candidates
 from mtv_perception.runtime.outputs import Tensor
 
@@ -158,8 +158,8 @@ def test_logits_that_are_no_numbers_are_no_candidates():
 
 
 @formats
-@pytest.mark.parametrize("voting", [False, True])
-def test_detections_equal_decoding_everything_first(number_format, voting):
+@pytest.mark.parametrize("soft", [False, True])
+def test_detections_equal_decoding_everything_first(number_format, soft):
     rng = np.random.default_rng(8)
     count = 80
     default = np.concatenate([rng.uniform(0, 200, (count, 2)), rng.uniform(10, 90, (count, 2))], 1)
@@ -172,16 +172,20 @@ def test_detections_equal_decoding_everything_first(number_format, voting):
     boxes = decode(real_numbers(offsets), default.astype(np.float64))
     rows, columns = np.nonzero(scores > thresholds)
     best = scores[rows, columns]
-    kept = nms_per_class(boxes[rows], best, columns + 1, 0.45, 20, 30)
-    expected = boxes[rows][kept]
-    if voting:
-        expected = vote(boxes[rows], best, columns + 1, kept)
+    arguments = (boxes[rows], best, columns + 1, 0.45)
+    if soft:
+        lowest = thresholds[columns]
+        kept, expected, scores = soft_nms(*arguments, lowest, 20, 30)
+    else:
+        kept = nms_per_class(*arguments, 20, 30)
+        expected, scores = boxes[rows][kept], best[kept]
 
     candidates = sigmoid_candidates(logits, thresholds, NO_LIMIT)
-    found = detect(candidates, offsets, default, DEFAULT_VARIANCES, 0.45, 20, 30, voting=voting)
+    settings = (DEFAULT_VARIANCES, 0.45, 20, 30)
+    found = detect(candidates, offsets, default, *settings, thresholds=thresholds if soft else None)
 
     assert 5 < len(found) <= 30
-    np.testing.assert_allclose(found.scores, best[kept], atol=1e-5)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-5)
     # Equal scores (usual in int8) may stand in another order.
     order, expected_order = (
         np.lexsort((*np.round(b, 1).T, c))

@@ -56,12 +56,11 @@ def _fill(box: Letterbox, image: np.ndarray, backend: Backend) -> None:
 
 def _boxes(raw: RawOutputs, perceiver: Perceiver, defaults: np.ndarray) -> None:
     spec, config = perceiver.spec, perceiver.config
-    found = CANDIDATES[spec.scores](
-        raw.class_logits, config.thresholds(spec), config.max_candidates
-    )
-    limits = (config.max_per_class, config.max_detections)
+    thresholds = config.thresholds(spec)
+    found = CANDIDATES[spec.scores](raw.class_logits, thresholds, config.max_candidates)
+    limits = (spec.iou_threshold, config.max_per_class, config.max_detections)
     variances = Variances(*spec.variances)
-    detect(found, raw.box_offsets, defaults, variances, spec.iou_threshold, *limits, voting=True)
+    detect(found, raw.box_offsets, defaults, variances, *limits, thresholds=thresholds)
 
 
 def _as_message(image: np.ndarray) -> tuple[bytes, int, int, int, str, bool]:

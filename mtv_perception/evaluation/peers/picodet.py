@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import WeightsError
-from mtv_perception.evaluation.settings import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
+from mtv_perception.evaluation.settings import MAX_DETECTIONS, PEER_IOU_THRESHOLD, SCORE_THRESHOLD
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.types import Detections, Result, Segmentation, Timing
@@ -42,7 +42,7 @@ class PicoDet:
         self,
         path: Path,
         score_threshold: float = SCORE_THRESHOLD,
-        iou_threshold: float = IOU_THRESHOLD,
+        iou_threshold: float = PEER_IOU_THRESHOLD,
     ) -> None:
         self._session = _session(path)
         (entry,) = self._session.get_inputs()

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mtv_perception.evaluation.settings import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
+from mtv_perception.evaluation.settings import MAX_DETECTIONS, PEER_IOU_THRESHOLD, SCORE_THRESHOLD
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import DEFAULT_VARIANCES
 from mtv_perception.labels import WAREHOUSE
@@ -53,7 +53,7 @@ class PedestrianSsdlite:
             offsets,
             self._default_cxcywh,
             DEFAULT_VARIANCES,
-            IOU_THRESHOLD,
+            PEER_IOU_THRESHOLD,
             MAX_DETECTIONS,
             MAX_DETECTIONS,
         )
