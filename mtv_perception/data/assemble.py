@@ -222,9 +222,12 @@ class _Maker:
         self.seen: set[int] = set()
         self.mask_values: set[int] = set()
         self._turned: list[tuple[str, ImageFacts]] = []
+        self._bare: list[str] = []
+        self._count = 0
 
     def sample(self, entry: Entry) -> Sample:
         """The sample of one entry."""
+        self._count += 1
         where = shown(entry.image_path, self._base)
         facts = check_image(entry.image_path, where, entry.size_hw)
         self.faults += [Fault(text, entry.image_path) for text in facts.faults]
@@ -246,11 +249,13 @@ class _Maker:
         )
         if entry.mask_path is not None:
             return self._masked(sample, entry.mask_path, facts.size_hw)
-        if entry.segmentations is None or facts.size_hw is None:
+        outlines = [entry.segmentations[index] for index in kept] if entry.segmentations else []
+        # Background where nothing is outlined would teach that there is nothing to outline.
+        if facts.size_hw is None or not any(outlines):
+            self._bare.append(where)
             return sample
         scale = (width, height) if entry.fractions else (1, 1)
-        outlines = [_scaled(entry.segmentations[index], scale) for index in kept]
-        return self._outlined(sample, outlines, where)
+        return self._outlined(sample, [_scaled(outline, scale) for outline in outlines], where)
 
     def _masked(self, sample: Sample, path: Path, size_hw: tuple[int, int] | None) -> Sample:
         where = shown(path, self._base)
@@ -290,7 +295,7 @@ class _Maker:
         return replace(sample, regions=tuple(regions))
 
     def notes(self) -> list[str]:
-        """What was decided about images that EXIF data turns."""
+        """What was decided about images that EXIF data turns, and about unlabelled pixels."""
         stored = [where for where, facts in self._turned if facts.as_stored]
         unsure = [(w, facts) for w, facts in self._turned if facts.is_unsure]
         found = []
@@ -305,6 +310,11 @@ class _Maker:
                 f"{len(unsure)} images are turned by their EXIF data, and their boxes are taken to "
                 f"refer to the turned image, as viewers show it; sizes can't tell: {where} "
                 f"(orientation {facts.orientation}). Look at them with `mtv data check`."
+            )
+        if 0 < len(self._bare) < self._count:
+            found.append(
+                f"{len(self._bare)} of {self._count} images have no outline and no mask: their "
+                f"pixels are unlabelled, and only their boxes are used: {self._bare[0]}"
             )
         return found
 

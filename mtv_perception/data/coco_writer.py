@@ -80,10 +80,9 @@ def write_index(
 def _has_masks(samples: Sequence[Sample]) -> bool:
     """Masks and outlines can't stand side by side in the layout: masks win.
 
-    They also tell images without labelled pixels, which outlines would make background.
+    They also tell images of nothing but background, which have no outline.
     """
-    labelled = {sample.regions is not None for sample in samples}
-    return any(sample.mask_path is not None for sample in samples) or len(labelled) > 1
+    return any(sample.mask_path is not None or sample.regions == () for sample in samples)
 
 
 def _unique(sample: Sample, used: set[str]) -> str:

@@ -67,8 +67,9 @@ class Entry:
         names: the data set's class name of each box.
         boxes_xyxy: `(N, 4)` float64 corners, pixels; fractions of the image's sides if `fractions`.
         crowd: whether each box is neither an object to find nor background. Empty: none is.
-        segmentations: COCO outline of each box, or nothing. None where no pixels are labelled.
-            Polygons are fractions of the image's sides if `fractions`.
+        segmentations: COCO outline of each box, or nothing. Empty where the format has none. Where
+            no object has one, pixels are unlabelled. Polygons are fractions of the image's sides if
+            `fractions`.
         mask_path: a mask file.
         size_hw: image size that the annotations state, pixels.
         label_path: the file that holds the boxes, to be named in errors.
@@ -79,7 +80,7 @@ class Entry:
     names: tuple[str, ...] = ()
     boxes_xyxy: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
     crowd: tuple[bool, ...] = ()
-    segmentations: tuple[Any, ...] | None = None
+    segmentations: tuple[Any, ...] = ()
     mask_path: Path | None = None
     size_hw: tuple[int, int] | None = None
     label_path: Path | None = None

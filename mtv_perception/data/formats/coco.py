@@ -10,7 +10,7 @@
 | FiftyOne | `labels.json` | `data/` |
 
 An image without a PNG in `masks/` has the mask that its annotations' polygons and run lengths draw, if
-any annotation has them.
+any of its annotations has them.
 
 Source: https://cocodataset.org/#format-data.
 """
@@ -138,7 +138,6 @@ class _Reader:
         masks = MaskFolder(
             self._home / "masks", [Path(image["file_name"]) for image in index["images"]]
         )
-        outlined = any(a.get("segmentation") for a in index["annotations"])
         entries = []
         for image in index["images"]:
             image_path, found = self._locate(image["file_name"])
@@ -151,9 +150,7 @@ class _Reader:
                     names=tuple(names[a["category_id"]] for a in annotations),
                     boxes_xyxy=_boxes(annotations),
                     crowd=tuple(CROWD[a.get("iscrowd", 0)] for a in annotations),
-                    segmentations=tuple(a.get("segmentation") for a in annotations)
-                    if outlined
-                    else None,
+                    segmentations=tuple(a.get("segmentation") for a in annotations),
                     mask_path=mask_path,
                     size_hw=(int(image["height"]), int(image["width"])),
                 )

@@ -121,12 +121,11 @@ def _entry(path: Path, image: ElementTree.Element) -> tuple[Entry, list[str], in
         label, group = (item.get("label") or "").strip(), item.get("group_id") or _NO_GROUP
         shapes.append(_Shape(label, box, outline, group))
     shapes = _joined(shapes)
-    outlines = tuple(shape.outline for shape in shapes)
     entry = Entry(
         image_path=_image_path(path.parent, name, image.get("subset") or ""),
         names=tuple(shape.label for shape in shapes),
         boxes_xyxy=np.array([shape.box for shape in shapes], np.float64).reshape(-1, 4),
-        segmentations=outlines if any(outlines) else None,
+        segmentations=tuple(shape.outline for shape in shapes),
         size_hw=size_hw,
     )
     return entry, faults, left_out

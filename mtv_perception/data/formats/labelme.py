@@ -112,12 +112,11 @@ def _entry(path: Path, where: str) -> tuple[Entry, list[str], int]:
         boxes.append(box)
         outlines.append(outline)
     merged = [_merged(*parts) for parts in objects.values()]
-    outlined = any(outline for _, _, outline in merged)
     entry = Entry(
         image_path=_image_path(path, content.get("imagePath")),
         names=tuple(name for name, _, _ in merged),
         boxes_xyxy=np.array([box for _, box, _ in merged], np.float64).reshape(-1, 4),
-        segmentations=tuple(outline for _, _, outline in merged) if outlined else None,
+        segmentations=tuple(outline for _, _, outline in merged),
         size_hw=size_hw,
         label_path=path,
     )

@@ -100,7 +100,7 @@ def _entry(folder: Path, path: Path, where: str) -> tuple[Entry, list[str], int]
         image_path=folder / "img" / path.stem,
         names=tuple(names),
         boxes_xyxy=np.array(boxes, np.float64).reshape(-1, 4),
-        segmentations=tuple(outlines) if any(outlines) else None,
+        segmentations=tuple(outlines),
         size_hw=size_hw,
         label_path=path,
     )

@@ -85,7 +85,6 @@ class YoloFormat:
             parsed[image] = _read_labels(path, shown(path, root), names) if path else _Labels()
             faults += parsed[image].faults
         faults += labels.faults
-        outlined = any(any(found.outlines) for found in parsed.values())
         masks = _masks(images, root)
         lists = {mask_names(folder) for folder in masks}
         if len(lists) > 1:
@@ -104,7 +103,7 @@ class YoloFormat:
                     image_path=image,
                     names=tuple(names[index] for index in found.ids),
                     boxes_xyxy=cxcywh_to_xyxy(np.array(found.boxes, np.float64).reshape(-1, 4)),
-                    segmentations=tuple(found.outlines) if outlined else None,
+                    segmentations=tuple(found.outlines),
                     mask_path=mask_path,
                     label_path=labels.path_of(image),
                     fractions=True,

@@ -179,6 +179,108 @@ def test_masks_that_belong_to_no_image(coco, write_mask, caplog):
     assert "a_mask.png" in caplog.text
 
 
+# Of image a an outlined rail and a boxed person, of b a boxed person alone, of c nothing, of d an
+# outlined pallet.
+OUTLINE = [[30.0, 10.0], [50.0, 10.0], [50.0, 30.0], [30.0, 30.0]]
+PARTLY_OUTLINED = {"a": ("rail", "person"), "b": ("person",), "c": (), "d": ("pallet",)}
+
+
+def partly_outlined_coco(root):
+    numbers = {"rail": 1, "person": 2, "pallet": 3}
+    images = [{**IMAGE, "id": name, "file_name": f"{name}.png"} for name in PARTLY_OUTLINED]
+    annotations = []
+    for name, things in PARTLY_OUTLINED.items():
+        for thing in things:
+            item = {"image_id": name, "category_id": numbers[thing], "bbox": [5, 5, 20, 30]}
+            if thing != "person":
+                item |= {
+                    "bbox": [30, 10, 20, 20],
+                    "segmentation": [[value for point in OUTLINE for value in point]],
+                }
+            annotations.append(item)
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    index = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "annotations.json").write_text(json.dumps(index))
+
+
+def partly_outlined_yolo(root):
+    (root / "labels").mkdir()
+    (root / "data.yaml").write_text("names: [rail, person, pallet]")
+    corners = " ".join(f"{x / 60} {y / 40}" for x, y in OUTLINE)
+    lines = {"rail": f"0 {corners}\n", "person": "1 .25 .5 .3 .7\n", "pallet": f"2 {corners}\n"}
+    for name, things in PARTLY_OUTLINED.items():
+        (root / "labels" / f"{name}.txt").write_text("".join(lines[thing] for thing in things))
+
+
+def partly_outlined_cvat(root):
+    points = ";".join(f"{x},{y}" for x, y in OUTLINE)
+    shapes = {
+        "rail": f'<polygon label="rail" points="{points}"/>',
+        "person": '<box label="person" xtl="5" ytl="5" xbr="25" ybr="35"/>',
+        "pallet": f'<polygon label="pallet" points="{points}"/>',
+    }
+    images = (
+        f'<image name="{name}.png" width="60" height="40">'
+        + "".join(shapes[thing] for thing in things)
+        + "</image>"
+        for name, things in PARTLY_OUTLINED.items()
+    )
+    (root / "annotations.xml").write_text(f"<annotations>{''.join(images)}</annotations>")
+
+
+def partly_outlined_labelme(root):
+    for name, things in PARTLY_OUTLINED.items():
+        (root / "images" / f"{name}.png").rename(root / f"{name}.png")
+        shapes = [
+            {"label": thing, "points": OUTLINE, "shape_type": "polygon"}
+            if thing != "person"
+            else {"label": thing, "points": [[5, 5], [25, 35]], "shape_type": "rectangle"}
+            for thing in things
+        ]
+        content = {"shapes": shapes, "imageHeight": 40, "imageWidth": 60}
+        (root / f"{name}.json").write_text(json.dumps(content))
+
+
+def partly_outlined_supervisely(root):
+    (root / "images").rename(root / "img")
+    (root / "ann").mkdir()
+    for name, things in PARTLY_OUTLINED.items():
+        objects = [
+            {"classTitle": thing, "geometryType": "polygon", "points": {"exterior": OUTLINE}}
+            if thing != "person"
+            else {
+                "classTitle": thing,
+                "geometryType": "rectangle",
+                "points": {"exterior": [[5, 5], [25, 35]]},
+            }
+            for thing in things
+        ]
+        content = {"size": {"height": 40, "width": 60}, "objects": objects}
+        (root / "ann" / f"{name}.png.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        partly_outlined_coco,
+        partly_outlined_yolo,
+        partly_outlined_cvat,
+        partly_outlined_labelme,
+        partly_outlined_supervisely,
+    ],
+)
+def test_pixels_of_an_image_without_outline_are_unlabelled(tmp_path, write_image, write):
+    """As background they would teach that there is no rail, where nobody outlined any."""
+    for name in PARTLY_OUTLINED:
+        write_image(tmp_path / "images" / f"{name}.png")
+    write(tmp_path)
+    dataset = read(tmp_path, rename={"pallet": "background"})
+    masks = {sample.image_path.stem: sample_mask(sample) for sample in dataset.samples}
+    assert masks["a"][20, 40] == 1 and masks["a"][20, 10] == 255 and masks["a"][2, 2] == 0
+    assert masks["b"] is masks["c"] is masks["d"] is None
+    assert any("3 of 4 images have no outline and no mask" in note for note in dataset.notes)
+
+
 def write_bits(path, values, bits, palette=None):
     """A PNG of few bits a pixel, written by hand: Pillow writes grey with 1 or 8 bits only."""
     import zlib
