@@ -240,7 +240,7 @@ def _contents(dataset: Dataset) -> str:
 
 def _import(args: argparse.Namespace) -> int:
     from mtv_perception.data.coco_writer import write_coco
-    from mtv_perception.data.formats.open import find_splits, open_dataset
+    from mtv_perception.data.formats.open import find_splits, open_datasets, take_configured
 
     config = data_config(args, args.data)
     labels = args.names or labels_of_data([config])
@@ -251,10 +251,16 @@ def _import(args: argparse.Namespace) -> int:
             f"{args.data}: expected splits that can be folders of {args.out}, got {strange[0]!r}; "
             "choose one with --split."
         )
-    for name in parts:
-        dataset = open_dataset(replace(config, split=name or args.split), labels)
-        write_coco(dataset, args.out / name if name else args.out)
-        print(f"{args.out / name if name else args.out}: {len(dataset)} images")
+    # All are read before one is written, and a part is one of all splits together, as elsewhere.
+    whole = [replace(config, split=name or args.split, take="all") for name in parts]
+    datasets = open_datasets(whole, labels)
+    together = tuple(sample for dataset in datasets for sample in dataset.samples)
+    taken = {id(s) for s in take_configured(replace(datasets[0], samples=together), config).samples}
+    for name, dataset in zip(parts, datasets, strict=True):
+        samples = tuple(sample for sample in dataset.samples if id(sample) in taken)
+        if samples:
+            write_coco(replace(dataset, samples=samples), args.out / name if name else args.out)
+        print(f"{args.out / name if name else args.out}: {len(samples)} images")
     print(f"names: [{', '.join(labels.foreground)}]")
     # Which classes are labelled wholly is no part of the files: it is for the training configuration.
     for key in ("box_classes", "mask_classes"):

@@ -241,6 +241,58 @@ def test_an_import_stays_in_its_folder(tmp_path, write_image, subset, capsys):
     assert not (tmp_path / "out").exists() and not (tmp_path / "elsewhere").exists()
 
 
+@pytest.fixture
+def splits(tmp_path, write_image):
+    """Images a, b and c in `train`, d and e in `valid`, as Roboflow exports COCO."""
+    root = tmp_path / "source"
+    for split, names in (("train", "abc"), ("valid", "de")):
+        for name in names:
+            write_image(root / split / f"{name}.png", np.zeros((40, 60, 3), np.uint8))
+        images = [
+            {"id": name, "file_name": f"{name}.png", "width": 60, "height": 40} for name in names
+        ]
+        box = {"image_id": names[0], "category_id": 1, "bbox": [5, 5, 20, 30]}
+        index = {
+            "images": images,
+            "annotations": [box],
+            "categories": [{"id": 1, "name": "person"}],
+        }
+        (root / split / "_annotations.coco.json").write_text(json.dumps(index))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        (["train/a.png", "train/b.png"], ["train/images/a.png", "train/images/b.png"]),
+        (["valid/d.png", "train/a.png"], ["train/images/a.png", "valid/images/d.png"]),
+    ],
+)
+def test_a_list_takes_images_of_any_split(tmp_path, splits, listed, written):
+    (tmp_path / "list.txt").write_text("\n".join(listed))
+    out = tmp_path / "out"
+    take = ["--take", f"list:{tmp_path / 'list.txt'}"]
+    assert main(["data", "import", str(splits), *take, "--out", str(out)]) == 0
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png")) == written
+
+
+def test_a_fold_is_one_of_all_splits_together(tmp_path, splits):
+    out = tmp_path / "out"
+    assert main(["data", "import", str(splits), "--fold", "3/4", "--out", str(out)]) == 0
+    assert [path.name for path in out.rglob("*.png")] == ["d.png"]
+
+
+@pytest.mark.parametrize("take", ["list:{folder}/list.txt", "fold:7/8"])
+def test_nothing_is_written_unless_all_can_be(tmp_path, splits, take, capsys):
+    (tmp_path / "list.txt").write_text("train/a.png\nother/a.png\n")
+    out, faulty = str(tmp_path / "out"), splits / "valid" / "d.png"
+    options = ["--take", take.format(folder=tmp_path), "--out", out]
+    assert main(["data", "import", str(splits), *options]) == 2
+    faulty.unlink()
+    assert main(["data", "import", str(splits), "--out", out]) == 2
+    assert "no such image file" in capsys.readouterr().err and not Path(out).exists()
+
+
 @pytest.mark.parametrize("option", [["--fold", "0/9"], ["--take", "list:/nothing.txt"]])
 def test_check_refuses_what_it_would_ignore(tmp_path, option, capsys):
     layouts.plain_yolo(tmp_path / "floor")

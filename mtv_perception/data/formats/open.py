@@ -138,8 +138,18 @@ def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
     dataset = read_dataset(path, options, config.format)
     for note in dataset.notes:
         _LOG.warning("%s: %s.", path, note.rstrip("."))
+    return take_configured(dataset, config)
+
+
+def take_configured(dataset: Dataset, config: DatasetConfig) -> Dataset:
+    """The part of a data set that its configuration takes.
+
+    Raises:
+        DatasetError: as take_listed and take_part.
+    """
     if config.take.startswith(LIST):
-        return take_listed(dataset, path, expand(Path(config.take.removeprefix(LIST))))
+        file = expand(Path(config.take.removeprefix(LIST)))
+        return take_listed(dataset, expand(config.path), file)
     return take_part(dataset, config.take)
 
 
