@@ -189,6 +189,10 @@ def _measure(
     from mtv_perception.data.repair.teachers import Tally, opinions_of
     from mtv_perception.data.sample import sample_image, sample_mask
 
+    if all(s.mask_path is None and s.regions is None for s in dataset.samples):
+        raise DatasetError(
+            f"{args.data}: expected images with masks to measure the teachers on, got none."
+        )
     names = ("forklift", "person") if perceiver is not None else ("person",)
     tallies: dict[str, Tally] = {name: Tally() for name in names}
     for sample in tqdm(dataset.samples):

@@ -14,10 +14,10 @@ from mtv_perception.cli.engines import engine_of
 from mtv_perception.cli.measuring import add_options, dataset_of, write_json
 from mtv_perception.cli.options import changed_options, share
 from mtv_perception.config import to_plain
-from mtv_perception.errors import ConfigError
+from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.evaluation.evaluate import SAFETY_CLASS, Evaluation, evaluate
 from mtv_perception.evaluation.peers import PEER_TRAINED, is_peer, open_peer
-from mtv_perception.evaluation.records import Perceive
+from mtv_perception.evaluation.records import Perceive, can_judge
 from mtv_perception.evaluation.report import write_report
 from mtv_perception.evaluation.robustness import SEVERITIES, Robustness, evaluate_robustness
 from mtv_perception.evaluation.settings import IOU_THRESHOLD, PEER_IOU_THRESHOLD, SCORING
@@ -121,6 +121,11 @@ def run(args: argparse.Namespace) -> int:
     perceive, labels, model_id = open_model(args)
     lacking = lacking_of(args, perceive, labels)
     dataset = lacking.restrict(dataset_of(args, labels))
+    if not any(sample.box_classes or can_judge(sample) for sample in dataset.samples):
+        raise DatasetError(
+            f"{args.data}: expected labelled objects or pixels of {', '.join(labels.foreground)} to "
+            "judge by, got none; if the images show nothing on purpose, --box-classes says of what."
+        )
     evaluation, robustness = evaluate(perceive, dataset), None
     scores = {"model": model_id, **evaluation.to_json(), "not_trained": to_plain(lacking)}
     show(evaluation, Console(markup=False, emoji=False), lacking)

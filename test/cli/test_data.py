@@ -72,6 +72,11 @@ def test_measuring_leaves_large_boxes_out(run, boxes, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["person"]["images"] == 0
 
 
+def test_measuring_without_masks_is_refused(run, boxes, capsys):
+    assert run(boxes, "--measure") == 2
+    assert "expected images with masks to measure the teachers on" in capsys.readouterr().err
+
+
 def test_an_unknown_class_is_refused_by_name(run, boxes, tmp_path, capsys):
     assert run(boxes, "--out", tmp_path / "out", "--classes", "persn") == 2
     assert "--classes: expected classes of" in capsys.readouterr().err

@@ -46,7 +46,8 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
         keep: file names to use; None for all.
 
     Raises:
-        DatasetError: if the folder is not such a data set or has no usable person.
+        DatasetError: if the folder is not such a data set, lacks a name of `keep`, or has no usable
+            person.
     """
     index = folder / "annotations.json"
     if not index.is_file():
@@ -54,6 +55,12 @@ def load_cutouts(folder: Path, keep: list[str] | None = None) -> list[Cutout]:
             f"Expected a data set with annotations.json, images/ and masks/, got {str(folder)!r}."
         )
     data = json.loads(index.read_text())
+    unknown = set(keep or ()) - {image["file_name"] for image in data["images"]}
+    if unknown:
+        raise DatasetError(
+            f"{folder}: expected file names of its images in the list of cut-outs, "
+            f"{len(unknown)} are not, such as {min(unknown)!r}."
+        )
     category, value = _of_people(folder, data.get("categories", []))
     by_image: dict[int, list[list[float]]] = {}
     for item in data["annotations"]:
