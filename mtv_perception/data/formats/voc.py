@@ -44,6 +44,7 @@ from mtv_perception.media.files import IMAGE_SUFFIXES
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # From the first and last pixel, counted from 1, to the edges.
 _TO_EDGES = np.array([-1.0, -1.0, 0.0, 0.0])
+_OF_OBJECTS = frozenset({"object", "bndbox", "xmin"})
 _DIFFICULT = {"": False, "0": False, "false": False, "1": True, "true": True}
 _XML_FOLDERS = ("Annotations", "xml", "xmls", "labels")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "img", "imgs")
@@ -193,7 +194,8 @@ class _Reader:
         except DatasetError as error:
             reason = str(error).removeprefix(f"{path}: ")
             return None, [f"{where}: {reason}"]
-        names, boxes, crowd, faults = [], [], [], []
+        names, boxes, crowd = [], [], []
+        faults = [f"{where}: {text}" for text in _out_of_place(annotation)]
         for number, item in enumerate(annotation.iterfind("object")):
             name, box = (item.findtext("name") or "").strip(), _box(item)
             if not name or box is None:
@@ -252,6 +254,21 @@ class _Reader:
         if bare and listed is None:
             found.append(f"{len(bare)} images have no annotation and are left out")
         return found
+
+
+def _out_of_place(annotation: ElementTree.Element) -> list[str]:
+    """What the reader would pass over: then the image would teach that there is no object."""
+    if annotation.tag != "annotation":
+        return [f"expected <annotation> as the root, got <{annotation.tag}>"]
+    strange = (
+        item.tag
+        for item in annotation
+        if item.tag != "object" and any(inner.tag.lower() in _OF_OBJECTS for inner in item.iter())
+    )
+    return [
+        f"expected each <object> in <annotation> itself, found objects in <{tag}>"
+        for tag in dict.fromkeys(strange)
+    ]
 
 
 def _box(item: ElementTree.Element) -> list[float] | None:

@@ -596,6 +596,22 @@ def test_difficult_that_says_nothing(voc, value):
     assert "Annotations/a.xml: object 0: expected difficult 0 or 1" in faults_of(root)
 
 
+OBJECT = voc_xml("a.jpg").partition(b"</filename>")[2].removesuffix(b"</annotation>")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<annotation><objects>%b</objects></annotation>" % OBJECT, "objects in <objects>"),
+        (b"<annotation>%b</annotation>" % OBJECT.replace(b"object", b"Object"), "in <Object>"),
+        (b"<annotation>%b</annotation>" % OBJECT.replace(b"object", b"item"), "in <item>"),
+        (b"<doc><annotation>%b</annotation></doc>" % OBJECT, "as the root, got <doc>"),
+    ],
+)
+def test_objects_that_stand_elsewhere_make_no_empty_image(voc, content, said):
+    assert said in faults_of(voc({"a.xml": content}))
+
+
 @pytest.mark.parametrize("space", ["http://x", "urn:voc"])
 @pytest.mark.parametrize("prefix", ["", "v:"])
 def test_xml_with_a_namespace(voc, space, prefix):
