@@ -56,7 +56,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         table = _MaskTable(part.mask_names, ids, own)
         maker = _Maker(base, ids, table)
         samples += [maker.sample(entry) for entry in part.entries]
-        faults += [*maker.faults, *table.faults(maker.mask_values)]
+        faults += [*maker.faults, *_in_fractions(part), *table.faults(maker.mask_values)]
         made_notes += _mask_notes(part, maker.mask_values, ids, options)
         seen |= maker.seen
         made_notes += maker.notes()
@@ -99,6 +99,17 @@ def _mask_notes(
                 "first"
             ]
     return []
+
+
+def _in_fractions(part: Contents) -> list[str]:
+    """A fault where boxes in pixels are fractions of the image, as YOLO and other tools write them."""
+    boxes = [e.boxes_xyxy for e in part.entries if len(e.boxes_xyxy) and not e.fractions]
+    if not boxes or (np.abs(np.concatenate(boxes)) > 1).any():
+        return []
+    return [
+        "expected boxes in pixels, got none that reaches beyond the first pixel of its image: they "
+        "look like fractions of its sides; multiply them by its width and height"
+    ]
 
 
 def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:

@@ -122,6 +122,16 @@ def test_boxes_that_are_none_or_outside(coco, bbox):
     assert "expected bbox" in text or "no area" in text or "lies outside" in text
 
 
+@pytest.mark.parametrize("bbox", [[0.1, 0.1, 0.3, 0.5], [0, 0, 1, 1]])
+def test_boxes_in_fractions_of_the_image(coco, bbox):
+    assert "look like fractions" in faults_of(coco(annotation={"bbox": bbox}))
+
+
+def test_one_tiny_box_among_others_is_no_fraction(coco):
+    tiny = {**BOX, "id": 2, "bbox": [0, 0, 1, 1]}
+    assert len(read(coco(annotations=[BOX, tiny])).samples[0].class_ids) == 2
+
+
 def test_a_file_listed_twice(coco):
     images = [IMAGE, {**IMAGE, "id": 2}]
     assert "images/a.png: listed 2 times" in faults_of(coco(images=images))
