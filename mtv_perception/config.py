@@ -30,7 +30,7 @@ _REPR.maxlevel = 2
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 10
 
 
-def _short(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value in an error text, never long.
 
     Aliases let a small YAML file hold a value of any size.
@@ -66,17 +66,17 @@ class Rule:
     def _check_one(self, name: str, value: Any) -> None:
         if self.choices and value not in self.choices:
             raise ConfigError(
-                f"{name}: expected one of {', '.join(self.choices)}, got {_short(value)}."
+                f"{name}: expected one of {', '.join(self.choices)}, got {short_repr(value)}."
             )
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{name}: expected a finite number, got {_short(value)}.")
+            raise ConfigError(f"{name}: expected a finite number, got {short_repr(value)}.")
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return
         if (self.low is not None and value < self.low) or (
             self.high is not None and value > self.high
         ):
             raise ConfigError(
-                f"{name}: expected a number in {self.low} .. {self.high}, got {_short(value)}."
+                f"{name}: expected a number in {self.low} .. {self.high}, got {short_repr(value)}."
             )
 
 
@@ -137,7 +137,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         ConfigError: unknown or missing key, wrong type, or a value out of its bounds.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {_short(values)}.")
+        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {short_repr(values)}.")
     known = {key_of(item): item for item in fields(cls) if item.init}  # type: ignore[arg-type]
     unknown = sorted(set(map(str, values)) - set(known))
     if unknown:
@@ -179,7 +179,7 @@ def convert(hint: Any, value: Any, label: str) -> Any:
         return _convert_tuple(args, value, label)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{label}: expected a mapping, got {_short(value)}.")
+            raise ConfigError(f"{label}: expected a mapping, got {short_repr(value)}.")
         return _convert_dict(args[1], value, label)
     return _convert_scalar(hint, value, label)
 
@@ -197,12 +197,12 @@ def _convert_union(hints: Sequence[Any], value: Any, label: str) -> Any:
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, label: str) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{label}: expected a list, got {_short(value)}.")
+        raise ConfigError(f"{label}: expected a list, got {short_repr(value)}.")
     if len(args) == 2 and args[1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(args) != len(value):
         raise ConfigError(
-            f"{label}: expected {len(args)} values, got {len(value)}: {_short(value)}."
+            f"{label}: expected {len(args)} values, got {len(value)}: {short_repr(value)}."
         )
     return tuple(
         convert(arg, item, f"{label}[{i}]")
@@ -214,7 +214,7 @@ def _convert_dict(hint: Any, value: Mapping[Any, Any], label: str) -> dict[str, 
     for key in value:
         if key is None or isinstance(key, bool):
             raise ConfigError(
-                f"{label}: expected text as a key, got {_short(key)}; put the key in quotes."
+                f"{label}: expected text as a key, got {short_repr(key)}; put the key in quotes."
             )
     return {str(key): convert(hint, item, f"{label}.{key}") for key, item in value.items()}
 
@@ -232,7 +232,7 @@ def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
         value = value.meant if hint is bool else str(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         quotes = "; put it in quotes" if hint is str and isinstance(value, _UNQUOTED) else ""
-        raise ConfigError(f"{label}: expected {hint.__name__}, got {_short(value)}{quotes}.")
+        raise ConfigError(f"{label}: expected {hint.__name__}, got {short_repr(value)}{quotes}.")
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mtv_perception.config import read_yaml
+from mtv_perception.config import read_yaml, short_repr
 from mtv_perception.data.formats.base import Split, are_splits, same_split
 from mtv_perception.data.formats.files import (
     by_stem,
@@ -118,10 +118,14 @@ def lost_splits(root: Path) -> list[str]:
     found = [split.name for split in find_splits(root)]
     named = {key: content.get(key) for key in _SPLIT_KEYS} if isinstance(content, dict) else {}
     return [
-        f"{path.name} names {key}: {value}, which is not there: that split is left out"
+        f"{path.name} names {key}: {_shown(value)}, which is not there: that split is left out"
         for key, value in named.items()
         if value and not any(same_split(key, name) for name in found)
     ]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else short_repr(value)
 
 
 def locate(value: str, folder: Path, base: str = "") -> Path | None:
@@ -311,7 +315,7 @@ def _numbered(path: Path, listed: Any) -> dict[int, Any]:
     good = isinstance(pairs, Mapping) and pairs and all(type(key) is int for key in pairs)
     if not good or not all(isinstance(name, (str, int, float, bool)) for name in pairs.values()):
         raise DatasetError(
-            f"{path}: expected 'names' as a list, or names by number, got {str(listed)[:80]!r}."
+            f"{path}: expected 'names' as a list, or names by number, got {short_repr(listed)}."
         )
     if any(isinstance(name, bool) for name in pairs.values()):
         raise DatasetError(f"{path}: expected class names, got true or false; put them in quotes.")

@@ -525,6 +525,17 @@ def test_yaml_that_is_broken_names_the_file(yolo, content):
     assert "data.yaml" in faults_of(yolo(content=content))
 
 
+@pytest.mark.parametrize("key", ["names: {bomb}", "names: [person]\ntrain: {bomb}"])
+def test_aliases_of_aliases_do_not_make_an_endless_message(yolo, key):
+    lines = ["k0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"k{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    root = yolo(content="\n".join([*lines, key.format(bomb="*a11")]))
+    if key.startswith("names: {"):
+        assert len(faults_of(root)) < 5000
+    else:
+        assert max(map(len, read(root).notes)) < 5000
+
+
 def test_a_detection_with_its_score_is_no_label(yolo):
     assert "detection with its score" in faults_of(yolo("0 .5 .5 .4 .4 .9"))
 
