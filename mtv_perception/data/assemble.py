@@ -13,10 +13,22 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.classes import foreground_ids, match_classes
-from mtv_perception.data.faults import Fault, ImageFacts, box_faults, check_image, check_mask
+from mtv_perception.data.faults import (
+    TOLERANCE_PX,
+    Fault,
+    ImageFacts,
+    box_faults,
+    check_image,
+    check_mask,
+)
 from mtv_perception.data.formats.base import IGNORE, Contents, Entry, ReadOptions
 from mtv_perception.data.formats.files import shown
-from mtv_perception.data.regions import Region, encode_box, encode_segmentation
+from mtv_perception.data.regions import (
+    Region,
+    covered_box,
+    encode_box,
+    encode_segmentation,
+)
 from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import clip_boxes
@@ -58,6 +70,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         samples += [maker.sample(entry) for entry in part.entries]
         faults += [*maker.faults, *_in_fractions(part), *table.faults(maker.mask_values)]
         made_notes += _mask_notes(part, maker.mask_values, ids, options)
+        made_notes += _empty_masks(part, maker, ids, options)
         seen |= maker.seen
         made_notes += maker.notes()
     box_classes, box_faults_ = _classes(
@@ -99,6 +112,20 @@ def _mask_notes(
                 "first"
             ]
     return []
+
+
+def _empty_masks(
+    part: Contents, maker: _Maker, ids: Mapping[str, int], options: ReadOptions
+) -> list[str]:
+    """Tells of mask files that show no class, unless it is stated that they could have."""
+    names = {options.labels.names[ids[n]] for e in part.entries for n in e.names if n in ids}
+    stated = options.mask_classes is not None and names.isdisjoint(options.mask_classes)
+    if stated or not maker.mask_values or maker.seen - {0, UNLABELED_ID}:
+        return []
+    return [
+        "masks hold background alone, and no pixel of a class; if that is meant, mask_classes says "
+        "of which classes there is none"
+    ]
 
 
 def _in_fractions(part: Contents) -> list[str]:
@@ -261,12 +288,12 @@ class _Maker:
         if entry.mask_path is not None:
             return self._masked(sample, entry.mask_path, facts.size_hw)
         outlines = [entry.segmentations[index] for index in kept] if entry.segmentations else []
+        if facts.size_hw is not None and any(outlines):
+            scale = (width, height) if entry.fractions else (1, 1)
+            sample = self._outlined(sample, [_scaled(item, scale) for item in outlines], where)
         # Background where nothing is outlined would teach that there is nothing to outline.
-        if facts.size_hw is None or not any(outlines):
-            self._bare.append(where)
-            return sample
-        scale = (width, height) if entry.fractions else (1, 1)
-        return self._outlined(sample, [_scaled(outline, scale) for outline in outlines], where)
+        self._bare += [where] if sample.regions is None else []
+        return sample
 
     def _masked(self, sample: Sample, path: Path, size_hw: tuple[int, int] | None) -> Sample:
         where = shown(path, self._base)
@@ -283,25 +310,28 @@ class _Maker:
     def _outlined(self, sample: Sample, segmentations: Sequence[Any], where: str) -> Sample:
         """Outlined objects; crowds, whose outline is coarse.
 
-        And boxes without outline are ignored.
+        And boxes without outline, or whose outline covers no pixel, are ignored. Without any
+        outline pixels stay unlabelled.
         """
-        regions = []
+        regions, size_hw, drawn = [], sample.size_hw, False
         for index, segmentation in enumerate(segmentations):
             box = sample.boxes_xyxy[index]
-            ignored = bool(sample.crowd[index]) or not segmentation
             try:
-                counts = (
-                    encode_segmentation(segmentation, sample.size_hw)
-                    if segmentation
-                    else encode_box(box, sample.size_hw)
-                )
+                counts = encode_segmentation(segmentation, size_hw) if segmentation else b""
+                covered = covered_box(counts, size_hw) if counts else None
+                if covered is not None and not _touch(covered, box):
+                    raise ValueError(f"It lies elsewhere, in {_rounded(covered)}.")
+                counts = encode_box(box, size_hw) if covered is None else counts
             except ValueError as error:
-                rounded = [round(float(value), 2) for value in box]
-                text = f"{where}: outline of box {rounded}: {error}"
+                text = f"{where}: outline of box {_rounded(box)}: {error}"
                 self.faults.append(Fault(text, sample.image_path, box))
                 continue
+            drawn |= covered is not None
+            ignored = covered is None or bool(sample.crowd[index])
             class_id = UNLABELED_ID if ignored else int(sample.class_ids[index])
             regions.append(Region(class_id, counts))
+        if not drawn:
+            return sample
         self.seen |= {region.class_id for region in regions}
         return replace(sample, regions=tuple(regions))
 
@@ -328,6 +358,16 @@ class _Maker:
                 f"pixels are unlabelled, and only their boxes are used: {self._bare[0]}"
             )
         return found
+
+
+def _touch(first_xyxy: np.ndarray, second_xyxy: np.ndarray) -> bool:
+    """Whether two boxes overlap, or are apart by the rounding of their corners alone."""
+    gaps = np.maximum(first_xyxy[:2] - second_xyxy[2:], second_xyxy[:2] - first_xyxy[2:])
+    return bool(gaps.max() <= TOLERANCE_PX)
+
+
+def _rounded(box_xyxy: np.ndarray) -> list[float]:
+    return [round(float(value), 2) for value in box_xyxy]
 
 
 def _scaled(segmentation: Any, scale_xy: tuple[int, int]) -> Any:

@@ -127,6 +127,12 @@ def encode_box(box_xyxy: np.ndarray, size_hw: tuple[int, int]) -> bytes:
     return encode_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], size_hw)
 
 
+def covered_box(counts: bytes, size_hw: tuple[int, int]) -> np.ndarray | None:
+    """The box `(4,)` around the pixels of run lengths, corners in pixels; None where none is set."""
+    x, y, width, height = _coco_mask().toBbox({"size": list(size_hw), "counts": counts})
+    return np.array([x, y, x + width, y + height]) if width * height else None
+
+
 def render_regions(regions: Sequence[Region], size_hw: tuple[int, int]) -> np.ndarray:
     """A mask `(H, W)` uint8 of class ids, background where no region lies.
 

@@ -23,6 +23,10 @@ def read(root, **options):
     return read_dataset(root, ReadOptions(WAREHOUSE, **options))
 
 
+def flat(points):
+    return [value for point in points for value in point]
+
+
 def faults_of(root, **options):
     with pytest.raises(DatasetError) as caught:
         read(root, **options)
@@ -189,6 +193,29 @@ def test_masks_that_belong_to_no_image(coco, write_mask, caplog):
     assert "a_mask.png" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [40, 60], "counts": [40 * 60]},
+        [[5.2, 5.2, 5.3, 5.2, 5.3, 5.3]],
+        [[5, 9, 25, 9, 5, 9]],
+    ],
+    ids=["no run", "less than a pixel", "a line"],
+)
+def test_an_outline_without_pixels_makes_no_background_of_its_box(coco, segmentation):
+    outlined = {**BOX, "id": 2, "bbox": [30, 10, 20, 20], "segmentation": [flat(OUTLINE)]}
+    root = coco(annotations=[{**BOX, "segmentation": segmentation}, outlined])
+    mask = sample_mask(read(root).samples[0])
+    assert mask[20, 10] == 255 and mask[20, 40] == 2 and mask[2, 2] == 0
+    alone = coco(annotations=[{**BOX, "segmentation": segmentation}])
+    assert sample_mask(read(alone).samples[0]) is None
+
+
+def test_an_outline_that_lies_elsewhere_than_its_box(coco):
+    text = faults_of(coco(annotation={"segmentation": [flat(OUTLINE)]}))
+    assert "outline of box [5.0, 5.0, 25.0, 35.0]: It lies elsewhere, in [30.0, 10.0" in text
+
+
 # Of image a an outlined rail and a boxed person, of b a boxed person alone, of c nothing, of d an
 # outlined pallet.
 OUTLINE = [[30.0, 10.0], [50.0, 10.0], [50.0, 30.0], [30.0, 30.0]]
@@ -205,7 +232,7 @@ def partly_outlined_coco(root):
             if thing != "person":
                 item |= {
                     "bbox": [30, 10, 20, 20],
-                    "segmentation": [[value for point in OUTLINE for value in point]],
+                    "segmentation": [flat(OUTLINE)],
                 }
             annotations.append(item)
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
@@ -333,6 +360,15 @@ def test_masks_of_more_bits_or_channels(tmp_path, write_image, write_mask, mask)
     write_image(tmp_path / "images" / "a.png")
     write_mask(tmp_path / "masks" / "a.png", mask)
     assert (sample_mask(read(tmp_path).samples[0]) == 2).all()
+
+
+def test_masks_of_background_alone(coco, write_mask):
+    root = coco()
+    write_mask(root / "masks" / "a.png", 0)
+    noted = "masks hold background alone"
+    assert any(noted in note for note in read(root).notes)
+    assert any(noted in note for note in read(root, mask_classes=("person",)).notes)
+    assert not any(noted in note for note in read(root, mask_classes=("rail",)).notes)
 
 
 def test_masks_of_0_and_255(tmp_path, write_image, write_mask):
