@@ -66,7 +66,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     for part in contents:  # Each may say for itself what mask values mean.
         own = replace(options, mask_255=options.mask_255 or part.mask_255)
         table = _MaskTable(part.mask_names, ids, own)
-        maker = _Maker(base, ids, table)
+        maker = _Maker(base, ids, table, _all_outlined(part, ids))
         samples += [maker.sample(entry) for entry in part.entries]
         faults += [*maker.faults, *_in_fractions(part), *table.faults(maker.mask_values)]
         made_notes += _mask_notes(part, maker.mask_values, ids, options)
@@ -126,6 +126,19 @@ def _empty_masks(
         "masks hold background alone, and no pixel of a class; if that is meant, mask_classes says "
         "of which classes there is none"
     ]
+
+
+def _all_outlined(part: Contents, ids: Mapping[str, int]) -> bool:
+    """Whether every object of our classes has an outline: then an image without objects is background."""
+    outlined = [
+        bool(outline)
+        for entry in part.entries
+        for name, outline in zip(
+            entry.names, entry.segmentations or [None] * len(entry.names), strict=True
+        )
+        if name in ids
+    ]
+    return bool(outlined) and all(outlined)
 
 
 def _in_fractions(part: Contents) -> list[str]:
@@ -247,6 +260,7 @@ class _Maker:
         base: folder that error texts name files from.
         ids: our class id by the data set's class name.
         table: what mask values mean.
+        all_outlined: whether every object has an outline.
 
     Attributes:
         faults: of all entries.
@@ -254,8 +268,11 @@ class _Maker:
         mask_values: values of all mask files.
     """
 
-    def __init__(self, base: Path, ids: Mapping[str, int], table: _MaskTable) -> None:
+    def __init__(
+        self, base: Path, ids: Mapping[str, int], table: _MaskTable, all_outlined: bool
+    ) -> None:
         self._base, self._ids, self._table = base, ids, table
+        self._all_outlined = all_outlined
         self.faults: list[str] = []
         self.seen: set[int] = set()
         self.mask_values: set[int] = set()
@@ -291,7 +308,9 @@ class _Maker:
         if facts.size_hw is not None and any(outlines):
             scale = (width, height) if entry.fractions else (1, 1)
             sample = self._outlined(sample, [_scaled(item, scale) for item in outlines], where)
-        # Background where nothing is outlined would teach that there is nothing to outline.
+        elif not kept and self._all_outlined:
+            sample = replace(sample, regions=())
+        # Background where objects have no outlines would teach that there are none.
         self._bare += [where] if sample.regions is None else []
         return sample
 

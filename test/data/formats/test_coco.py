@@ -163,6 +163,13 @@ def test_small_objects_lie_above_large_ones_and_ignored_pixels_below(root):
     assert mask[1, 1] == 0
 
 
+def test_outlines_elsewhere_make_an_image_without_objects_background(root, write_image):
+    write_image(root / "images" / "b.png")
+    images = [IMAGE, {**IMAGE, "id": 2, "file_name": "b.png"}]
+    write_index(root, [{"bbox": [10, 5, 21, 20], "segmentation": [POLYGON]}], images)
+    assert not sample_mask(read_coco(root, WAREHOUSE).samples[1]).any()
+
+
 def test_every_fault_at_once(root, write_image, write_mask):
     write_image(root / "images" / "small.png", (10, 10))
     (root / "images" / "broken.jpg").write_bytes(b"no image")

@@ -318,6 +318,20 @@ def test_pixels_of_an_image_without_outline_are_unlabelled(tmp_path, write_image
     assert any("3 of 4 images have no outline and no mask" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("bare", [False, True])
+def test_an_image_without_objects_is_background_where_all_objects_are_outlined(
+    coco, write_image, bare
+):
+    outlined = {**BOX, "bbox": [30, 10, 20, 20], "segmentation": [flat(OUTLINE)]}
+    images = [{**IMAGE, "id": name, "file_name": f"{name}.png"} for name in "ab"]
+    objects = [{**outlined, "image_id": "a"}, *([{**BOX, "id": 2, "image_id": "a"}] * bare)]
+    root = coco(images=images, annotations=objects)
+    for name in "ab":
+        write_image(root / "images" / f"{name}.png")
+    mask = sample_mask(read(root).samples[1])
+    assert mask is None if bare else not mask.any()
+
+
 def write_bits(path, values, bits, palette=None):
     """A PNG of few bits a pixel, written by hand: Pillow writes grey with 1 or 8 bits only."""
     import zlib
