@@ -41,6 +41,9 @@ _TURNS = {
 """By the degrees that a container asks to turn its frames clockwise."""
 # A container rounds its stamps to its time base: 1 ms in Matroska.
 _ROUNDING_NS = 2_000_000
+_TRIES = (100, 10_000)
+"""Failed reads in a row that end a video: as many as its container says may follow, within these.
+One takes up to 45 us; a container may claim any number."""
 
 LazyFrame = tuple[int, Callable[[], Frame]]
 """A frame's stamp, and what decodes it (ImageError when it is broken)."""
@@ -120,22 +123,34 @@ class _Video:
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         fourcc = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self._unread = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._coded = fourcc in _MJPEG and self._capture.set(cv2.CAP_PROP_FORMAT, -1)
         # OpenCV turns what it reads, even where that is coded bytes.
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         self._turn = _TURNS.get(round(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360)
 
-    def read(self) -> tuple[float, Callable[[], cv2.typing.MatLike]] | None:
-        """Milliseconds since the beginning, and the image; None at the end."""
-        good, data = self._capture.read()
-        if not good:
-            return None
+    def read(self) -> tuple[int, float, Callable[[], cv2.typing.MatLike]] | None:
+        """The next frame that can be read.
+
+        A read also fails at a frame that FFmpeg can't decode; then it goes on behind it.
+
+        Returns:
+            How many frames before it can't be decoded, its milliseconds since the beginning, and
+            the image; None at the end.
+        """
+        lost, fewest, most = 0, *_TRIES
+        while not (item := self._capture.read())[0]:
+            lost += 1
+            if lost > min(max(self._unread, fewest), most):
+                return None
+        data = item[1]
+        self._unread -= lost + 1
         at_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         if self._coded:
             decode = partial(decode_compressed, data.reshape(-1), max_pixels=self._max_pixels)
         else:
             decode = partial(_to_rgb, data, self._max_pixels)
-        return at_ms, partial(_upright, decode, self._turn)
+        return lost, at_ms, partial(_upright, decode, self._turn)
 
     def close(self) -> None:
         """Release the file."""
@@ -158,8 +173,12 @@ def _video(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
         own = video.rate if 0 < video.rate < 1000 else DEFAULT_RATE
         first_ms = 0.0
         while (item := video.read()) is not None:
-            at_ms, decode = item
-            first_ms = at_ms if index == 0 else first_ms
+            lost, at_ms, decode = item
+            for _ in range(lost):
+                stamp = round(index * 1e9 / rate) if rate else last + 1
+                yield stamp, partial(_video_frame, _undecoded, stamp, f"{path.name}#{index}")
+                index, last = index + 1, stamp
+            first_ms = at_ms if index == lost else first_ms
             stamp = round(index * 1e9 / (rate or own))
             if not rate:
                 stamp = _own_stamp(round((at_ms - first_ms) * 1e6), stamp, last)
@@ -169,6 +188,10 @@ def _video(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
             raise ReplayError(f"{path}: expected frames in the video, got none.")
     finally:
         video.close()
+
+
+def _undecoded() -> cv2.typing.MatLike:
+    raise ImageError("Expected a whole frame, got one that FFmpeg can't decode.")
 
 
 def _own_stamp(own_ns: int, steady_ns: int, last_ns: int) -> int:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mtv_perception.errors import ImageError
 from mtv_perception.media.containers import cut_short
 from mtv_perception.replay.inputs import open_input
 
@@ -48,6 +49,40 @@ def test_a_video_without_its_end_is_damaged(video, suffix, codec, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     assert "bytes before its container: it was cut short" in cut_short(path)
+
+
+def test_frames_behind_one_that_cannot_be_decoded_are_read(video):
+    """FFmpeg's read of that frame fails, as it does at the end of the file."""
+    path = video(".mp4", "mp4v")
+    content = bytearray(path.read_bytes())
+    begin, end = int(0.3 * len(content)), int(0.4 * len(content))
+    content[begin:end] = bytes(end - begin)
+    path.write_bytes(content)
+    good, broken, stamps = 0, [], []
+    with open_input(path) as opened:
+        for frame in opened.frames():
+            stamps.append(frame.stamp_ns())
+            try:
+                frame.decode()
+                good += 1
+            except ImageError as error:
+                broken.append(str(error))
+    assert good > 30 and broken and good + len(broken) == 40
+    assert broken[0].startswith("clip.mp4#") and "FFmpeg can't decode" in broken[0]
+    assert stamps == sorted(set(stamps))
+    assert stamps[-1] == 3_900_000_000
+
+
+def test_a_count_that_claims_too_much_is_no_wait(video):
+    path = video(".avi", "XVID")
+    content = bytearray(path.read_bytes())
+    for chunk, field in ((b"avih", 16), (b"strh", 32)):  # RIFF's numbers of frames.
+        at = content.find(chunk) + 8 + field
+        content[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    with open_input(path) as opened:
+        assert opened.total == 2**31 - 1
+        assert sum(1 for _ in opened.frames()) == 40
 
 
 def test_an_index_in_front_hides_no_cut(tmp_path):
