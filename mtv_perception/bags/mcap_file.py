@@ -97,10 +97,16 @@ class McapFile:
         summary = reader.get_summary()
         if summary is None or summary.statistics is None:
             return None
-        if summary.statistics.message_count and not summary.chunk_indexes:
+        # A writer need not count each channel's messages, nor list every chunk.
+        found, counts = summary.statistics, summary.statistics.channel_message_counts
+        if bool(found.message_count) != bool(summary.chunk_indexes):
+            return None
+        if sum(counts.values()) != found.message_count:
+            return None
+        if len(summary.chunk_indexes) != found.chunk_count:
             return None
         # An index may leave out channels, which then stand among the messages alone.
-        is_whole = summary.statistics.channel_message_counts.keys() <= summary.channels.keys()
+        is_whole = counts.keys() <= summary.channels.keys()
         schemas = {channel.schema_id for channel in summary.channels.values()} - {0}
         return summary if is_whole and schemas <= summary.schemas.keys() else None
 

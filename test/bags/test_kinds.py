@@ -49,6 +49,7 @@ def write_mcap(
     images=IMAGES,
     chunk_size=1 << 20,
     kind=(RAW, "ros2msg"),
+    before_end=lambda writer: None,
     **options,
 ):
     """A bag file of a camera and perhaps foreign topics, as the mcap library writes it."""
@@ -65,6 +66,7 @@ def write_mcap(
         channel = writer.register_channel("/image", "cdr", schema_id)
         for index in range(images) if isinstance(images, int) else images:
             writer.add_message(channel, 10 + index, image(index), 10 + index)
+        before_end(writer)
         writer.finish()
     return path
 
@@ -401,6 +403,30 @@ INDEXES = {
 @pytest.mark.parametrize("name", INDEXES)
 def test_whatever_an_index_leaves_out_the_messages_are_found(tmp_path, name):
     path = write_mcap(tmp_path / "a.mcap", FOREIGN.values(), chunk_size=500, **INDEXES[name])
+    assert frames_of(path) == (ALL, "")
+
+
+def no_counts(writer):
+    """The specification: an empty map says that these counts are not known."""
+    writer._Writer__statistics.channel_message_counts.clear()
+
+
+def no_statistics(writer):
+    no_counts(writer)
+    writer._Writer__statistics.message_count = 0
+
+
+def a_few_chunks(writer):
+    del writer._Writer__chunk_indices[2:]
+
+
+@pytest.mark.parametrize("forget", [no_counts, no_statistics, a_few_chunks])
+def test_what_an_index_says_of_itself_is_not_believed(tmp_path, forget):
+    def finish(writer):
+        writer._Writer__finalize_chunk()
+        forget(writer)
+
+    path = write_mcap(tmp_path / "a.mcap", FOREIGN.values(), chunk_size=500, before_end=finish)
     assert frames_of(path) == (ALL, "")
 
 
