@@ -18,7 +18,9 @@ import numpy as np
 from mtv_perception.bags.reader import COMPRESSED, IMAGE_TYPES, RAW, BagSource
 from mtv_perception.bags.storage import CDR, Topic
 from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import ENCODINGS
+from mtv_perception.media.formats import read_head
 
 # What this package itself publishes as images.
 _OURS = (
@@ -38,12 +40,16 @@ _OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
 _DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")
 _REP_118 = ("16UC1", "32FC1")
 _DEEP = ("mono16", *_DEPTH_ENCODINGS)
+_DEPTH = "depth"
 _VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
 # Words in names of topics with class or instance numbers, in place of colours.
-_LABEL_WORDS = re.compile(r"segment|semantic|label|mask|instance|panoptic|class", re.IGNORECASE)
+_LABEL_WORDS = re.compile(
+    r"segment|semantic|label|mask|instance|panoptic|class|(?<![a-z])seg(?![a-z])", re.IGNORECASE
+)
 _FLAT_COLOURS = 64
 """A picture has thousands of colours, an image of class numbers a few; both are sampled."""
 _SAMPLES = 4096
+_CLASS_NUMBERS = "an image of class numbers by its name and its few colours"
 
 
 def result_topics(camera: str) -> dict[str, str]:
@@ -216,14 +222,18 @@ def _why_no_picture(bag: BagSource, topic: Topic) -> str:
     if message is None:
         return ""
     if topic.msgtype == COMPRESSED:
-        return _why_not_compressed(str(message.format))
-    if message.encoding in _DEPTH_ENCODINGS or (
-        message.encoding in _DEEP and "depth" in topic.name.lower()
-    ):
+        why = _why_not_compressed(str(message.format), topic.name)
+        return why or _why_not_coded(message.data, topic.name)
+    if _is_deep(message.encoding, topic.name):
         return f"a depth image by its encoding {message.encoding}"
-    if _LABEL_WORDS.search(topic.name) and _is_flat(message):
-        return "an image of class numbers by its name and its few colours"
+    if _LABEL_WORDS.search(topic.name) and _is_flat(_raw_pixels(message)):
+        return _CLASS_NUMBERS
     return ""
+
+
+def _is_deep(encoding: str, name: str) -> bool:
+    """Whether an encoding says depth; mono16 does so on a topic of that name alone."""
+    return encoding in _DEPTH_ENCODINGS or (encoding in _DEEP and _DEPTH in name.lower())
 
 
 def is_depth(bag: BagSource, topic: Topic) -> bool:
@@ -232,20 +242,37 @@ def is_depth(bag: BagSource, topic: Topic) -> bool:
     return message is not None and message.encoding in _REP_118
 
 
-def _why_not_compressed(form: str) -> str:
+def _why_not_compressed(form: str, name: str) -> str:
     original = form.partition(";")[0].strip()
-    if original in _DEPTH_ENCODINGS or "compressedDepth" in form:
+    if _is_deep(original, name) or "compressedDepth" in form:
         return f"a depth image by its format {form!r}"
     if original.lower() in _VIDEO_FORMATS:
         return f"a video stream ({form}); record images, or convert it to a video file"
     return ""
 
 
-def _is_flat(message: Any) -> bool:
-    """Whether a raw image has few colours; sampled over all of its rows."""
+def _why_not_coded(data: Any, name: str) -> str:
+    """Many write a format such as "png" alone: the image itself tells what it holds."""
+    try:
+        head = read_head(np.asarray(data, np.uint8).tobytes())
+        if head.bits > 8 and head.channels == 1 and _DEPTH in name.lower():
+            return f"a depth image by its name and its {head.bits} bits"
+        if _LABEL_WORDS.search(name) and _is_flat(decode_compressed(data).reshape(-1, 3)):
+            return _CLASS_NUMBERS
+    except ImageError:  # Counted when it is read.
+        pass
+    return ""
+
+
+def _raw_pixels(message: Any) -> np.ndarray:
+    """`(N, bytes)` of a raw image, without padding in mind."""
     data = np.asarray(message.data, np.uint8)
     width = max(1, data.size // max(1, int(message.height) * int(message.width)))
-    pixels = data[: data.size // width * width].reshape(-1, width)
+    return data[: data.size // width * width].reshape(-1, width)
+
+
+def _is_flat(pixels: np.ndarray) -> bool:
+    """Whether the pixels `(N, channels)` of an image have few colours; sampled over all rows."""
     some = pixels[:: max(1, len(pixels) // _SAMPLES)]
     return 0 < len(np.unique(some, axis=0)) <= _FLAT_COLOURS
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,8 +19,9 @@ def raw(encoding="bgr8", data=NOISE):
     return SimpleNamespace(encoding=encoding, data=data.reshape(-1), height=40, width=60)
 
 
-def packed(form="jpeg"):
-    return SimpleNamespace(format=form)
+def packed(form="jpeg", pixels=NOISE):
+    _, coded = cv2.imencode(".png", pixels)
+    return SimpleNamespace(format=form, data=coded.reshape(-1))
 
 
 class FakeBag:
@@ -95,6 +97,8 @@ def test_cameras_are_found_and_named(topics, cameras):
 @pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8", "yuv422_yuy2", "bayer_rggb8"])
 def test_a_colour_image_of_a_depth_camera_is_a_picture(name, encoding):
     assert cameras_of({name: raw(encoding)}) == {name: ""}
+    coded = f"{name}/compressed"
+    assert cameras_of({coded: packed(f"{encoding}; png compressed")}) == {coded: ""}
 
 
 @pytest.mark.parametrize(
@@ -109,12 +113,29 @@ def test_a_colour_image_of_a_depth_camera_is_a_picture(name, encoding):
             packed("16UC1; png compressed "),
             "depth image by its format",
         ),
+        (
+            "/c/depth/image_raw/compressed",
+            packed("mono16; png compressed", NOISE.astype(np.uint16)),
+            "depth image by its format",
+        ),
+        (
+            "/c/depth/image_raw/compressed",
+            packed("png", NOISE.astype(np.uint16)),
+            "depth image by its name and its 16 bits",
+        ),
         ("/camera/stream", packed("h264"), "video stream"),
         ("/x/segmentation/mask", raw("mono8"), "result of this package"),
         ("/overlay/compressed", packed(), "result of this package"),
         ("/camera/semantic_segmentation", raw("mono8", NOISE % 7), "class numbers"),
         ("/camera/instance_ids", raw("mono8", NOISE % 20), "class numbers"),
         ("/camera/labels_map", raw("rgb8", np.repeat(NOISE % 5, 3)), "class numbers"),
+        ("/camera/seg/image_raw", raw("mono8", NOISE % 7), "class numbers"),
+        ("/camera/semantic/compressed", packed("png", NOISE % 7), "class numbers"),
+        (
+            "/camera/semantic/compressed",
+            packed("rgb8; png compressed", np.dstack([NOISE % 5] * 3)),
+            "class numbers",
+        ),
         ("/rear/image", (raw(), 0), "nothing was recorded"),
     ],
 )
@@ -133,6 +154,7 @@ def test_what_is_no_picture_is_left_out_and_named(name, message, why):
 )
 def test_a_picture_with_a_telling_name_is_a_picture(name):
     assert cameras_of({name: raw("rgb8", np.tile(NOISE, 3))}) == {name: ""}
+    assert cameras_of({f"{name}/compressed": packed()}) == {f"{name}/compressed": ""}
 
 
 def test_the_better_one_of_a_topic_and_its_compressed_twin_is_used():
