@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
+STREAM = "a pipe, a socket or a device"
 
 
 def share_folders(package: str) -> list[Path]:
@@ -67,3 +68,8 @@ def stderr_without(noise: re.Pattern[str]) -> Iterator[None]:
             kept.seek(0)
             lines = kept.read().decode(errors="replace").splitlines(True)
             sys.stderr.write("".join(line for line in lines if not noise.match(line)))
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is one of `STREAM`, where reading may wait for ever."""
+    return path.exists() and not (path.is_file() or path.is_dir())

@@ -11,6 +11,7 @@ import yaml
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.media.files import natural_key
+from mtv_perception.resources import is_stream
 
 METADATA = "metadata.yaml"
 ACTIVE = ".active"
@@ -64,7 +65,7 @@ def is_bag(path: Path) -> bool:
 
 def _is_storage(path: Path) -> bool:
     named = path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")
-    return named and not path.is_dir()
+    return named and not path.is_dir() and not is_stream(path)
 
 
 def unpack_hint(path: Path) -> str:
@@ -76,6 +77,8 @@ def is_ros1_bag(path: Path) -> bool:
     """Whether a path is a bag of ROS 1, or a folder with one."""
     if path.is_dir():
         return any(item.suffix == ".bag" and is_ros1_bag(item) for item in path.iterdir())
+    if is_stream(path):
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC

@@ -16,6 +16,7 @@ import numpy as np
 from mtv_perception.errors import ImageError
 from mtv_perception.media.encodings import MAX_PIXELS, demosaic, to_8_bits
 from mtv_perception.media.formats import Header, broken, check, check_size, jpeg, read_head
+from mtv_perception.resources import STREAM, is_stream
 
 MAX_FILE_PIXELS = 50_000_000
 """Most pixels of a file that a user names: photographs of today's telephones fit."""
@@ -122,6 +123,8 @@ def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS, upright: bool = Tr
 
 
 def _content(path: Path, limit: int = -1) -> bytes:
+    if is_stream(path):
+        raise ImageError(f"{path}: expected an image file, got {STREAM}.")
     try:
         with path.open("rb") as file:
             raw = file.read(limit)

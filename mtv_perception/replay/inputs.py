@@ -27,6 +27,7 @@ from mtv_perception.media.files import (
     lazy_files,
 )
 from mtv_perception.media.frame import Frame
+from mtv_perception.resources import STREAM, is_stream
 
 if TYPE_CHECKING:  # Libraries for bags are optional: images and videos are read without.
     from mtv_perception.bags.reader import BagSource
@@ -256,6 +257,8 @@ def check_readable(path: Path) -> None:
     try:
         if not path.exists():
             raise ReplayError(f"{path}: expected {kinds}, found nothing.")
+        if is_stream(path):
+            raise ReplayError(f"{path}: expected {kinds}, got {STREAM}.")
         if is_bag(path):
             return
         refuse_ros1(path)

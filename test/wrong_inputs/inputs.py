@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -131,6 +132,17 @@ def other_run(path):
     return path
 
 
+def pipe(path):
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    return path
+
+
+def pipe_among_images(path):
+    pipe(folder(path, a_jpg=jpeg(0)) / "b.jpg")
+    return path
+
+
 def train_file(path, text):
     return write(path.with_suffix(".yaml"), text)
 
@@ -148,6 +160,9 @@ MAKERS = {
     "good": lambda path: folder(path, a_jpg=jpeg(0), b_jpg=jpeg(1)),
     "one_broken": lambda path: folder(path, a_jpg=jpeg(0), b_jpg=half(jpeg(1)), c_jpg=jpeg(2)),
     "all_broken": lambda path: folder(path, a_jpg=half(jpeg(0)), b_jpg=b"", c_jpg="<html>"),
+    "pipe": lambda path: pipe(path.with_suffix(".jpg")),
+    "pipe_bag": lambda path: pipe(path.with_suffix(".mcap")),
+    "one_pipe": pipe_among_images,
     "no_video": lambda path: write(path.with_suffix(".mp4"), "no video"),
     "heic": lambda path: folder(path, **{"a.heic": bytes(4) + b"ftypheic"}),
     "subfolders": lambda path: folder(path, day1__a_jpg=jpeg(), day2__a_jpg=jpeg()),
