@@ -12,7 +12,8 @@ from pathlib import Path
 from mtv_perception.bags.decompress import plain
 from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
 
-JOURNAL = "-wal"
+_JOURNALS = ("-wal", "-journal")
+"""What is not in the file yet, and what takes back a half-written transaction."""
 _BY_TIME = "SELECT topic_id, timestamp, data FROM messages WHERE {} ORDER BY timestamp, id"
 # An index may lie behind the end of a damaged file.
 _BY_ROW = "SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE {} ORDER BY rowid"
@@ -41,12 +42,13 @@ class SqliteFile:
 
     def _address(self) -> str:
         """With a journal a copy is opened: SQLite would write into the user's bag."""
-        journal = self._path.with_name(self._path.name + JOURNAL)
-        if not journal.is_file() or not journal.stat().st_size:
+        beside = [self._path.with_name(self._path.name + ending) for ending in _JOURNALS]
+        journals = [item for item in beside if item.is_file() and item.stat().st_size]
+        if not journals:
             # immutable: also a bag on a disk that can't be written.
             return f"{self._path.resolve().as_uri()}?immutable=1"
         self._copy = tempfile.TemporaryDirectory()
-        for file in (self._path, journal):
+        for file in (self._path, *journals):
             shutil.copyfile(file, Path(self._copy.name) / file.name)
         return (Path(self._copy.name) / self._path.name).as_uri()
 

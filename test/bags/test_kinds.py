@@ -155,6 +155,22 @@ def test_the_journal_of_a_killed_recorder_is_read_and_left_as_it_is(tmp_path):
     assert {item.name: item.read_bytes() for item in path.parent.iterdir()} == before
 
 
+def test_a_transaction_that_a_killed_recorder_began_is_taken_back(tmp_path):
+    """Its pages lie in the file already; the journal holds what was there before."""
+    path = write_db3(tmp_path / "bag" / "bag_0.db3", images=range(200))
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA cache_size=2")
+    database.execute("UPDATE messages SET topic_id = 2")
+    copy = tmp_path / "copy"
+    shutil.copytree(path.parent, copy)
+    database.close()
+    before = {item.name: item.read_bytes() for item in copy.iterdir()}
+    assert set(before) == {"bag_0.db3", "bag_0.db3-journal"}
+    values, damage = frames_of(copy)
+    assert values == list(range(20, 220)) and "recorder was killed" in damage
+    assert {item.name: item.read_bytes() for item in copy.iterdir()} == before
+
+
 METADATA = """rosbag2_bagfile_information:
   version: {version}
   storage_identifier: mcap
