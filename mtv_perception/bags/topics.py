@@ -33,8 +33,8 @@ _OURS = (
 )
 _COMPRESSED = "/compressed"
 _EMPTY = "nothing was recorded"
-# Such as foxglove's; annotations of images are no images.
-_FOREIGN_IMAGES = re.compile(r"(Image|Video)$")
+# Of foxglove, image_transport's plugins and depth cameras; annotations are no images.
+_FOREIGN_IMAGES = re.compile(r"(Image|Video|RGBD)s?$|image_transport.*Packet$")
 _OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
 # REP 118: depth in millimetres and in metres. The others hold measurements or labels of 32 bits.
 _DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")

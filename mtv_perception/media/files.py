@@ -22,7 +22,10 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".asf", ".flv"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv"),
+)
 UNREAD_SUFFIXES = (
     *(".heic", ".heif", ".avif", ".jxl", ".jxr", ".psd", ".exr", ".hdr", ".svg", ".ico", ".pam"),
     *(".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".tga", ".pfm", ".j2k"),

@@ -216,14 +216,26 @@ def test_a_bag_without_images_is_said_with_its_types(kind):
         choose_cameras(FakeBag({("/x", kind): None}))
 
 
-def test_images_of_a_foreign_type_beside_a_camera_are_named():
-    topics = {"/image": raw(), ("/video", "foxglove_msgs/msg/CompressedVideo"): None}
-    assert left_out(topics) == {
-        (
-            "/video",
-            "foxglove_msgs/msg/CompressedVideo",
-        ): "foxglove_msgs/msg/CompressedVideo is not read"
-    }
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "foxglove_msgs/msg/CompressedVideo",
+        "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+        "theora_image_transport/msg/Packet",
+        "realsense2_camera_msgs/msg/RGBD",
+        "rtabmap_msgs/msg/RGBDImages",
+    ],
+)
+def test_images_of_a_foreign_type_beside_a_camera_are_named(kind):
+    topics = {"/image": raw(), ("/video", kind): None}
+    assert left_out(topics) == {("/video", kind): f"{kind} is not read"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["velodyne_msgs/msg/VelodynePacket", "visualization_msgs/msg/ImageMarker"]
+)
+def test_what_holds_no_images_is_not_named(kind):
+    assert left_out({"/image": raw(), ("/other", kind): None}) == {}
 
 
 def test_topics_are_those_of_the_node():

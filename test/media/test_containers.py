@@ -32,14 +32,17 @@ CONTAINERS = [
     (".webm", "VP80"),
     (".mp4", "mp4v"),
 ]
+WITHOUT_END = [(".wmv", "WMV2"), (".flv", "FLV1"), (".ts", "mpg2"), (".MTS", "mpg2")]
 
 
-@pytest.mark.parametrize(("suffix", "codec"), CONTAINERS)
+@pytest.mark.parametrize(("suffix", "codec"), [*CONTAINERS, *WITHOUT_END, (".3gp", "mp4v")])
 def test_a_whole_video_is_whole(video, suffix, codec):
     path = video(suffix, codec)
     assert cut_short(path) == ""
     with open_input(path) as opened:
         assert opened.damage == ""
+        stamps = [frame.stamp_ns() for frame in opened.frames()]
+    assert stamps == [index * 100_000_000 for index in range(40)]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
