@@ -31,10 +31,19 @@ class GoldenRun(Run):
     small_masks: dict[FrameKey, str]
 
     def masks(self) -> Iterator[tuple[FrameKey, np.ndarray]]:
-        """Each frame's small mask."""
+        """Each frame's small mask.
+
+        Raises:
+            ReplayError: a mask that is damaged.
+        """
         for key, text in self.small_masks.items():
-            coded = np.frombuffer(base64.b64decode(text), np.uint8)
-            yield key, np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED))
+            mask = _pixels(text)
+            if mask is None:
+                raise ReplayError(
+                    f"{self.path}: stamp_ns {key.stamp_ns}: expected a mask (PNG in base64), "
+                    "could not decode it."
+                )
+            yield key, mask
 
 
 def shrink_mask(class_ids: np.ndarray) -> np.ndarray:
@@ -54,7 +63,12 @@ def write_golden(run: Run, path: Path) -> None:
             "repeat the replay"
         )
     masks = {key: _coded(shrink_mask(mask)) for key, mask in run.masks()}
-    head = {"format": FORMAT, "model": run.model_id, "classes": list(run.labels.names)}
+    head = {
+        "format": FORMAT,
+        "model": run.model_id,
+        "classes": list(run.labels.names),
+        "frames": len(run.frames),
+    }
     lines = [
         json.dumps(
             {
@@ -91,11 +105,20 @@ def _coded(mask: np.ndarray) -> str:
     return base64.b64encode(png.tobytes()).decode()
 
 
+def _pixels(text: str) -> np.ndarray | None:
+    """What `_coded` wrote; None where it is damaged."""
+    try:
+        coded = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+        return cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+    except (ValueError, TypeError, cv2.error):  # OpenCV's own: no bytes at all.
+        return None
+
+
 def read_golden(path: Path) -> GoldenRun:
     """Read a golden file.
 
     Raises:
-        ReplayError: it is none.
+        ReplayError: it is none, or some of its frames are missing.
     """
     try:
         head, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
@@ -106,6 +129,9 @@ def read_golden(path: Path) -> GoldenRun:
         keyed = [(keys(str(line["camera"]), int(line["stamp_ns"])), line) for line in lines]
         frames = {key: RunFrame(_detections(line["objects"], labels)) for key, line in keyed}
         masks = {key: line["mask"] for key, line in keyed if line["mask"]}
+        # Files of earlier versions do not say how many frames they have.
+        if len(lines) != (expected := head.get("frames", len(lines))):
+            raise ValueError(f"expected {expected} frames by its head, got {len(lines)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReplayError(f"{path}: expected a golden run, could not read it: {error}") from error
     return GoldenRun(path, head["model"], labels, frames, masks)

@@ -240,6 +240,31 @@ def test_a_golden_file_with_unknown_class_ids_is_refused(runs, tmp_path):
         read_golden(path)
 
 
+@pytest.mark.parametrize("kept", [-1, -3])
+def test_a_golden_file_cut_at_a_line_end_is_refused(runs, tmp_path, kept):
+    path = tmp_path / "golden.jsonl"
+    write_golden(runs("a"), path)
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *lines[:kept]]) + "\n")
+    with pytest.raises(ReplayError, match=rf"{len(lines)} frames by its head, got"):
+        read_golden(path)
+    older = {key: value for key, value in json.loads(head).items() if key != "frames"}
+    path.write_text("\n".join([json.dumps(older), *lines]) + "\n")
+    assert len(read_golden(path).frames) == len(lines)
+
+
+@pytest.mark.parametrize("mask", ["AAAA", "%%%", "iVBORw0KGgo", 7])
+def test_a_damaged_mask_of_a_golden_file_is_named(runs, tmp_path, mask):
+    path = tmp_path / "golden.jsonl"
+    run = runs("a")
+    write_golden(run, path)
+    head, first, *lines = path.read_text().splitlines()
+    damaged = json.loads(first) | {"mask": mask}
+    path.write_text("\n".join([head, json.dumps(damaged), *lines]) + "\n")
+    with pytest.raises(ReplayError, match=r"golden\.jsonl: stamp_ns \d+: expected a mask"):
+        compare_runs(read_golden(path), run)
+
+
 def test_a_golden_file_stands_for_its_run(runs, tmp_path):
     run = runs("a")
     write_golden(run, tmp_path / "golden.jsonl")
