@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
-from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.cli.measuring import add_options, data_config, dataset_of, write_json
 from mtv_perception.cli.options import changed_options, share
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ConfigError, DatasetError
@@ -127,7 +127,17 @@ def run(args: argparse.Namespace) -> int:
             "judge by, got none; if the images show nothing on purpose, --box-classes says of what."
         )
     evaluation, robustness = evaluate(perceive, dataset), None
-    scores = {"model": model_id, **evaluation.to_json(), "not_trained": to_plain(lacking)}
+    scores = {
+        "model": model_id,
+        "settings": {
+            "iou_threshold": args.iou,
+            "engine": getattr(perceive, "engine", "the peer's own"),
+            "threads": args.threads,
+        },
+        "data": {**to_plain(data_config(args, args.data)), "limit": args.limit},
+        **evaluation.to_json(),
+        "not_trained": to_plain(lacking),
+    }
     show(evaluation, Console(markup=False, emoji=False), lacking)
     if args.json:  # Before the long part, which may fail.
         write_json(args.json, scores)

@@ -65,6 +65,7 @@ def fake_network(monkeypatch, written):
                 )
             return Result(found, Segmentation(mask, mask), image.shape[:2])
 
+        perceive.engine = "litert"
         return perceive
 
     spec = SimpleNamespace(thresholds={"person": 0.35}, operating_points={}, iou_threshold=0.45)
@@ -98,6 +99,8 @@ def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
     )
     scores = json.loads(out.read_text())
     assert scores["model"] == "fake-v1" and scores["images"] == 4
+    assert scores["settings"] | {"iou_threshold": 0.55, "engine": "litert"} == scores["settings"]
+    assert scores["data"]["path"] == str(data)
     assert (
         scores["per_class"]["person"]["ap"] == pytest.approx(1)
         and scores["per_class"]["rail"]["ap"] is None
@@ -125,6 +128,10 @@ def test_limit_and_fold_take_a_part(data, tmp_path):
     index = ["--data", str(data / "annotations.json")]  # The same set by its index file.
     assert images(*index, "--take", f"list:{tmp_path / 'judge.txt'}") == 2
     assert images("--take", "not-fold:0/4") == 3
+    assert images("--fold", "0/2", "--limit", "1", "--iou", "0.6", "--threads", "1") == 1
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["data"] | {"take": "fold:0/2", "limit": 1, "split": ""} == scores["data"]
+    assert scores["settings"] | {"iou_threshold": 0.6, "threads": 1} == scores["settings"]
 
 
 @pytest.mark.parametrize("options", [["--take", "half"], ["--take", "all", "--fold", "0/2"]])
@@ -165,6 +172,7 @@ def test_a_peer_is_judged_by_the_boxes_of_persons_alone(data, tmp_path, monkeypa
     assert scores["per_class"]["forklift"]["ap"] is None
     assert scores["miou"] is None and scores["iou"]["person"] is None
     assert scores["not_trained"]["boxes"] == ["rail", "forklift"]
+    assert scores["settings"]["engine"] == "the peer's own"
     assert scores["not_trained"]["masks"] == ["rail", "person", "forklift"]
     assert "not trained" in capsys.readouterr().out
 
