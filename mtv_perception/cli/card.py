@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from mtv_perception.cli.engines import add_engine_options, engine_of
-from mtv_perception.cli.evaluate import lacking_of, open_model
+from mtv_perception.cli.evaluate import lacking_of
 from mtv_perception.cli.measuring import class_list, fold
 from mtv_perception.cli.options import add_model, add_threads
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
@@ -22,7 +23,7 @@ from mtv_perception.data.sample import Dataset, sample_image
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.card import contact_sheet, worst_sheet, write_curves, write_jpeg
 from mtv_perception.evaluation.evaluate import evaluate
-from mtv_perception.evaluation.settings import IOU_THRESHOLD
+from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.replay.inputs import read_frames
 from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.runtime import Perceiver, PerceiverConfig, load_artefact
@@ -103,33 +104,24 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "--box-classes and --fold are of --curves: expected --curves DATA, got none."
         )
-    perceive, labels, model_id = open_model(
-        argparse.Namespace(
-            model=args.model,
-            iou=IOU_THRESHOLD,
-            threads=args.threads,
-            backend=args.backend,
-            device=args.device,
-        )
-    )
-    lacking = lacking_of(args, perceive, labels)
+    artefact = load_artefact(find_model(args.model))
+    usual = PerceiverConfig(num_threads=args.threads, **engine_of(args))
+    perceiver, labels = Perceiver(artefact, usual), artefact.labels
+    lacking = lacking_of(args, perceiver, labels)
     shown = lacking.restrict(open_dataset(DatasetConfig(args.data), labels))
     images = chain(
         clip_images(args.clip, args.clip_frames), dataset_images(shown, args.data_images)
     )
-    usual = Perceiver(
-        load_artefact(find_model(args.model)),
-        PerceiverConfig(num_threads=args.threads, **engine_of(args)),
-    )
-    write_jpeg(args.out / "seen.jpg", contact_sheet(images, usual, labels))
-    evaluation = evaluate(perceive, shown, with_boundaries=False)
-    write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceive, count=args.worst))
+    write_jpeg(args.out / "seen.jpg", contact_sheet(images, perceiver, labels))
+    perceiver.config = replace(SCORING, num_threads=args.threads, **engine_of(args))
+    evaluation = evaluate(perceiver, shown, with_boundaries=False)
+    write_jpeg(args.out / "worst.jpg", worst_sheet(evaluation, perceiver, count=args.worst))
     if args.curves is not None:
         config = DatasetConfig(args.curves, box_classes=args.box_classes, take=args.fold or "all")
         judged = lacking.restrict(open_dataset(config, labels))
-        evaluation = evaluate(perceive, judged, with_boundaries=False)
+        evaluation = evaluate(perceiver, judged, with_boundaries=False)
     write_curves(args.out / "curves.png", evaluation)
     for name in ("seen.jpg", "worst.jpg", "curves.png"):
         path = args.out / name
-        print(f"{model_id}: {path} {path.stat().st_size / 1000:.0f} kB")
+        print(f"{artefact.model_id}: {path} {path.stat().st_size / 1000:.0f} kB")
     return 0

@@ -25,12 +25,22 @@ def perceive(image):
 
 
 @pytest.fixture
-def model_card(monkeypatch):
+def opened():
+    """How often a network was opened."""
+    return []
+
+
+@pytest.fixture
+def model_card(monkeypatch, opened):
+    def perceiver(artefact, config):
+        opened.append(config)
+        return perceive
+
     module = card
-    monkeypatch.setattr(module, "open_model", lambda options: (perceive, WAREHOUSE, "fake-v1"))
+    artefact = SimpleNamespace(labels=WAREHOUSE, model_id="fake-v1")
     monkeypatch.setattr(module, "find_model", lambda name: name)
-    monkeypatch.setattr(module, "load_artefact", lambda folder: SimpleNamespace())
-    monkeypatch.setattr(module, "Perceiver", lambda artefact, config: perceive)
+    monkeypatch.setattr(module, "load_artefact", lambda folder: artefact)
+    monkeypatch.setattr(module, "Perceiver", perceiver)
     return module
 
 
@@ -52,7 +62,7 @@ def data(tmp_path):
 
 
 @pytest.mark.parametrize("more", [[], ["--fold", "0/2", "--box-classes", "person,forklift"]])
-def test_three_small_pictures(model_card, data, tmp_path, capsys, more):
+def test_three_small_pictures(model_card, opened, data, tmp_path, capsys, more):
     out = tmp_path / "out"
     curves = ["--curves", str(data), *more] if more else []
     options = [
@@ -67,6 +77,7 @@ def test_three_small_pictures(model_card, data, tmp_path, capsys, more):
         *curves,
     ]
     assert main(["card", *options]) == 0
+    assert len(opened) == 1
     assert {path.name for path in out.iterdir()} == {"seen.jpg", "worst.jpg", "curves.png"}
     for path in out.iterdir():
         assert path.stat().st_size < 150_000 and (cv2.imread(str(path)) != 255).any()
