@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     scores = {
         "model": model_id,
         "settings": {
-            "iou_threshold": args.iou,
+            "iou_threshold": PEER_IOU_THRESHOLD if is_peer(str(args.model)) else args.iou,
             "engine": getattr(perceive, "engine", "the peer's own"),
             "threads": args.threads,
         },
