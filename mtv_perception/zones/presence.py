@@ -64,6 +64,11 @@ class ZonePresence:
             self._take(State.UNKNOWN, stamp_ns)
         return self.state
 
+    def doubt(self, stamp_ns: int) -> None:
+        """A result of `stamp_ns` could not be judged: after it a zone is free as late as after an object."""
+        self._last_hit_ns = max(stamp_ns, self._last_hit_ns or stamp_ns)
+        self.update(Verdict.UNSURE, stamp_ns)
+
     def forget(self, now_ns: int) -> None:
         """There is no fresh result: unknown, and everything has to be seen again."""
         self._hits = self._clears = 0

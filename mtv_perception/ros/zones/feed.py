@@ -140,8 +140,7 @@ class ZoneFeed:
 
     def release_overdue(self) -> None:
         """Judge detections whose mask did not come."""
-        for parts in self._pairs.overdue(time.monotonic()):
-            self._guarded(partial(self._judge, parts))
+        self._judge_each(self._pairs.overdue(time.monotonic()))
 
     def publish_points(self, states: tuple[ZoneStatus, ...], stamp: int) -> None:
         """Publish occupied and unknown places as a cloud."""
@@ -188,8 +187,11 @@ class ZoneFeed:
                 return f"nothing on {self._hearing.topic(kind)}"
         return ""
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """A message that can't be used is counted and logged, and never ends the node."""
+    def _guarded(self, act: Callable[[], None]) -> bool:
+        """A message that can't be used is counted and logged, and never ends the node.
+
+        False where it was.
+        """
         try:
             act()
         except Exception as error:  # Whatever it is: without a result the zones become unknown.
@@ -199,15 +201,15 @@ class ZoneFeed:
             self._node.get_logger().error(
                 f"message refused: {shorten(self.fault)}", throttle_duration_sec=5.0
             )
+            return False
+        return True
 
     def _take(self, kind: str, message: Any, publisher: bytes) -> None:
         if kind == _CALIBRATION:
             self._on_camera_info(message)
             return
         key = (self._process_of(publisher), stamp_ns(message.header))
-        # Each result is guarded alone: a refused one must not drop the others released with it.
-        for parts in self._pairs.add(key, kind, message, time.monotonic()):
-            self._guarded(partial(self._judge, parts))
+        self._judge_each(self._pairs.add(key, kind, message, time.monotonic()))
 
     def _process_of(self, publisher: bytes) -> bytes:
         if get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
@@ -230,6 +232,13 @@ class ZoneFeed:
         except ValueError as error:
             self._calibration, self._no_calibration = None, _shortened(str(error))
             raise
+
+    def _judge_each(self, results: list[Parts]) -> None:
+        """Each result is guarded alone: a refused one must not drop the others released with it."""
+        for parts in results:
+            if not self._guarded(partial(self._judge, parts)):
+                _, stamp = cast(tuple[bytes, int], parts.key)
+                self._monitor.refuse(stamp, self._clock.now_ns(), self.fault)
 
     def _judge(self, parts: Parts) -> None:
         self._judge_one(parts)

@@ -85,6 +85,30 @@ def test_what_is_refused_is_counted_and_told_until_a_good_result(by_hand, rubbis
     assert by_hand.states()["stop"].reason.startswith("no result younger than 0.4 s: nothing on")
 
 
+@pytest.mark.parametrize(("rubbish", "text"), REFUSED)
+def test_somebody_in_results_that_are_refused_leaves_no_zone_free(by_hand, rubbish, text):
+    """The results between show nobody, as of a detector that finds a person in every second image."""
+    zone = {"name": "stop", "tests": ["foot", "mask"], "leave_results": 2}
+    by_hand.start({"zones": [zone]})
+    floor = np.zeros((480, 640), np.uint8)
+    for _ in range(4):
+        by_hand.pass_time(0.05)
+        by_hand.see(mask=floor)
+    assert by_hand.words() == {"stop": "free"}
+    for _ in range(5):
+        by_hand.pass_time(0.05)
+        by_hand.see(*rubbish.get("people", ()), **{"mask": floor, **without(rubbish, "people")})
+        by_hand.tick()
+        assert by_hand.words() == {"stop": "unknown"}
+        assert text in by_hand.diagnoses()[""].message
+        by_hand.pass_time(0.05)
+        by_hand.see(mask=floor)
+        assert by_hand.words() == {"stop": "unknown"}
+    by_hand.pass_time(0.05)
+    by_hand.see(mask=floor)
+    assert by_hand.words() == {"stop": "free"}
+
+
 @pytest.mark.parametrize("rubbish", [{"people": [NO_NUMBER]}, {"status": TOO_FEW}])
 def test_a_result_that_is_refused_does_not_take_the_next_one_along(by_hand, tools, rubbish):
     """The older one waits for its mask and leaves when the newer one is complete."""
