@@ -155,6 +155,11 @@ class ZoneConfig:
                 f"Expected hidden_by of a floor zone or beside the foot test, got it for {self.name!r}: "
                 "what stands before a region of the image cannot be told there."
             )
+        if self.space == IMAGE and float(np.max(np.abs(self.corners))) <= 1:
+            raise ValueError(
+                f"Expected the corners of image zone {self.name!r} in pixels, got {self.polygon!r}: "
+                "are they shares of the image?"
+            )
         if self.space == FLOOR and BOX in self.tests:
             raise ValueError(
                 f"Expected tests of foot, mask for floor zone {self.name!r}, got {self.tests!r}."

@@ -17,6 +17,7 @@ CAMERA = {"position": [0, 0, 1], "zones": [ZONE]}
 GOOD = {"cameras": [CAMERA]}
 LENS = {"k": [500, 0, 320, 0, 500, 240, 0, 0, 1]}
 OTHER_DETECTOR = {"detector": "other", "image_hw": [480, 640], "detector_classes": ["human"]}
+SHARES = {**ZONE, "space": "image", "polygon": [[0.1, 0.2], [0.5, 0.2], [0.5, 0.9]]}
 OUTSIDE = {**ZONE, "space": "image", "polygon": [[700, 10], [800, 10], [800, 90]]}
 
 
@@ -45,6 +46,7 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "image_hw": [0, 640]}]}, "image_hw"),
         ({"cameras": [{**CAMERA, "image_hw": [80, 64], "intrinsics": LENS}]}, "of one size"),
         ({"cameras": [{"image_hw": [480, 640], "zones": [OUTSIDE]}]}, "inside the image"),
+        ({"cameras": [{"zones": [SHARES]}]}, "'a' in pixels, got .*shares of the image"),
         ({"cameras": [{**CAMERA, "intrinsics": LENS, "rectified": True}]}, "got both"),
         ({"cameras": [{**CAMERA, "detector_classes": ["person"]}]}, "beside detector: other"),
         ({"cameras": [{**CAMERA, **OTHER_DETECTOR}]}, "zones in detector_classes, got .*person"),
