@@ -22,6 +22,9 @@ _PIXEL_CENTRE = 0.5
 _HORIZON_SLOPE = 1e-4
 # Focal lengths in an image side: 177 degrees by a pinhole; a fisheye of 360 degrees has 2 pi.
 _WIDEST = 76.0
+# Of the principal point from the middle, as a share of the side. A matrix of an image of 3/4 of this size
+# puts it 0.125 off in both axes, one of twice the size 0.5. What is cut off an image moves it in one.
+_FARTHEST_OFF = 0.12
 # Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
 _LARGEST_SKEW = 0.05
 _GIMBAL_LOCK = 1e-9
@@ -75,6 +78,14 @@ class Intrinsics:
         ):
             raise ValueError(
                 f"Expected the principal point inside the {_by(self.size_hw)} image, got {self.centre_xy!r}."
+            )
+        off = [
+            abs(c / s - 0.5) for c, s in zip(self.centre_xy, reversed(self.size_hw), strict=True)
+        ]
+        if min(off) > _FARTHEST_OFF:
+            raise ValueError(
+                f"Expected the principal point near the middle of the {_by(self.size_hw)} image, got "
+                f"{self.centre_xy!r}: is the camera matrix of another image size?"
             )
         if abs(self.skew) > _LARGEST_SKEW * self.focal_xy[0]:
             raise ValueError(

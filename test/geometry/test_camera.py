@@ -189,6 +189,9 @@ def test_what_half_a_pixel_is_worth(record_property):
         ({"focal_xy": (0.8, 1.1), "centre_xy": (0.5, 0.5)}, "focal length in pixels"),
         ({"centre_xy": (-20.0, 240.0)}, "principal point"),
         ({"centre_xy": (320.0, 700.0)}, "principal point"),
+        ({"centre_xy": (159.0, 121.0)}, "of another image size"),
+        ({"centre_xy": (636.4, 360.0)}, "of another image size"),
+        ({"centre_xy": (238.6, 181.3)}, "of another image size"),
         ({"skew": 60.0}, "little skew"),
         ({"size_hw": (0, 640)}, "image size"),
     ],
@@ -202,6 +205,11 @@ def test_wrong_calibrations(changes, text):
     }
     with pytest.raises(ValueError, match=text):
         Intrinsics(**values)
+
+
+@pytest.mark.parametrize("centre_xy", [(290.0, 210.0), (300.0, 80.0), (520.0, 250.0)])
+def test_a_lens_may_sit_off_the_middle_and_an_image_be_cut_on_one_side(centre_xy):
+    assert Intrinsics((480, 640), (500.0, 500.0), centre_xy).centre_xy == centre_xy
 
 
 def test_wrong_poses_and_matrices():

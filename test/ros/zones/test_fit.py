@@ -38,6 +38,7 @@ BAD = {
     "NaN": ({"k": with_entry(1, 1, float("nan"))}, "finite"),
     "negative": ({"k": with_entry(0, 0, -525.0)}, "positive focal"),
     "uncalibrated": ({"k": np.zeros(9)}, "positive focal"),
+    "matrix of half the size": ({"k": scaled(0.5, 0.5)}, "of another image size"),
     "looks elsewhere": (
         {"k": scaled(30, 30) * [1, 1, 1 / 30, 1, 1, 1 / 30, 1, 1, 1]},
         "of the zone",
