@@ -12,6 +12,8 @@ import numpy as np
 from mtv_perception.ros.perception.stamps import StampJudge
 
 _WINDOW = 600
+# Diagnostics come once a second: each failure is in one of them, whatever image came last, s.
+_REMEMBERED = 1.5
 
 
 class LatencyWindow:
@@ -41,6 +43,7 @@ class Situation:
         silent_seconds: since the last image arrived, or since the camera began.
         stamps: what is wrong with the stamps, with figures; empty when nothing is.
         error: of the last image, if it failed.
+        lately: error of one a moment ago, if the last one did not fail.
         stale: why the last image was too old, if it was.
         health: problems of the last picture, and their figures.
         calibration: why the calibration does not fit the images, if it does not.
@@ -51,6 +54,7 @@ class Situation:
     silent_seconds: float
     stamps: str
     error: str
+    lately: str
     stale: str
     health: str
     calibration: str
@@ -69,7 +73,8 @@ class CameraAccount:
         self._latency = LatencyWindow()
         self._stamps = StampJudge()
         self._arrived_at = time.monotonic()
-        self._error = self._stale = self._health = self._calibration = ""
+        self._error = self._lately = self._stale = self._health = self._calibration = ""
+        self._failed_at = -_REMEMBERED
         self._lost = 0
 
     def begin(self) -> None:
@@ -77,7 +82,7 @@ class CameraAccount:
         with self._lock:
             self._stamps.forget()
             self._arrived_at = time.monotonic()
-            self._error = self._stale = self._health = self._calibration = ""
+            self._error = self._lately = self._stale = self._health = self._calibration = ""
             self._lost = 0
 
     def wait_from_now(self) -> None:
@@ -126,7 +131,8 @@ class CameraAccount:
     def failed(self, error: str) -> None:
         """An image could not be decoded or processed."""
         with self._lock:
-            self._error, self._stale = error, ""
+            self._error, self._lately, self._stale = error, error, ""
+            self._failed_at = time.monotonic()
 
     def calibrated(self, reason: str) -> None:
         """The calibration was compared with an image; `reason` is empty where it fits."""
@@ -156,6 +162,7 @@ class CameraAccount:
                 now - self._arrived_at,
                 self._stamps.error(now, patience),
                 self._error,
+                "" if self._error or now - self._failed_at > _REMEMBERED else self._lately,
                 self._stale,
                 self._health,
                 self._calibration,

@@ -66,6 +66,8 @@ def _errors(pipeline: Pipeline, camera: Camera, situation: Situation) -> Iterato
 
 
 def _warning(camera: Camera, situation: Situation, warning: str) -> str:
+    if situation.lately:
+        return warning or f"some images fail: {situation.lately}"
     if situation.stale:
         return warning or f"last image was stale: {situation.stale}"
     if situation.calibration:

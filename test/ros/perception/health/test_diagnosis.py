@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +8,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 
+from mtv_perception.ros.perception import account as account_module
 from mtv_perception.ros.perception.account import CameraAccount, LatencyWindow
 from mtv_perception.ros.perception.health.diagnosis import camera_status
 from mtv_perception.ros.perception.worker import Counters
@@ -48,6 +50,41 @@ def test_an_error_wins_over_a_warning(error, warning, level, message):
     assert {"stamp_to_publish_p50_ms", "stamp_to_publish_p95_ms", "stamp_to_publish_p99_ms"} <= set(
         values
     )
+
+
+def test_a_failure_is_remembered_until_the_next_diagnostics(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(account_module, "time", SimpleNamespace(monotonic=lambda: now))
+    account = CameraAccount()
+    assert (account.situation(1.0).error, account.situation(1.0).lately) == ("", "")
+    account.failed("too few bytes")
+    assert (account.situation(1.0).error, account.situation(1.0).lately) == ("too few bytes", "")
+    account.published(5.0, "")
+    now += 1.0
+    assert (account.situation(1.0).error, account.situation(1.0).lately) == ("", "too few bytes")
+    now += 1.0
+    assert account.situation(1.0).lately == ""
+    account.failed("too few bytes")
+    account.begin()
+    assert (account.situation(1.0).error, account.situation(1.0).lately) == ("", "")
+
+
+def test_a_camera_of_which_every_second_image_fails_never_runs(own_graph, model):
+    graph, count = own_graph, 0
+    graph.start(model=model)
+
+    def send():
+        nonlocal count
+        image, count = graph.grey_image(graph.header()), count + 1
+        if count % 2:
+            image.data = image.data[:100]
+        graph.send(image)
+
+    graph.diagnosis(lambda found: "some images fail" in found.message, "a warning", meanwhile=send)
+    heard = graph.heard["/diagnostics"][1]
+    heard.clear()
+    graph.wait(lambda: send() or len(heard) > 4, "diagnostics")
+    assert not [s.message for message in heard for s in message.status if s.message == "running"]
 
 
 def test_a_camera_that_sends_another_type_is_explained_in_log_and_diagnostics(own_graph, model):
