@@ -8,6 +8,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from mtv_perception.ros.process.topics import compressed_of
+
 REPLAY = {"source": str, "rate": float, "loop": bool, "frame_id": str, "encoding": str}
 
 
@@ -15,9 +17,8 @@ def replay_node(context: LaunchContext) -> list[Node]:
     if LaunchConfiguration("cameras").perform(context):
         raise RuntimeError("cameras: the demo has one camera, so expected none, got some.")
     image = LaunchConfiguration("image_topic").perform(context)
-    compressed = LaunchConfiguration("compressed_topic").perform(context) or (
-        f"{image.removesuffix('/compressed')}/compressed"
-    )
+    given = LaunchConfiguration("compressed_topic").perform(context)
+    compressed = given or compressed_of(image)
     wants_compressed = LaunchConfiguration("transport").perform(context) == "compressed"
     settings = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind)

@@ -18,6 +18,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from mtv_perception.ros.process.params_file import read_params_file
+from mtv_perception.ros.process.topics import compressed_of
 
 ENVIRONMENT = {
     # By default Fast DDS drops nearly every best-effort camera image, because one is larger than
@@ -86,10 +87,6 @@ def seconds_of(context: LaunchContext, name: str) -> float:
     except ValueError:
         pass
     raise RuntimeError(f"{name}: expected seconds from 0 on, got '{text}'.")
-
-
-def compressed_of(image_topic: str) -> str:
-    return image_topic if image_topic.endswith("/compressed") else f"{image_topic}/compressed"
 
 
 def cameras_of(context: LaunchContext) -> dict[str, str]:
@@ -179,15 +176,23 @@ def perception_node(context: LaunchContext) -> LifecycleNode:
     )
 
 
-def zones_params_file(context: LaunchContext) -> list[LaunchConfiguration]:
+def sim_time(context: LaunchContext, node: str) -> list[dict[str, Any]]:
+    """What the params_file says of use_sim_time for a node that reads nothing else of it."""
+    file = read_params_file(Path(text_of(context, "params_file")))
+    namespace = text_of(context, "namespace").strip("/")
+    found = file.sim_time(f"/{namespace}/{node}" if namespace else f"/{node}")
+    return [] if found is None else [{"use_sim_time": found}]
+
+
+def zones_params_file(context: LaunchContext) -> list[Any]:
     """The params_file, if it has settings of a node other than perception and ranging.
 
     A misspelt name of the zones node counts, so that the node warns of it. Settings of every node
-    (/**) do not count: the package's own file has those of perception there.
+    (/**) do not count, but for use_sim_time: the package's own file has those of perception there.
     """
     keys = read_params_file(Path(text_of(context, "params_file"))).keys
     named = {key.rpartition("/")[2] for key in keys} - {"**", "*", "perception", "ranging"}
-    return [LaunchConfiguration("params_file")] if named else []
+    return [LaunchConfiguration("params_file")] if named else sim_time(context, "zones")
 
 
 def zones_node(context: LaunchContext) -> Node:
@@ -218,7 +223,7 @@ def rviz_node(context: LaunchContext) -> Node:
         package="rviz2",
         executable="rviz2",
         arguments=["-d", LaunchConfiguration("rviz_config")],
-        parameters=given(context, {"use_sim_time": bool}),
+        parameters=[*sim_time(context, "rviz2"), *given(context, {"use_sim_time": bool})],
         **shared(context),
     )
 

@@ -181,6 +181,35 @@ def test_the_zones_node_reads_a_parameters_file_that_names_it(launch, tmp_path, 
 
 
 @pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ("/**: {ros__parameters: {use_sim_time: true}}", {}, [True]),
+        ("/**: {ros__parameters: {use_sim_time: false}}", {}, [False]),
+        ("/robot_7/*: {ros__parameters: {use_sim_time: true}}", {"namespace": "robot_7"}, [True]),
+        ("/robot_7/*: {ros__parameters: {use_sim_time: true}}", {}, []),
+        ("perception: {ros__parameters: {use_sim_time: true}}", {}, []),
+        ("/**: {ros__parameters: {model: m}}", {}, []),
+        ("/**: {ros__parameters: {use_sim_time: true}}", {"use_sim_time": "false"}, [True, False]),
+    ],
+)
+def test_all_nodes_take_the_clock_of_a_parameters_file_for_every_node(
+    launch, tmp_path, text, given, expected
+):
+    from launch_ros.utilities import evaluate_parameters
+
+    file, zones = tmp_path / "params.yaml", tmp_path / "zones.yaml"
+    file.write_text(text)
+    zones.touch()
+    path = SOURCE_ROOT / "launch" / "perception.launch.py"
+    given = {"params_file": str(file), "zones": str(zones), "rviz": "true", **given}
+    context, found = entities(launch, path, **given)
+    for name in ("zones_node", "rviz2"):
+        parameters = evaluate_parameters(context, started(found)[name]._Node__parameters or [])
+        clocks = [item["use_sim_time"] for item in parameters if "use_sim_time" in item]
+        assert clocks == expected, name
+
+
+@pytest.mark.parametrize(
     ("given", "respawn", "delay"),
     [({}, "false", 2.0), ({"respawn": "true", "respawn_delay": "0.5"}, "true", 0.5)],
 )

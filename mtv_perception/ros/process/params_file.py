@@ -24,6 +24,7 @@ _BOOLEANS = frozenset(
     for word in ("y", "yes", "true", "on", "n", "no", "false", "off")
     for form in (word, word.capitalize(), word.upper())
 )
+_TRUE = frozenset(("y", "yes", "true", "on"))
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _DOUBLE = re.compile(
     r"[+-]?(\.inf|\.nan|inf|nan|infinity|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE
@@ -40,14 +41,21 @@ class ParamsFile:
     Attributes:
         path: of the file.
         keys: node name patterns that hold parameters, each with a leading slash.
+        sim_times: `use_sim_time` of those that set it, with the pattern, in the file's order.
     """
 
     path: Path
     keys: tuple[str, ...]
+    sim_times: tuple[tuple[str, bool], ...] = ()
 
     def matching(self, node: str) -> list[str]:
         """The keys that apply to a node of this fully qualified name."""
         return [key for key in self.keys if matches(key, node)]
+
+    def sim_time(self, node: str) -> bool | None:
+        """The `use_sim_time` of a node of this fully qualified name; None where the file sets none."""
+        found = [value for key, value in self.sim_times if matches(key, node)]
+        return found[-1] if found else None
 
 
 def matches(key: str, node: str) -> bool:
@@ -78,7 +86,14 @@ def read_params_file(path: Path) -> ParamsFile:
             root,
             f"expected node names with `{_PARAMETERS}:` under each, got {_kind_word(root)}",
         )
-    return ParamsFile(path, tuple(dict.fromkeys(_node_keys(path, root, ""))))
+    blocks = list(_blocks(path, root, ""))
+    sim_times = tuple(
+        (key, item.value.lower() in _TRUE)
+        for key, block in blocks
+        for name, item in block.value
+        if name.value == "use_sim_time" and isinstance(item, yaml.ScalarNode)
+    )
+    return ParamsFile(path, tuple(dict.fromkeys(key for key, _ in blocks)), sim_times)
 
 
 def _composed(path: Path) -> yaml.Node | None:
@@ -118,19 +133,21 @@ def _kind_word(node: yaml.Node) -> str:
     return "nothing" if node.value in ("", "~", "null") else repr(node.value[:40])
 
 
-def _node_keys(path: Path, mapping: yaml.MappingNode, prefix: str) -> Iterator[str]:
-    """Every node name that has parameters; namespaces may be nested."""
+def _blocks(
+    path: Path, mapping: yaml.MappingNode, prefix: str
+) -> Iterator[tuple[str, yaml.MappingNode]]:
+    """Every node name that has parameters, and these; namespaces may be nested."""
     for key, value in mapping.value:
         name = str(key.value)
         if name == _PARAMETERS:
             _check_values(path, value, "")
-            yield prefix or "/**"
+            yield prefix or "/**", value
         elif isinstance(value, yaml.MappingNode):
             if get_close_matches(name, [_PARAMETERS], 1, 0.8):
                 raise _wrong(
                     path, key, f"expected `{_PARAMETERS}:` (two underscores), got `{name}:`"
                 )
-            yield from _node_keys(path, value, f"{prefix}/{name.strip('/')}")
+            yield from _blocks(path, value, f"{prefix}/{name.strip('/')}")
         else:
             where = f"`{_PARAMETERS}:` under the node name {prefix!r}" if prefix else "a node name"
             raise _wrong(
