@@ -82,7 +82,8 @@ class Result:
         segmentation: the pixels.
         size_hw: height and width of the source image, pixels.
         timing: where the time went.
-        truncated: a limit of the number of detections was reached, objects may be missing.
+        truncated: objects may be missing: a limit of the number of detections was reached, or an
+            iou_threshold below the model's dropped more.
         people: cells over the whole image, `(h, w)` bool, that may show people; None where the
             perceiver was not asked for them (`anonymise`).
     """

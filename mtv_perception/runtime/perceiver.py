@@ -15,7 +15,7 @@ from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime.artefact import BALANCED, OPERATING_POINTS, ModelSpec
 from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, EngineConfig
-from mtv_perception.runtime.boxes import CANDIDATES, detect
+from mtv_perception.runtime.boxes import CANDIDATES, Candidates, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend, RawOutputs
 from mtv_perception.runtime.people import PeopleFinder, people_classes
@@ -49,7 +49,8 @@ class PerceiverConfig:
     iou_threshold: float = setting(
         -1.0,
         "Overlap (IoU) above which the weaker of two boxes of a class is dropped; from 0.4 to it scores "
-        "fade; negative takes the model's own, 1 keeps all.",
+        "fade; negative takes the model's own, 1 keeps all. Where a lower one drops more, the result "
+        "says that objects may be missing.",
         low=-1.0,
         high=1.0,
     )
@@ -272,20 +273,14 @@ class Perceiver:
         candidates = self._candidates(
             raw.class_logits, self._thresholds, self._config.max_candidates
         )
-        found = detect(
-            self._known.candidates(candidates),
-            raw.box_offsets,
-            self._default_cxcywh,
-            self._variances,
-            self._iou_threshold,
-            self._config.max_per_class,
-            self._config.max_detections,
-            thresholds=self._thresholds,
-        )
+        known = self._known.candidates(candidates)
+        found = self._detect(known, raw, self._iou_threshold)
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
         segmentation = self._segment(raw, letterbox, mask_hw)
         detections = self._finish(found, letterbox, segmentation)
-        truncated = self._is_truncated(len(candidates[0]), found)
+        truncated = self._is_truncated(len(candidates[0]), found) or self._is_thinned(
+            known, raw, found
+        )
         people = self._people(raw, letterbox, self._default_cxcywh) if self._people else None
         timing = Timing(
             (filled - start) * 1e3, (ran - filled) * 1e3, (time.perf_counter() - ran) * 1e3
@@ -299,6 +294,25 @@ class Perceiver:
         """
         self._backend.input_view()[:] = input_rgb
         return self._backend.run()
+
+    def _detect(self, candidates: Candidates, raw: RawOutputs, iou_threshold: float) -> Detections:
+        return detect(
+            candidates,
+            raw.box_offsets,
+            self._default_cxcywh,
+            self._variances,
+            iou_threshold,
+            self._config.max_per_class,
+            self._config.max_detections,
+            thresholds=self._thresholds,
+        )
+
+    def _is_thinned(self, candidates: Candidates, raw: RawOutputs, found: Detections) -> bool:
+        """Whether the user's overlap drops boxes that the model's own keeps: an object may be missing."""
+        if self._iou_threshold >= self.spec.iou_threshold:
+            return False
+        usual = self._detect(candidates, raw, self.spec.iou_threshold)
+        return len(usual) > len(found)
 
     def _is_truncated(self, candidates: int, found: Detections) -> bool:
         """Whether a limit was reached, so that objects may be missing."""

@@ -172,7 +172,10 @@ class ZoneJudge:
                 f"or outside of the image; min_visible asks for {self.zone.min_visible:.0%}"
             )
         if seen.source.truncated:
-            return _unsure("perception reached its limit of detections: objects may be missing")
+            return _unsure(
+                "perception reached its limit of detections, or its iou_threshold drops more than the "
+                "model's own: objects may be missing"
+            )
         if self.zone.wants_mask and seen.mask is None:
             return Evidence(None, why="no mask of this image came in time")
         return found

@@ -33,7 +33,8 @@ class DetectionSource:
             known.
         mask_classes: names that it was trained to fill in the mask; None where that is not known.
         suppressed: names whose detections are dropped where the mask shows none.
-        truncated: a limit on the number of detections was reached.
+        truncated: objects may be missing: a limit on the number of detections was reached, or
+            perception's iou_threshold dropped more than the model's.
         fault: what is wrong with the image (frozen, dark, covered, ...); empty for a good one.
     """
 

@@ -181,6 +181,22 @@ def test_suppression_uses_the_models_overlap_or_the_users(fake_model):
     assert len(Perceiver(model, PerceiverConfig(iou_threshold=0.0))(IMAGE).detections) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "own", "kept", "truncated"),
+    [(-1.0, 0.5, 2, False), (0.6, 0.5, 2, False), (0.3, 0.5, 1, True), (0.0, 0.3, 1, False)],
+)
+def test_a_result_tells_that_the_users_overlap_drops_more_than_the_models(
+    fake_model, given, own, kept, truncated
+):
+    logits = class_logits((1, 1, PERSON, 0.9), (1, 2, PERSON, 0.8))
+    offsets = np.zeros((COUNT, 4), np.float32)
+    offsets[10, 0] = -5  # Half a default box to the left: an overlap of a third.
+    model = fake_model(class_logits=logits, box_offsets=offsets, iou_threshold=own)
+    result = Perceiver(model, PerceiverConfig(iou_threshold=given))(IMAGE)
+
+    assert (len(result.detections), result.truncated) == (kept, truncated)
+
+
 def test_a_configuration_is_swapped_between_images(fake_model):
     perceiver = Perceiver(fake_model(class_logits=SCENE))
     counts = []
