@@ -19,7 +19,7 @@ from mtv_perception.bags.reader import COMPRESSED, IMAGE_TYPES, RAW, BagSource
 from mtv_perception.bags.storage import CDR, Topic
 from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.decode import decode_compressed
-from mtv_perception.media.encodings import ENCODINGS
+from mtv_perception.media.encodings import DEPTH_ENCODINGS, ENCODINGS, is_depth_by_name
 from mtv_perception.media.formats import read_head
 
 # What this package itself publishes as images.
@@ -36,10 +36,7 @@ _EMPTY = "nothing was recorded"
 # Of foxglove, image_transport's plugins and depth cameras; annotations are no images.
 _FOREIGN_IMAGES = re.compile(r"(Image|Video|RGBD)s?$|image_transport.*Packet$")
 _OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
-# REP 118: depth in millimetres and in metres. The others hold measurements or labels of 32 bits.
-_DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")
 _REP_118 = ("16UC1", "32FC1")
-_DEEP = ("mono16", *_DEPTH_ENCODINGS)
 _DEPTH = "depth"
 _VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
 # Words in names of topics with class or instance numbers, in place of colours.
@@ -233,7 +230,7 @@ def _why_no_picture(bag: BagSource, topic: Topic) -> str:
 
 def _is_deep(encoding: str, name: str) -> bool:
     """Whether an encoding says depth; mono16 does so on a topic of that name alone."""
-    return encoding in _DEPTH_ENCODINGS or (encoding in _DEEP and _DEPTH in name.lower())
+    return encoding in DEPTH_ENCODINGS or is_depth_by_name(encoding, name)
 
 
 def is_depth(bag: BagSource, topic: Topic) -> bool:

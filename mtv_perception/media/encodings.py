@@ -100,6 +100,9 @@ _UNREAD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)m?jpe?g|png|h26[45]|hevc"), "publish it as sensor_msgs/CompressedImage"),
 )
 
+# REP 118: depth in millimetres and in metres. The others hold measurements or labels of 32 bits.
+DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "32SC1", "64FC1")
+
 ENCODINGS = tuple(_ENCODINGS)
 """The encodings that can be read."""
 
@@ -152,6 +155,11 @@ def decode_raw(
         rows = to_8_bits(words.astype(np.uint16, copy=False))
     pixels = rows if channels == 1 else rows.reshape(height, width, channels)
     return convert(pixels)
+
+
+def is_depth_by_name(encoding: str, topic: str) -> bool:
+    """Whether an image of 16 bits or more is depth, as the name of its topic says."""
+    return encoding in ("mono16", *DEPTH_ENCODINGS) and "depth" in topic.lower()
 
 
 def _known(encoding: str) -> tuple[int, int, _Convert]:

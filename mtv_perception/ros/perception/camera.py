@@ -13,6 +13,8 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
+from mtv_perception.errors import ImageError
+from mtv_perception.media.encodings import is_depth_by_name
 from mtv_perception.ros.calibration import seems_rectified, why_info_unfit, why_other_frame
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
 from mtv_perception.ros.losses import Losses
@@ -103,13 +105,20 @@ class Camera:
         self.configure(settings)
         kind, self.topic, self._to_rgb = TO_RGB[config.transport]
         self._images = self._subscribe(kind, self.topic, self._receive, self._count_lost)
+        self._full_topic = node.resolve_topic_name(self._images.topic_name)
         self._warn_of_rectified()
         self._others: list[Subscription[Any]] = []
         if config.camera_info:
             self._others.append(self._subscribe(CameraInfo, "camera_info", self._keep_info))
 
     def to_rgb(self, message: Any) -> np.ndarray:
-        """The pixels of an image message, `(H, W, 3)` uint8; ImageError when broken or too many."""
+        """The pixels of an image message, `(H, W, 3)` uint8; ImageError when broken, too many or depth."""
+        encoding = _original_encoding(message)
+        if is_depth_by_name(encoding, self._full_topic):
+            raise ImageError(
+                f"Expected a picture, got depth by its encoding {encoding} and the name of "
+                f"{self._full_topic}; remap {self.topic} to the camera's colour topic."
+            )
         return self._to_rgb(message, self._config.max_pixels)
 
     def configure(self, settings: Settings) -> None:
@@ -164,10 +173,9 @@ class Camera:
 
     def _warn_of_rectified(self) -> None:
         """Nodes that measure by camera_info have to know of rectified images, and only the topic tells."""
-        topic = self._node.resolve_topic_name(self._images.topic_name)
-        if seems_rectified(topic):
+        if seems_rectified(self._full_topic):
             self._node.get_logger().warning(
-                f"{topic} seems to hold rectified images: the zones file and ranging_node need "
+                f"{self._full_topic} seems to hold rectified images: the zones file and ranging_node need "
                 "`rectified: true`, else they measure with the distortion of the lens"
             )
 
@@ -234,3 +242,10 @@ class Camera:
             return PictureHealth(mixed)
         lasting = self._health.see(image_rgb, time.monotonic(), self._config.frozen_after)
         return PictureHealth(together(mixed, self._health.at_once), lasting)
+
+
+def _original_encoding(message: Any) -> str:
+    """The encoding of an image message, or that which a compressed one had before."""
+    if hasattr(message, "encoding"):
+        return str(message.encoding)
+    return str(message.format).partition(";")[0].strip()

@@ -95,3 +95,18 @@ def test_a_camera_that_sends_another_type_is_explained_in_log_and_diagnostics(ow
     assert status.level == DiagnosticStatus.ERROR
     assert "no image for" in status.message and "transport: compressed" in status.message
     graph.wait(lambda: "publisher of sensor_msgs/msg/CompressedImage" in graph.log(), "the log")
+
+
+def test_a_depth_image_is_refused_and_never_an_empty_scene(own_graph, model):
+    graph = own_graph
+    graph.start(model=model, remap={"image": "aligned_depth_to_color/image_raw"})
+
+    def send():
+        depth = graph.grey_image(graph.header())
+        depth.encoding, depth.step = "16UC1", depth.width * 2
+        graph.send(depth, "aligned_depth_to_color/image_raw")
+
+    status = graph.diagnosis(lambda found: "image failed" in found.message, "it", meanwhile=send)
+    assert status.level == DiagnosticStatus.ERROR
+    assert "expected a picture, got depth" in status.message.lower()
+    assert "aligned_depth_to_color/image_raw" in status.message
