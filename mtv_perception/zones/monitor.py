@@ -144,12 +144,13 @@ class CameraMonitor:
             self.forget(now_ns, "the clock went back")
 
     def _notice_rival(self, seen: Observation, now_ns: int) -> None:
-        """A result that is not newer is not judged, though it may show what the last one did not.
+        """A result that is not newer, or early, is not judged, though it may show what the last did not.
 
         One that comes late from the same sender says nothing of others.
         """
         newest = self._newest_ns
-        if newest is None or seen.stamp_ns > newest:
+        is_early = seen.stamp_ns - now_ns > self._ahead_ns
+        if newest is None or (seen.stamp_ns > newest and not is_early):
             return
         if _sender(seen) != self._sender:
             reason = "results of two models, cameras or publishers"
