@@ -20,7 +20,8 @@ from mtv_perception.errors import ReplayError
 from mtv_perception.replay.replay import ReplayOptions, ReplayReport, replay
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.testing import ReplayedRun
 
 

@@ -15,7 +15,7 @@ import pytest
 from mtv_perception.errors import ArtefactError
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Detections, Result, Segmentation, Timing
 
 SIZE_HW = (48, 64)

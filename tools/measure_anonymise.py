@@ -22,7 +22,8 @@ from mtv_perception.data.sample import Sample, sample_image, sample_mask
 from mtv_perception.labels import UNLABELED_ID
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.visual.anonymise import anonymised
 
 _HALF = 0.5

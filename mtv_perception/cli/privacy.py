@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from mtv_perception.runtime.artefact import ModelSpec
-    from mtv_perception.runtime.perceiver import PerceiverConfig
+    from mtv_perception.runtime.settings import PerceiverConfig
 
 
 class PrivacyOptions(TypedDict, total=False):

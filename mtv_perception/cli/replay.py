@@ -24,7 +24,8 @@ from mtv_perception.replay.replay import ReplayOptions
 from mtv_perception.replay.results import EXTRAS
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import MOST_THREADS, Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import MOST_THREADS, PerceiverConfig
 
 HELP = "a bag, video or image folder through the perceiver, offline"
 

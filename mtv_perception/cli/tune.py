@@ -34,7 +34,7 @@ from mtv_perception.runtime.artefact import (
     write_thresholds,
 )
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import DEFAULT_THRESHOLD
+from mtv_perception.runtime.settings import DEFAULT_THRESHOLD
 
 HELP = (
     "choose score thresholds and the NMS overlap on validation images, from one pass of the network"

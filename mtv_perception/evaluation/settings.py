@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 
 SCORE_THRESHOLD = 0.01
 """AP integrates over all scores, so nearly nothing is cut off."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtv_perception.labels import LabelSet
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.runtime.reading import Reading
+from mtv_perception.runtime.settings import Reading
 from mtv_perception.types import NANOSECONDS, Detections, Result
 
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}

@@ -21,7 +21,8 @@ from mtv_perception.mining.survey import Follow, FrameSurvey, InputSurvey, Surve
 from mtv_perception.replay.inputs import Input, InputFrame, open_input
 from mtv_perception.replay.predictions import Names, detection_rows, name_of
 from mtv_perception.runtime.artefact import Artefact
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Result
 from mtv_perception.visual.anonymise import anonymised
 

@@ -18,7 +18,8 @@ from mtv_perception.mining.flicker import flickers
 from mtv_perception.mining.signals import Judge, Signal
 from mtv_perception.replay.inputs import FILE_TOPIC, Input, InputFrame, open_input
 from mtv_perception.runtime.artefact import Artefact
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Detections
 
 _SHOWN_FAULTS = 5

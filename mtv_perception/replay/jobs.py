@@ -20,7 +20,8 @@ from mtv_perception.replay.replay import ReplayOptions, ReplayReport, check_apar
 from mtv_perception.replay.resume import read_state, unfinished_folder
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 ATTEMPTS = 4
 """How often a bag is begun whose worker dies."""

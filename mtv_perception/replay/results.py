@@ -18,7 +18,7 @@ from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.messages.typestore import builder
 from mtv_perception.replay.inputs import FILE_FRAME_ID, InputFrame
 from mtv_perception.runtime.perceiver import Perceiver
-from mtv_perception.runtime.reading import reading_of
+from mtv_perception.runtime.settings import reading_of
 from mtv_perception.types import Result
 from mtv_perception.visual.anonymise import anonymised, with_mark
 from mtv_perception.visual.overlay import colour_mask, draw_overlay

@@ -21,7 +21,7 @@ from mtv_perception.media.write import encoded
 from mtv_perception.messages.builder import FrameCost, FrameCount, FrameNotes, MessageBuilder
 from mtv_perception.messages.foxglove import ANNOTATIONS, image_annotations
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.runtime.reading import Reading
+from mtv_perception.runtime.settings import Reading
 from mtv_perception.tracking.tracker import NO_ID
 from mtv_perception.types import NANOSECONDS, Detections, Result
 from mtv_perception.visual.anonymise import with_mark

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.runtime.trial import open_tested, try_in_child
 
 

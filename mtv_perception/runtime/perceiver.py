@@ -3,171 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from mtv_perception.config import check_fields, setting
-from mtv_perception.errors import ArtefactError, ConfigError, ImageError
+from mtv_perception.errors import ArtefactError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
-from mtv_perception.runtime.artefact import BALANCED, OPERATING_POINTS, ModelSpec
-from mtv_perception.runtime.backends.config import BACKENDS, CPU, LITERT, EngineConfig
+from mtv_perception.runtime.artefact import ModelSpec
+from mtv_perception.runtime.backends.config import EngineConfig
 from mtv_perception.runtime.boxes import CANDIDATES, Candidates, detect
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend, RawOutputs
-from mtv_perception.runtime.people import PeopleFinder, people_classes
-from mtv_perception.runtime.reading import reading_of
+from mtv_perception.runtime.people import PeopleFinder
+from mtv_perception.runtime.settings import PerceiverConfig, reading_of
 from mtv_perception.runtime.trained import KnownClasses, unlabelled
 from mtv_perception.types import Detections, Result, Segmentation, Timing
-
-DEFAULT_THRESHOLD = 0.3
-MOST_THREADS = 64  # A larger number is taken for a typing error.
-_LOWEST_THRESHOLD = 1e-4
-
-
-@dataclass(frozen=True)
-class PerceiverConfig:
-    """What the user may choose about results; ConfigError where a value is out of bounds."""
-
-    score_threshold: float = setting(
-        -1.0,
-        "Lowest score of a detection; negative takes the model's own threshold of each class.",
-        low=-1.0,
-        high=1.0,
-    )
-    operating_point: str = setting(
-        BALANCED,
-        "Which thresholds of the model hold: balanced, or few_false_alarms.",
-        choices=OPERATING_POINTS,
-    )
-    class_score_thresholds: tuple[str, ...] = setting(
-        (), "Thresholds for single classes, each 'name=value'; they win over score_threshold."
-    )
-    iou_threshold: float = setting(
-        -1.0,
-        "Overlap (IoU) above which the weaker of two boxes of a class is dropped; from 0.4 to it scores "
-        "fade; negative takes the model's own, 1 keeps all. Where a lower one drops more, the result "
-        "says that objects may be missing.",
-        low=-1.0,
-        high=1.0,
-    )
-    max_detections: int = setting(100, "Most detections in an image.", low=1, high=1000)
-    max_per_class: int = setting(50, "Most detections of one class in an image.", low=1, high=1000)
-    max_candidates: int = setting(
-        1000, "Most boxes that enter non-maximum suppression.", low=1, high=100000
-    )
-    mask_threshold: float = setting(
-        0.0,
-        "Confidence (.5 .. 1) below which a pixel is unlabelled (255); up to .5 none is.",
-        low=0.0,
-        high=1.0,
-    )
-    mask_size: str = setting(
-        "source",
-        "Size of the mask: of the source image, or of the image inside the network input.",
-        choices=("source", "network"),
-    )
-    suppress_absent: tuple[str, ...] = setting(
-        (),
-        "Classes whose detections are dropped where the mask shows none of their pixels; never 'person' on a robot.",
-    )
-    anonymise: bool = setting(
-        False,
-        "Pixelate people in every picture that is written or published. Detections and masks stay.",
-        read_only=True,
-    )
-    anonymise_score: float = setting(
-        0.08,
-        "With `anonymise`: lowest score of a box that is pixelated; never above that of a detection.",
-        low=0.001,
-        high=1.0,
-        read_only=True,
-    )
-    anonymise_classes: tuple[str, ...] = setting(
-        (),
-        "With `anonymise`: the model's classes that are people. Empty: those with a usual name.",
-        read_only=True,
-    )
-    num_threads: int = setting(
-        2, "CPU threads of the network.", low=1, high=MOST_THREADS, read_only=True
-    )
-    backend: str = setting(
-        LITERT,
-        "Engine of the network. auto: the fastest that is installed and in the model folder.",
-        choices=BACKENDS,
-        read_only=True,
-    )
-    device: str = setting(
-        CPU, "Device of backend openvino: CPU, GPU, NPU, or as OpenVINO names it.", read_only=True
-    )
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def engine(self) -> EngineConfig:
-        """How to open the network."""
-        return EngineConfig(self.num_threads, self.backend, self.device)
-
-    def thresholds(self, spec: ModelSpec) -> np.ndarray:
-        """The score threshold of each foreground class of a model, `(K,)` float64 inside 0..1.
-
-        ConfigError where the model lacks the operating point or a class.
-        """
-        names = spec.labels.foreground
-        if self.score_threshold >= 0:
-            values = dict.fromkeys(names, self.score_threshold)
-        else:
-            own = spec.thresholds_at(self.operating_point)
-            balanced = {name: spec.thresholds.get(name, DEFAULT_THRESHOLD) for name in names}
-            # Fewer false alarms never come from a lower threshold.
-            values = {name: max(own.get(name, value), value) for name, value in balanced.items()}
-        values.update(self._single_thresholds(names))
-        return np.clip([values[name] for name in names], _LOWEST_THRESHOLD, 1 - _LOWEST_THRESHOLD)
-
-    def suppressed(self, spec: ModelSpec) -> list[int]:
-        """The ids of the classes in `suppress_absent`.
-
-        ConfigError where the model has no mask of one.
-        """
-        names = spec.labels.foreground
-        for name in self.suppress_absent:
-            if name not in names:
-                raise ConfigError(
-                    f"suppress_absent: expected a class of {', '.join(names)}, got {name!r}."
-                )
-            if name not in spec.mask_classes:
-                raise ConfigError(
-                    f"suppress_absent: expected a class with a mask, got {name!r}; the model was not "
-                    "trained to mask it, so that its detections would always be dropped."
-                )
-        return [spec.labels.id_of(name) for name in self.suppress_absent]
-
-    def people(self, spec: ModelSpec) -> tuple[str, ...]:
-        """The classes that are pixelated; none without `anonymise`.
-
-        ConfigError where the model can't find people.
-        """
-        return people_classes(spec, self.anonymise_classes) if self.anonymise else ()
-
-    def _single_thresholds(self, names: tuple[str, ...]) -> dict[str, float]:
-        found = {}
-        for entry in self.class_score_thresholds:
-            name, _, text = entry.rpartition("=")
-            try:
-                value = float(text)
-            except ValueError:
-                value = float("nan")
-            if name not in names or not 0 <= value <= 1:
-                raise ConfigError(
-                    f"class_score_thresholds: expected 'name=value' with a class of {', '.join(names)} "
-                    f"and a value in 0 .. 1, got {entry!r}."
-                )
-            found[name] = value
-        return found
 
 
 def _check_finite(raw: RawOutputs) -> None:
@@ -194,22 +46,22 @@ class Perceiver:
 
     Args:
         model: an artefact.
-        config: thresholds and limits; may be replaced between images (`config` property).
+        config: thresholds and limits, the usual ones where None; may be replaced between images (`config` property).
 
     Raises:
         ArtefactError: the model can't be opened.
         ConfigError: the configuration does not fit the model's classes.
     """
 
-    def __init__(self, model: Model, config: PerceiverConfig = PerceiverConfig()) -> None:
+    def __init__(self, model: Model, config: PerceiverConfig | None = None) -> None:
         self.spec = model.spec
         self._known = KnownClasses(model.spec)
         self._candidates = CANDIDATES[model.spec.scores]
         self._variances = Variances(*model.spec.variances)
-        self.config = config
+        self.config = config or PerceiverConfig()
         # Opened before the default boxes are laid out: opening finds out whether their number is
         # the network's.
-        self._backend = model.open(config.engine)
+        self._backend = model.open(self.config.engine)
         self._default_cxcywh = model.spec.box_spec.boxes_cxcywh()
 
     @property

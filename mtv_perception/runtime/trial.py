@@ -29,8 +29,9 @@ from mtv_perception.runtime.artefact import Artefact, load_artefact
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.backends.config import OPENVINO
 from mtv_perception.runtime.backends.open import usable_engines
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.self_test import check_outputs
+from mtv_perception.runtime.settings import PerceiverConfig
 
 # Address space of the child: far above what a network of this package needs (0.5 GB), far below a
 # robot's end.

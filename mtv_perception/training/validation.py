@@ -16,7 +16,8 @@ from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.records import can_judge
 from mtv_perception.evaluation.settings import SCORING
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.keras_model import KerasModel
 from mtv_perception.visual.overlay import draw_overlay

@@ -27,7 +27,8 @@ from mtv_perception.runtime import perceiver as perceiver_module
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.boxes import detect
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Detections
 
 OVERLAPS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.8)

@@ -24,7 +24,8 @@ from mtv_perception.evaluation.settings import SCORING
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime.artefact import OPERATING_POINTS, load_artefact
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 PEOPLE_SETS = (
     "indoor_nir", "people_coco416", "people_street416", "construction_clean",

@@ -10,7 +10,7 @@ from mtv_perception.cli import replay
 from mtv_perception.cli.main import main
 from mtv_perception.errors import ArtefactError
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 
 pytest.importorskip("rosbags")
 

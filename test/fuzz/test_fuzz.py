@@ -30,8 +30,8 @@ from mtv_perception.runtime.artefact import (
     load_artefact,
     write_artefact,
 )
-from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.runtime.self_test import Golden
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.zones.config import ZonesConfig
 
 CASES = int(os.environ.get("MTV_FUZZ_CASES", "300"))

@@ -15,7 +15,7 @@ from mtv_perception.replay.predictions import Predictions
 from mtv_perception.replay.replay import ReplayOptions, replay
 from mtv_perception.replay.results import EXTRAS
 from mtv_perception.replay.resume import read_state
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.visual.anonymise import has_mark
 
 MASKS = ("/segmentation/mask", "/segmentation/confidence", "/segmentation/color")

@@ -14,7 +14,7 @@ from mtv_perception.errors import ReplayError
 from mtv_perception.replay.jobs import Job, Work, make_jobs, run_local, run_ray
 from mtv_perception.replay.replay import ReplayOptions
 from mtv_perception.replay.resume import read_state, write_state
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 
 
 def ignore(index, done, total):

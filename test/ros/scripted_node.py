@@ -17,7 +17,7 @@ import numpy as np
 
 from mtv_perception.ros.perception import slot
 from mtv_perception.ros.perception.main import perception_main
-from mtv_perception.runtime.reading import reading_of
+from mtv_perception.runtime.settings import reading_of
 from mtv_perception.types import Detections, Result, Segmentation
 
 FINE, HANGS, RAISES, BREAKS = range(4)

@@ -21,8 +21,8 @@ from mtv_perception.runtime.artefact import (
 from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.loading import ModelSource, check_model, load_perceiver
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import PerceiverConfig
 from mtv_perception.runtime.self_test import Golden, busy_picture, check_outputs, record
+from mtv_perception.runtime.settings import PerceiverConfig
 
 CONFIG = PerceiverConfig(num_threads=1)
 MODELS = sorted(path.name for path in (SOURCE_ROOT / "models").iterdir() if path.is_dir())

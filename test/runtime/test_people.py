@@ -5,7 +5,8 @@ import pytest
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.runtime.artefact import Trained
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 SIZE_HW = (32, 64)
 CELLS_HW = (8, 16)

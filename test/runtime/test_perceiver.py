@@ -8,7 +8,8 @@ from mtv_perception.config import from_mapping
 from mtv_perception.errors import ArtefactError, ConfigError, ImageError
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.labels import UNLABELED_ID
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 SIZE_HW = (32, 64)
 IMAGE = np.full((*SIZE_HW, 3), 90, np.uint8)
@@ -221,6 +222,7 @@ def test_a_configuration_is_swapped_between_images(fake_model):
         ({"class_score_thresholds": ("person=1.1",)}, r"0 \.\. 1, got 'person=1.1'"),
         ({"class_score_thresholds": ("person=nan",)}, "'person=nan'"),
         ({"class_score_thresholds": ("background=0.5",)}, "'background=0.5'"),
+        ({"class_score_thresholds": ("person=0.3", "person=0.9")}, "one threshold for person, got 0.3"),
         ({"suppress_absent": ("dog",)}, "suppress_absent: .*rail, person, forklift.*'dog'"),
         ({"suppress_absent": ("background",)}, "'background'"),
     ],

@@ -10,7 +10,8 @@ from mtv_perception.geometry.default_boxes import DefaultBoxMap
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.outputs import RawOutputs, Tensor
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 NETWORK_HW = (96, 128)
 PERSON = 2

@@ -4,7 +4,8 @@ import pytest
 from mtv_perception.config import from_mapping
 from mtv_perception.errors import ConfigError
 from mtv_perception.runtime.artefact import ModelSpec, Trained
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 SIZE_HW = (32, 64)
 IMAGE = np.full((*SIZE_HW, 3), 90, np.uint8)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mtv_perception.runtime.artefact import load_artefact
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.visual.anonymise import BLOCKS, anonymised
 
 PERSON = 2

@@ -47,8 +47,9 @@ from mtv_perception.runtime.artefact import (
 )
 from mtv_perception.runtime.loading import ModelSource, load_perceiver
 from mtv_perception.runtime.models import find_model
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.self_test import busy_picture
+from mtv_perception.runtime.settings import PerceiverConfig
 
 _NUMBERS = (-(2**31), -2, -1, 0, 1, 2, 3, 4, 17, 127, 255, 256, 65536, 2**31 - 1)
 _CONFIG = PerceiverConfig(num_threads=1, backend="litert")

@@ -27,7 +27,8 @@ from mtv_perception.runtime.backends.config import LITERT, OPENVINO
 from mtv_perception.runtime.backends.open import usable_engines
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Backend
-from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Model, Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 __all__ = ["CLIP", "OnEngine", "bench", "configure", "read_images", "run", "show"]
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.cli.bench.turns import in_turns, percentiles
-from mtv_perception.runtime.perceiver import Model, Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Model, Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 
 def compare_layouts(

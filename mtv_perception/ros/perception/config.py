@@ -8,7 +8,7 @@ from mtv_perception.config import check_cameras, setting
 from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.runtime.backends.config import AUTO, BACKENDS
 from mtv_perception.runtime.loading import ModelSource
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.tracking.tracker import TrackerConfig
 
 

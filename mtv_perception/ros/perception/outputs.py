@@ -28,7 +28,7 @@ from mtv_perception.ros.conversions import (
 from mtv_perception.ros.perception.config import NodeConfig
 from mtv_perception.ros.qos import LATCHED, newest_only, overridable, watched
 from mtv_perception.runtime.artefact import ModelSpec
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Detections, Result
 from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import colour_mask, draw_overlay

@@ -16,7 +16,8 @@ from mtv_perception.errors import MtvError
 from mtv_perception.ros.perception.config import Settings
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.loading import load_perceiver
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 
 Done = Callable[[str], None]
 # A loading thread that never returns keeps a copy of the model in memory.

@@ -10,7 +10,7 @@ from mtv_perception.errors import ArtefactError, ConfigError
 from mtv_perception.ros.perception import slot as slot_module
 from mtv_perception.ros.perception.config import NodeConfig, Settings
 from mtv_perception.ros.perception.slot import ModelSlot
-from mtv_perception.runtime.perceiver import PerceiverConfig
+from mtv_perception.runtime.settings import PerceiverConfig
 
 DEADLINE = 60.0
 

@@ -22,7 +22,8 @@ from mtv_perception.ros.perception.config import NodeConfig
 from mtv_perception.ros.perception.outputs import CameraOutputs
 from mtv_perception.ros.qos import newest_only
 from mtv_perception.runtime.artefact import ModelSpec, load_artefact, write_artefact
-from mtv_perception.runtime.perceiver import Perceiver, PerceiverConfig
+from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import PerceiverConfig
 from mtv_perception.types import Detections, Result, Segmentation
 from mtv_perception.visual.anonymise import anonymised, has_mark
 
