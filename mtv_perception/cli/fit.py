@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from mtv_perception.cli.measuring import pair
+from mtv_perception.cli.measuring import Renaming, pair
 from mtv_perception.cli.options import add_threads, positive
 from mtv_perception.fit.options import FitOptions, parse_budget
 
@@ -70,8 +70,8 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         "--rename",
         type=pair,
         nargs="+",
-        action="extend",
-        default=[],
+        action=Renaming,
+        default={},
         metavar="THEIRS=OURS",
         help="class names of the data to yours",
     )
@@ -120,7 +120,7 @@ def options_of(args: argparse.Namespace, out: Path) -> FitOptions:
         classes=args.classes,
         initial="" if args.initial == "none" else args.initial,
         sources=dict(args.sources),
-        rename=dict(args.rename),
+        rename=args.rename,
         minutes=0.0 if args.steps else args.budget,
         steps=args.steps,
         size_hw=tuple(args.size) if args.size else None,

@@ -57,6 +57,25 @@ def pair(text: str) -> tuple[str, str]:
     return theirs, ours
 
 
+class Renaming(argparse.Action):
+    """Gathers pairs in a mapping; one class can't have two names."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the pairs of one use of the option."""
+        found = dict(getattr(namespace, self.dest))
+        for theirs, ours in values:
+            if found.setdefault(theirs, ours) != ours:
+                names = f"{found[theirs]!r} and {ours!r}"
+                raise argparse.ArgumentError(self, f"expected one name for {theirs!r}, got {names}")
+        setattr(namespace, self.dest, found)
+
+
 def class_list(text: str) -> tuple[str, ...]:
     """Class names separated by commas, as an option."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -116,8 +135,8 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
         "--rename",
         type=pair,
         nargs="+",
-        action="extend",
-        default=[],
+        action=Renaming,
+        default={},
         metavar="THEIRS=OURS",
         help="the data's class names to the model's; to the background leaves a class out",
     )
@@ -167,7 +186,7 @@ def data_config(args: argparse.Namespace, path: Path) -> DatasetConfig:
         path=path,
         format=args.format,
         take=args.fold or args.take or "all",
-        rename=dict(args.rename),
+        rename=args.rename,
         box_classes=args.box_classes,
         mask_classes=args.mask_classes,
         split=args.split,

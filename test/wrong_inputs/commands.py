@@ -185,6 +185,12 @@ STATS = of(
     ("no size", "{data} --size 0 5", 2, "Expected a positive size"),
     ("fold that is none", "{data} --fold 3/2", 2, "--fold: expected K/N"),
     ("half a pair", "{data} --rename person", 2, "--rename: expected THEIRS=OURS, got 'person'"),
+    (
+        "two names for a class",
+        "{data} --rename a=rail --rename a=person",
+        2,
+        "--rename: expected one name for 'a', got 'rail' and 'person'",
+    ),
 )
 DATA = (
     *of(

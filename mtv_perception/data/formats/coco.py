@@ -31,7 +31,7 @@ from mtv_perception.data.formats.base import (
     are_splits,
     same_split,
 )
-from mtv_perception.data.formats.coco_index import CROWD, KEYS, is_box, read_index, short
+from mtv_perception.data.formats.coco_index import KEYS, is_box, is_crowd, read_index, short
 from mtv_perception.data.formats.files import (
     MaskFolder,
     files,
@@ -149,7 +149,7 @@ class _Reader:
                     image_path=image_path,
                     names=tuple(names[a["category_id"]] for a in annotations),
                     boxes_xyxy=_boxes(annotations),
-                    crowd=tuple(CROWD[a.get("iscrowd", 0)] for a in annotations),
+                    crowd=tuple(is_crowd(a) for a in annotations),
                     segmentations=tuple(a.get("segmentation") for a in annotations),
                     mask_path=mask_path,
                     size_hw=(int(image["height"]), int(image["width"])),

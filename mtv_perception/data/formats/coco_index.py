@@ -61,15 +61,22 @@ def _list(value: Any) -> list[Any]:
 
 
 def _crowd(value: Any) -> Any:
-    if not isinstance(value, (int, float, str)) or value not in CROWD:
+    if not isinstance(value, (int, float, str)) or value not in _CROWD:
         raise ValueError(value)
     return value
 
 
 # As keys, True is 1 and False is 0.
-CROWD: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True} | {
+_CROWD: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True} | {
     text: text.lower() == "true" for text in ("true", "false", "True", "False")
 }
+
+
+def is_crowd(annotation: dict[str, Any]) -> bool:
+    """Whether it is neither an object to find nor background: a crowd, or one to be ignored."""
+    return _CROWD[annotation.get("iscrowd", 0)] or _CROWD[annotation.get("ignore", 0)]
+
+
 _IDENTITY = _Rule("a whole number or text", _read_id)
 _RULES: dict[str, dict[str, _Rule]] = {
     "images": {
@@ -85,7 +92,7 @@ _RULES: dict[str, dict[str, _Rule]] = {
     },
     "categories": {"id": _IDENTITY, "name": _Rule("text", _text)},
 }
-_OPTIONAL = {"annotations": {"iscrowd": _Rule("0 or 1", _crowd)}}
+_OPTIONAL = {"annotations": dict.fromkeys(("iscrowd", "ignore"), _Rule("0 or 1", _crowd))}
 
 
 def read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:

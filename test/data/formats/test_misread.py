@@ -71,8 +71,9 @@ def test_json_with_a_byte_order_mark(coco, encoding):
         (None, False),
     ],
 )
-def test_iscrowd_of_another_type(coco, value, crowd):
-    assert read(coco(annotation={"iscrowd": value})).samples[0].crowd.tolist() == [crowd]
+@pytest.mark.parametrize("key", ["iscrowd", "ignore"])
+def test_iscrowd_of_another_type(coco, key, value, crowd):
+    assert read(coco(annotation={key: value})).samples[0].crowd.tolist() == [crowd]
 
 
 @pytest.mark.parametrize("value", ["no", 2, -1, [], {}, "", float("nan")])
