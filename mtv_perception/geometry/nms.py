@@ -155,7 +155,7 @@ def soft_nms(
     """
     kept = nms_per_class(boxes_xyxy, scores, class_ids, iou_threshold)
     faded = scores[kept]
-    if iou_threshold < 1:
+    if _FADE_FROM < iou_threshold < 1:
         order, faded = fade(boxes_xyxy[kept], faded, class_ids[kept])
         kept = kept[order]
     stays = (faded >= np.broadcast_to(lowest, scores.shape)[kept]) | (faded == scores[kept])
