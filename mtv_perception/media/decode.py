@@ -123,9 +123,9 @@ def read_image(path: Path, max_pixels: int = MAX_FILE_PIXELS, upright: bool = Tr
 
 
 def _content(path: Path, limit: int = -1) -> bytes:
-    if is_stream(path):
-        raise ImageError(f"{path}: expected an image file, got {STREAM}.")
     try:
+        if is_stream(path):
+            raise ImageError(f"{path}: expected an image file, got {STREAM}.")
         with path.open("rb") as file:
             raw = file.read(limit)
     except OSError as error:

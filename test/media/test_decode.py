@@ -309,6 +309,12 @@ def test_no_file(tmp_path):
             read(tmp_path / "gone.jpg")
 
 
+def test_a_name_that_the_disk_refuses_is_said_with_the_file(tmp_path):
+    for read in (image_size, read_image):
+        with pytest.raises(ImageError, match="could not read it: File name too long"):
+            read(tmp_path / f"{'a' * 300}.jpg")
+
+
 @each_format
 def test_a_truncated_file_is_told_from_one_with_more_behind_it(tmp_path, name):
     path, content = tmp_path / "a", coded(name)
