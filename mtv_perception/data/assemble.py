@@ -34,6 +34,9 @@ from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.labels import UNLABELED_ID, LabelSet
 
+# A left edge and a width of six decimals, or of 32 bits, may add up to a little more than 1.
+_LARGEST_FRACTION = 1.001
+
 
 def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> Dataset:
     """Check what a reader found and make a Dataset of it.
@@ -144,7 +147,7 @@ def _all_outlined(part: Contents, ids: Mapping[str, int]) -> bool:
 def _in_fractions(part: Contents) -> list[str]:
     """A fault where boxes in pixels are fractions of the image, as YOLO and other tools write them."""
     boxes = [e.boxes_xyxy for e in part.entries if len(e.boxes_xyxy) and not e.fractions]
-    if not boxes or (np.abs(np.concatenate(boxes)) > 1).any():
+    if not boxes or (np.abs(np.concatenate(boxes)) > _LARGEST_FRACTION).any():
         return []
     return [
         "expected boxes in pixels, got none that reaches beyond the first pixel of its image: they "

@@ -127,7 +127,9 @@ def test_boxes_that_are_none_or_outside(coco, bbox):
     assert "expected bbox" in text or "no area" in text or "lies outside" in text
 
 
-@pytest.mark.parametrize("bbox", [[0.1, 0.1, 0.3, 0.5], [0, 0, 1, 1]])
+@pytest.mark.parametrize(
+    "bbox", [[0.1, 0.1, 0.3, 0.5], [0, 0, 1, 1], [0.123457, 0.1, 0.876544, 0.2]]
+)
 def test_boxes_in_fractions_of_the_image(coco, bbox):
     assert "look like fractions" in faults_of(coco(annotation={"bbox": bbox}))
 
