@@ -80,9 +80,14 @@ def write_index(
 def _has_masks(samples: Sequence[Sample]) -> bool:
     """Masks and outlines can't stand side by side in the layout: masks win.
 
-    They also tell images of nothing but background, which have no outline.
+    Of images without objects they also tell background from unlabelled pixels: a reader goes by
+    the outlines of the others.
     """
-    return any(sample.mask_path is not None or sample.regions == () for sample in samples)
+    bare = any(sample.regions is None and not len(sample.boxes_xyxy) for sample in samples)
+    outlined = any(sample.regions for sample in samples)
+    return (bare and outlined) or any(
+        sample.mask_path is not None or sample.regions == () for sample in samples
+    )
 
 
 def _unique(sample: Sample, used: set[str]) -> str:

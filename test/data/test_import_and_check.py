@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -212,6 +213,18 @@ def test_images_without_labelled_pixels_stay_so(tmp_path, write_image):
     assert contents(read(tmp_path / "out")) == contents(read(tmp_path / "source"))
     masks = {s.image_path.stem: sample_mask(s) for s in read(tmp_path / "out").samples}
     assert masks["b"] is None and masks["c"] is None and (masks["a"] == 1).any()
+
+
+def test_a_part_without_the_bare_box_keeps_its_unlabelled_image(tmp_path, write_image):
+    """In image b a box lacks an outline; without b all objects have one."""
+    for name in "abc":
+        write_image(tmp_path / "source" / "images" / f"{name}.png", np.zeros((40, 60, 3), np.uint8))
+    (tmp_path / "source" / "annotations.xml").write_text(CVAT)
+    dataset = read(tmp_path / "source")
+    part = replace(dataset, samples=(dataset.samples[0], dataset.samples[2]))
+    write_coco(part, tmp_path / "out")
+
+    assert contents(read(tmp_path / "out")) == contents(part)
 
 
 def test_many_images_of_one_name_stay_apart(tmp_path, write_image):
