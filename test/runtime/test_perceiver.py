@@ -198,6 +198,26 @@ def test_a_result_tells_that_the_users_overlap_drops_more_than_the_models(
     assert (len(result.detections), result.truncated) == (kept, truncated)
 
 
+def test_boxes_that_the_users_overlap_adds_hide_none_that_it_drops(fake_model):
+    """As many boxes as with the model's overlap, but one that stood alone is gone."""
+    large, beside, upper, lower = [0, 0, 16, 16], [7.7, 0, 23.7, 16], [0, 0, 16, 8], [0, 8, 16, 16]
+    boxes = {5: (beside, 0.9), 6: (large, 0.8), 7: (upper, 0.7), 8: (lower, 0.6)}
+    boxes |= {9: ([40, 0, 48, 8], 0.9), 10: ([43.85, 0, 51.85, 8], 0.8)}
+    logits, offsets = np.full((COUNT, 3), -20, np.float32), np.zeros((COUNT, 4), np.float32)
+    for cell, ((x0, y0, x1, y1), score) in boxes.items():
+        row, column = divmod(cell, 8)
+        logits[cell, PERSON - 1] = logit(score)
+        offsets[cell, :2] = (x0 + x1) / 16 - column - 0.5, (y0 + y1) / 16 - row - 0.5
+        offsets[cell, 2:] = math.log((x1 - x0) / 8), math.log((y1 - y0) / 8)
+    offsets /= (0.1, 0.1, 0.2, 0.2)
+    model = fake_model(class_logits=logits, box_offsets=offsets, iou_threshold=0.4)
+    usual = Perceiver(model, PerceiverConfig())(IMAGE)
+    thinned = Perceiver(model, PerceiverConfig(iou_threshold=0.3))(IMAGE)
+
+    assert (len(usual.detections), usual.truncated) == (4, False)
+    assert (len(thinned.detections), thinned.truncated) == (4, True)
+
+
 def test_a_configuration_is_swapped_between_images(fake_model):
     perceiver = Perceiver(fake_model(class_logits=SCENE))
     counts = []
@@ -222,7 +242,10 @@ def test_a_configuration_is_swapped_between_images(fake_model):
         ({"class_score_thresholds": ("person=1.1",)}, r"0 \.\. 1, got 'person=1.1'"),
         ({"class_score_thresholds": ("person=nan",)}, "'person=nan'"),
         ({"class_score_thresholds": ("background=0.5",)}, "'background=0.5'"),
-        ({"class_score_thresholds": ("person=0.3", "person=0.9")}, "one threshold for person, got 0.3"),
+        (
+            {"class_score_thresholds": ("person=0.3", "person=0.9")},
+            "one threshold for person, got 0.3",
+        ),
         ({"suppress_absent": ("dog",)}, "suppress_absent: .*rail, person, forklift.*'dog'"),
         ({"suppress_absent": ("background",)}, "'background'"),
     ],
