@@ -18,9 +18,8 @@ import numpy as np
 from mtv_perception.bags.reader import COMPRESSED, IMAGE_TYPES, RAW, BagSource
 from mtv_perception.bags.storage import CDR, Topic
 from mtv_perception.errors import ImageError, ReplayError
-from mtv_perception.media.decode import decode_compressed
+from mtv_perception.media.decode import coded_depth_bits, decode_compressed
 from mtv_perception.media.encodings import DEPTH_ENCODINGS, ENCODINGS, is_depth_by_name
-from mtv_perception.media.formats import read_head
 
 # What this package itself publishes as images.
 _OURS = (
@@ -37,7 +36,6 @@ _EMPTY = "nothing was recorded"
 _FOREIGN_IMAGES = re.compile(r"(Image|Video|RGBD)s?$|image_transport.*Packet$")
 _OTHER_TRANSPORTS = ("/compressedDepth", "/theora", "/ffmpeg", "/zstd")
 _REP_118 = ("16UC1", "32FC1")
-_DEPTH = "depth"
 _VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
 # Words in names of topics with class or instance numbers, in place of colours.
 _LABEL_WORDS = re.compile(
@@ -220,7 +218,7 @@ def _why_no_picture(bag: BagSource, topic: Topic) -> str:
         return ""
     if topic.msgtype == COMPRESSED:
         why = _why_not_compressed(str(message.format), topic.name)
-        return why or _why_not_coded(message.data, topic.name)
+        return why or _why_not_coded(message, topic.name)
     if _is_deep(message.encoding, topic.name):
         return f"a depth image by its encoding {message.encoding}"
     if _LABEL_WORDS.search(topic.name) and _is_flat(_raw_pixels(message)):
@@ -240,7 +238,7 @@ def is_depth(bag: BagSource, topic: Topic) -> bool:
 
 
 def _why_not_compressed(form: str, name: str) -> str:
-    original = form.partition(";")[0].strip()
+    original = _original(form)
     if _is_deep(original, name) or "compressedDepth" in form:
         return f"a depth image by its format {form!r}"
     if original.lower() in _VIDEO_FORMATS:
@@ -248,13 +246,17 @@ def _why_not_compressed(form: str, name: str) -> str:
     return ""
 
 
-def _why_not_coded(data: Any, name: str) -> str:
-    """Many write a format such as "png" alone: the image itself tells what it holds."""
+def _original(form: str) -> str:
+    """The encoding that a compressed image had before, or its format alone."""
+    return form.partition(";")[0].strip()
+
+
+def _why_not_coded(message: Any, name: str) -> str:
+    """The image itself tells what it holds where its format does not."""
     try:
-        head = read_head(np.asarray(data, np.uint8).tobytes())
-        if head.bits > 8 and head.channels == 1 and _DEPTH in name.lower():
-            return f"a depth image by its name and its {head.bits} bits"
-        if _LABEL_WORDS.search(name) and _is_flat(decode_compressed(data).reshape(-1, 3)):
+        if bits := coded_depth_bits(message.data, _original(message.format), name):
+            return f"a depth image by its name and its {bits} bits"
+        if _LABEL_WORDS.search(name) and _is_flat(decode_compressed(message.data).reshape(-1, 3)):
             return _CLASS_NUMBERS
     except ImageError:  # Counted when it is read.
         pass

@@ -14,7 +14,13 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError
-from mtv_perception.media.encodings import MAX_PIXELS, demosaic, to_8_bits
+from mtv_perception.media.encodings import (
+    ENCODINGS,
+    MAX_PIXELS,
+    demosaic,
+    is_depth_by_name,
+    to_8_bits,
+)
 from mtv_perception.media.formats import Header, broken, check, check_size, jpeg, read_head
 from mtv_perception.resources import STREAM, is_stream
 
@@ -59,6 +65,22 @@ def decode_compressed(data: Any, *, max_pixels: int = MAX_PIXELS, form: str = ""
     head = read_head(raw)
     check_size(head.size_hw, max_pixels)
     return _pixels(raw, head, form.partition(";")[0].strip().lower())
+
+
+def coded_depth_bits(data: Any, original: str, topic: str) -> int:
+    """Bits of a grey, deep image on a topic named depth, whose format states no other encoding.
+
+    Many write a format such as "png" alone. 0 where it is no depth; ImageError where it is no image.
+
+    Args:
+        data: a buffer of coded bytes.
+        original: what the message's `format` says of the encoding before.
+        topic: name of the topic.
+    """
+    if original in ENCODINGS or not is_depth_by_name("mono16", topic):
+        return 0
+    head = read_head(np.frombuffer(data, np.uint8).tobytes())
+    return head.bits if head.bits > 8 and head.channels == 1 else 0
 
 
 def checked(raw: bytes, max_pixels: int = MAX_FILE_PIXELS) -> bytes:

@@ -98,7 +98,8 @@ def test_cameras_are_found_and_named(topics, cameras):
 def test_a_colour_image_of_a_depth_camera_is_a_picture(name, encoding):
     assert cameras_of({name: raw(encoding)}) == {name: ""}
     coded = f"{name}/compressed"
-    assert cameras_of({coded: packed(f"{encoding}; png compressed")}) == {coded: ""}
+    pixels = NOISE.astype(np.uint16 if encoding.startswith("bayer") else np.uint8)
+    assert cameras_of({coded: packed(f"{encoding}; png compressed", pixels)}) == {coded: ""}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
 from mtv_perception.errors import ImageError
+from mtv_perception.media.decode import coded_depth_bits
 from mtv_perception.media.encodings import is_depth_by_name
 from mtv_perception.ros.calibration import seems_rectified, why_info_unfit, why_other_frame
 from mtv_perception.ros.conversions import TO_RGB, stamp_ns
@@ -113,11 +114,10 @@ class Camera:
 
     def to_rgb(self, message: Any) -> np.ndarray:
         """The pixels of an image message, `(H, W, 3)` uint8; ImageError when broken, too many or depth."""
-        encoding = _original_encoding(message)
-        if is_depth_by_name(encoding, self._full_topic):
+        if why := _why_depth(message, self._full_topic):
             raise ImageError(
-                f"Expected a picture, got depth by its encoding {encoding} and the name of "
-                f"{self._full_topic}; remap {self.topic} to the camera's colour topic."
+                f"Expected a picture, got depth by its {why} and the name of {self._full_topic}; "
+                f"remap {self.topic} to the camera's colour topic."
             )
         return self._to_rgb(message, self._config.max_pixels)
 
@@ -244,8 +244,12 @@ class Camera:
         return PictureHealth(together(mixed, self._health.at_once), lasting)
 
 
-def _original_encoding(message: Any) -> str:
-    """The encoding of an image message, or that which a compressed one had before."""
-    if hasattr(message, "encoding"):
-        return str(message.encoding)
-    return str(message.format).partition(";")[0].strip()
+def _why_depth(message: Any, topic: str) -> str:
+    """What says, beside its topic's name, that an image message holds depth; empty for a picture."""
+    is_raw = hasattr(message, "encoding")
+    # A compressed one states the encoding that it had before, or nothing but its format.
+    encoding = message.encoding if is_raw else message.format.partition(";")[0].strip()
+    if is_depth_by_name(encoding, topic):
+        return f"encoding {encoding}"
+    bits = 0 if is_raw else coded_depth_bits(message.data, encoding, topic)
+    return f"{bits} bits" if bits else ""

@@ -1,6 +1,8 @@
 import math
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this Python; run: make setup")
@@ -110,3 +112,19 @@ def test_a_depth_image_is_refused_and_never_an_empty_scene(own_graph, model):
     assert status.level == DiagnosticStatus.ERROR
     assert "expected a picture, got depth" in status.message.lower()
     assert "aligned_depth_to_color/image_raw" in status.message
+
+
+@pytest.mark.parametrize(
+    ("form", "said"), [("16UC1; png compressed", "encoding 16UC1"), ("png", "16 bits")]
+)
+def test_a_compressed_depth_image_is_refused(own_graph, model, form, said):
+    graph, topic = own_graph, "aligned_depth_to_color/image_raw/compressed"
+    graph.start(model=model, transport="compressed", remap={"image/compressed": topic})
+    _, coded = cv2.imencode(".png", np.full((120, 160), 2000, np.uint16))
+
+    def send():
+        graph.send(CompressedImage(header=graph.header(), format=form, data=coded.tobytes()), topic)
+
+    status = graph.diagnosis(lambda found: "image failed" in found.message, "it", meanwhile=send)
+    assert status.level == DiagnosticStatus.ERROR
+    assert f"got depth by its {said} and the name of" in status.message
