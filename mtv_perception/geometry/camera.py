@@ -22,8 +22,9 @@ _PIXEL_CENTRE = 0.5
 _HORIZON_SLOPE = 1e-4
 # Focal lengths in an image side: 177 degrees by a pinhole; a fisheye of 360 degrees has 2 pi.
 _WIDEST = 76.0
-# Of the principal point from the middle, as a share of the side. A matrix of an image of 3/4 of this size
-# puts it 0.125 off in both axes, one of twice the size 0.5. What is cut off an image moves it in one.
+# Of the principal point from the middle, as a share of the side. The matrix of an image of 3/4 of
+# the size puts it 0.125 off in both axes, that of twice the size 0.5. A cut on one side moves it in
+# one axis alone.
 _FARTHEST_OFF = 0.12
 # Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
 _LARGEST_SKEW = 0.05
