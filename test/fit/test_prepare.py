@@ -324,7 +324,7 @@ KNOWN = {"sources": {"worker": "person", "truck": "forklift"}}
         ({"minutes": 30}, (352, 384)),
         ({"minutes": 5, **KNOWN}, (480, 640)),
         ({"steps": 10, **KNOWN}, (480, 640)),
-        ({"minutes": 30, "initial": "warehouse-small", **KNOWN}, (352, 384)),
+        ({"minutes": 30, "initial": "warehouse-small", **KNOWN}, (352, 448)),
         ({"minutes": 30, "size_hw": (96, 128), **KNOWN}, (96, 128)),
     ],
 )
