@@ -315,7 +315,7 @@ def test_cutouts_are_read(
     (person,) = load_cutouts(tmp_path)
     assert person.whole and person.aspect == pytest.approx(60 / 160)
     assert person.rgba[192, 192, 3] == 255
-    with pytest.raises(DatasetError, match="found none"):
+    with pytest.raises(DatasetError, match="1 are not, such as 'b.png'"):
         load_cutouts(tmp_path, ["b.png"])
 
 
