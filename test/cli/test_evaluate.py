@@ -14,6 +14,7 @@ import pytest
 
 from mtv_perception.cli import evaluate, tune
 from mtv_perception.cli.main import main
+from mtv_perception.evaluation.settings import IOU_THRESHOLD
 from mtv_perception.labels import WAREHOUSE, LabelSet
 from mtv_perception.runtime.artefact import no_lower
 from mtv_perception.types import Detections, Result, Segmentation
@@ -99,7 +100,7 @@ def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
     )
     scores = json.loads(out.read_text())
     assert scores["model"] == "fake-v1" and scores["images"] == 4
-    assert scores["settings"] | {"iou_threshold": 0.55, "engine": "litert"} == scores["settings"]
+    assert scores["settings"] | {"iou_threshold": IOU_THRESHOLD, "engine": "litert"} == scores["settings"]
     assert scores["data"]["path"] == str(data)
     assert (
         scores["per_class"]["person"]["ap"] == pytest.approx(1)

@@ -172,4 +172,4 @@ def test_share_of_true_person_pixels_that_is_pixelated(
     record_property("other_pixels_lost", round(float(lost), 4))
     sys.stdout.write(f"{name}: covers {share:.4f} of people, {lost:.4f} of everything else\n")
     assert share >= least
-    assert lost < 0.5
+    assert lost < 0.6
