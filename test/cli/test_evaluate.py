@@ -100,7 +100,10 @@ def test_evaluate_writes_json_and_report(data, tmp_path, capsys):
     )
     scores = json.loads(out.read_text())
     assert scores["model"] == "fake-v1" and scores["images"] == 4
-    assert scores["settings"] | {"iou_threshold": IOU_THRESHOLD, "engine": "litert"} == scores["settings"]
+    assert (
+        scores["settings"] | {"iou_threshold": IOU_THRESHOLD, "engine": "litert"}
+        == scores["settings"]
+    )
     assert scores["data"]["path"] == str(data)
     assert (
         scores["per_class"]["person"]["ap"] == pytest.approx(1)
