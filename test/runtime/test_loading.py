@@ -126,7 +126,7 @@ def test_however_the_child_ends_there_is_a_reason(folder, monkeypatch, statement
     real = subprocess.Popen
 
     def other_child(command, **options):
-        code = f"import os, signal, sys, time; {statement}"
+        code = f"import os, signal, sys, time; time.sleep(0.3); {statement}"
         return real([sys.executable, "-c", code], **options)
 
     monkeypatch.setattr(trial.subprocess, "Popen", other_child)
