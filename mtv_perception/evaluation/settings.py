@@ -12,7 +12,7 @@ IOU_THRESHOLD = 0.8
 suppression")."""
 
 PEER_IOU_THRESHOLD = 0.55
-"""IoU allowed by the plain suppression of peers: the best mean AP@.50 of plain suppression with ours."""
+"""IoU allowed by the plain suppression of peers, as of all figures before soft suppression."""
 
 MAX_DETECTIONS = 100
 """In an image, and of one class: COCO counts no more."""
