@@ -12,7 +12,7 @@ import numpy as np
 
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.media.decode import checked
-from mtv_perception.media.formats import jpeg, read_head
+from mtv_perception.media.formats import jpeg, plain, read_head
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # PNG, third edition, table 11.1: colour types.
@@ -32,9 +32,15 @@ def read_mask(path: Path) -> np.ndarray:
         return _palette_indices(path)
     try:
         raw = checked(path.read_bytes())
-        if read_head(raw).kind == jpeg.KIND:
+        kind = read_head(raw).kind
+        if kind == jpeg.KIND:
             raise DatasetError(
                 f"{path}: expected a mask as PNG, got a JPEG, which changes values; store it as PNG."
+            )
+        if kind == plain.PNM and not plain.is_plain_mask(raw):
+            raise DatasetError(
+                f"{path}: expected a mask as PNG, got a PNM whose largest value is below 255, which "
+                "decoders change; store it as PNG."
             )
         content = np.frombuffer(raw, np.uint8)
     except ImageError as error:

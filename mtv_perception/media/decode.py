@@ -21,7 +21,7 @@ from mtv_perception.media.encodings import (
     is_depth_by_name,
     to_8_bits,
 )
-from mtv_perception.media.formats import Header, broken, check, check_size, jpeg, read_head
+from mtv_perception.media.formats import Header, broken, check, check_size, jpeg, plain, read_head
 from mtv_perception.resources import STREAM, is_stream
 
 MAX_FILE_PIXELS = 50_000_000
@@ -108,6 +108,8 @@ def _pixels(raw: bytes, head: Header, original: str) -> np.ndarray:
             f"Expected a {head.kind} image of {head.size_hw[1]}x{head.size_hw[0]} pixels, "
             f"could decode {found} of its {len(raw)} bytes."
         )
+    if head.kind == plain.PNM:
+        image = plain.spread_pnm(image, data)
     if image.dtype != np.uint8:
         image = to_8_bits(image)
     return demosaic(image, original) if is_mosaic else image

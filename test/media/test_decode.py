@@ -399,3 +399,29 @@ def test_a_tiff_is_turned_once_as_other_files_are(tmp_path, order, orientation):
     assert np.array_equal(read_image(path), expected)
     assert np.array_equal(read_image(path, upright=False), stored)
     assert image_size(path) == expected.shape[:2]
+
+
+def pnm_of(values, top, as_text, channels):
+    """A PGM or PPM of one row that states `top` as its largest value."""
+    kind = {(False, 1): 5, (False, 3): 6, (True, 1): 2, (True, 3): 3}[as_text, channels]
+    numbers = np.repeat(np.array(values), channels)
+    coded = numbers.astype(np.uint8 if top < 256 else ">u2").tobytes()
+    content = " ".join(map(str, numbers)).encode() if as_text else coded
+    return b"P%d\n%d 1\n%d\n" % (kind, len(values), top) + content
+
+
+@pytest.mark.parametrize("top", [1, 15, 100, 254, 255, 256, 300, 1023, 10_000, 65_534])
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_largest_value_that_a_pnm_states_is_white(top, as_text, channels):
+    values = [0, top // 2, top]
+    image = decode_compressed(pnm_of(values, top, as_text, channels))
+    expected = [255 * value / top for value in values]
+    assert np.allclose(image[0], np.array(expected)[:, None], atol=1)
+
+
+@pytest.mark.parametrize("top", [0, 1, 100, 300])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_value_above_the_largest_that_a_pnm_states_is_refused(top, as_text):
+    with pytest.raises(ImageError, match=f"states {top} as the largest value, it has {top + 1}"):
+        decode_compressed(pnm_of([0, top + 1], top, as_text, 1))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import struct
 
+import cv2
+import numpy as np
+
 from mtv_perception.media.formats.base import Header, broken
 
 BMP, GIF, PNM = "BMP", "GIF", "PNM"
@@ -22,6 +25,9 @@ _PNM_NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,7})"
 _PNM_BITMAP = re.compile(rb"P([14])" + _PNM_NUMBER * 2 + rb"\s")
 _PNM_LEVELS = re.compile(rb"P([2356])" + _PNM_NUMBER * 3 + rb"\s")
 _PNM_HEAD_BYTES = 4096
+_PNM_TEXT = (2, 3)
+# Cameras with fewer bits also state 65535, so that only the pixels tell which are used.
+_USUAL_TOPS = (255, 65_535)
 
 
 def read_bmp(data: bytes) -> Header | None:
@@ -113,7 +119,7 @@ def check_pnm(data: bytes, head: Header) -> bytes:
         raise broken(PNM, "its head can't be read", data)
     height, width = head.size_hw
     kind = int(match.group(1))
-    if kind in (2, 3):
+    if kind in _PNM_TEXT:
         needed, found = height * width * head.channels, len(data[match.end() :].split())
     elif kind == 1:
         needed, found = height * width, sum(data[match.end() :].count(bit) for bit in (b"0", b"1"))
@@ -122,4 +128,47 @@ def check_pnm(data: bytes, head: Header) -> bytes:
         needed, found = row * height, len(data) - match.end()
     if found < needed:
         raise broken(PNM, f"its pixels need {needed} numbers, it has {found}", data)
-    return data
+    if kind not in (1, 4):
+        top, largest = _stated_top(match), _largest(data, match, needed)
+        if largest > top:
+            raise broken(PNM, f"its head states {top} as the largest value, it has {largest}", data)
+    # OpenCV reads one character behind the last number.
+    return data + b"\n" if kind in (1, *_PNM_TEXT) else data
+
+
+def _stated_top(match: re.Match[bytes]) -> int:
+    """What the head states as the largest value, white; 1 of a bitmap."""
+    return int(match.group(4)) if match.re is _PNM_LEVELS else 1
+
+
+def _largest(data: bytes, match: re.Match[bytes], needed: int) -> int:
+    """The largest value of the first `needed` numbers or bytes after the head."""
+    if int(match.group(1)) in _PNM_TEXT:
+        words = data[match.end() :].split()[:needed]
+        return max((int(word) for word in words if word.isdigit()), default=0)
+    form = ">u2" if _stated_top(match) > 255 else np.uint8
+    size = np.dtype(form).itemsize
+    values = np.frombuffer(data, form, needed // size, match.end())
+    return int(values.max(initial=0))
+
+
+def is_plain_mask(data: bytes) -> bool:
+    """Whether the values of a PNM file are decoded as they are stored."""
+    match = _pnm(data)
+    return match is not None and _stated_top(match) >= 255
+
+
+def spread_pnm(image: np.ndarray, data: bytes) -> np.ndarray:
+    """Pixels with the largest value that the head states as white, 255.
+
+    OpenCV does so for text of up to 8 bits alone.
+
+    Args:
+        image: as OpenCV decodes it, uint8 or uint16.
+        data: the file.
+    """
+    match = _pnm(data)
+    top = _USUAL_TOPS[0] if match is None else _stated_top(match)
+    if top in _USUAL_TOPS or (top < 255 and not data.startswith((b"P5", b"P6"))):
+        return image
+    return cv2.convertScaleAbs(image, alpha=255 / top).reshape(image.shape)

@@ -410,6 +410,18 @@ def test_a_mask_that_was_stored_with_losses(tmp_path, write_image, quality):
     assert "masks/a.png: expected a mask as PNG, got a JPEG" in faults_of(tmp_path)
 
 
+@pytest.mark.parametrize("head", ["P2 60 40 3", "P5 60 40 3", "P1 60 40"])
+def test_a_mask_that_is_a_pnm_of_few_values(tmp_path, write_image, head):
+    """OpenCV makes 255, which means ignore, of the largest value, and of 0 in a bitmap."""
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "masks").mkdir()
+    text = f"{head}\n{'1 ' * 2400}"
+    (tmp_path / "masks" / "a.png").write_bytes(
+        text.replace("1 ", "\3").encode() if "5" in head else text.encode()
+    )
+    assert "masks/a.png: expected a mask as PNG, got a PNM" in faults_of(tmp_path)
+
+
 def turn_by_exif(path, orientation):
     """Put an EXIF orientation into a JPEG file."""
     content = path.read_bytes()
