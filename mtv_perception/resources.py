@@ -15,6 +15,9 @@ from pathlib import Path
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
 STREAM = "a pipe, a socket or a device"
+LFS_POINTER = "a Git LFS pointer; fetch the file: git lfs pull"
+LFS_START = b"version https://git-lfs"
+"""How the text begins that Git leaves in place of a large file that was not fetched."""
 
 
 def share_folders(package: str) -> list[Path]:
@@ -68,6 +71,20 @@ def stderr_without(noise: re.Pattern[str]) -> Iterator[None]:
             kept.seek(0)
             lines = kept.read().decode(errors="replace").splitlines(True)
             sys.stderr.write("".join(line for line in lines if not noise.match(line)))
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether the content, or the beginning, of a file is an `LFS_POINTER`."""
+    return content.startswith(LFS_START)
+
+
+def pointer_hint(path: Path) -> str:
+    """What to add to an error about a file that can't be read; empty unless it is an `LFS_POINTER`."""
+    try:
+        with path.open("rb") as file:
+            return f"; it is {LFS_POINTER}" if is_lfs_pointer(file.read(len(LFS_START))) else ""
+    except OSError:
+        return ""
 
 
 def is_stream(path: Path) -> bool:

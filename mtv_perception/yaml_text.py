@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 import yaml
 
+from mtv_perception.resources import LFS_POINTER, is_lfs_pointer
+
 
 class PlainWord(str):
     """`yes`, `no`, `on`, `off`, `y` or `n` without quotes.
@@ -128,6 +130,8 @@ def format_yaml(value: Any, flow: bool | None = False, width: int = 80) -> str:
 
 
 def _decode(content: bytes) -> str:
+    if is_lfs_pointer(content):
+        raise ValueError(f"it is {LFS_POINTER}")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return content.decode("utf-16" if is_utf16 else "utf-8-sig")

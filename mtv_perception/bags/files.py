@@ -11,7 +11,7 @@ import yaml
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.media.files import natural_key
-from mtv_perception.resources import is_stream
+from mtv_perception.resources import is_stream, pointer_hint
 
 METADATA = "metadata.yaml"
 ACTIVE = ".active"
@@ -153,6 +153,8 @@ def _listed(path: Path) -> list[str]:
     Raises:
         ReplayError: it names none.
     """
+    if is_pointer := pointer_hint(path):
+        raise ReplayError(is_pointer.removeprefix("; "))
     with path.open(encoding="utf-8") as file:
         content: Any = yaml.safe_load(file.read(_METADATA_BYTES))
     for key in ("rosbag2_bagfile_information", "relative_file_paths"):

@@ -29,6 +29,7 @@ from mtv_perception.media.decode import decode_compressed
 from mtv_perception.media.encodings import MAX_PIXELS, decode_raw
 from mtv_perception.media.frame import Frame
 from mtv_perception.messages.typestore import typestore
+from mtv_perception.resources import pointer_hint
 from mtv_perception.types import NANOSECONDS
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -144,6 +145,8 @@ class BagSource:
 
     def _opened(self, file: Path) -> tuple[Storage, str]:
         """A storage file, and what is wrong with its compression."""
+        if is_pointer := pointer_hint(file):
+            raise DamageError(f"{file.name}{is_pointer}")
         damage, plain, kind = "", file, storage_kind(file)
         if kind == ZSTD:
             if self._unpacked is None:

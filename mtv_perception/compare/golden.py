@@ -17,6 +17,7 @@ import numpy as np
 from mtv_perception.compare.runs import FrameKey, FrameKeys, Run, RunFrame, open_run
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet, labels_of
+from mtv_perception.resources import pointer_hint
 from mtv_perception.types import Detections
 
 FORMAT = "mtv golden run 1"
@@ -133,7 +134,9 @@ def read_golden(path: Path) -> GoldenRun:
         if len(lines) != (expected := head.get("frames", len(lines))):
             raise ValueError(f"expected {expected} frames by its head, got {len(lines)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ReplayError(f"{path}: expected a golden run, could not read it: {error}") from error
+        raise ReplayError(
+            f"{path}: expected a golden run, could not read it: {error}{pointer_hint(path)}"
+        ) from error
     return GoldenRun(path, head["model"], labels, frames, masks)
 
 

@@ -54,8 +54,9 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
         return ImageFacts(claimed_hw, faults=(f"{where}: no such image file{_alike(path)}",))
     try:
         header = image_header(path)
-    except ImageError:
-        return ImageFacts(claimed_hw, faults=(f"{where}: not an image, or of an unknown format",))
+    except ImageError as error:
+        reason = _reason(path, error)
+        return ImageFacts(claimed_hw, faults=(f"{where}: not an image: {reason}",))
     faults = [] if is_whole(path) else [f"{where}: truncated, the end of the image is missing"]
     stored, orientation = header.size_hw, header.orientation
     upright = stored[::-1] if orientation >= _FIRST_TRANSPOSED else stored
@@ -69,6 +70,12 @@ def check_image(path: Path, where: str, claimed_hw: tuple[int, int] | None = Non
         )
     size_hw = stored if as_stored else upright
     return ImageFacts(size_hw, as_stored, orientation, is_unsure, tuple(faults))
+
+
+def _reason(path: Path, error: ImageError) -> str:
+    """An error's text without the path, for a sentence that names the file in its own way."""
+    text = str(error).removeprefix(f"{path}: ").rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def _alike(path: Path) -> str:
@@ -144,6 +151,10 @@ def check_mask(
     nothing = np.empty(0, np.int64)
     if not is_file(path):
         return nothing, [f"{where}: no such mask file"]
+    try:
+        image_header(path)
+    except ImageError as error:
+        return nothing, [f"{where}: no mask: {_reason(path, error)}"]
     if not is_whole(path):
         return nothing, [f"{where}: truncated, the end of the mask is missing"]
     try:

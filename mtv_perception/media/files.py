@@ -17,6 +17,7 @@ from mtv_perception.media.decode import MAX_FILE_PIXELS, decode_compressed, read
 from mtv_perception.media.formats import check_size
 from mtv_perception.media.frame import Frame
 from mtv_perception.media.write import is_utf8
+from mtv_perception.resources import pointer_hint
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2"),
@@ -122,7 +123,7 @@ class _Video:
         self._max_pixels = max_pixels
         self._capture = _capture(path)
         if not self._capture.isOpened():
-            raise ReplayError(f"{path}: expected a video, could not open it.")
+            raise ReplayError(f"{path}: expected a video, could not open it{pointer_hint(path)}.")
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         fourcc = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from mtv_perception.errors import ArtefactError
 from mtv_perception.labels import LabelSet
+from mtv_perception.resources import LFS_POINTER, is_lfs_pointer
 from mtv_perception.runtime.backends import EngineConfig, open_backend
 from mtv_perception.runtime.backends.config import Network
 from mtv_perception.runtime.model_spec import (
@@ -190,9 +191,12 @@ def _read_file(path: Path, largest: int) -> bytes:
                 raise ArtefactError(
                     f"{path}: expected a file of at most {largest} bytes, got {found.st_size}."
                 )
-            return file.read(found.st_size)
+            content = file.read(found.st_size)
     except OSError as error:
         raise ArtefactError(f"{path}: can't be read: {error}") from error
+    if is_lfs_pointer(content):
+        raise ArtefactError(f"{path}: expected a file of a model, got {LFS_POINTER}.")
+    return content
 
 
 def write_artefact(

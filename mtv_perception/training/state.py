@@ -13,6 +13,7 @@ import numpy as np
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.resources import pointer_hint
 
 BEST_FILE = "best.npz"
 """A run's best checkpoint, in its folder."""
@@ -40,7 +41,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: expected a checkpoint, could not read it: {error}") from error
+        raise WeightsError(
+            f"{path}: expected a checkpoint, could not read it: {error}{pointer_hint(path)}"
+        ) from error
 
 
 def restore_state(path: Path, variables: Variables) -> int:

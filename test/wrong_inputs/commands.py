@@ -31,6 +31,7 @@ KINDS = "an image, a folder of images, a video or a bag"
 QUIET = "--out {out} --quiet"
 NO_MODEL = "Expected a model folder or one of warehouse, ... got 'octarine'"
 HASH = "model.tflite: expected SHA-256 ... the file is corrupt"
+LFS = "... a Git LFS pointer; fetch the file: git lfs pull"
 BROKEN_IMAGE = "b.jpg: Expected a whole JPEG image, got a broken one"
 NO_RUN = "expected a run with a topic .../detections"
 CHECK = "--out {out}.html"
@@ -89,6 +90,13 @@ PREDICT = of(
     ("topics of no bag", "{good} --topics /a --out {out}", 2, "expected a bag to take topics"),
     ("camera that is not there", "97 --out {out}", 2, "Expected a camera with number 97"),
     ("unknown model", "{good} --model octarine --out {out}", 2, NO_MODEL),
+    ("bag not fetched by Git LFS", "{pointer_bag} --out {out}", 2, f"could not read it: {LFS}"),
+    (
+        "model not fetched by Git LFS",
+        "{good} --model {pointer_model} --out {out}",
+        2,
+        f"model.tflite: {LFS}",
+    ),
     ("model without its files", "{good} --model {no_model} --out {out}", 2, "expected format 1"),
     ("model with other bytes", "{good} --model {wrong_hash} --out {out}", 2, HASH),
     ("model with an unknown key", "{good} --model {wrong_key} --out {out}", 2, "'octarine'"),
@@ -177,6 +185,8 @@ STATS = of(
     ("bag of ROS 1", "{ros1_bag}", 2, LAYOUTS + " rosbags-convert"),
     ("labels cut short", "{data_json}", 2, "annotations.json: expected JSON, could not read it"),
     ("one broken image", "{data_broken}", 2, TRUNCATED),
+    ("images not fetched by Git LFS", "{data_pointers}", 2, f"images/0.jpg: not an image: {LFS}"),
+    ("labels not fetched by Git LFS", "{data_pointer}", 2, f"annotations.json: {LFS}"),
     ("boxes outside", "{data_outside}", 2, "4 fault(s): ... images/0.jpg: box ... lies outside"),
     ("no image listed", "{data_empty}", 2, "expected at least one image, got an empty data set"),
     ("unknown class", "{data} --names octarine", 2, "expected objects of octarine, got 'person'"),

@@ -105,6 +105,17 @@ def coco(path, broken=False, category="person", bbox=(8, 10, 12, 20), images=4, 
     return path
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+"""What Git leaves in place of a large file that was not fetched."""
+
+
+def coco_of_pointers(path, pattern):
+    """A COCO set whose files of a pattern are pointers."""
+    for file in coco(path).rglob(pattern):
+        file.write_bytes(POINTER)
+    return path
+
+
 def model_copy(path, change):
     shutil.copytree(find_model("warehouse"), path)
     change(path)
@@ -183,6 +194,12 @@ MAKERS = {
     "data_empty": lambda path: coco(path, images=0),
     "data_no_boxes": lambda path: coco(path, annotations=[]),
     "data_json": lambda path: folder(path, **{"annotations.json": b'{"images": ['}),
+    "data_pointers": lambda path: coco_of_pointers(path, "*.jpg"),
+    "data_pointer": lambda path: coco_of_pointers(path, "*.json"),
+    "pointer_bag": lambda path: write(path.with_suffix(".mcap"), POINTER),
+    "pointer_model": lambda path: model_copy(
+        path, lambda model: (model / "model.tflite").write_bytes(POINTER)
+    ),
     "no_model": lambda path: folder(path, **{"model.yaml": "name: x\n"}),
     "wrong_hash": lambda path: model_copy(
         path, lambda model: (model / "model.tflite").write_bytes(b"other bytes")

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import is_background
 from mtv_perception.media.files import IMAGE_SUFFIXES
+from mtv_perception.resources import LFS_POINTER, is_lfs_pointer
 
 # Byte-order marks; the UTF-32 marks first, because one begins like UTF-16's.
 _MARKS = (
@@ -154,6 +155,8 @@ def read_text(path: Path) -> str:
 
 
 def _decoded(path: Path, content: bytes, encoding: str) -> str:
+    if is_lfs_pointer(content):
+        raise DatasetError(f"{path}: expected labels, found {LFS_POINTER}.")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:

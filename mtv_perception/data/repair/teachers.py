@@ -17,6 +17,7 @@ from mtv_perception.data.repair.pseudo_masks import (
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import WeightsError
 from mtv_perception.labels import UNLABELED_ID, WAREHOUSE
+from mtv_perception.resources import pointer_hint
 from mtv_perception.types import Result
 
 FORKLIFT = WAREHOUSE.id_of("forklift")
@@ -41,7 +42,7 @@ class LiteRtTeacher:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(
-                f"{path}: expected a LiteRT network, could not load it: {error}"
+                f"{path}: expected a LiteRT network, could not load it: {error}{pointer_hint(path)}"
             ) from error
         (self._input,) = self._interpreter.get_input_details()
         wanted = (1, CROP_SIDE, CROP_SIDE, 1)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mtv_perception.errors import ImageError
 from mtv_perception.media.formats import jp2, jpeg, plain, png, tiff, webp
 from mtv_perception.media.formats.base import MAX_SIDE, Header, broken, check_size
+from mtv_perception.resources import LFS_POINTER, LFS_START
 
 __all__ = ["FORMATS", "MAX_SIDE", "Header", "broken", "check", "check_size", "read_head"]
 
@@ -50,7 +51,7 @@ _BRANDS = {
 _FOREIGN = (
     (b"<!doctype html", "a web page; the download failed"),
     (b"<html", "a web page; the download failed"),
-    (b"version https://git-lfs", "a Git LFS pointer; fetch the file: git lfs pull"),
+    (LFS_START, LFS_POINTER),
     (b"<svg", "an SVG drawing; convert it to PNG"),
     (b"<?xml", "an XML file"),
     (b"%pdf", "a PDF; convert its pages to PNG"),
