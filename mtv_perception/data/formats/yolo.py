@@ -53,6 +53,12 @@ _SHOWN = 60  # characters of a faulty line
 _BOX_VALUES = 5
 _OUTLINE_HINT = "an outline is 'class x1 y1 x2 y2 x3 y3 ...'"
 _LEAST_POLYGON_VALUES = 7
+_LEAST_CLEAR_VALUES = 11  # shorter outlines of a few corners are often all of one length
+_ROUNDING = 1e-3  # of fractions that tools write with three digits
+_VISIBILITIES = (0, 1, 2)
+_KEY_POINTS = (
+    "key points are not read: export boxes or outlines, or keep the first five values of each line"
+)
 # Text files beside label files that hold no labels.
 _NO_LABELS = frozenset(
     {"classes.txt", "labels.txt", "notes.txt", "readme.txt", "train.txt", "val.txt"}
@@ -85,6 +91,7 @@ class YoloFormat:
             parsed[image] = _read_labels(path, shown(path, root), names) if path else _Labels()
             faults += parsed[image].faults
         faults += labels.faults
+        faults += _key_point_faults(parsed.values())
         masks = _masks(images, root)
         lists = {mask_names(folder) for folder in masks}
         if len(lists) > 1:
@@ -229,7 +236,7 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
         count = len(values)
         is_outline = count >= _LEAST_POLYGON_VALUES and count % 2 == 1
         if count != _BOX_VALUES and not is_outline:
-            hint = "six values are a detection with its score" if count == 6 else _OUTLINE_HINT
+            hint = _hint_of(values)
             found.faults.append(
                 f"{where}:{number}: expected 'class cx cy w h', got {line[:_SHOWN]!r}; {hint}"
             )
@@ -243,6 +250,57 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
             found.boxes.append(_around(values[1:]) if is_outline else values[1:])
             found.outlines.append([values[1:]] if is_outline else None)
     return found
+
+
+def _hint_of(values: list[float]) -> str:
+    """What a line may be that is neither a box nor an outline."""
+    if len(values) == _BOX_VALUES + 1:
+        return "six values are a detection with its score"
+    points = values[_BOX_VALUES:]
+    is_pose = points and len(points) % 3 == 0 and set(points[2::3]) <= set(_VISIBILITIES)
+    return _KEY_POINTS if is_pose else _OUTLINE_HINT
+
+
+def _key_point_faults(labels: Iterable[_Labels]) -> list[str]:
+    """A fault where the outlines of a data set are boxes with key points: `class cx cy w h x y ...`.
+
+    They have one length. The points lie in the boxes, and the size is no corner beside them.
+    """
+    lines = [outline[0] for item in labels for outline in item.outlines if outline]
+    if not lines or len(lines[0]) + 1 == _LEAST_POLYGON_VALUES or len(set(map(len, lines))) > 1:
+        return []
+    values = np.array(lines)
+    box, points = values[:, :4], values[:, 4:]
+    low, high = box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2
+    if (low < -_ROUNDING).any() or (high > 1 + _ROUNDING).any() or (box[:, 2:] <= 0).any():
+        return []
+    marked = points.shape[1] % 3 == 0 and np.isin(points[:, 2::3], _VISIBILITIES).all()
+    if not marked and not _lie_in_boxes(values, low, high):
+        return []
+    return [
+        f"{len(lines)} lines of {values.shape[1] + 1} values look like boxes with key points "
+        f"(class cx cy w h, then the points), not like outlines; {_KEY_POINTS}; "
+        "outlines that look so are read from a COCO export"
+    ]
+
+
+def _lie_in_boxes(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether values behind `cx cy w h` are points in the boxes, and w and h are none beside them."""
+    points = values[:, 4:].reshape(len(values), -1, 2)
+    seen = points.any(2, keepdims=True)
+    inside = (points >= low[:, None] - _ROUNDING) & (points <= high[:, None] + _ROUNDING)
+    if not (inside | ~seen).all():
+        return False
+    centre, size = values[:, None, :2], values[:, 2:4]
+    others = np.concatenate([centre, np.where(seen, points, centre)], 1)
+    first, last = others.min(1), others.max(1)
+    margin = last - first
+    apart = ((size < first - margin) | (size > last + margin)).any(1)
+    return bool(
+        apart.any()
+        if values.shape[1] >= _LEAST_CLEAR_VALUES
+        else len(values) > 1 and 2 * apart.sum() > len(values)
+    )
 
 
 def _around(polygon: list[float]) -> list[float]:

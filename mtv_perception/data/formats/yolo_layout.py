@@ -301,7 +301,10 @@ def read_class_names(root: Path) -> dict[int, str]:
     except ConfigError as error:
         raise DatasetError(str(error)) from error
     if isinstance(content, dict) and content.get("kpt_shape") is not None:
-        raise DatasetError(f"{path}: expected boxes or outlines, found key points (kpt_shape).")
+        raise DatasetError(
+            f"{path}: expected boxes or outlines, found key points (kpt_shape): export "
+            "boxes, or keep the first five values of each line and remove kpt_shape."
+        )
     listed = content.get("names") if isinstance(content, dict) else None
     names = {key: str(name) for key, name in _numbered(path, listed).items()}
     check_names(path, names)

@@ -818,3 +818,59 @@ def test_a_turned_box_that_lies_wholly_outside_is_a_fault(tmp_path, write_image)
     image = f'<image id="0" name="a.png" width="60" height="40">{box}</image>'
     (tmp_path / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
     assert "lies outside the image" in faults_of(tmp_path)
+
+
+def yolo_lines(root, write_image, lines, names="names: [person]\n"):
+    """A YOLO set with a label file for each text of `lines`."""
+    (root / "labels").mkdir()
+    for index, text in enumerate(lines):
+        write_image(root / "images" / f"{index}.png")
+        (root / "labels" / f"{index}.txt").write_text(text)
+    (root / "data.yaml").write_text(names)
+    return root
+
+
+BOXED = ((0.5, 0.5, 0.2, 0.4), (0.3, 0.6, 0.1, 0.2), (0.8, 0.3, 0.1, 0.3))
+
+
+def pose(count, visibility):
+    """A line for each box with key points inside it; the first of each is not seen."""
+    lines = []
+    for cx, cy, w, h in BOXED:
+        points = [(cx + w * i / 40, cy - h * i / 40) for i in range(1, count)]
+        points = [(0.0, 0.0), *points]
+        flags = [0, *(1 + i % 2 for i in range(1, count))]
+        each = [(*p, flag) if visibility else p for p, flag in zip(points, flags, strict=True)]
+        values = (cx, cy, w, h, *(value for point in each for value in point))
+        lines.append(f"0 {' '.join(f'{value:g}' for value in values)}")
+    return lines
+
+
+@pytest.mark.parametrize("visibility", [False, True])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 16, 17])
+def test_lines_with_key_points_are_no_outlines(tmp_path, write_image, count, visibility):
+    text = faults_of(yolo_lines(tmp_path, write_image, pose(count, visibility)))
+    assert "keep the first five values of each line" in text
+
+
+def test_key_points_that_the_list_of_names_states(tmp_path, write_image):
+    names = "names: [person]\nkpt_shape: [4, 3]\n"
+    text = faults_of(yolo_lines(tmp_path, write_image, pose(4, True), names))
+    assert "keep the first five values of each line and remove kpt_shape" in text
+
+
+@pytest.mark.parametrize("corners", [3, 4, 5, 8, 48])
+def test_outlines_of_one_length_are_no_key_points(tmp_path, write_image, corners):
+    angles = np.arange(corners) * 2 * np.pi / corners
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    lines = []
+    for cx, cy, w, h in BOXED:
+        values = (circle * (w / 2, h / 2) + (cx, cy)).ravel()
+        lines.append("0 " + " ".join(f"{value:.4f}" for value in values))
+    dataset = read(yolo_lines(tmp_path, write_image, lines))
+    assert all(len(sample.regions) == 1 for sample in dataset.samples)
+
+
+def test_outlines_that_fill_the_image_are_no_key_points(tmp_path, write_image):
+    root = yolo_lines(tmp_path, write_image, ["0 0 0 1 0 1 1 0 1 0 0", "0 0 0 1 0 1 1 0 1 0 0.5"])
+    assert len(read(root).samples) == 2
