@@ -54,7 +54,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     if not entries and not faults:
         raise DatasetError(f"{root}: expected at least one image, got an empty data set.")
     base = root.parent if root.is_file() else root
-    faults += _listed_twice(entries, base)
+    faults += [fault for part in contents for fault in _listed_twice(part.entries, base)]
     used = [name for entry in entries for name in entry.names]
     mask_names = [name for part in contents for name in part.mask_names or ()]
     listed = [name for part in contents for name in part.names or ()]

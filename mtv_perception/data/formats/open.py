@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -170,6 +170,7 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     found = [
         _composed(FORMATS[name].read(path, split, options), options.labels) for split in chosen
     ]
+    found[0] = replace(found[0], faults=(*found[0].faults, *_in_two_splits(path, chosen, found)))
     notes = _not_read(path, found) if len(chosen) == len(splits) else []
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
@@ -180,6 +181,24 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
         notes = [note, *notes]
     found[0] = replace(found[0], notes=(*notes, *found[0].notes))
     return found
+
+
+def _in_two_splits(root: Path, splits: Sequence[Split], contents: Sequence[Contents]) -> list[str]:
+    """A fault for each two splits that name the same images, which would judge what they train."""
+    names: dict[Path, str] = {}
+    shared: dict[tuple[str, str], list[Path]] = {}
+    for split, part in zip(splits, contents, strict=True) if len(splits) > 1 else ():
+        for path in dict.fromkeys(entry.image_path.resolve() for entry in part.entries):
+            other = names.setdefault(path, split.name)
+            if other != split.name:
+                shared.setdefault((other, split.name), []).append(path)
+    base = root.resolve() if is_folder(root) else root.resolve().parent
+    return [
+        f"the splits {first} and {second} both name {len(paths)} images, such as "
+        f"{shown(paths[0], base)}: choose one with `split` (--split {first}), or give {second} a "
+        "folder of other images"
+        for (first, second), paths in shared.items()
+    ]
 
 
 def _spelt(labels: LabelSet, name: str) -> str:

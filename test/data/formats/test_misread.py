@@ -874,3 +874,26 @@ def test_outlines_of_one_length_are_no_key_points(tmp_path, write_image, corners
 def test_outlines_that_fill_the_image_are_no_key_points(tmp_path, write_image):
     root = yolo_lines(tmp_path, write_image, ["0 0 0 1 0 1 1 0 1 0 0", "0 0 0 1 0 1 1 0 1 0 0.5"])
     assert len(read(root).samples) == 2
+
+
+@pytest.mark.parametrize(
+    "lists",
+    ["train: images\nval: images\n", "train: images\nval: images/\ntest: ./images\n"],
+)
+def test_splits_that_name_the_same_images(tmp_path, write_image, lists):
+    line = "0 0.5 0.5 0.5 0.5"
+    root = yolo_lines(tmp_path, write_image, [line] * 3, f"names: [person]\n{lists}")
+    text = faults_of(root)
+    assert "the splits train and val both name 3 images, such as images/0.png" in text
+    assert "--split train" in text and "listed 2 times" not in text
+    assert len(read(root, split="val").samples) == 3
+
+
+def test_splits_whose_folders_are_one_by_a_link(tmp_path, write_image):
+    for part in ("images", "labels"):
+        (tmp_path / part / "train").mkdir(parents=True)
+        (tmp_path / part / "val").symlink_to(tmp_path / part / "train")
+    write_image(tmp_path / "images" / "train" / "a.png")
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
+    (tmp_path / "data.yaml").write_text("names: [person]\n")
+    assert "the splits train and val both name 1 images" in faults_of(tmp_path)
