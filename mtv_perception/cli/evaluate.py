@@ -11,7 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
-from mtv_perception.cli.measuring import add_options, data_config, dataset_of, write_json
+from mtv_perception.cli.measuring import (
+    add_options,
+    data_config,
+    dataset_of,
+    tell_left_out,
+    write_json,
+)
 from mtv_perception.cli.options import changed_options, share
 from mtv_perception.config import to_plain
 from mtv_perception.errors import ConfigError, DatasetError
@@ -116,7 +122,7 @@ def _refuse_unused(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print, and write what was asked for."""
+    """Evaluate, print, and write what was asked for; 1 if labelled images were left out."""
     _refuse_unused(args)
     perceive, labels, model_id = open_model(args)
     lacking = lacking_of(args, perceive, labels)
@@ -134,7 +140,11 @@ def run(args: argparse.Namespace) -> int:
             "engine": getattr(perceive, "engine", "the peer's own"),
             "threads": args.threads,
         },
-        "data": {**to_plain(data_config(args, args.data)), "limit": args.limit},
+        "data": {
+            **to_plain(data_config(args, args.data)),
+            "limit": args.limit,
+            "left_out": list(dataset.left_out),
+        },
         **evaluation.to_json(),
         "not_trained": to_plain(lacking),
     }
@@ -151,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
             write_json(args.json, scores)
     if args.report:
         write_report(args.report, evaluation, perceive, model_id=model_id, robustness=robustness)
-    return 0
+    return tell_left_out(dataset)
 
 
 def show(evaluation: Evaluation, console: Console, lacking: NotTrained) -> None:

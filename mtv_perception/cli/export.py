@@ -18,6 +18,7 @@ from mtv_perception.cli.measuring import (
     add_data_options,
     data_config,
     dataset_of,
+    tell_left_out,
     write_json,
 )
 from mtv_perception.cli.options import changed_options, local_path, positive
@@ -126,7 +127,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, print the report; 1 if a precision was refused."""
+    """Export, print the report; 1 if a precision was refused, or labelled images were left out."""
     _check_effect(args)
     if args.images < 1:
         raise ValueError(f"Expected at least 1 calibration image, got {args.images}.")
@@ -155,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         found = {report.precision: report.to_json() for report in reports}
         write_json(args.json, {"images": len(images), "scored_on": scored, **found})
-    return int(any(report.refused for report in reports))
+    refused = any(report.refused for report in reports)
+    return int(refused) if dataset is None else tell_left_out(dataset) or int(refused)
 
 
 def _check_effect(args: argparse.Namespace) -> None:
@@ -255,7 +257,8 @@ def _scored(args: argparse.Namespace, config: TrainConfig, labels: LabelSet) -> 
     takes = ["" if item.take == "all" else f" {item.take}" for item in configs]
     name = ", ".join(dataset.name + take for dataset, take in zip(datasets, takes, strict=True))
     samples = tuple(sample for dataset in datasets for sample in dataset.samples)
-    return Dataset(name, labels, samples[: args.limit]) if samples else None
+    left_out = tuple(text for dataset in datasets for text in dataset.left_out)
+    return Dataset(name, labels, samples[: args.limit], left_out=left_out) if samples else None
 
 
 def _load(source: Path, size_hw: tuple[int, int] | None) -> tuple[TrainConfig, MultitaskNetwork]:

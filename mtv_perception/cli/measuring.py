@@ -228,6 +228,13 @@ def _bag_dataset(config: DatasetConfig, labels: LabelSet) -> Dataset:
     return take_part(dataset, config.take)
 
 
+def tell_left_out(dataset: Dataset) -> int:
+    """Print what of a data set was not used; the exit status: 1 if there is any."""
+    for text in dataset.left_out:
+        print(f"NOT all of {dataset.name} was used: {text}")
+    return int(bool(dataset.left_out))
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write results for machines, creating the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

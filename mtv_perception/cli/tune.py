@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtv_perception.cli.engines import engine_of
-from mtv_perception.cli.measuring import add_options, dataset_of, write_json
+from mtv_perception.cli.measuring import add_options, dataset_of, tell_left_out, write_json
 from mtv_perception.errors import ConfigError
 from mtv_perception.evaluation.settings import COLLECTING
 from mtv_perception.evaluation.tune import (
@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tune, print, and write where asked to."""
+    """Tune, print, and write where asked to; 1 if labelled images were left out."""
     artefact = load_artefact(find_model(str(args.model)))
     goals = goals_of(args, artefact.labels)
     dataset = dataset_of(args, artefact.labels)
@@ -89,8 +89,9 @@ def run(args: argparse.Namespace) -> int:
         write_json(
             args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()}
         )
+    status = tell_left_out(dataset)
     if not args.write:
-        return 0
+        return status
     missed = [name for name, point in tuning.points.items() if not point.reached]
     if missed:
         raise ConfigError(
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
             f"{others}: chosen for the values before, raised where these are higher; tune it again "
             "with --operating-point"
         )
-    return 0
+    return status
 
 
 def _balanced(artefact: Artefact) -> dict[str, float]:

@@ -174,7 +174,7 @@ def read_bag_dataset(
     try:
         truth = _read_truth(path, labels, topic, rename)
         folder = cache or _cache_folder(path)
-        images = _unpack(path, set(truth), folder)
+        images, left_out = _unpack(path, set(truth), folder)
     except ReplayError as error:
         raise DatasetError(str(error)) from error
     occurring = sorted({int(item) for found in truth.values() for item in found.class_ids})
@@ -204,7 +204,7 @@ def read_bag_dataset(
     ]
     if not samples:
         raise DatasetError(f"{path}: expected images with the stamps of the truth, got none.")
-    return Dataset(path.name, labels, tuple(samples))
+    return Dataset(path.name, labels, tuple(samples), left_out=left_out)
 
 
 _Unpacked = dict[FrameKey, tuple[Path, Path, tuple[int, int]]]
@@ -230,7 +230,8 @@ def _image_faults(
     return faults
 
 
-def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> _Unpacked:
+def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> tuple[_Unpacked, tuple[str, ...]]:
+    """The images of a bag that have a truth, as files, and what is left out of truths and images."""
     folder.mkdir(parents=True, exist_ok=True)
     found: _Unpacked = {}
     failed = unlabelled = 0
@@ -268,8 +269,18 @@ def _unpack(path: Path, wanted: set[FrameKey], folder: Path) -> _Unpacked:
             image, mask = _files(folder, key)
             _write(image, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
             found[key] = (image, mask, (image_rgb.shape[0], image_rgb.shape[1]))
-    _say_left_out(path, failed, unlabelled, len(wanted) - len(found))
-    return found
+        if bag.damage:
+            raise ReplayError(f"{path}: expected a whole bag to take images from: {bag.damage}")
+    if unlabelled:
+        _LOG.warning("%s: %d images without a truth of their stamp are left out", path, unlabelled)
+    lost = {
+        "images that can't be decoded": failed,
+        "truths without an image of their stamp": len(wanted) - len(found),
+    }
+    left_out = tuple(f"{count} {what} are left out" for what, count in lost.items() if count)
+    for text in left_out:
+        _LOG.warning("%s: %s", path, text)
+    return found, left_out
 
 
 def _camera_beside_truth(bag: BagSource) -> Topic:
@@ -289,16 +300,6 @@ def _camera_beside_truth(bag: BagSource) -> Topic:
 
 def _is_true_mask(name: str) -> bool:
     return name.endswith(_MASK_ENDING) and "truth" in name
-
-
-def _say_left_out(path: Path, failed: int, unlabelled: int, unseen: int) -> None:
-    for count, what in (
-        (failed, "images that can't be decoded"),
-        (unlabelled, "images without a truth of their stamp"),
-        (unseen, "truths without an image of their stamp"),
-    ):
-        if count:
-            _LOG.warning("%s: %d %s are left out", path, count, what)
 
 
 def _files(folder: Path, key: FrameKey) -> tuple[Path, Path]:

@@ -62,6 +62,7 @@ class Dataset:
         samples: in the order of the data set's index.
         masked: class ids that at least one labelled pixel has.
         notes: what a user should know about how it was read.
+        left_out: labelled images that could not be read, and labels without an image, in words.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     masked: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -75,6 +75,44 @@ def test_the_command_takes_a_bag(bag, tmp_path, red_finder, monkeypatch):
     assert scores["images"] == 6 and scores["per_class"]["person"]["ap"] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("broken", ["image", "truth", None])
+def test_what_a_bag_leaves_out_is_an_exit_status(
+    write_bag, tmp_path, red_finder, monkeypatch, capsys, broken
+):
+    """The figures of the rest would pass as those of the whole bag."""
+    folder, build = write_bag(frames=4, truth=truth), builder()
+    with BagSource(folder) as source:
+        messages = [
+            (m.topic, m.msgtype, m.log_ns, source.deserialize(m))
+            for m in source.messages(source.counts)
+        ]
+    images = [m for m in messages if m[0] == "/image"]
+    with BagWriter(tmp_path / "bag") as writer:
+        for topic, kind, at, content in messages:
+            if content is images[1][3] and broken == "image":
+                content.encoding = "nv12"
+            if content is not images[1][3] or broken != "truth":
+                writer.write(topic, kind, at, content)
+        if broken is None:  # Nobody has looked at it.
+            header = build.header(at + 10**9, "camera")
+            writer.write(
+                "/image",
+                RAW,
+                at + 10**9,
+                build.image(np.zeros((48, 64, 3), np.uint8), "bgr8", header),
+            )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr(command, "open_model", lambda args: (red_finder(), LABELS, "red"))
+    out = tmp_path / "scores.json"
+    options = ["--data", str(tmp_path / "bag"), "--json", str(out)]
+    assert main(["evaluate", "--model", "red", *options]) == int(broken is not None)
+    said, scores = capsys.readouterr().out, json.loads(out.read_text())
+    assert ("1 truths without an image of their stamp are left out" in said) == (broken is not None)
+    assert ("1 images that can't be decoded are left out" in said) == (broken == "image")
+    assert scores["images"] == (4 if broken is None else 3)
+    assert bool(scores["data"]["left_out"]) == (broken is not None)
+
+
 def test_classes_can_be_renamed_and_left_out(bag):
     renamed = read_truth(bag, LABELS, rename={"person": "forklift"})
     assert {int(item) for found in renamed.values() for item in found.class_ids} == {3}
