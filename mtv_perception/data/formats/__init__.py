@@ -22,8 +22,8 @@ FORMATS: dict[str, Format] = {
     "voc": VocFormat(),
     "reference": ReferenceFormat(),
     "yolo": YoloFormat(),
-    "labelme": LabelmeFormat(),
     "semantic": SemanticFormat(),
+    "labelme": LabelmeFormat(),
 }
 
 

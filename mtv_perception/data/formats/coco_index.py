@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.data.formats.files import read_json
+from mtv_perception.data.formats.hints import about_json
 from mtv_perception.errors import DatasetError
 
 KEYS = ("images", "annotations", "categories")
@@ -107,7 +108,8 @@ def read_index(path: Path) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
             short(index if index is None else _keys(index)),
         )
         raise DatasetError(
-            f"{path}: expected COCO annotations with lists {expected}, missing {missing!r} in {found}."
+            f"{path}: expected COCO annotations with lists {expected}, missing {missing!r} in {found}. "
+            f"{about_json(path)}"
         )
     valid: dict[str, list[dict[str, Any]]] = {}
     faults = []

@@ -16,11 +16,13 @@ from mtv_perception.data.formats.files import (
     has_suffix,
     is_file,
     is_folder,
+    json_or_none,
     read_json,
 )
 from mtv_perception.errors import DatasetError
 from mtv_perception.media.files import IMAGE_SUFFIXES
 
+_TABLES = (".csv", ".tfrecord", ".ndjson", ".jsonl", ".parquet", ".xlsx", ".manifest")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _NAMES = (
     "images", "labels", "masks", "Annotations", "JPEGImages", "annotations", "annotations.json",
@@ -29,6 +31,51 @@ _NAMES = (
 )  # fmt: skip
 _CLOSE = 0.6  # difflib's own default
 _MOST_SHOWN = 12
+_EXPORT = "export the data set as COCO or YOLO"
+# Whether it is a list (None: either), the keys that its first item has, and what it is.
+# `*.key` is a key of the first value.
+_JSON_KINDS: tuple[tuple[bool | None, tuple[set[str], ...], str], ...] = (
+    (
+        None,
+        ({"data", "annotations"}, {"data", "completions"}),
+        "Label Studio's own JSON: export the project as COCO or YOLO with images",
+    ),
+    (
+        True,
+        (
+            {"image", "annotations"},
+            {"imagefilename", "annotation"},
+            {"imagefilename", "annotations"},
+        ),
+        f"CreateML's JSON, which is not read: {_EXPORT}",
+    ),
+    (
+        True,
+        ({"image", "annotator"}, {"image", "annotation_id"}, {"image", "label"}),
+        "Label Studio's JSON-MIN: export the project as COCO or YOLO with images",
+    ),
+    (
+        False,
+        ({"_via_img_metadata"}, {"*.filename", "*.regions"}),
+        "a project or export of VIA: export it as COCO",
+    ),
+    (True, ({"name", "labels"},), f"BDD100K's or Scalabel's JSON, which is not read: {_EXPORT}"),
+    (None, ({"data_row"},), f"Labelbox's JSON, which is not read: {_EXPORT}"),
+    (False, ({"items", "categories"},), f"Datumaro's JSON, which is not read: {_EXPORT}"),
+    (False, ({"item", "annotations"},), f"V7 Darwin's JSON, which is not read: {_EXPORT}"),
+    (False, ({"asset", "regions"}, {"assets"}), f"VoTT's JSON, which is not read: {_EXPORT}"),
+    (
+        True,
+        ({"image_id", "bbox", "score"},),
+        "a list of detections with scores, not of labels: give the annotations",
+    ),
+    (False, ({"shapes"},), "a LabelMe file of one image: give the folder that it is in"),
+    (
+        False,
+        ({"objects", "size"},),
+        "a Supervisely file of one image: give the folder with ann/ and img/",
+    ),
+)
 _CLASS_FILES = ("names.txt", "class.txt", "label.txt", "categories.txt", "class_names.txt")
 
 Finder = Callable[[Path], Mapping[str, tuple[Split, ...]]]
@@ -46,7 +93,7 @@ def _about_file(path: Path) -> list[str]:
     if has_suffix(path, _ARCHIVES):
         return ["It is an archive: unpack it and give the folder."]
     if has_suffix(path, (".json",)):
-        return [_about_json(path)]
+        return [about_json(path)]
     if has_suffix(path, (".bag",)):
         return ["A bag of ROS 1 is not read: convert it with rosbags-convert."]
     if has_suffix(path, (".mcap", ".db3")):
@@ -56,21 +103,46 @@ def _about_file(path: Path) -> list[str]:
     return [f"A file {path.name!r} is no data set: give the folder it is in."]
 
 
-def _about_json(path: Path) -> str:
+def about_json(path: Path) -> str:
+    """What a JSON file is that is no index of a known layout, and what to do, in one sentence."""
     name = path.name
     try:
         content: Any = read_json(path)
     except DatasetError as error:
         return f"{name}: {str(error).removeprefix(f'{path}: ').rstrip('.')}."
-    first = content[0] if isinstance(content, list) and content else content
-    if isinstance(first, dict) and "data" in first and {"annotations", "completions"} & set(first):
-        return f"{name} is Label Studio's own JSON: export the project as COCO or YOLO with images."
-    if isinstance(content, dict) and "_via_img_metadata" in content:
-        return f"{name} is a project of VIA: export it as COCO."
+    if kind := _json_kind(content):
+        return f"{name} is {kind}."
     if isinstance(content, dict) and {"images", "annotations"} & set(content):
         lacking = [key for key in ("images", "annotations", "categories") if key not in content]
         return f"{name} looks like COCO, but lacks {', '.join(lacking) or 'lists under its keys'}."
-    return f"{name} holds {type(content).__name__}, expected COCO annotations or a list of samples."
+    return (
+        f"{name} holds {type(content).__name__}, expected COCO annotations or a list of samples: "
+        f"{_EXPORT}."
+    )
+
+
+def is_foreign_json(content: Any) -> bool:
+    """Whether a JSON file's content is of another tool, in a form that is not read."""
+    return bool(_json_kind(content))
+
+
+def _json_kind(content: Any) -> str:
+    """What a tool's own JSON is, and what to do; empty where unknown."""
+    first = content[0] if isinstance(content, list) and content else content
+    if not isinstance(first, dict):
+        return ""
+    keys = set(first)
+    if not isinstance(content, list):
+        inner = next(iter(first.values()), None)
+        keys |= {"*." + str(key) for key in inner} if isinstance(inner, dict) else set()
+    return next(
+        (
+            kind
+            for is_list, wanted, kind in _JSON_KINDS
+            if is_list in (None, isinstance(content, list)) and any(map(keys.issuperset, wanted))
+        ),
+        "",
+    )
 
 
 def _about_inner(root: Path, find: Finder) -> list[str]:
@@ -101,10 +173,11 @@ def _about_parts(root: Path) -> list[str]:
     masks = next((f for f in others if files(f, ".png")), None)
     if images and masks is not None:
         return [f"If the PNGs in {masks.name}/ are masks, rename it to masks/."]
-    tables = files(root, ".csv", ".tfrecord")
+    tables = files(root, *_TABLES)
     if tables:
         return [f"{tables[0].name} is not read: export the data set as COCO or YOLO."]
-    return [_about_json(path) for path in files(root, ".json")[:1]]
+    indices = [path for place in (root, *folders(root)) for path in files(place, ".json")[:1]]
+    return [about_json(path) for path in indices[:1]]
 
 
 def _has_label_lines(folder: Path) -> bool:
@@ -126,9 +199,14 @@ def _about_names(root: Path) -> list[str]:
         near = (
             [] if path.name in _NAMES else get_close_matches(path.name.lower(), _NAMES, 1, _CLOSE)
         )
-        if near and Path(near[0]).suffix == path.suffix.lower():
+        if near and Path(near[0]).suffix == path.suffix.lower() and not _is_known_json(path):
             found.append(f"Perhaps {path.name} should be called {near[0]}.")
     return found
+
+
+def _is_known_json(path: Path) -> bool:
+    """Whether a new name would not help: what the content is decides."""
+    return has_suffix(path, (".json",)) and is_foreign_json(json_or_none(path))
 
 
 def _inventory(root: Path) -> str:

@@ -41,6 +41,7 @@ from mtv_perception.media.files import IMAGE_SUFFIXES
 
 # Shapes without an area.
 _NO_OBJECTS = frozenset({"point", "line", "linestrip", "points"})
+_TRIED = 20  # JSON files of a folder; others may lie among LabelMe's
 
 
 class LabelmeFormat:
@@ -73,6 +74,12 @@ class LabelmeFormat:
             used.add(entry.image_path.name)
             faults += wrong
             left_out += dropped
+        if entries and not any(is_file(entry.image_path) for entry in entries):
+            raise DatasetError(
+                f"{root}: expected the image of each LabelMe file beside it, found none, such as "
+                f"{shown(entries[0].image_path, root)}; put the files beside their images. If the "
+                "data set is of another layout, move them out of it, or choose its --format."
+            )
         bare = [image for image in images_in(folder) if image.name not in used]
         notes = [f"{left_out} lines and points are no objects and are left out"] if left_out else []
         notes += [f"{len(bare)} images have no annotation and are left out"] if bare else []
@@ -80,16 +87,18 @@ class LabelmeFormat:
 
 
 def _has_shapes(folder: Path) -> bool:
-    first = next(iter(files(folder, ".json")), None)
-    content = json_or_none(first) if first is not None else None
-    return isinstance(content, dict) and isinstance(content.get("shapes"), list)
+    """Whether one of the first JSON files in a folder is LabelMe's."""
+    contents = map(json_or_none, files(folder, ".json")[:_TRIED])
+    return any(isinstance(c, dict) and isinstance(c.get("shapes"), list) for c in contents)
 
 
 def _entry(path: Path, where: str) -> tuple[Entry, list[str], int]:
     """One image, what is wrong with its shapes, and how many are no objects."""
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        raise DatasetError(f"{path}: expected a list 'shapes', found none.")
+        raise DatasetError(
+            f"{path}: expected a list 'shapes', found none; move the file if it is not LabelMe's."
+        )
     size = content.get("imageHeight"), content.get("imageWidth")
     known = all(type(x) is int and x > 0 for x in size)
     size_hw = (int(size[0] or 0), int(size[1] or 0)) if known else None

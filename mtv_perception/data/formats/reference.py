@@ -24,6 +24,7 @@ from mtv_perception.data.formats.files import (
     read_lines,
     shown,
 )
+from mtv_perception.data.formats.hints import about_json, is_foreign_json
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 
@@ -81,6 +82,8 @@ def _may_be_index(path: Path) -> bool:
     content = json_or_none(path)
     if not isinstance(content, list):
         return content is None
+    if is_foreign_json(content):
+        return False
     return not content or not isinstance(content[0], dict) or "image" in content[0]
 
 
@@ -88,6 +91,8 @@ def _read_index(path: Path) -> list[Any]:
     index = read_json(path)
     if not isinstance(index, list):
         raise DatasetError(f"{path}: expected a JSON list of samples, got {type(index).__name__}.")
+    if is_foreign_json(index):
+        raise DatasetError(f"{path}: expected a JSON list of samples. {about_json(path)}")
     return index
 
 

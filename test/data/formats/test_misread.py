@@ -754,7 +754,9 @@ def test_a_near_miss_says_what_to_rename(tmp_path, write_image, made, advice):
     [
         ("a.zip", b"PK", "unpack it"),
         ("p.json", b'[{"data": {}, "annotations": []}]', "Label Studio's own JSON"),
-        ("v.json", b'{"_via_img_metadata": {}}', "expected COCO annotations"),
+        ("v.json", b'{"_via_img_metadata": {}}', "a project or export of VIA"),
+        ("c.json", b'[{"image": "a.jpg", "annotations": []}]', "CreateML's JSON"),
+        ("s.json", b'{"shapes": []}', "a LabelMe file of one image: give the folder"),
         ("a.jpg", b"\xff\xd8\xff", "give the folder"),
         ("a.bag", b"#ROSBAG V2.0", "rosbags-convert"),
         ("a.mcap", b"\x89MCAP0", "mtv evaluate"),
@@ -897,3 +899,49 @@ def test_splits_whose_folders_are_one_by_a_link(tmp_path, write_image):
     (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
     (tmp_path / "data.yaml").write_text("names: [person]\n")
     assert "the splits train and val both name 1 images" in faults_of(tmp_path)
+
+
+FOREIGN = {
+    "CreateML's JSON": [{"image": "a.png", "annotations": [{"label": "person"}]}],
+    "Label Studio's own JSON": [{"data": {"image": "a.png"}, "annotations": []}],
+    "Label Studio's JSON-MIN": [{"image": "a.png", "label": [], "annotator": 1}],
+    "a project or export of VIA": {"a.png12": {"filename": "a.png", "regions": []}},
+    "BDD100K's or Scalabel's JSON": [{"name": "a.png", "labels": []}],
+    "Labelbox's JSON": [{"data_row": {}, "projects": {}}],
+    "Datumaro's JSON": {"categories": {}, "items": []},
+    "V7 Darwin's JSON": {"item": {"name": "a.png"}, "annotations": []},
+    "VoTT's JSON": {"asset": {"name": "a.png"}, "regions": []},
+    "a list of detections with scores": [{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}],
+}
+
+
+@pytest.mark.parametrize("named", FOREIGN)
+@pytest.mark.parametrize("place", ["a", "images/a", "train/a"])
+def test_json_of_another_tool_is_named(tmp_path, write_image, named, place):
+    write_image(tmp_path / f"{place}.png")
+    folder = tmp_path / "train" if place.startswith("train") else tmp_path
+    path = folder / "_annotations.json"
+    path.write_text(json.dumps(FOREIGN[named]))
+    for root in (tmp_path, path):
+        text = faults_of(root)
+        assert f"_annotations.json is {named}" in text and "Perhaps" not in text
+
+
+def test_a_labelme_file_does_not_make_labelme_of_another_layout(tmp_path, write_image):
+    shapes = [{"label": "person", "points": [[5, 5], [20, 30]], "shape_type": "rectangle"}]
+    stray = {"shapes": shapes, "imagePath": "a.png", "imageHeight": 40, "imageWidth": 60}
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "a.json").write_text(json.dumps(stray))
+    text = faults_of(tmp_path)
+    assert "put the files beside their images" in text and "move them out of it" in text
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "a.png"), np.ones((40, 60), np.uint8))
+    assert sample_mask(read(tmp_path).samples[0]).tolist() == np.ones((40, 60)).tolist()
+
+
+def test_labelme_files_behind_another_json_file(tmp_path, write_image):
+    write_image(tmp_path / "a.png")
+    shape = {"label": "person", "points": [[5, 5], [20, 30]], "shape_type": "rectangle"}
+    (tmp_path / "a.json").write_text(json.dumps({"shapes": [shape], "imagePath": "a.png"}))
+    (tmp_path / "Meta.json").write_text("{}")
+    assert "Meta.json: expected a list 'shapes', found none; move the file" in faults_of(tmp_path)
