@@ -153,7 +153,13 @@ def add_data_options(parser: argparse.ArgumentParser, format_option: str = "--fo
 
 
 def _labels(text: str) -> LabelSet:
-    return labels_with_background([name.strip() for name in text.split(",") if name.strip()])
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return labels_with_background(names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected different class names with commas, got {text!r}: {error}"
+        ) from error
 
 
 def labels_of_data(configs: Sequence[DatasetConfig]) -> LabelSet:

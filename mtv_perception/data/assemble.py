@@ -71,7 +71,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         table = _MaskTable(part.mask_names, ids, own)
         maker = _Maker(base, ids, table, _all_outlined(part, ids))
         samples += [maker.sample(entry) for entry in part.entries]
-        faults += [*maker.faults, *_in_fractions(part), *table.faults(maker.mask_values)]
+        faults += [*_in_fractions(part), *maker.faults, *table.faults(maker.mask_values)]
         made_notes += _mask_notes(part, maker.mask_values, ids, options)
         made_notes += _empty_masks(part, maker, ids, options)
         seen |= maker.seen
@@ -83,6 +83,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     raise_faults(root, [*faults, *box_faults_, *mask_faults])
     complete = (replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in samples)
     notes = [note for part in contents for note in part.notes] + made_notes
+    notes += _unused_renames(options, [*listed, *used, *mask_names])
     notes += _crowded(samples, options.labels)
     return Dataset(
         root.resolve().stem if root.is_file() else root.resolve().name,
@@ -91,6 +92,17 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         tuple(sorted(seen - {0, UNLABELED_ID})),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _unused_renames(options: ReadOptions, names: Iterable[str]) -> list[str]:
+    """Tells of names in `rename` that the data set does not have, such as misspelt ones."""
+    known = dict.fromkeys(names)
+    return [
+        f"rename {old!r}: no class of that name is here, so that it changes nothing; the classes are "
+        f"{', '.join(known) or 'none'}"
+        for old in options.rename
+        if old not in known
+    ]
 
 
 def _mask_notes(
@@ -145,7 +157,13 @@ def _all_outlined(part: Contents, ids: Mapping[str, int]) -> bool:
 
 
 def _in_fractions(part: Contents) -> list[str]:
-    """A fault where boxes in pixels are fractions of the image, as YOLO and other tools write them."""
+    """A fault where boxes in pixels are fractions of the image, as YOLO writes them, or the reverse."""
+    beyond = [e.boxes_xyxy.max(1) for e in part.entries if len(e.boxes_xyxy) and e.fractions]
+    if beyond and np.concatenate(beyond).min() > _LARGEST_FRACTION:
+        return [
+            "expected boxes in fractions of the image's sides, 0 .. 1, got none that lies in the "
+            "image: if they are pixels or percent, divide them by width and height, or by 100"
+        ]
     boxes = [e.boxes_xyxy for e in part.entries if len(e.boxes_xyxy) and not e.fractions]
     if not boxes or (np.abs(np.concatenate(boxes)) > _LARGEST_FRACTION).any():
         return []

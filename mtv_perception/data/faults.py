@@ -79,18 +79,27 @@ def _reason(path: Path, error: ImageError) -> str:
 
 
 def _alike(path: Path) -> str:
-    """A hint at a file whose name differs by its case alone, as after a copy from Windows."""
-    near = _names_in(path.parent).get(path.name.lower())
+    """A hint at a file whose name differs by its case alone, as after a copy from Windows.
+
+    Or by its suffix, as after a conversion.
+    """
+    names = _names_in(path.parent)
+    near = names.get(path.name.lower()) or names.get(path.stem.lower())
     return f"; there is {near}" if near else ""
 
 
 @lru_cache(maxsize=8)
 def _names_in(folder: Path) -> dict[str, str]:
-    """The names in a folder by their lower case; kept, as many files of one may be missing."""
+    """The names in a folder by their lower case, whole and without suffix.
+
+    Kept, as many files of one may be missing.
+    """
     try:
-        return {item.name.lower(): item.name for item in folder.iterdir()}
+        names = sorted(item.name for item in folder.iterdir())
     except OSError:
         return {}
+    stems = {Path(name).stem.lower(): name for name in names}
+    return stems | {name.lower(): name for name in names}
 
 
 class Fault(str):

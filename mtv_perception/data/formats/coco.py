@@ -17,7 +17,7 @@ Source: https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -180,11 +180,14 @@ class _Reader:
                     f"{_SINGULAR[key]} ids, got {len(ids)}"
                 )
         for annotation in index["annotations"]:
-            where = f"annotation {annotation.get('id')}"
-            if annotation["image_id"] not in by_image:
-                faults.append(f"{where}: image id {annotation['image_id']!r} is not listed")
-            elif annotation["category_id"] not in names:
-                faults.append(f"{where}: category {annotation['category_id']!r} is not listed")
+            where = f"{self._path.name}: annotation {annotation.get('id')}"
+            image, category = annotation["image_id"], annotation["category_id"]
+            if image not in by_image:
+                hint = _as_other_type(image, by_image)
+                faults.append(f"{where}: image id {image!r} is not listed{hint}")
+            elif category not in names:
+                hint = _as_other_type(category, names)
+                faults.append(f"{where}: category {category!r} is not listed{hint}")
             elif not is_box(annotation["bbox"]):
                 shown_box = short(annotation["bbox"])
                 faults.append(f"{where}: expected bbox [x, y, width, height], got {shown_box}")
@@ -207,6 +210,12 @@ class _Reader:
             places = ", ".join(shown(p, self._root) for p in own or found)
             return found[0], [f"{short(name)}: stands in more than one folder: {places}"]
         return (own or found)[0], []
+
+
+def _as_other_type(value: Any, listed: Iterable[Any]) -> str:
+    """A hint at an id that is a number in one list and text in another."""
+    same = [item for item in listed if str(item) == str(value)]
+    return f"; there is {same[0]!r}: write both as numbers, or both as text" if same else ""
 
 
 _SINGULAR = {"images": "image", "categories": "category"}

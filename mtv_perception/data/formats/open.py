@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import re
@@ -16,11 +17,12 @@ from mtv_perception.config import Rule, setting
 from mtv_perception.data.assemble import assemble
 from mtv_perception.data.formats import FORMATS, Split, detect
 from mtv_perception.data.formats.base import Contents, ReadOptions, choose_splits
-from mtv_perception.data.formats.files import images_in, is_folder, shown
+from mtv_perception.data.formats.files import images_in, is_folder, read_text, shown
 from mtv_perception.data.formats.hints import hint
 from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import BACKGROUND_NAME, LabelSet
+from mtv_perception.resources import is_lfs_pointer
 
 # Of pixel labels, whose readers tell themselves what they leave out; and of VOC's, which none reads.
 _MASK_FOLDERS = frozenset({"masks", "SegmentationClass", "SegmentationObject"})
@@ -371,21 +373,39 @@ def take_listed(dataset: Dataset, root: Path, file: Path) -> Dataset:
     Raises:
         DatasetError: no such file, it names nothing, or an image that the data set does not have.
     """
-    try:
-        # Names of files need not be UTF-8.
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise DatasetError(
-            f"{file}: expected a list of images, could not read it: {error}"
-        ) from error
     folder = root if is_folder(root) else root.parent
-    wanted = {(folder / line.strip()).resolve() for line in lines if line.strip()}
+    wanted = {(folder / line).resolve() for line in _listed_paths(file)}
     samples = tuple(s for s in dataset.samples if s.image_path.resolve() in wanted)
     missing = wanted - {sample.image_path.resolve() for sample in samples}
     if missing or not samples:
         found = f"{len(missing)} are not, such as {min(missing)}" if missing else "it names none"
-        raise DatasetError(f"{file}: expected images of {root}, {found}.")
+        like = (
+            f", such as {shown(dataset.samples[0].image_path, folder)}" if dataset.samples else ""
+        )
+        raise DatasetError(
+            f"{file}: expected images of {root}, {found}. Write one path below it a line{like}."
+        )
     return replace(dataset, samples=samples)
+
+
+def _listed_paths(file: Path) -> list[str]:
+    """The lines of a list that are not blank, whatever system wrote it."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DatasetError(
+            f"{file}: expected a list of images, could not read it: {error}"
+        ) from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or is_lfs_pointer(content):
+        text = read_text(file)
+    else:
+        # Names of files need not be UTF-8.
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    if "\0" in text:
+        raise DatasetError(
+            f"{file}: expected a list of images, found zero bytes; save it as UTF-8."
+        )
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _parse_take(take: str) -> tuple[str, set[int], int] | None:

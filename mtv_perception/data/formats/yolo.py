@@ -236,7 +236,7 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
         count = len(values)
         is_outline = count >= _LEAST_POLYGON_VALUES and count % 2 == 1
         if count != _BOX_VALUES and not is_outline:
-            hint = _hint_of(values)
+            hint = _hint_of(line, values)
             found.faults.append(
                 f"{where}:{number}: expected 'class cx cy w h', got {line[:_SHOWN]!r}; {hint}"
             )
@@ -252,8 +252,12 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
     return found
 
 
-def _hint_of(values: list[float]) -> str:
+def _hint_of(line: str, values: list[float]) -> str:
     """What a line may be that is neither a box nor an outline."""
+    if "," in line or ";" in line:
+        return "put blanks between the values, and points into them"
+    if not values and not parse_numbers(line.split()[:1]):
+        return "the class is its number in the list of names"
     if len(values) == _BOX_VALUES + 1:
         return "six values are a detection with its score"
     points = values[_BOX_VALUES:]

@@ -29,6 +29,7 @@ _LEVELS_UP = 2
 _YAML = (".yaml", ".yml")
 _YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _TEXT_NAMES = ("classes.txt", "obj.names", "labels.txt")
+_BESIDE = (Path(), Path("labels"))
 _SPLIT_KEYS = ("train", "val", "valid", "validation", "test")
 
 
@@ -117,11 +118,26 @@ def lost_splits(root: Path) -> list[str]:
         return []
     found = [split.name for split in find_splits(root)]
     named = {key: content.get(key) for key in _SPLIT_KEYS} if isinstance(content, dict) else {}
-    return [
+    lost = [
         f"{path.name} names {key}: {_shown(value)}, which is not there: that split is left out"
         for key, value in named.items()
         if value and not any(same_split(key, name) for name in found)
     ]
+    base = content.get("path") if isinstance(content, dict) else None
+    for key, value in named.items():
+        parts = value if isinstance(value, list) else []
+        gone = [
+            part
+            for part in parts
+            if isinstance(part, str)
+            and locate(part, path.parent, base if isinstance(base, str) else "") is None
+        ]
+        if gone and any(same_split(key, name) for name in found):
+            lost.append(
+                f"{path.name} names {', '.join(gone)} for {key}, which is not there: the split is "
+                "what the folder of its name holds"
+            )
+    return lost
 
 
 def _shown(value: Any) -> str:
@@ -308,7 +324,31 @@ def read_class_names(root: Path) -> dict[int, str]:
     listed = content.get("names") if isinstance(content, dict) else None
     names = {key: str(name) for key, name in _numbered(path, listed).items()}
     check_names(path, names)
+    _check_count(path, content, names)
+    _check_other_list(path, names)
     return names
+
+
+def _check_count(path: Path, content: Mapping[str, Any], names: Mapping[int, str]) -> None:
+    """Raise DatasetError where `nc` is another number than that of the names: one may be missing."""
+    stated = content.get("nc")
+    if type(stated) is int and stated != len(names):
+        raise DatasetError(
+            f"{path}: expected {stated} names as nc says, got {len(names)}; correct nc, or add the "
+            "missing name, for the numbers of the classes behind it depend on it."
+        )
+
+
+def _check_other_list(path: Path, names: Mapping[int, str]) -> None:
+    """Raise DatasetError where a second list of names beside the YAML file has another order."""
+    for other in (folder / name for folder in _BESIDE for name in _TEXT_NAMES[:2]):
+        file = path.parent / other
+        listed = dict(enumerate(read_names(file))) if is_file(file) else dict(names)
+        if any(listed.get(number, name) != name for number, name in names.items()):
+            raise DatasetError(
+                f"{path}: expected the same class names in {other}, got {list(names.values())} and "
+                f"{list(listed.values())}; correct one of them, or remove {other}."
+            )
 
 
 def _numbered(path: Path, listed: Any) -> dict[int, Any]:

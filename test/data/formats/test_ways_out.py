@@ -1,0 +1,151 @@
+"""Labels, lists and names that are nearly right: the error or note says what to change."""
+
+import codecs
+import json
+
+import pytest
+
+from mtv_perception.cli.main import main
+from mtv_perception.data.formats.base import ReadOptions
+from mtv_perception.data.formats.open import read_dataset, take_listed
+from mtv_perception.errors import DatasetError
+from mtv_perception.labels import WAREHOUSE
+
+LINE = "0 0.5 0.5 0.2 0.4"
+
+
+def read(root, **options):
+    return read_dataset(root, ReadOptions(WAREHOUSE, **options))
+
+
+def faults_of(root, **options):
+    with pytest.raises(DatasetError) as caught:
+        read(root, **options)
+    return str(caught.value)
+
+
+@pytest.fixture
+def yolo(tmp_path, write_image):
+    """Write a YOLO set of two images."""
+
+    def write(line=LINE, names="names: [person, forklift]\n", **files):
+        for split in ("train", "val"):
+            write_image(tmp_path / "images" / split / f"{split}.png")
+            (tmp_path / "labels" / split).mkdir(parents=True)
+            (tmp_path / "labels" / split / f"{split}.txt").write_text(line)
+        (tmp_path / "data.yaml").write_text(names)
+        for name, content in files.items():
+            (tmp_path / name.replace("__", "/")).with_suffix(".txt").write_text(content)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def coco(tmp_path, write_image):
+    """Write a COCO set of one image; keywords change its annotation."""
+
+    def write(file_name="a.png", **annotation):
+        write_image(tmp_path / "images" / "a.png")
+        image = {"id": 1, "file_name": file_name, "width": 60, "height": 40}
+        box = {"id": 7, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 30], **annotation}
+        index = {
+            "images": [image],
+            "annotations": [box],
+            "categories": [{"id": 1, "name": "person"}],
+        }
+        (tmp_path / "annotations.json").write_text(json.dumps(index))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_number_of_classes_that_the_names_do_not_have(yolo, count):
+    text = faults_of(yolo(names=f"nc: {count}\nnames: [person, forklift]\n"))
+    assert f"data.yaml: expected {count} names as nc says, got 2" in text
+
+
+@pytest.mark.parametrize("name", ["classes", "labels__classes"])
+def test_two_lists_of_names_that_differ(yolo, name):
+    path = f"{name.replace('__', '/')}.txt"
+    text = faults_of(yolo(**{name: "forklift\nperson\n"}))
+    assert f"expected the same class names in {path}" in text and f"or remove {path}" in text
+
+
+def test_two_lists_of_names_that_are_one(yolo):
+    assert len(read(yolo(classes="person\nforklift\nextra\n")).samples) == 2
+
+
+def test_a_folder_of_a_split_that_is_not_there(yolo):
+    lists = "train: [images/train, images/gone]\nval: images/val\n"
+    notes = read(yolo(names=f"names: [person, forklift]\n{lists}")).notes
+    assert any("names images/gone for train, which is not there" in note for note in notes)
+
+
+@pytest.mark.parametrize("line", ["0 30 20 10 10", "0 50 50 20 20"])
+def test_yolo_boxes_in_pixels_or_percent(yolo, line):
+    first = faults_of(yolo(line)).splitlines()[1]
+    assert "expected boxes in fractions" in first and "pixels or percent, divide them" in first
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("0,0.5,0.5,0.2,0.4", "put blanks between the values"),
+        ("0 0,5 0,5 0,2 0,4", "points into them"),
+        ("person 0.5 0.5 0.2 0.4", "the class is its number"),
+        ("0 0.1 0.1 0.5 0.5 0.2", "six values are a detection"),
+        ("0 0.1 0.1 0.5", "an outline is"),
+    ],
+)
+def test_lines_of_yolo_that_are_none(yolo, line, advice):
+    assert advice in faults_of(yolo(line))
+
+
+def test_a_rename_of_a_class_that_is_not_there(coco):
+    notes = read(coco(), rename={"persn": "forklift"}).notes
+    assert any("rename 'persn': no class of that name" in n and "person" in n for n in notes)
+    assert not read(coco(), rename={"person": "forklift"}).notes
+
+
+@pytest.mark.parametrize(("key", "what"), [("image_id", "image id"), ("category_id", "category")])
+def test_ids_as_text_in_one_list_and_numbers_in_another(coco, key, what):
+    text = faults_of(coco(**{key: "1"}))
+    assert f"annotations.json: annotation 7: {what} '1' is not listed; there is 1: write" in text
+
+
+@pytest.mark.parametrize("name", ["A.PNG", "a.jpg", "a", "https://x.example/y/a.png?size=1"])
+def test_an_image_of_nearly_that_name(coco, name):
+    assert "no such image file; there is a.png" in faults_of(coco(name))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"images/a.png\r\n", codecs.BOM_UTF8 + b"images/a.png", "images/a.png\n".encode("utf-16")],
+)
+def test_a_list_of_images_of_any_editor(coco, tmp_path, content):
+    (tmp_path / "list.txt").write_bytes(content)
+    root = coco()
+    assert len(take_listed(read(root), root, tmp_path / "list.txt").samples) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a.png\n", "Write one path below it a line, such as images/a.png"),
+        ("images/a.png".encode("utf-16-le"), "list.txt: expected a list of images, found zero"),
+    ],
+)
+def test_a_list_that_names_no_image_says_how_to(coco, tmp_path, content, said):
+    (tmp_path / "list.txt").write_bytes(content)
+    root = coco()
+    with pytest.raises(DatasetError, match=said):
+        take_listed(read(root), root, tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize("names", ["", "person,person", "person,background"])
+def test_names_that_are_no_classes(coco, capsys, names):
+    with pytest.raises(SystemExit):
+        main(["stats", str(coco()), "--names", names])
+    assert f"expected different class names with commas, got {names!r}" in capsys.readouterr().err
