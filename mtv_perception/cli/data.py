@@ -244,7 +244,13 @@ def _contents(dataset: Dataset) -> str:
 
 def _import(args: argparse.Namespace) -> int:
     from mtv_perception.data.coco_writer import write_coco
-    from mtv_perception.data.formats.open import find_splits, open_datasets, take_configured
+    from mtv_perception.data.formats.open import (
+        find_splits,
+        open_datasets,
+        shared_images,
+        take_configured,
+    )
+    from mtv_perception.data.sample import raise_faults
 
     config = data_config(args, args.data)
     labels = args.names or labels_of_data([config])
@@ -258,6 +264,11 @@ def _import(args: argparse.Namespace) -> int:
     # All are read before one is written, and a part is one of all splits together, as elsewhere.
     whole = [replace(config, split=name or args.split, take="all") for name in parts]
     datasets = open_datasets(whole, labels)
+    images = [
+        (name, [s.image_path for s in dataset.samples])
+        for name, dataset in zip(parts, datasets, strict=True)
+    ]
+    raise_faults(args.data, shared_images(expand(config.path), images))
     together = tuple(sample for dataset in datasets for sample in dataset.samples)
     taken = {id(s) for s in take_configured(replace(datasets[0], samples=together), config).samples}
     for name, dataset in zip(parts, datasets, strict=True):

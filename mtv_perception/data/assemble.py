@@ -164,6 +164,11 @@ def _in_fractions(part: Contents) -> list[str]:
             "expected boxes in fractions of the image's sides, 0 .. 1, got none that lies in the "
             "image: if they are pixels or percent, divide them by width and height, or by 100"
         ]
+    if 0 < _largest_corner(part) <= _LARGEST_FRACTION:
+        return [
+            "expected outlines in pixels, got none that reaches beyond the first pixel of its image: "
+            "they look like fractions of its sides; multiply them by its width and height"
+        ]
     boxes = [e.boxes_xyxy for e in part.entries if len(e.boxes_xyxy) and not e.fractions]
     if not boxes or (np.abs(np.concatenate(boxes)) > _LARGEST_FRACTION).any():
         return []
@@ -171,6 +176,17 @@ def _in_fractions(part: Contents) -> list[str]:
         "expected boxes in pixels, got none that reaches beyond the first pixel of its image: they "
         "look like fractions of its sides; multiply them by its width and height"
     ]
+
+
+def _largest_corner(part: Contents) -> float:
+    """The largest number of all polygons in pixels; 0 where there are none, or where one is broken."""
+    entries = (entry for entry in part.entries if not entry.fractions)
+    outlines = (item for entry in entries for item in entry.segmentations)
+    polygons = [polygon for item in outlines if isinstance(item, list) for polygon in item]
+    try:
+        return max((float(np.max(polygon)) for polygon in polygons), default=0.0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _listed_twice(entries: Sequence[Entry], base: Path) -> list[str]:

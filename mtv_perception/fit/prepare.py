@@ -15,8 +15,9 @@ from mtv_perception.data.formats.open import (
     find_splits,
     open_dataset,
     open_datasets,
+    shared_images,
 )
-from mtv_perception.data.sample import Dataset, Sample
+from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.evaluation.records import can_judge
 from mtv_perception.fit.options import FitOptions
@@ -213,6 +214,11 @@ def _add_own(
 ) -> list[str]:
     each = [replace(config, split=split) for split in dict.fromkeys(sum(own.values(), ()))]
     datasets, where = open_datasets(each, prepared.labels), config.path.name
+    images = [
+        (item.split, [sample.image_path for sample in dataset.samples])
+        for item, dataset in zip(each, datasets, strict=True)
+    ]
+    raise_faults(config.path, shared_images(expand(config.path), images))
     boxed = _boxed((s for dataset in datasets for s in dataset.samples), prepared.labels)
     for part, splits in own.items():
         for split in splits:

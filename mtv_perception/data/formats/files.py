@@ -106,6 +106,14 @@ def child(folder: Path, *names: str) -> Path | None:
     return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
 
 
+def in_any_case(folder: Path) -> Path:
+    """The stored path of a folder whose name may be stored with other capitals."""
+    if is_folder(folder):
+        return folder
+    found = child(folder.parent, folder.name)
+    return found if found is not None and found.is_dir() else folder
+
+
 def by_stem(paths: Iterable[Path], root: Path) -> tuple[dict[str, Path], list[str]]:
     """Files by name without suffix, and a fault for each name that two files share."""
     found: dict[str, Path] = {}
@@ -273,6 +281,10 @@ def read_names(path: Path) -> tuple[str, ...]:
 
 MASK_NAMES = "classes.txt"
 """Class name of each mask value, a line each; without it the values are our class ids."""
+_OTHER_MASK_NAMES = (
+    *("labelmap.txt", "label_map.txt", "labels.txt", "label.txt", "names.txt", "class_names.txt"),
+    *("_classes.csv", "classes.csv", "classes.json", "label_names.txt"),
+)
 # What tools call the value 0 of masks, beside the background.
 _NO_CLASS = frozenset(
     {
@@ -298,8 +310,9 @@ def mask_names(*places: Path) -> tuple[str, ...] | None:
     Raises:
         DatasetError: as read_names, or the first line names a class.
     """
-    path = next((place / MASK_NAMES for place in places if is_file(place / MASK_NAMES)), None)
+    path = next(filter(None, (child(in_any_case(place), MASK_NAMES) for place in places)), None)
     if path is None:
+        _refuse_other_lists(in_any_case(places[0]))
         return None
     names = read_names(path)
     if not names or not (is_background(names[0]) or names[0].lower() in _NO_CLASS):
@@ -308,6 +321,17 @@ def mask_names(*places: Path) -> tuple[str, ...] | None:
             f"{names[0] if names else ''!r}."
         )
     return names
+
+
+def _refuse_other_lists(folder: Path) -> None:
+    """Raise DatasetError where names stand beside masks in a form that is not read."""
+    other = child(folder, *_OTHER_MASK_NAMES)
+    if other is not None:
+        raise DatasetError(
+            f"{other}: expected the class name of each mask value in {MASK_NAMES}, found them in "
+            f"{other.name}; write {MASK_NAMES} beside it, a name a line and background first, or "
+            "remove the file if the values are the model's class numbers."
+        )
 
 
 def check_names(path: Path, names: Mapping[int, str]) -> None:
@@ -331,6 +355,7 @@ class MaskFolder:
     """
 
     def __init__(self, folder: Path, images: Iterable[Path]) -> None:
+        folder = in_any_case(folder)
         self._folder = folder
         below = _files_below(folder, (".png",))
         self._masks = {_nfc(key): path for key, path in below.items()}

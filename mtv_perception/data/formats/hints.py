@@ -18,6 +18,7 @@ from mtv_perception.data.formats.files import (
     is_folder,
     json_or_none,
     read_json,
+    read_xml,
 )
 from mtv_perception.errors import DatasetError
 from mtv_perception.media.files import IMAGE_SUFFIXES
@@ -173,11 +174,23 @@ def _about_parts(root: Path) -> list[str]:
     masks = next((f for f in others if files(f, ".png")), None)
     if images and masks is not None:
         return [f"If the PNGs in {masks.name}/ are masks, rename it to masks/."]
+    exports = [path for path in files(root, ".xml") if _is_cvat(path)]
+    if exports:
+        return [
+            f"{exports[0].name} is CVAT's: rename it to annotations.xml, or give the file itself."
+        ]
     tables = files(root, *_TABLES)
     if tables:
         return [f"{tables[0].name} is not read: export the data set as COCO or YOLO."]
     indices = [path for place in (root, *folders(root)) for path in files(place, ".json")[:1]]
     return [about_json(path) for path in indices[:1]]
+
+
+def _is_cvat(path: Path) -> bool:
+    try:
+        return read_xml(path).tag == "annotations"
+    except DatasetError:
+        return False
 
 
 def _has_label_lines(folder: Path) -> bool:

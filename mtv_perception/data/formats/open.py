@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -172,7 +172,13 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     found = [
         _composed(FORMATS[name].read(path, split, options), options.labels) for split in chosen
     ]
-    found[0] = replace(found[0], faults=(*found[0].faults, *_in_two_splits(path, chosen, found)))
+    if len(chosen) > 1:
+        images = [
+            (split.name, [entry.image_path for entry in part.entries])
+            for split, part in zip(chosen, found, strict=True)
+        ]
+        faults = (*found[0].faults, *shared_images(path, images))
+        found[0] = replace(found[0], faults=faults)
     notes = _not_read(path, found) if len(chosen) == len(splits) else []
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
@@ -185,15 +191,20 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     return found
 
 
-def _in_two_splits(root: Path, splits: Sequence[Split], contents: Sequence[Contents]) -> list[str]:
-    """A fault for each two splits that name the same images, which would judge what they train."""
+def shared_images(root: Path, images: Iterable[tuple[str, Iterable[Path]]]) -> list[str]:
+    """A fault for each two splits that name the same images, which would judge what they train.
+
+    Args:
+        root: of the data set.
+        images: of each split, with its name.
+    """
     names: dict[Path, str] = {}
     shared: dict[tuple[str, str], list[Path]] = {}
-    for split, part in zip(splits, contents, strict=True) if len(splits) > 1 else ():
-        for path in dict.fromkeys(entry.image_path.resolve() for entry in part.entries):
-            other = names.setdefault(path, split.name)
-            if other != split.name:
-                shared.setdefault((other, split.name), []).append(path)
+    for split, paths in images:
+        for path in dict.fromkeys(path.resolve() for path in paths):
+            other = names.setdefault(path, split)
+            if other != split:
+                shared.setdefault((other, split), []).append(path)
     base = root.resolve() if is_folder(root) else root.resolve().parent
     return [
         f"the splits {first} and {second} both name {len(paths)} images, such as "

@@ -3,11 +3,13 @@
 import codecs
 import json
 
+import numpy as np
 import pytest
 
 from mtv_perception.cli.main import main
 from mtv_perception.data.formats.base import ReadOptions
 from mtv_perception.data.formats.open import read_dataset, take_listed
+from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
 
@@ -149,3 +151,39 @@ def test_names_that_are_no_classes(coco, capsys, names):
     with pytest.raises(SystemExit):
         main(["stats", str(coco()), "--names", names])
     assert f"expected different class names with commas, got {names!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["masks", "Masks"])
+@pytest.mark.parametrize("name", ["classes.txt", "Classes.TXT"])
+def test_mask_names_in_any_case(coco, write_mask, folder, name):
+    root = coco()
+    write_mask(root / folder / "a.png", np.full((40, 60), 2, np.uint8))
+    (root / folder / name).write_text("background\nperson\nforklift\n")
+    assert np.unique(sample_mask(read(root).samples[0])).tolist() == [3]
+
+
+@pytest.mark.parametrize("name", ["labelmap.txt", "_classes.csv", "labels.txt"])
+def test_mask_names_in_a_form_that_is_not_read(coco, write_mask, name):
+    """Else the values would be taken as class numbers of the model."""
+    root = coco()
+    write_mask(root / "masks" / "a.png", np.full((40, 60), 2, np.uint8))
+    (root / "masks" / name).write_text("background\nperson\nforklift\n")
+    assert f"found them in {name}; write classes.txt beside it" in faults_of(root)
+
+
+def test_outlines_in_fractions_of_the_image(coco):
+    text = faults_of(coco(segmentation=[[0.1, 0.1, 0.4, 0.1, 0.4, 0.5]]))
+    assert "expected outlines in pixels" in text
+
+
+def test_a_data_set_is_not_imported_with_images_in_two_splits(yolo, capsys):
+    lists = "train: images/train\nval: images/train\n"
+    root = yolo(names=f"names: [person, forklift]\n{lists}")
+    assert main(["data", "import", str(root), "--out", str(root / "new")]) == 2
+    assert "the splits train and val both name 1 images" in capsys.readouterr().err
+    assert not (root / "new").exists()
+
+
+def test_an_export_of_cvat_under_another_name(tmp_path):
+    (tmp_path / "export.xml").write_text("<annotations></annotations>")
+    assert "export.xml is CVAT's: rename it to annotations.xml" in faults_of(tmp_path)
