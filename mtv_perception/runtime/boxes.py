@@ -90,13 +90,35 @@ def detect(
     those that are dropped move the boxes that are kept (`geometry.nms.soft_nms`). Boxes in network
     pixels.
     """
-    rows, class_ids, scores = candidates
-    boxes = decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
+    boxes = decode_boxes(candidates, box_offsets, default_cxcywh, variances)
+    limits = (limit_per_class, limit)
+    return suppress(candidates, boxes, iou_threshold, *limits, thresholds=thresholds)
+
+
+def decode_boxes(
+    candidates: Candidates, box_offsets: Tensor, default_cxcywh: np.ndarray, variances: Variances
+) -> np.ndarray:
+    """The boxes of candidates, `(M, 4)` network pixels."""
+    rows = candidates[0]
+    return decode(box_offsets.real(box_offsets.values[rows]), default_cxcywh[rows], variances)
+
+
+def suppress(
+    candidates: Candidates,
+    boxes_xyxy: np.ndarray,
+    iou_threshold: float,
+    limit_per_class: int,
+    limit: int,
+    *,
+    thresholds: np.ndarray | None = None,
+) -> Detections:
+    """The candidates without duplicates within each class; see `detect`."""
+    _, class_ids, scores = candidates
     overlap, limits = iou_threshold, (limit_per_class, limit)
     if thresholds is None:
-        kept = nms_per_class(boxes, scores, class_ids, overlap, *limits)
-        boxes, scores = boxes[kept], scores[kept]
+        kept = nms_per_class(boxes_xyxy, scores, class_ids, overlap, *limits)
+        boxes, scores = boxes_xyxy[kept], scores[kept]
     else:
         lowest = thresholds[class_ids - 1]
-        kept, boxes, scores = soft_nms(boxes, scores, class_ids, overlap, lowest, *limits)
+        kept, boxes, scores = soft_nms(boxes_xyxy, scores, class_ids, overlap, lowest, *limits)
     return Detections(boxes, scores.astype(np.float32), class_ids[kept].astype(np.int32))

@@ -13,7 +13,7 @@ from mtv_perception.geometry.codec import Variances
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.runtime.backends.config import EngineConfig
-from mtv_perception.runtime.boxes import CANDIDATES, Candidates, detect
+from mtv_perception.runtime.boxes import CANDIDATES, Candidates, decode_boxes, suppress
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.outputs import Backend, RawOutputs
 from mtv_perception.runtime.people import PeopleFinder
@@ -126,12 +126,13 @@ class Perceiver:
             raw.class_logits, self._thresholds, self._config.max_candidates
         )
         known = self._known.candidates(candidates)
-        found = self._detect(known, raw, self._iou_threshold)
+        boxes = decode_boxes(known, raw.box_offsets, self._default_cxcywh, self._variances)
+        found = self._suppress(known, boxes, self._iou_threshold)
         mask_hw = letterbox.source_hw if self._config.mask_size == "source" else letterbox.inner_hw
         segmentation = self._segment(raw, letterbox, mask_hw)
         detections = self._finish(found, letterbox, segmentation)
         truncated = self._is_truncated(len(candidates[0]), found) or self._is_thinned(
-            known, raw, found
+            known, boxes, found
         )
         people = self._people(raw, letterbox, self._default_cxcywh) if self._people else None
         timing = Timing(
@@ -147,23 +148,19 @@ class Perceiver:
         self._backend.input_view()[:] = input_rgb
         return self._backend.run()
 
-    def _detect(self, candidates: Candidates, raw: RawOutputs, iou_threshold: float) -> Detections:
-        return detect(
-            candidates,
-            raw.box_offsets,
-            self._default_cxcywh,
-            self._variances,
-            iou_threshold,
-            self._config.max_per_class,
-            self._config.max_detections,
-            thresholds=self._thresholds,
-        )
+    def _suppress(
+        self, candidates: Candidates, boxes_xyxy: np.ndarray, iou_threshold: float
+    ) -> Detections:
+        limits = (self._config.max_per_class, self._config.max_detections)
+        return suppress(candidates, boxes_xyxy, iou_threshold, *limits, thresholds=self._thresholds)
 
-    def _is_thinned(self, candidates: Candidates, raw: RawOutputs, found: Detections) -> bool:
+    def _is_thinned(
+        self, candidates: Candidates, boxes_xyxy: np.ndarray, found: Detections
+    ) -> bool:
         """Whether the user's overlap drops boxes that the model's own keeps: an object may be missing."""
         if self._iou_threshold >= self.spec.iou_threshold:
             return False
-        usual = self._detect(candidates, raw, self.spec.iou_threshold)
+        usual = self._suppress(candidates, boxes_xyxy, self.spec.iou_threshold)
         # Not by their numbers: where the user's drops a large box, several within it may stay.
         same = usual.class_ids[:, None] == found.class_ids
         best = (pairwise_iou(usual.boxes_xyxy, found.boxes_xyxy) * same).max(1, initial=0)

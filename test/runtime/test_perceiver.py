@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from mtv_perception.config import from_mapping
 from mtv_perception.errors import ArtefactError, ConfigError, ImageError
 from mtv_perception.geometry.letterbox import Letterbox
 from mtv_perception.labels import UNLABELED_ID
+from mtv_perception.runtime import perceiver as perceiver_module
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.settings import PerceiverConfig
 
@@ -196,6 +198,15 @@ def test_a_result_tells_that_the_users_overlap_drops_more_than_the_models(
     result = Perceiver(model, PerceiverConfig(iou_threshold=given))(IMAGE)
 
     assert (len(result.detections), result.truncated) == (kept, truncated)
+
+
+def test_boxes_are_decoded_once_whatever_overlap_the_user_sets(fake_model, monkeypatch):
+    decoded = Mock(wraps=perceiver_module.decode_boxes)
+    monkeypatch.setattr(perceiver_module, "decode_boxes", decoded)
+    model = fake_model(class_logits=SCENE, iou_threshold=0.5)
+    Perceiver(model, PerceiverConfig(iou_threshold=0.3))(IMAGE)
+
+    assert decoded.call_count == 1
 
 
 def test_boxes_that_the_users_overlap_adds_hide_none_that_it_drops(fake_model):
