@@ -107,7 +107,8 @@ class ZoneConfig:
     )
     max_unlabelled: float = setting(
         0.2,
-        "With the mask test: a larger unlabelled share of the zone's pixels makes it unknown.",
+        "With the mask test: a larger unlabelled share of the zone's pixels makes it unknown. So do fewer that would "
+        "occupy the zone if they were of its classes; with 1 unlabelled pixels count as empty.",
         low=0.0,
         high=1.0,
     )

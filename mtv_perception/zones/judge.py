@@ -217,7 +217,7 @@ class ZoneJudge:
         scale = np.array([mask.shape[1] / width, mask.shape[0] / height])
         last = np.array([mask.shape[1] - 1, mask.shape[0] - 1])
         columns, rows = np.minimum((self._sample_pixels * scale).astype(int), last).T
-        return np.isin(mask[rows, columns], self._hiding_ids)
+        return np.isin(mask[rows, columns], self._masked(self._hiding_ids))
 
     def _boxes_of(self, found: Detections, class_ids: tuple[int, ...]) -> np.ndarray:
         keep = np.isin(found.class_ids, class_ids) & (found.scores >= self.zone.lowest_score)
@@ -272,10 +272,7 @@ class ZoneJudge:
         """Add what the segmentation says."""
         shown = self._zone_pixels((mask.shape[0], mask.shape[1]))
         values = mask[::_PIXEL_STEP, ::_PIXEL_STEP][shown]
-        if self.zone.space == FLOOR:
-            found = self._with_contacts(found, mask)
-        elif len(values) and np.isin(values, self._class_ids).mean() >= self.zone.mask_share:
-            found = Evidence(Verdict.OCCUPIED, max(1, found.objects))
+        found = self._with_pixels(found, mask, values, self._class_ids)
         if found.verdict is not Verdict.CLEAR:
             return found
         if not len(values):
@@ -283,11 +280,33 @@ class ZoneJudge:
         unlabelled = float((values == UNLABELED_ID).mean())
         if unlabelled > self.zone.max_unlabelled:
             return _unsure(f"{unlabelled:.0%} of the zone's pixels are unlabelled (max_unlabelled)")
+        possible = self._with_pixels(found, mask, values, self._masked(self._class_ids))
+        if possible.verdict is not Verdict.CLEAR:
+            return _unsure(
+                "unlabelled pixels of the mask may show an object in the zone; lower perception's "
+                "mask_threshold to .5 or less, or write max_unlabelled: 1.0 to take them for empty"
+            )
         return found
 
-    def _with_contacts(self, found: Evidence, mask: np.ndarray) -> Evidence:
+    def _masked(self, class_ids: tuple[int, ...]) -> tuple[int, ...]:
+        """The values in the mask that may be of classes: a pixel of low confidence is unlabelled."""
+        return (*class_ids, UNLABELED_ID) if self.zone.max_unlabelled < 1 else class_ids
+
+    def _with_pixels(
+        self, found: Evidence, mask: np.ndarray, values: np.ndarray, class_ids: tuple[int, ...]
+    ) -> Evidence:
+        """Add the mask's pixels of some classes, `values` being those of the zone."""
+        if self.zone.space == FLOOR:
+            return self._with_contacts(found, mask, class_ids)
+        if len(values) and np.isin(values, class_ids).mean() >= self.zone.mask_share:
+            return Evidence(Verdict.OCCUPIED, max(1, found.objects))
+        return found
+
+    def _with_contacts(
+        self, found: Evidence, mask: np.ndarray, class_ids: tuple[int, ...]
+    ) -> Evidence:
         assert self._camera is not None
-        contacts = contacts_of(self._camera, mask, self._class_ids)
+        contacts = contacts_of(self._camera, mask, class_ids)
         touching = segments_touch_polygon(self.zone.corners, contacts.starts, contacts.ends)
         if touching.sum() < self.zone.mask_columns:
             return found

@@ -427,6 +427,30 @@ def test_unlabelled_pixels_up_to_the_limit_are_allowed(floor_camera, most, value
     assert judge(zone, floor_camera, seen(mask=mask)).verdict is verdict
 
 
+@pytest.mark.parametrize("part", ["all", "feet"])
+@pytest.mark.parametrize(("zone", "rows"), [(FLOOR, slice(100, 260)), (IMAGE, slice(100, 200))])
+def test_few_unlabelled_pixels_may_be_an_object_in_the_zone(floor_camera, zone, rows, part):
+    """As perception's mask_threshold makes them of a person that it is not sure of."""
+    mask = np.zeros((480, 640), np.uint8)
+    mask[rows, 290:310] = UNLABELED_ID
+    if part == "feet":
+        mask[50:100, 290:310] = PERSON
+    allowed = {most: replace(zone, tests=("mask",), max_unlabelled=most) for most in (0.5, 1.0)}
+    found = {most: judge(zone, floor_camera, seen(mask=mask)) for most, zone in allowed.items()}
+
+    assert found[0.5].verdict is Verdict.UNSURE
+    assert "mask_threshold" in found[0.5].why
+    assert found[1.0].verdict is Verdict.CLEAR
+
+
+def test_what_is_unlabelled_before_a_zone_may_hide_it(floor_camera):
+    zone, mask = replace(FLOOR, tests=("mask",)), np.zeros((480, 640), np.uint8)
+    mask[200:470, 250:390] = UNLABELED_ID
+    found = judge(replace(zone, max_unlabelled=0.9), floor_camera, seen(mask=mask))
+
+    assert found.verdict is Verdict.UNSURE
+
+
 @pytest.mark.parametrize("zone", [FLOOR, IMAGE])
 def test_masks_may_change_their_size(floor_camera, zone):
     judging = ZoneJudge(replace(zone, tests=("mask",)), (PERSON,), floor_camera)
@@ -466,7 +490,8 @@ def test_only_unlabelled_pixels_of_the_zone_matter(floor_camera, size_hw):
     outline = floor_camera.floor_to_pixels(np.array(zone.polygon)) * scale
     inside = np.zeros(size_hw, np.uint8)
     cv2.fillPoly(inside, [outline.round().astype(np.int32)], UNLABELED_ID)
-    outside = UNLABELED_ID - inside
+    # Runs of it that end on the zone's own edge would touch it.
+    outside = UNLABELED_ID - cv2.dilate(inside, np.ones((5, 5), np.uint8))
 
     assert judge(zone, floor_camera, seen(mask=inside)).verdict is Verdict.UNSURE
     assert judge(zone, floor_camera, seen(mask=outside)).verdict is Verdict.CLEAR
