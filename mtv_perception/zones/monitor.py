@@ -95,6 +95,7 @@ class CameraMonitor:
             for zone in self._zones:
                 self._judge(zone, seen, now_ns)
             return True
+        self._doubt_by(seen, now_ns)
         return False
 
     def states(self, now_ns: int, why: str = "") -> tuple[ZoneStatus, ...]:
@@ -161,6 +162,26 @@ class CameraMonitor:
         self._rival_ns = now_ns
         self.forget(newest, reason, keep_time=True)
 
+    def _doubt_by(self, seen: Observation, now_ns: int) -> None:
+        """A result that is not used may show an object that those around it do not.
+
+        Its stamp may be wrong, so that it counts as of the time at which it came.
+        """
+        for zone in self._zones:
+            if self._is_clear(zone, seen):
+                continue
+            zone.presence.doubt(now_ns)
+            if zone.presence.state is State.UNKNOWN and not self._has_rival(now_ns):
+                zone.reason = f"a result that may show an object was not used: {self.refusal}"
+
+    def _is_clear(self, zone: _Zone, seen: Observation) -> bool:
+        """Whether a result shows a zone to be clear, judged as the last one that was used."""
+        if why_unusable(zone.config, self._image_hw, seen.source, seen.view):
+            return False
+        if zone.judge is None or _basis(zone, seen) != zone.basis:
+            return False
+        return zone.judge.judge(seen).verdict is Verdict.CLEAR
+
     def _pin_image_size(self, source: DetectionSource) -> None:
         """Image zones stay with the size of the first image where the file names none."""
         if self._image_hw is None and min(source.size_hw) > 0:
@@ -217,9 +238,7 @@ def _prepare(zone: _Zone, seen: Observation) -> bool:
 
     True where it did, but for the first result of all.
     """
-    source, view = seen.source, seen.view if zone.config.space == FLOOR else View()
-    where = (seen.frame_id, source.size_hw, view.intrinsics, view.mounting)
-    basis = (source.model, source.labels, *where)
+    source, view, basis = seen.source, _view(zone, seen), _basis(zone, seen)
     if basis == zone.basis:
         return False
     has_changed = bool(zone.basis)
@@ -232,6 +251,18 @@ def _prepare(zone: _Zone, seen: Observation) -> bool:
     zone.judge = ZoneJudge(zone.config, class_ids, view.floor_camera(), source.size_hw, hiding_ids)
     zone.basis = basis
     return has_changed
+
+
+def _view(zone: _Zone, seen: Observation) -> View:
+    """What a zone needs of where the camera looks."""
+    return seen.view if zone.config.space == FLOOR else View()
+
+
+def _basis(zone: _Zone, seen: Observation) -> tuple[object, ...]:
+    """What a zone judges a result by."""
+    source, view = seen.source, _view(zone, seen)
+    where = (seen.frame_id, source.size_hw, view.intrinsics, view.mounting)
+    return (source.model, source.labels, *where)
 
 
 def _check_mask(seen: Observation) -> None:

@@ -688,6 +688,35 @@ def test_an_older_result_of_the_same_publisher_changes_nothing(monitor):
     assert see(monitor, 150, delay_ms=60) == "free"
 
 
+@pytest.mark.parametrize("late_ms", [-80, 50, 345])
+def test_an_object_in_results_that_are_not_used_is_no_free_zone(box_of, late_ms):
+    """One sender whose stamps are early, out of order or late where it sees the person."""
+    zone = replace(ZONE, leave_results=2, leave_seconds=0.0)
+    monitor, said = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING), []
+    for at in range(1000, 2000, 100):
+        see(monitor, at)
+        assert not monitor.observe(result((at - late_ms) * MS, box_of(3.0, 0.0)), (at + 25) * MS)
+        said.append(word(monitor.states((at + 25) * MS)[0]))
+    assert said == ["unknown"] * 10
+    assert "may show an object was not used: " in reason(monitor, 1925)
+    assert [see(monitor, at) for at in (2000, 2100)] == ["unknown", "free"]
+
+
+def test_an_object_in_a_result_that_is_not_used_delays_free_from_when_it_came(box_of):
+    zone = replace(ZONE, leave_results=1, leave_seconds=0.25)
+    monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
+    assert see(monitor, 1000) == "free"
+    monitor.observe(result(500 * MS, box_of(3.0, 0.0)), 1050 * MS)
+    assert [see(monitor, at) for at in (1100, 1200, 1300)] == ["unknown", "unknown", "free"]
+
+
+@pytest.mark.parametrize("boxes", [0, 1])
+def test_a_result_that_is_not_used_leaves_occupied_zones_alone(monitor, box_of, boxes):
+    assert see(monitor, 1000, box_of(3.0, 0.0)) == "occupied"
+    monitor.observe(result(900 * MS, *[box_of(3.0, 0.0)] * boxes), 1050 * MS)
+    assert word(monitor.states(1060 * MS)[0]) == "occupied"
+
+
 def test_cameras_that_take_turns_free_no_zone_by_one_result_either():
     quick = replace(CAMERA, zones=(replace(ZONE, leave_results=1, leave_seconds=0.0),))
     monitor = CameraMonitor(quick, TIMING)
