@@ -113,6 +113,17 @@ FACTS = (
             "test_rows_of_zeros_where_there_were_none_are_a_cut_picture",
         ),
         (
+            "pictures whose lower part is a decoder's grey, or one row again and again",
+            "cut in the status, zones are unknown; ERROR",
+            "perception/test_image_health.py::"
+            "test_grey_of_a_decoder_below_is_a_cut_picture_at_once",
+        ),
+        (
+            "pictures of random pixels",
+            "noise in the status, zones are unknown; ERROR",
+            "perception/test_image_health.py::test_a_problem_is_named_with_its_figures",
+        ),
+        (
             "older image than the newest",
             "`stale` + 1",
             TOPICS + "test_an_older_image_is_counted_as_stale",

@@ -92,8 +92,8 @@ class NodeConfig:
     )
     check_images: bool = setting(
         True,
-        "Report pictures that are frozen, dark, overexposed, covered, partly_covered or cut. Cameras that share a "
-        "topic are always reported.",
+        "Report pictures that are frozen, dark, overexposed, covered, partly_covered, noise or cut. Cameras that "
+        "share a topic are always reported.",
         read_only=True,
     )
     frozen_after: float = setting(

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -25,6 +26,19 @@ def hand(size_hw=(240, 320)):
     return np.broadcast_to(ramp, (*size_hw, 3)).astype(np.uint8)
 
 
+def snow(size_hw=(240, 320), mosaic=None, quality=None):
+    """Random pixels: of a camera without signal, as a mosaic or a JPEG, too."""
+    random = np.random.default_rng(3)
+    if mosaic is None:
+        picture = random.integers(0, 256, (*size_hw, 3), np.uint8)
+    else:
+        picture = cv2.cvtColor(random.integers(0, 256, size_hw, np.uint8), mosaic)
+    if quality:
+        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return picture
+
+
 def judged(pictures, frozen_after=FROZEN):
     """Problems after these pictures at 10 Hz."""
     health, found = ImageHealth(), ("", "")
@@ -44,6 +58,12 @@ def judged(pictures, frozen_after=FROZEN):
         (flat(255), "overexposed"),
         (flat(127), "covered"),
         (hand(), "covered"),
+        (snow(), "noise"),
+        (snow((480, 640)), "noise"),
+        (snow((480, 640), quality=60), "noise"),
+        (snow((1080, 1920), cv2.COLOR_BAYER_RG2RGB), "noise"),
+        (snow((240, 320), cv2.COLOR_BAYER_RG2RGB, 90), "noise"),
+        (np.where(snow() < 128, 0, 255).astype(np.uint8), "noise"),
     ],
 )
 def test_a_problem_is_named_with_its_figures(picture, problem):
@@ -75,6 +95,40 @@ def test_rows_of_zeros_where_there_were_none_are_a_cut_picture(colour, rows):
     problem, figures = judged([scene(), *[dead(rows, colour)] * 9], frozen_after=0)
     assert problem == "cut"
     assert "other pictures of this camera 0%" in figures
+
+
+def repeated(first, picture=None):
+    """A picture whose last rows are one row again and again."""
+    picture = (scene() if picture is None else picture).copy()
+    picture[first:] = picture[first - 1]
+    return picture
+
+
+@pytest.mark.parametrize("grey", [128, 130])
+@pytest.mark.parametrize("first", [90, 120, 180])
+def test_grey_of_a_decoder_below_is_a_cut_picture_at_once(grey, first):
+    problem, figures = judged([dead(np.s_[first:], (grey,) * 3)] * 9, frozen_after=0)
+    assert problem == "cut"
+    assert f"{1 - first / 240:.0%} of the rows" in figures
+
+
+@pytest.mark.parametrize("first", [1, 100, 180])
+def test_one_row_again_and_again_is_a_cut_picture_at_once(first):
+    assert judged([repeated(first)] * 9, frozen_after=0)[0] == "cut"
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        dead(np.s_[120:], (90, 90, 90)),  # the floor of a simulator
+        dead(np.s_[120:], (255, 255, 255)),
+        dead(np.s_[:120], (128, 128, 128)),
+        dead(np.s_[200:], (128, 128, 128)),
+        repeated(200),
+    ],
+)
+def test_what_good_pictures_have_below_is_no_cut_picture(picture):
+    assert judged([picture] * 9, frozen_after=0) == ("", "")
 
 
 def test_a_picture_without_the_bars_of_its_camera_makes_no_cut_of_the_others():
