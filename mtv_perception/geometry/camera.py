@@ -29,6 +29,8 @@ _FARTHEST_OFF = 0.12
 # Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
 _LARGEST_SKEW = 0.05
 _GIMBAL_LOCK = 1e-9
+# Of a camera, m; no hall is higher. More is a pose in millimetres, of which every zone would be free.
+_HIGHEST = 50.0
 # How far up things are followed to tell how they stand in the image, as a share of their distance.
 _RISE = 0.1
 _OPTICAL_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -181,10 +183,11 @@ class Mounting:
     def __post_init__(self) -> None:
         if (
             not all(map(math.isfinite, (*self.position_xyz, *self.rpy_deg)))
-            or self.position_xyz[2] <= 0
+            or not 0 < self.position_xyz[2] <= _HIGHEST
         ):
             raise ValueError(
-                f"Expected a finite pose above the floor, got {self.position_xyz!r}, {self.rpy_deg!r}."
+                f"Expected a finite pose above the floor, in metres, up to {_HIGHEST:g}, got {self.position_xyz!r}, "
+                f"{self.rpy_deg!r}."
             )
 
     @classmethod

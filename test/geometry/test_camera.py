@@ -215,6 +215,8 @@ def test_a_lens_may_sit_off_the_middle_and_an_image_be_cut_on_one_side(centre_xy
 def test_wrong_poses_and_matrices():
     with pytest.raises(ValueError, match="above the floor"):
         Mounting((0.0, 0.0, 0.0))
+    with pytest.raises(ValueError, match="in metres, up to 50, got .*1200"):
+        Mounting((300.0, 0.0, 1200.0), (0.0, 20.0, 0.0))
     with pytest.raises(ValueError, match="little skew"):
         Intrinsics.from_matrix((480, 640), with_entry(0, 1, 100.0), "plumb_bob", ())
     for row, column in ((1, 0), (2, 0), (2, 1), (2, 2)):

@@ -322,9 +322,9 @@ class RangingNode(Node):
 
     def _mounting(self, header: Header) -> Mounting:
         link = self._settings.link
-        if self._transforms is None:
-            (x, y, z), (roll, pitch, yaw) = link.camera_position, link.camera_rpy_deg
-            return Mounting((x, y, z), (roll, pitch, yaw))
+        if given := link.mounting():
+            return given
+        assert self._transforms is not None
         longest = round(link.tf_age * _NANOSECONDS)
         place = self._transforms.lookup(link.base_frame, header.frame_id, stamp_ns(header), longest)
         x, y, z = place.translation.tolist()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mtv_perception.config import setting
 from mtv_perception.errors import ConfigError
+from mtv_perception.geometry.camera import Mounting
 from mtv_perception.ranging.config import RangingConfig
 from mtv_perception.ranging.floor_map import FloorMapConfig
 
@@ -65,6 +66,17 @@ class LinkConfig:
             count = len(getattr(self, name))
             if count not in (least, 3):
                 raise ConfigError(f"{name}: expected three numbers, got {count}.")
+        self.mounting()
+
+    def mounting(self) -> Mounting | None:
+        """Where the camera sits by these parameters; None where TF says it."""
+        if not self.camera_position:
+            return None
+        (x, y, z), (roll, pitch, yaw) = self.camera_position, self.camera_rpy_deg
+        try:
+            return Mounting((x, y, z), (roll, pitch, yaw))
+        except ValueError as error:
+            raise ConfigError(f"camera_position, camera_rpy_deg: {error}") from error
 
 
 @dataclass(frozen=True)

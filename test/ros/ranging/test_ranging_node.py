@@ -3,6 +3,7 @@
 What goes in, what comes out, and what is said when nothing can.
 """
 
+import math
 import os
 import time
 
@@ -23,6 +24,7 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
+from mtv_perception.errors import ConfigError  # noqa: E402
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting  # noqa: E402
 from mtv_perception.labels import labels_of  # noqa: E402
 from mtv_perception.msg import PerceptionStatus  # noqa: E402
@@ -37,6 +39,7 @@ from mtv_perception.ros.conversions import (  # noqa: E402
 )
 from mtv_perception.ros.qos import LATCHED  # noqa: E402
 from mtv_perception.ros.ranging.node import RangingNode  # noqa: E402
+from mtv_perception.ros.ranging.settings import LinkConfig  # noqa: E402
 from mtv_perception.types import Detections  # noqa: E402
 
 LABELS = labels_of(["background", "rail", "person", "forklift"])
@@ -256,6 +259,14 @@ def test_depth_of_a_wrong_kind_is_refused_by_name_and_the_floor_still_measures(w
         for v in s.values
     }
     assert "refused" in values
+
+
+@pytest.mark.parametrize("position", [(0.2, 0.0, 0.0), (200.0, 0.0, 1200.0), (math.nan, 0.0, 1.2)])
+def test_a_camera_that_is_not_above_the_floor_is_refused_at_the_start(position):
+    with pytest.raises(ConfigError, match=r"camera_position.*in metres, up to 50"):
+        LinkConfig(camera_position=position)
+    assert LinkConfig(camera_position=(0.2, 0.0, 1.2)).mounting() == Mounting((0.2, 0.0, 1.2))
+    assert LinkConfig().mounting() is None
 
 
 FIXED = {"camera_position": [0.2, 0.0, 1.2], "camera_rpy_deg": [0.0, 12.0, 0.0], "wait": 0.05}
