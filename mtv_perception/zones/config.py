@@ -44,6 +44,8 @@ class IntrinsicsConfig:
 DEFAULT_MIN_SCORE = 0.3
 """Of zones that name none; near the thresholds of the bundled models."""
 MOST_CORNERS = 100
+LEAST_PIXELS = 2
+"""Of the width and height of an image zone: a smaller one is drawn in another unit, and meets nothing."""
 MOST_POINTS = 100_000
 """Of a floor zone filled with points (a square of 30 m at the default spacing): more would delay who reads them."""
 
@@ -156,11 +158,18 @@ class ZoneConfig:
                 f"Expected hidden_by of a floor zone or beside the foot test, got it for {self.name!r}: "
                 "what stands before a region of the image cannot be told there."
             )
-        if self.space == IMAGE and float(np.max(np.abs(self.corners))) <= 1:
+        sides = np.ptp(self.corners, 0)
+        if self.space == IMAGE and (np.abs(self.corners).max() <= 1 or sides.min() < LEAST_PIXELS):
             raise ValueError(
-                f"Expected the corners of image zone {self.name!r} in pixels, got {self.polygon!r}: "
-                "are they shares of the image?"
+                f"Expected the corners of image zone {self.name!r} in pixels, at least {LEAST_PIXELS} wide and "
+                f"high, got {self.polygon!r}: are they shares of the image?"
             )
+        for name in ("margin", "edge_error"):
+            if getattr(self, name) and (self.space != FLOOR or FOOT not in self.tests):
+                raise ValueError(
+                    f"Expected {name} of a floor zone with the foot test, got it for {self.name!r}, where it has "
+                    "no effect. Draw the zone larger instead."
+                )
         if self.space == FLOOR and BOX in self.tests:
             raise ValueError(
                 f"Expected tests of foot, mask for floor zone {self.name!r}, got {self.tests!r}."

@@ -277,6 +277,12 @@ class ZoneJudge:
             return found
         if not len(values):
             return _unsure("the mask shows no pixel of the zone")
+        columns = int(shown.any(0).sum())
+        if self.zone.space == FLOOR and columns < self.zone.mask_columns:
+            return _unsure(
+                f"the mask shows the zone in {columns} of the columns looked at; mask_columns asks for "
+                f"{self.zone.mask_columns}"
+            )
         unlabelled = float((values == UNLABELED_ID).mean())
         if unlabelled > self.zone.max_unlabelled:
             return _unsure(f"{unlabelled:.0%} of the zone's pixels are unlabelled (max_unlabelled)")

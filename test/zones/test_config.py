@@ -18,6 +18,12 @@ GOOD = {"cameras": [CAMERA]}
 LENS = {"k": [500, 0, 320, 0, 500, 240, 0, 0, 1]}
 OTHER_DETECTOR = {"detector": "other", "image_hw": [480, 640], "detector_classes": ["human"]}
 SHARES = {**ZONE, "space": "image", "polygon": [[0.1, 0.2], [0.5, 0.2], [0.5, 0.9]]}
+# Rounded beyond 1, of one side alone, and of an image that is drawn twice.
+SMALL = [
+    [[0, 0], [1.0001, 0], [1.0001, 1.0001]],
+    [[0, 0.2], [640, 0.2], [640, 0.9]],
+    [[0.5, 0.5], [1.5, 0.5], [1.5, 1.5]],
+]
 OUTSIDE = {**ZONE, "space": "image", "polygon": [[700, 10], [800, 10], [800, 90]]}
 
 
@@ -46,7 +52,14 @@ def test_the_example_is_read_and_shows_defaults():
         ({"cameras": [{**CAMERA, "image_hw": [0, 640]}]}, "image_hw"),
         ({"cameras": [{**CAMERA, "image_hw": [80, 64], "intrinsics": LENS}]}, "of one size"),
         ({"cameras": [{"image_hw": [480, 640], "zones": [OUTSIDE]}]}, "inside the image"),
-        ({"cameras": [{"zones": [SHARES]}]}, "'a' in pixels, got .*shares of the image"),
+        ({"cameras": [{"zones": [SHARES]}]}, "'a' in pixels, .*shares of the image"),
+        *[({"cameras": [{"zones": [{**SHARES, "polygon": zone}]}]}, "shares") for zone in SMALL],
+        *[
+            ({"cameras": [{**CAMERA, "zones": [{**zone, name: 0.1}]}]}, f"{name} of a floor zone")
+            for name in ("margin", "edge_error")
+            for zone in ({**ZONE, "tests": ["mask"]}, {**SHARES, "polygon": PIXELS})
+        ],
+        ({"cameras": [{**CAMERA, "position": [300, 0, 1200]}]}, "in metres, up to 50"),
         ({"cameras": [{**CAMERA, "intrinsics": LENS, "rectified": True}]}, "got both"),
         ({"cameras": [{**CAMERA, "detector_classes": ["person"]}]}, "beside detector: other"),
         ({"cameras": [{**CAMERA, **OTHER_DETECTOR}]}, "zones in detector_classes, got .*person"),

@@ -399,7 +399,7 @@ def test_boxes_and_mask_are_told_together(floor_camera, box_of, boxes):
 @pytest.mark.parametrize(
     "zone",
     [
-        replace(IMAGE, polygon=((101, 101), (102.5, 101), (102.5, 102.5))),
+        replace(IMAGE, polygon=((101, 101), (103, 101), (103, 103))),
         replace(IMAGE, polygon=((221, 301), (223, 301), (223, 303))),
         replace(FLOOR, polygon=((3.0, 0.0), (3.005, 0.0), (3.005, 0.005))),
     ],
@@ -410,6 +410,17 @@ def test_a_zone_between_the_pixels_that_are_looked_at_is_not_clear(floor_camera,
 
     assert found.verdict is Verdict.UNSURE
     assert "no pixel" in found.why
+
+
+@pytest.mark.parametrize(("wanted", "verdict"), [(2, Verdict.CLEAR), (9, Verdict.UNSURE)])
+def test_a_zone_of_fewer_columns_than_asked_for_is_not_clear(floor_camera, wanted, verdict):
+    """No object in it could touch so many."""
+    narrow = replace(FLOOR, polygon=((3.0, 0.0), (3.4, 0.0), (3.4, 0.1), (3.0, 0.1)))
+    zone = replace(narrow, tests=("mask",), mask_columns=wanted)
+    found = judge(zone, floor_camera, seen(mask=np.zeros((480, 640), np.uint8)))
+
+    assert found.verdict is verdict
+    assert ("mask_columns asks for 9" in found.why) == (wanted == 9)
 
 
 @pytest.mark.parametrize(
