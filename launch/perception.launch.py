@@ -101,6 +101,11 @@ def cameras_of(context: LaunchContext) -> dict[str, str]:
             "cameras: expected NAME=IMAGE_TOPIC,NAME=IMAGE_TOPIC with different names of letters, "
             f"digits and '_', got '{given}'."
         )
+    topics = [topic.removesuffix("/compressed") for topic in found.values() if topic]
+    if len(set(topics)) < len(topics):
+        raise RuntimeError(
+            f"cameras: expected an image topic of its own for each camera, got '{given}'."
+        )
     single = [name for name, default in SINGLE.items() if text_of(context, name) != default]
     if single:
         raise RuntimeError(
@@ -123,11 +128,11 @@ def remappings(context: LaunchContext) -> list[tuple[str, str]]:
     found = []
     for name, topic in cameras.items():
         if topic:
-            folder = topic.removesuffix("/compressed").rpartition("/")[0]
+            image = topic.removesuffix("/compressed")
             found += [
-                (f"{name}/image", topic.removesuffix("/compressed")),
+                (f"{name}/image", image),
                 (f"{name}/image/compressed", compressed_of(topic)),
-                (f"{name}/camera_info", f"{folder}/camera_info"),
+                (f"{name}/camera_info", f"{image[: image.rfind('/') + 1]}camera_info"),
             ]
     return found
 

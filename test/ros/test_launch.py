@@ -267,6 +267,15 @@ def test_the_transport_is_handed_on(launch, transport):
                 "rear/camera_info": "/b/camera_info",
             },
         ),
+        (
+            "front=image_raw",
+            ["front"],
+            {
+                "front/image": "image_raw",
+                "front/image/compressed": "image_raw/compressed",
+                "front/camera_info": "camera_info",
+            },
+        ),
     ],
 )
 def test_several_cameras_are_named_and_remapped_for_both_nodes(
@@ -302,6 +311,7 @@ def test_rviz_follows_the_topics(launch):
         {"respawn_delay": "-1"},
         {"respawn_delay": "nan"},
         {"cameras": "a=/x,a=/y"},
+        {"cameras": "a=/x,b=/x/compressed"},
         {"cameras": "front cam=/x"},
         {"cameras": "front=/x", "image_topic": "/y"},
         {"cameras": "front=/x", "camera_info_topic": "/y"},
