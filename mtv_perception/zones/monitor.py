@@ -112,16 +112,15 @@ class CameraMonitor:
                 zone.forget(now_ns, f"no result younger than {self._deadline:g} s{lacking}")
         return tuple(_status(zone, now_ns, why) for zone in self._zones)
 
-    def refuse(self, stamp_ns: int, now_ns: int, reason: str) -> None:
+    def refuse(self, now_ns: int, reason: str) -> None:
         """A result came that can't be judged: it may show an object that the results around it do not.
 
         Args:
-            stamp_ns: of the image.
-            now_ns: the time on the clock of the stamps.
+            now_ns: the time on the clock of the stamps; that of the result may be wrong.
             reason: why it can't be judged.
         """
         for zone in self._zones:
-            zone.presence.doubt(min(stamp_ns, now_ns))
+            zone.presence.doubt(now_ns)
             if zone.presence.state is State.UNKNOWN:
                 zone.reason = f"a result was refused: {reason}"
 

@@ -50,6 +50,7 @@ class Pairing:
         self.without_mask = self.without_status = 0
         self._wants_mask, self._wait, self._wants_status = wants_mask, wait, wants_status
         self._parts: dict[Hashable, Parts] = {}
+        self._dropped: list[Parts] = []
 
     def add(self, key: Hashable, kind: str, message: Any, now: float) -> list[Parts]:
         """What is complete once a message has come.
@@ -81,6 +82,11 @@ class Pairing:
         """What has waited long enough for its mask."""
         return self._take(lambda item: self._is_usable(item) and now - item.came >= self._wait)
 
+    def dropped(self) -> list[Parts]:
+        """Detections that were dropped for want of a status since this was asked last."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
     def clear(self) -> None:
         """Forget everything that waits."""
         self._parts.clear()
@@ -108,5 +114,7 @@ class Pairing:
 
     def _drop(self, key: Hashable, count: bool = True) -> Parts:
         parts = self._parts.pop(key)
-        self.without_status += count and parts.detections is not None and not self._is_usable(parts)
+        if count and parts.detections is not None and not self._is_usable(parts):
+            self.without_status += 1
+            self._dropped = [*self._dropped, parts][-_KEPT:]
         return parts

@@ -291,7 +291,7 @@ def test_an_unknown_zone_is_filled_not_the_one_beside_it(first):
 
 
 def test_an_unknown_image_zone_has_no_points():
-    camera = replace(CAMERA, zones=(replace(ZONE, space="image"),))
+    camera = replace(CAMERA, zones=(IMAGE_ZONE,))
 
     assert len(obstacle_points(camera, CameraMonitor(camera, TIMING).states(0), TIMING)) == 0
 
@@ -658,12 +658,12 @@ def test_a_rival_that_is_not_judged_leaves_no_zone_free(box_of, changes, late_ms
 
 def test_a_refused_result_takes_free_back_and_keeps_occupied(monitor, box_of):
     assert [see(monitor, at) for at in (100, 200)] == ["unknown", "free"]
-    monitor.refuse(250 * MS, 260 * MS, "a box of NaN")
+    monitor.refuse(260 * MS, "a box of NaN")
     assert word(monitor.states(260 * MS)[0]) == "unknown"
     assert reason(monitor, 260) == "a result was refused: a box of NaN"
     assert [see(monitor, at) for at in (300, 400)] == ["unknown", "free"]
     assert see(monitor, 500, box_of(3.0, 0.0)) == "occupied"
-    monitor.refuse(550 * MS, 560 * MS, "a box of NaN")
+    monitor.refuse(560 * MS, "a box of NaN")
     assert word(monitor.states(560 * MS)[0]) == "occupied"
 
 
@@ -671,7 +671,7 @@ def test_a_refused_result_delays_free_as_an_object_does():
     zone = replace(ZONE, leave_results=1, leave_seconds=0.25)
     monitor = CameraMonitor(replace(CAMERA, zones=(zone,)), TIMING)
     assert see(monitor, 100) == "free"
-    monitor.refuse(10_000 * MS, 150 * MS, "stamped years ahead")
+    monitor.refuse(150 * MS, "stamped years ago, or ahead")
     assert [see(monitor, at) for at in (200, 300, 400)] == ["unknown", "unknown", "free"]
 
 

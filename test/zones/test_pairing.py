@@ -34,6 +34,8 @@ def test_detections_without_a_status_never_leave():
 
     assert left(pairs.add(2, STATUS, "s", 0.1)) == [(2, "e", "s", None)]
     assert pairs.without_status == 1
+    assert left(pairs.dropped()) == [(1, "d", None, None)]
+    assert pairs.dropped() == []
     assert pairs.add(1, STATUS, "late", 0.1) == []
 
 
@@ -74,7 +76,7 @@ def test_what_is_never_completed_does_not_pile_up(kind):
     for stamp in range(1000):
         pairs.add(stamp, kind, "x", 0.0)
 
-    assert len(pairs._parts) < 10
+    assert len(pairs._parts) < 10 and len(pairs.dropped()) < 10
     assert pairs.without_status == (1000 - len(pairs._parts) if kind == DETECTIONS else 0)
 
 

@@ -235,10 +235,15 @@ class ZoneFeed:
 
     def _judge_each(self, results: list[Parts]) -> None:
         """Each result is guarded alone: a refused one must not drop the others released with it."""
+        for parts in self._pairs.dropped():
+            if any(message.detections for message in (parts.detections, *parts.others)):
+                self._monitor.refuse(
+                    self._clock.now_ns(),
+                    f"detections without a status of the same image on {self._hearing.topic(STATUS)}",
+                )
         for parts in results:
             if not self._guarded(partial(self._judge, parts)):
-                _, stamp = cast(tuple[bytes, int], parts.key)
-                self._monitor.refuse(stamp, self._clock.now_ns(), self.fault)
+                self._monitor.refuse(self._clock.now_ns(), self.fault)
 
     def _judge(self, parts: Parts) -> None:
         self._judge_one(parts)

@@ -48,7 +48,7 @@ def test_a_pose_of_the_file_needs_no_transform():
 
 
 def test_without_a_position_and_transforms_there_is_no_pose():
-    door = ZoneConfig("a", ((1, 0), (2, 0), (2, 1)), space="image")
+    door = ZoneConfig("a", ((1, 0), (9, 0), (9, 9)), space="image")
     mounting, why = CameraPose(CameraConfig(zones=(door,)), None, 0).at("camera", 0)
 
     assert mounting is None and "no position" in why

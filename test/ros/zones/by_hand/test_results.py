@@ -129,6 +129,26 @@ def test_a_result_that_is_refused_does_not_take_the_next_one_along(by_hand, tool
     assert value(by_hand.diagnoses()[""], "refused") == "1"
 
 
+@pytest.mark.parametrize(("people", "word"), [([INSIDE], "unknown"), ([], "free")])
+def test_somebody_in_detections_without_a_status_leaves_no_zone_free(by_hand, tools, people, word):
+    """As of a second detector on the topic, or where the status was lost."""
+    by_hand.start({"zones": [{"name": "stop"}]})
+    for _ in range(5):
+        by_hand.pass_time(0.05)
+        by_hand.see()
+    assert by_hand.words() == {"stop": "free"}
+    for _ in range(5):
+        by_hand.pass_time(0.05)
+        boxes = np.array([tools.person_box(*at) for at in people], np.float32).reshape(-1, 4)
+        count = len(boxes)
+        found = Detections(boxes, np.ones(count, np.float32), np.full(count, 2, np.int32))
+        by_hand.deliver("detections", tools.array(found, by_hand.header()))
+        by_hand.pass_time(0.05)
+        by_hand.see()
+        assert by_hand.words() == {"stop": word}
+    assert value(by_hand.diagnoses()[""], "without_status") == "5"
+
+
 def without(values, name):
     return {key: item for key, item in values.items() if key != name}
 
