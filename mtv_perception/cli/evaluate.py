@@ -85,7 +85,7 @@ def open_model(args: argparse.Namespace) -> tuple[Perceive, LabelSet, str]:
     With its classes and a name.
     """
     if is_peer(str(args.model)):
-        return open_peer(str(args.model)), WAREHOUSE, str(args.model)
+        return open_peer(str(args.model), args.threads), WAREHOUSE, str(args.model)
     artefact = load_artefact(find_model(str(args.model)))
     config = replace(SCORING, iou_threshold=args.iou, num_threads=args.threads, **engine_of(args))
     perceiver = Perceiver(artefact, config)

@@ -167,7 +167,7 @@ def test_a_peer_is_judged_by_the_boxes_of_persons_alone(data, tmp_path, monkeypa
         blank = np.zeros(image.shape[:2], np.uint8)
         return replace(perceive(image), segmentation=Segmentation(blank, blank))
 
-    monkeypatch.setattr(evaluate, "open_peer", lambda name: boxes_alone)
+    monkeypatch.setattr(evaluate, "open_peer", lambda name, threads: boxes_alone)
     out = tmp_path / "scores.json"
     options = ["--model", "pico.onnx", "--data", str(data), "--json", str(out)]
     assert main(["evaluate", *options]) == 0

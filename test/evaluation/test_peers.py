@@ -1,7 +1,9 @@
 """Detectors of others, judged by the same evaluation."""
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from mtv_perception.data.formats.open import DatasetConfig, open_dataset
 from mtv_perception.errors import WeightsError
 from mtv_perception.evaluation.evaluate import evaluate
-from mtv_perception.evaluation.peers import is_peer, open_peer
+from mtv_perception.evaluation.peers import PEER_NAMES, is_peer, open_peer
 from mtv_perception.labels import WAREHOUSE
 
 STRIDES, BINS, CLASSES, SIDE = (8, 16, 32, 64), 8, 80, 64
@@ -31,6 +33,35 @@ def write_network(path, outputs):
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
     return path
+
+
+def test_a_peer_runs_on_the_threads_asked_for(tmp_path):
+    path = write_network(tmp_path / "pico.onnx", silent_outputs())
+    for threads in (0, 1, 3):
+        options = open_peer(str(path), threads)._session.get_session_options()
+        assert options.intra_op_num_threads == threads
+
+
+def test_tensorflow_takes_the_threads_or_says_why_not(monkeypatch):
+    taken = []
+    threading = SimpleNamespace(
+        set_intra_op_parallelism_threads=taken.append,
+        set_inter_op_parallelism_threads=taken.append,
+    )
+    engine = ModuleType("tensorflow")
+    engine.config = SimpleNamespace(threading=threading)
+    monkeypatch.setitem(sys.modules, "tensorflow", engine)
+    monkeypatch.setitem(sys.modules, "mtv_perception.evaluation.peers.ssdlite", None)
+    with pytest.raises(ImportError):
+        open_peer(PEER_NAMES[0], 3)
+    assert taken == [3, 1]
+
+    def refuse(threads):
+        raise RuntimeError("Intra op parallelism cannot be modified after initialization.")
+
+    threading.set_intra_op_parallelism_threads = refuse
+    with pytest.raises(WeightsError, match="Expected 3 threads .* TensorFlow runs already"):
+        open_peer(PEER_NAMES[0], 3)
 
 
 def silent_outputs():

@@ -25,28 +25,45 @@ def is_peer(name: str) -> bool:
     return name in PEER_NAMES or name.endswith(".onnx")
 
 
-def open_peer(name: str) -> Callable[[np.ndarray], Result]:
+def open_peer(name: str, threads: int = 0) -> Callable[[np.ndarray], Result]:
     """A detector of persons.
 
     Args:
         name: one of PEER_NAMES, or the ONNX file of a PicoDet network.
+        threads: of the CPU; 0 leaves their number to the peer's engine.
 
     Returns:
         Takes `(H, W, 3)` uint8 RGB.
 
     Raises:
         WeightsError: there is none of that name, its package is not installed, or the file holds
-            another network.
+            another network. Or TensorFlow runs already, on another number of threads.
     """
     if name.endswith(".onnx"):
         from mtv_perception.evaluation.peers.picodet import PicoDet
 
-        return PicoDet(Path(name))
+        return PicoDet(Path(name), threads)
     if name not in PEER_NAMES:
         raise WeightsError(
             f"Expected a peer of {', '.join(PEER_NAMES)}, or an .onnx file, got {name!r}."
         )
+    if threads:
+        _limit_tensorflow(threads)
     from mtv_perception.evaluation.peers.ssdlite import PedestrianSsdlite
     from mtv_perception.network.weights.pretrained import pretrained_path
 
     return PedestrianSsdlite(pretrained_path(name))
+
+
+def _limit_tensorflow(threads: int) -> None:
+    """TensorFlow takes these numbers before its first operation alone."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"Expected {threads} threads for the peer, but TensorFlow runs already with others. "
+            "Open the peer first, or with threads=0."
+        ) from error

@@ -31,6 +31,7 @@ class PicoDet:
         path: an ONNX file with one square input `(1, 3, S, S)`; for each stride 8, 16, 32, 64 class
             scores `(1, (S / stride)^2, 80)`, then in the same order the logits of the sides'
             distances `(1, (S / stride)^2, 4 * 8)`.
+        threads: of the CPU; 0 leaves their number to ONNX Runtime.
         score_threshold: lowest score.
         iou_threshold: for non-maximum suppression.
 
@@ -41,10 +42,11 @@ class PicoDet:
     def __init__(
         self,
         path: Path,
+        threads: int = 0,
         score_threshold: float = SCORE_THRESHOLD,
         iou_threshold: float = PEER_IOU_THRESHOLD,
     ) -> None:
-        self._session = _session(path)
+        self._session = _session(path, threads)
         (entry,) = self._session.get_inputs()
         self._input, self._side = entry.name, int(entry.shape[-1])
         self._score_threshold, self._iou_threshold = score_threshold, iou_threshold
@@ -118,7 +120,7 @@ def decode(
     return boxes.astype(np.float32), scores[kept].astype(np.float32)
 
 
-def _session(path: Path):  # type: ignore[no-untyped-def]
+def _session(path: Path, threads: int):  # type: ignore[no-untyped-def]
     try:
         import onnxruntime
     except ImportError as error:
@@ -127,6 +129,7 @@ def _session(path: Path):  # type: ignore[no-untyped-def]
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
