@@ -26,6 +26,9 @@ _ENDINGS = tuple(
 )
 _ARCHIVES = (".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".tar", ".rar")
 _METADATA_BYTES = 64 << 20
+_METADATA_KEY = "rosbag2_bagfile_information"
+_METADATA_HEAD_BYTES = 64 << 10
+"""Where that key is looked for; rosbag2 writes it first."""
 _ROS1_MAGIC = b"#ROSBAG"
 ZSTD = "zstd"
 _MAGICS = {
@@ -57,10 +60,18 @@ class BagFiles:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is a rosbag2: a folder with metadata or storage files, or a storage file."""
+    """Whether a path is a rosbag2: a folder with its metadata or storage files, or such a file."""
     if path.is_dir():
-        return (path / METADATA).is_file() or any(_is_storage(item) for item in path.iterdir())
+        return any(_is_storage(item) for item in path.iterdir()) or _is_metadata(path / METADATA)
     return _is_storage(path)
+
+
+def _is_metadata(path: Path) -> bool:
+    """Whether a file is of a bag: others call theirs metadata.yaml, too."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _METADATA_KEY.encode() in file.read(_METADATA_HEAD_BYTES)
 
 
 def _is_storage(path: Path) -> bool:
@@ -157,7 +168,7 @@ def _listed(path: Path) -> list[str]:
         raise ReplayError(is_pointer.removeprefix("; "))
     with path.open(encoding="utf-8") as file:
         content: Any = yaml.safe_load(file.read(_METADATA_BYTES))
-    for key in ("rosbag2_bagfile_information", "relative_file_paths"):
+    for key in (_METADATA_KEY, "relative_file_paths"):
         content = content.get(key) if isinstance(content, dict) else None
     if not content or not isinstance(content, list):
         raise ReplayError("it names no files; `ros2 bag reindex` writes it again")

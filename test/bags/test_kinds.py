@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 
+import cv2
 import numpy as np
 import pytest
 import zstandard
@@ -374,6 +375,22 @@ def test_metadata_without_files_is_told_and_the_files_are_read(tmp_path, text):
     (tmp_path / "bag" / "metadata.yaml").write_text(text)
     values, damage = frames_of(tmp_path / "bag")
     assert values == SPLIT and "names no files" in damage and "reindex" in damage
+
+
+@pytest.mark.parametrize("text", ["", "camera: front\n", "\0\xff\n", "- rosbag2\n"])
+def test_images_beside_metadata_of_others_are_a_folder_of_images(tmp_path, text):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    assert cv2.imwrite(str(folder / "a.png"), np.full((24, 32, 3), 50, np.uint8))
+    (folder / "metadata.yaml").write_text(text)
+    assert not is_bag(folder)
+    with open_input(folder) as opened:
+        assert [int(item.decode().image_rgb[0, 0, 0]) for item in opened.frames()] == [50]
+    with open_input(folder / "a.png") as opened:
+        assert opened.total == 1
+    (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information:\n{FIELDS}")
+    with pytest.raises(ReplayError, match="expected a rosbag2 bag"), open_input(folder):
+        pass
 
 
 @pytest.mark.parametrize("count", ["", "  message_count: 0\n", "  message_count: 999\n"])
