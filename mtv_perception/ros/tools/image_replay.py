@@ -115,11 +115,10 @@ class ImageReplayNode(Node):
     def exit_status(self) -> int:
         """1 where the source was not read to its end or images were skipped.
 
-        2 where it has none.
+        2 where nothing was published for it.
         """
-        if self._was_empty or (not self.published and self._skipped):
-            return 2
-        return int(self.failed or self._skipped > 0)
+        incomplete = self.failed or self._was_empty or self._skipped > 0
+        return 2 if incomplete and not self.published else int(incomplete)
 
     def close(self) -> None:
         """End the publishing thread."""

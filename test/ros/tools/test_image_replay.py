@@ -127,3 +127,15 @@ def test_an_image_that_jpeg_can_not_hold_is_skipped(own_graph, tmp_path):
     own_graph.wait(lambda: process.poll() is not None, "the end")
     assert process.returncode == 2
     assert "65530x2" in own_graph.log() and "Traceback" not in own_graph.log()
+
+
+def test_damage_that_leaves_no_frame_is_status_two(own_graph, tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(500))
+    process = own_graph.start(
+        "image_replay_node", source=str(tmp_path / "clip.mp4"), wait_for_subscribers=0, linger=0.0
+    )
+    own_graph.process = None
+    own_graph.wait(lambda: process.poll() is not None, "the end")
+    assert process.returncode == 2
+    assert "clip.mp4: expected a video" in own_graph.log()
+    assert "Traceback" not in own_graph.log()

@@ -115,7 +115,7 @@ def test_an_offset_behind_the_end_ends_the_node_at_start(stage, image_bag, loop)
         "image_replay_node", source=str(image_bag), clock=True, loop=loop, start_offset=1.2
     )
     stage.wait(lambda: process.poll() is not None, "the end of the node")
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "start_offset: expected at most 1.10 s" in stage.log("image_replay_node")
 
 

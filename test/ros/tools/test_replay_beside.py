@@ -238,7 +238,7 @@ def test_a_calibration_file_replaces_that_of_the_bag(hear, tmp_path, write):
 @pytest.mark.parametrize(
     ("change", "parameters", "status", "said"),
     [
-        (("image_width: 32", "image_width: 64"), {}, 1, "describes a 64x24 image"),
+        (("image_width: 32", "image_width: 64"), {}, 2, "describes a 64x24 image"),
         (("camera_matrix", "matrix"), {}, 2, "found no camera_matrix"),
         (("30, 0, 16", "30, 0"), {}, 2, "lens.yaml"),
         (("lens", "lens"), {"camera_info_topic": "/front/camera_info"}, 2, "calibration: expected"),
