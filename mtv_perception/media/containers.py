@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+from mtv_perception.media.ebml import EBML, SEGMENT, number
+
 _MP4_FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
@@ -24,7 +25,7 @@ def cut_short(path: Path) -> str:
         file.seek(0)
         if head[:4] == b"RIFF":
             end = _riff_end(file, size)
-        elif int.from_bytes(head[:4], "big") == _EBML:
+        elif int.from_bytes(head[:4], "big") == EBML:
             end = _matroska_end(file)
         elif head[4:8] in _MP4_FIRST:
             end = _mp4_end(file, size)
@@ -68,28 +69,13 @@ def _riff_end(file: BinaryIO, size: int) -> int:
 
 def _matroska_end(file: BinaryIO) -> int:
     """Where the segment ends; 0 where its length is unknown, as of a live stream."""
-    for wanted in (_EBML, _SEGMENT):
-        if _number(file, keep_mark=True) != wanted:
+    for wanted in (EBML, SEGMENT):
+        if number(file, keep_mark=True) != wanted:
             return 0
-        length = _number(file)
+        length = number(file)
         if length is None:
             return 0
-        if wanted == _SEGMENT:
+        if wanted == SEGMENT:
             return file.tell() + length
         file.seek(length, 1)
     return 0
-
-
-def _number(file: BinaryIO, keep_mark: bool = False) -> int | None:
-    """A number of variable length; None for an unknown length or at the end of the file."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return None
-    count = 9 - first[0].bit_length()
-    content = first + file.read(count - 1)
-    value = int.from_bytes(content, "big")
-    if keep_mark:
-        return value
-    bits = 7 * count
-    value &= (1 << bits) - 1
-    return None if value == (1 << bits) - 1 else value

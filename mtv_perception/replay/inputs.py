@@ -27,6 +27,8 @@ from mtv_perception.media.files import (
     lazy_files,
 )
 from mtv_perception.media.frame import Frame
+from mtv_perception.media.samples import promised_frames
+from mtv_perception.media.structure import broken_inside
 from mtv_perception.resources import STREAM, is_stream
 
 if TYPE_CHECKING:  # Libraries for bags are optional: images and videos are read without.
@@ -160,12 +162,20 @@ class FileInput:
         self.left_out = _other_files(path)
         self.total, self.video_rate = expected_frames(path)
         is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
-        self.damage = cut_short(path) if is_video else ""
+        self.damage = cut_short(path) or broken_inside(path) if is_video else ""
+        self._promised = promised_frames(path) if is_video and not self.damage else 0
 
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""
+        count = 0
         for stamp_ns, decode in lazy_files(self._path, self._rate, self._max_pixels):
             yield InputFrame("", FILE_TOPIC, "", stamp_ns, decode, partial(int, stamp_ns))
+            count += 1
+        if count < self._promised:
+            self.damage = (
+                f"expected {self._promised} frames by its index, got {count}: the last ones can't "
+                "be decoded"
+            )
 
 
 def _other_files(path: Path) -> tuple[str, ...]:

@@ -55,6 +55,12 @@ PREDICT = of(
         "b.jpg: expected an image file, got a pipe ... 1 could not be read",
     ),
     ("a text named .mp4", "{no_video} --out {out}", 2, "expected a video, could not open it"),
+    (
+        "video that lost a part of its bytes",
+        "{holed_video} --out {out}",
+        1,
+        "frames; ... DAMAGED, the rest was processed: the container is damaged at byte ...",
+    ),
     ("bag of ROS 1", "{ros1_bag} --out {out}", 2, "got one of ROS 1. Convert it: ..."),
     ("HEIC pictures alone", "{heic} --out {out}", 2, "1 picture(s) of formats that are not read"),
     ("folders of images alone", "{subfolders} --out {out}", 2, "2 folder(s) of images in ..."),

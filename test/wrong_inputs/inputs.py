@@ -158,6 +158,18 @@ def train_file(path, text):
     return write(path.with_suffix(".yaml"), text)
 
 
+def holed_video(path):
+    """A video of ten frames, a fifth of whose bytes are zeros."""
+    path = path.with_suffix(".avi")
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, SIZE_HW[::-1])
+    for index in range(10):
+        video.write(picture(index))
+    video.release()
+    content = path.read_bytes()
+    hole = slice(2 * len(content) // 5, 3 * len(content) // 5)
+    return write(path, content[: hole.start] + bytes(hole.stop - hole.start) + content[hole.stop :])
+
+
 def unknown_key(path):
     spec = yaml.safe_load((path / "model.yaml").read_text())
     (path / "model.yaml").write_text(yaml.safe_dump({**spec, "octarine": 1}))
@@ -175,6 +187,7 @@ MAKERS = {
     "pipe_bag": lambda path: pipe(path.with_suffix(".mcap")),
     "one_pipe": pipe_among_images,
     "no_video": lambda path: write(path.with_suffix(".mp4"), "no video"),
+    "holed_video": holed_video,
     "heic": lambda path: folder(path, **{"a.heic": bytes(4) + b"ftypheic"}),
     "subfolders": lambda path: folder(path, day1__a_jpg=jpeg(), day2__a_jpg=jpeg()),
     "cameras": lambda path: bag(path, {"/a/image": (RAW, ["bgr8"] * 2)}),

@@ -362,6 +362,11 @@ FACTS = (
             "test_what_can_not_be_replayed_is_an_error_and_status_two",
         ),
         (
+            "damage that leaves no frame",
+            "says so, exit status 2",
+            "tools/test_image_replay.py::test_damage_that_leaves_no_frame_is_status_two",
+        ),
+        (
             "broken image in a bag",
             "skipped and counted",
             "tools/test_live_replay.py::test_a_broken_image_in_a_bag_is_skipped",

@@ -1,0 +1,230 @@
+"""Whether the container of a video is whole inside: what a damaged one lost, FFmpeg passes over in silence.
+
+Sources: the RIFF specification (AVI), RFC 9559 (Matroska, WebM), ISO/IEC 13818-1 (MPEG programme and transport
+streams), Adobe's FLV specification 10.1, Microsoft's ASF specification 01.20.06, RFC 3533 (Ogg).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from mtv_perception.media.ebml import CLUSTER, EBML, SEGMENT, element
+
+_CRC = 0xBF
+_CLUSTER_BYTES = 64 << 20
+"""The checksum of a larger one is not verified; FFmpeg writes 5 MB."""
+_FLV_TAGS = (8, 9, 18)
+"""Audio, video and script data."""
+_TS_SYNC, _TS_BYTES, _TS_NULL = 0x47, 188, 0x1FFF
+_TS_BLOCK = 8192
+"""Packets that are judged at once: 1.5 MB."""
+_PES_FIRST = 0xBB
+_PACK, _PS_END = 0xBA, 0xB9
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_DATA_HEAD = 50
+_ASF_HEADER_BYTES = 1 << 20
+
+Walk = Callable[[BinaryIO, int], "int | None"]
+"""Takes an open file and its size; where its structure breaks, None where it is whole or unknown."""
+
+
+def broken_inside(path: Path) -> str:
+    """Says where a video's container is damaged; empty where it is whole, or can't be told."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        walk = _walk_of(file.read(2 * _TS_BYTES + 16))
+        file.seek(0)
+        at = walk(file, size) if walk else None
+    return "" if at is None else f"the container is damaged at byte {min(at, size)} of {size}"
+
+
+def _walk_of(head: bytes) -> Walk | None:
+    for magic, walk in _WALKS.items():
+        if head.startswith(magic):
+            return walk
+    for begin, length in ((0, _TS_BYTES), (4, _TS_BYTES + 4)):
+        if len(head) > begin + length and head[begin] == head[begin + length] == _TS_SYNC:
+            return lambda file, size: _transport(file, size, begin, length)
+    return None
+
+
+def _at(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _riff(file: BinaryIO, size: int) -> int | None:
+    """Lists are entered, so that chunks follow each other."""
+    at = end = 0
+    while at + 8 <= size:
+        head = _at(file, at, 8)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"RIFF" and not length:  # Its writer never finished it.
+            return None
+        if at >= end:
+            if head[:4] != b"RIFF":  # What a tool left behind the last one.
+                return None
+            end = at + 8 + length
+        if not all(32 <= byte < 127 for byte in head[:4]):
+            return at
+        # A length is padded to even bytes; some writers do not.
+        step = 12 if head[:4] in (b"RIFF", b"LIST") else 8 + length
+        padded = at + step + step % 2
+        is_even = step % 2 == 0 or padded >= size or _at(file, padded, 1).isalnum()
+        at = padded if is_even else at + step
+    return None if at >= min(end, size) else at
+
+
+def _matroska(file: BinaryIO, size: int) -> int | None:
+    """The elements of the segment, and of each cluster in it."""
+    head = element(file)
+    if head is None or head[1] is None:
+        return None
+    file.seek(head[1], 1)
+    head = element(file)
+    if head is None or head[0] != SEGMENT:
+        return None
+    at = file.tell()
+    end = size if head[1] is None else min(size, at + head[1])
+    cluster_end: int | None = None
+    while at < end:
+        file.seek(at)
+        head = element(file)
+        if cluster_end is not None and at >= cluster_end:
+            if at > cluster_end:
+                return cluster_end
+            cluster_end = None
+        if head is None:
+            return at
+        name, length = head
+        inside = file.tell()
+        if name == CLUSTER:
+            cluster_end, at = None if length is None else inside + length, inside
+        elif name in (EBML, SEGMENT):  # Another file behind this one.
+            return None
+        elif length is None or (name == _CRC and not _fits(file, length, cluster_end)):
+            return at
+        else:
+            at = inside + length
+    return None if at == end else end
+
+
+def _fits(file: BinaryIO, length: int, end: int | None) -> bool:
+    """Whether a checksum fits what follows it in its cluster."""
+    if end is None or length != 4:
+        return True
+    wanted = int.from_bytes(file.read(4), "little")
+    rest = end - file.tell()
+    return not 0 < rest <= _CLUSTER_BYTES or zlib.crc32(file.read(rest)) == wanted
+
+
+def _flash(file: BinaryIO, size: int) -> int | None:
+    at = int.from_bytes(_at(file, 5, 4), "big") + 4
+    while at < size:
+        head = _at(file, at, 11)
+        if len(head) < 11 or head[0] & 0x1F not in _FLV_TAGS or any(head[8:11]):
+            return at
+        at += 15 + int.from_bytes(head[1:4], "big")
+    return None if at == size else size
+
+
+def _programme(file: BinaryIO, size: int) -> int | None:
+    at = 0
+    while at < size:
+        head = _at(file, at, 14)
+        if head[:3] != b"\0\0\1" or len(head) < 4:
+            return at
+        code = head[3]
+        if code == _PS_END:
+            at += 4
+        elif code == _PACK and len(head) == 14:
+            at += 14 + (head[13] & 7) if head[4] >> 6 == 1 else 12
+        elif code >= _PES_FIRST and len(head) > 6 and (head[4] or head[5]):
+            at += 6 + int.from_bytes(head[4:6], "big")
+        else:
+            return at
+    return None if at == size else size
+
+
+def _transport(file: BinaryIO, size: int, begin: int, length: int) -> int | None:
+    """Packets of one stream are numbered 0 to 15: a gap in the numbers is a loss."""
+    last: dict[int, int] = {}
+    for at in range(0, size - length + 1, _TS_BLOCK * length):
+        block = np.frombuffer(file.read(_TS_BLOCK * length), np.uint8)
+        packets = block[: block.size // length * length].reshape(-1, length)[:, begin:]
+        wrong = np.flatnonzero(packets[:, 0] != _TS_SYNC)
+        if wrong.size:
+            return at + int(wrong[0]) * length
+        gap = _first_gap(packets, last)
+        if gap is not None:
+            return at + gap * length
+    return size if size % length else None
+
+
+def _first_gap(packets: np.ndarray, last: dict[int, int]) -> int | None:
+    """The first packet `(N, 188)` before which others of its stream are missing."""
+    streams = (packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]
+    has_payload = packets[:, 3] & 0x10 > 0
+    is_marked = (packets[:, 3] & 0x20 > 0) & (packets[:, 4] > 0) & (packets[:, 5] & 0x80 > 0)
+    gaps = []
+    for stream in set(np.unique(streams).tolist()) - {_TS_NULL}:
+        rows = np.flatnonzero((streams == stream) & has_payload)
+        if not rows.size:
+            continue
+        counts = packets[rows, 3].astype(int) & 15
+        before = np.concatenate([[last.get(stream, counts[0])], counts[:-1]])
+        last[stream] = int(counts[-1])
+        bad = rows[((counts - before) % 16 > 1) & ~is_marked[rows]]
+        gaps += bad[:1].tolist()
+    return min(gaps, default=None)
+
+
+def _asf(file: BinaryIO, size: int) -> int | None:
+    """Data packets of one size, each of which begins alike."""
+    data = int.from_bytes(_at(file, 16, 8), "little")
+    head = _at(file, 0, min(data, _ASF_HEADER_BYTES))
+    found = head.find(_ASF_PROPERTIES)
+    if found < 0 or len(head) < found + 100 or _at(file, data, 16) != _ASF_DATA:
+        return None
+    smallest, largest = struct.unpack_from("<II", head, found + 92)
+    length = int.from_bytes(_at(file, data + 16, 8), "little")
+    first = _at(file, data + _ASF_DATA_HEAD, 1)
+    if smallest != largest or not largest or length <= _ASF_DATA_HEAD or not first:
+        return None
+    for at in range(data + _ASF_DATA_HEAD, data + length, largest):
+        if _at(file, at, 1) != first or at + largest > size:
+            return at
+    return None
+
+
+def _ogg(file: BinaryIO, size: int) -> int | None:
+    """Pages of one stream are numbered."""
+    at, last = 0, dict[bytes, int]()
+    while at < size:
+        head = _at(file, at, 27)
+        if len(head) < 27 or head[:4] != b"OggS":
+            return at
+        stream, page = head[14:18], int.from_bytes(head[18:22], "little")
+        if page != last.get(stream, page - 1) + 1:
+            return at
+        last[stream] = page
+        at += 27 + head[26] + sum(file.read(head[26]))
+    return None if at == size else size
+
+
+_WALKS: dict[bytes, Walk] = {
+    b"RIFF": _riff,
+    EBML.to_bytes(4, "big"): _matroska,
+    b"FLV": _flash,
+    b"\0\0\1\xba": _programme,
+    _ASF_HEADER: _asf,
+    b"OggS": _ogg,
+}
