@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mtv_perception.errors import WeightsError
 from mtv_perception.resources import stderr_without
 
 # Written to the file descriptor before TensorFlow's own log level applies.
@@ -22,3 +23,22 @@ def load_tensorflow() -> None:
         tensorflow.config.list_physical_devices()
         # It warns of "retracing" where a program runs several networks on purpose.
         tensorflow.get_logger().setLevel("ERROR")
+
+
+def limit_threads(threads: int) -> None:
+    """Let TensorFlow's operations run on so many threads, one operation at a time.
+
+    Raises:
+        WeightsError: it runs already, on others.
+    """
+    with stderr_without(_NOISE):
+        import tensorflow
+    config = tensorflow.config.threading
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"Expected {threads} threads of TensorFlow, but it runs already with others. Open the "
+            "peer first, or with threads=0."
+        ) from error

@@ -48,22 +48,10 @@ def open_peer(name: str, threads: int = 0) -> Callable[[np.ndarray], Result]:
             f"Expected a peer of {', '.join(PEER_NAMES)}, or an .onnx file, got {name!r}."
         )
     if threads:
-        _limit_tensorflow(threads)
+        from mtv_perception.network.loading import limit_threads
+
+        limit_threads(threads)
     from mtv_perception.evaluation.peers.ssdlite import PedestrianSsdlite
     from mtv_perception.network.weights.pretrained import pretrained_path
 
     return PedestrianSsdlite(pretrained_path(name))
-
-
-def _limit_tensorflow(threads: int) -> None:
-    """TensorFlow takes these numbers before its first operation alone."""
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"Expected {threads} threads for the peer, but TensorFlow runs already with others. "
-            "Open the peer first, or with threads=0."
-        ) from error
