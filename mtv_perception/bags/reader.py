@@ -152,7 +152,13 @@ class BagSource:
             if self._unpacked is None:
                 self._unpacked = tempfile.TemporaryDirectory()
             plain = Path(tempfile.mkdtemp(dir=self._unpacked.name)) / file.name
-            damage = unpack_file(file, plain)
+            try:
+                damage = unpack_file(file, plain)
+            except OSError as error:
+                raise DamageError(
+                    f"{file.name}: it is unpacked to {tempfile.gettempdir()} to be read: "
+                    f"{error.strerror}; set TMPDIR to a larger disk"
+                ) from error
             kind = storage_kind(plain)
         opener = _OPENERS.get(kind)
         if opener is None:

@@ -6,17 +6,30 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from errno import ENOSPC
 from pathlib import Path
 
 from mtv_perception.bags.decompress import plain
 from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
 
-_JOURNALS = ("-wal", "-journal")
+_WAL = "-wal"
+_JOURNALS = (_WAL, "-journal")
 """What is not in the file yet, and what takes back a half-written transaction."""
+# SQLite's file format, sections 3 and 4.1. SQLite ends a transaction by overwriting that magic.
+_JOURNAL_MAGIC, _WAL_HEAD_BYTES = bytes.fromhex("d9d505f920a163d7"), 32
 _BY_TIME = "SELECT topic_id, timestamp, data FROM messages WHERE {} ORDER BY timestamp, id"
 # An index may lie behind the end of a damaged file.
 _BY_ROW = "SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE {} ORDER BY rowid"
+
+
+def _holds_pages(journal: Path) -> bool:
+    """Whether a journal changes what the file says; one that is done with may stay there."""
+    with journal.open("rb") as file:
+        head = file.read(_WAL_HEAD_BYTES + 1)
+    if journal.name.endswith(_WAL):
+        return len(head) > _WAL_HEAD_BYTES
+    return head.startswith(_JOURNAL_MAGIC)
 
 
 class SqliteFile:
@@ -43,14 +56,29 @@ class SqliteFile:
     def _address(self) -> str:
         """With a journal a copy is opened: SQLite would write into the user's bag."""
         beside = [self._path.with_name(self._path.name + ending) for ending in _JOURNALS]
-        journals = [item for item in beside if item.is_file() and item.stat().st_size]
+        journals = [item for item in beside if item.is_file() and _holds_pages(item)]
         if not journals:
             # immutable: also a bag on a disk that can't be written.
             return f"{self._path.resolve().as_uri()}?immutable=1"
-        self._copy = tempfile.TemporaryDirectory()
-        for file in (self._path, *journals):
-            shutil.copyfile(file, Path(self._copy.name) / file.name)
-        return (Path(self._copy.name) / self._path.name).as_uri()
+        return self._copied([self._path, *journals]).as_uri()
+
+    def _copied(self, files: Sequence[Path]) -> Path:
+        """A copy of the first of some files, the others beside it."""
+        needed, folder = sum(file.stat().st_size for file in files), Path(tempfile.gettempdir())
+        try:
+            if needed > (free := shutil.disk_usage(folder).free):
+                raise OSError(ENOSPC, f"it has {free / 1e6:.0f} MB free")
+            self._copy = tempfile.TemporaryDirectory()
+            for file in files:
+                shutil.copyfile(file, Path(self._copy.name) / file.name)
+        except OSError as error:
+            if self._copy is not None:
+                self._copy.cleanup()
+            raise DamageError(
+                f"{files[0].name}: {files[1].name} belongs to it, and both are copied to {folder} "
+                f"to be read, {needed / 1e6:.0f} MB: {error.strerror}; set TMPDIR to a larger disk"
+            ) from error
+        return Path(self._copy.name) / files[0].name
 
     def _open(self) -> None:
         # SQLite refuses a file shorter than its header says, unless the schema is declared

@@ -156,6 +156,38 @@ def test_the_journal_of_a_killed_recorder_is_read_and_left_as_it_is(tmp_path):
     assert {item.name: item.read_bytes() for item in path.parent.iterdir()} == before
 
 
+def test_a_journal_that_is_done_with_needs_no_copy(tmp_path, monkeypatch):
+    """As journal_mode=PERSIST, and a log without pages, leave them."""
+    path = write_db3(tmp_path / "bag" / "bag_0.db3")
+    (path.parent / "bag_0.db3-journal").write_bytes(bytes(512) + b"pages")
+    (path.parent / "bag_0.db3-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(28))
+    monkeypatch.setattr(shutil, "copyfile", None)
+    assert frames_of(path.parent)[0] == ALL
+
+
+def test_a_disk_without_room_for_the_copy_is_told(tmp_path, monkeypatch):
+    path = write_db3(tmp_path / "bag" / "bag_0.db3", journal=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 0))
+    said = r"bag_0.db3-wal belongs to it, .* 0 MB free; set TMPDIR to a larger disk"
+    with pytest.raises(ReplayError, match=said):
+        frames_of(path.parent)
+    monkeypatch.undo()
+
+    def no_room(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", no_room)
+    with pytest.raises(ReplayError, match=r"No space left on device; set TMPDIR"):
+        frames_of(path.parent)
+    (path.parent / "bag_0.db3-wal").unlink()
+    packed = path.parent / "bag_0.db3.zstd"
+    packed.write_bytes(zstandard.compress(path.read_bytes()))
+    path.unlink()
+    monkeypatch.setattr("mtv_perception.bags.reader.unpack_file", no_room)
+    with pytest.raises(ReplayError, match=r"bag_0.db3.zstd: it is unpacked to .*set TMPDIR"):
+        frames_of(path.parent)
+
+
 def test_a_transaction_that_a_killed_recorder_began_is_taken_back(tmp_path):
     """Its pages lie in the file already; the journal holds what was there before."""
     path = write_db3(tmp_path / "bag" / "bag_0.db3", images=range(200))
