@@ -109,7 +109,8 @@ def _folder(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
 def _capture(path: Path) -> cv2.VideoCapture:
     if not is_utf8(path):
         raise ReplayError(f"{path}: expected a path in UTF-8 for a video; rename it.")
-    return cv2.VideoCapture(str(path))
+    # FFmpeg takes what stands before a colon for a protocol, as in 2024-01-01T10:00:00.mp4.
+    return cv2.VideoCapture(str(path.absolute()))
 
 
 class _Video:

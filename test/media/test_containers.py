@@ -1,5 +1,7 @@
 """A video that lost its end is told from one that was trimmed."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -43,6 +45,15 @@ def test_a_whole_video_is_whole(video, suffix, codec):
         assert opened.damage == ""
         stamps = [frame.stamp_ns() for frame in opened.frames()]
     assert stamps == [index * 100_000_000 for index in range(40)]
+
+
+@pytest.mark.parametrize("name", ["2024-01-01T10:00:00", "cam:front", "file:a", "a%02d", "|a"])
+def test_no_name_is_a_protocol(video, monkeypatch, name):
+    path = video(".mp4", "mp4v")
+    path = path.rename(path.with_name(f"{name}.mp4"))
+    monkeypatch.chdir(path.parent)
+    with open_input(Path(path.name)) as opened:
+        assert opened.total == sum(1 for _ in opened.frames()) == 40
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
