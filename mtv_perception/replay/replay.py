@@ -43,6 +43,8 @@ from mtv_perception.types import Result
 
 _DEPTH = 4
 _SHOWN_FAULTS = 5
+_RATES = (0.001, 1000.0)
+"""Lowest and highest, as of image_replay_node: stamps stay different, and within 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,12 @@ class ReplayOptions:
         unknown = [name for name in self.extras if name not in EXTRAS]
         if unknown:
             raise ValueError(f"Expected extras of {', '.join(EXTRAS)}, got {unknown[0]!r}.")
-        if self.rate < 0:
-            raise ValueError(f"Expected a rate of at least 0, got {self.rate!r}.")
+        low, high = _RATES
+        if not (self.rate == 0 or low <= self.rate <= high):
+            raise ValueError(
+                f"Expected a rate (--rate) of {low:g} to {high:g} frames a second, or 0 for the "
+                f"video's own, got {self.rate!r}."
+            )
 
 
 @dataclass(frozen=True)

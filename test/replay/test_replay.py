@@ -221,6 +221,13 @@ def test_metadata_lists_latched_topics_and_files(tmp_path, write_bag, red_finder
     assert profiles["/detections"] == []
 
 
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf"), 1e-300, 1e15])
+def test_a_rate_that_gives_no_stamps_is_refused(rate):
+    """From 1e9 on all frames had one stamp."""
+    with pytest.raises(ValueError, match=r"--rate\) of 0.001 to 1000 frames a second"):
+        ReplayOptions(rate=rate)
+
+
 def test_videos_and_folders_are_inputs_too(tmp_path, red_finder, draw, contents):
     folder = tmp_path / "images"
     folder.mkdir()
