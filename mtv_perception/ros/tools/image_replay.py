@@ -218,10 +218,18 @@ class ImageReplayNode(Node):
 
     def _play_with(self, beside: BesideImages) -> int | None:
         first: int | None = None
-        begin = due = source_ns = 0
+        begin = due = source_ns = latest = late = 0
+        begun = False
         step = shortest = round(NANOSECONDS / self._config.rate)
         for index, item in enumerate(self._frames()):
             before, source_before, source_ns = due, source_ns, item.stamp_ns()
+            if self._clock_publisher and source_ns < 0:
+                self._skip(
+                    f"{item.topic}#{index}: expected a stamp from 0 on, got {source_ns} ns; "
+                    "without `clock` it is published as of now"
+                )
+                due, source_ns = before, source_before
+                continue
             due = (
                 source_ns
                 if self._clock_publisher
@@ -233,20 +241,22 @@ class ImageReplayNode(Node):
                 shortest = min(shortest, source_ns - source_before)
             if first is None:
                 begin, first = due, due + round(self._offset * NANOSECONDS)
+                latest = due
                 self._ticked_ns = first
                 with self._lock:
                     self._playback.jump(first, time.monotonic())
-            if due < first:
+            late, latest = late + (due < latest), max(due, latest)
+            if due < first and not begun:
                 beside.skip(item.log_ns)
                 continue
+            begun = True
             if not self._wait_until(due):
                 return None
             try:
                 frame = item.decode()
                 message = self._message(frame.image_rgb)
             except ImageError as error:
-                self._skipped += 1
-                self.get_logger().warning(f"image skipped: {error}")
+                self._skip(str(error))
                 continue
             stamp = Time(nanoseconds=source_ns) if self._clock_publisher else self.get_clock().now()
             beside.shift(source_ns, stamp.nanoseconds - source_ns)
@@ -257,9 +267,17 @@ class ImageReplayNode(Node):
             # What is nearer to this image than to the next, which comes no sooner than others did.
             beside.up_to(source_ns + shortest // 2, (item.log_ns or 0) + shortest)
         beside.before(None)
-        if first is not None and due < first:
-            self._refuse_offset((due - begin) / NANOSECONDS)
-        return None if first is None else due + step
+        if late:
+            self.get_logger().warning(
+                f"{late} images are stamped before an earlier one; each was published at once"
+            )
+        if first is not None and not begun:
+            self._refuse_offset((latest - begin) / NANOSECONDS)
+        return None if first is None else latest + step
+
+    def _skip(self, why: str) -> None:
+        self._skipped += 1
+        self.get_logger().warning(f"image skipped: {why}")
 
     def _refuse_offset(self, length_s: float) -> None:
         """Nothing was published, for the offset lies behind the source's last image."""

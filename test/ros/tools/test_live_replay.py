@@ -31,6 +31,9 @@ def times(clock):
     return [tick.clock.sec * 1_000_000_000 + tick.clock.nanosec for tick in clock]
 
 
+ALONE = {"wait_for_subscribers": 0, "settle": 0.0, "linger": 0.0}
+
+
 def test_a_bag_is_played_at_its_own_stamps_with_a_clock(stage, image_bag):
     images, clock = stage.listen(Image, "image"), stage.listen(Clock, "/clock", depth=5000)
     process = stage.start("image_replay_node", source=str(image_bag), clock=True, linger=0.2)
@@ -56,6 +59,29 @@ def test_an_image_out_of_order_does_not_turn_the_clock_back(stage, write_images)
     assert stamps(images) == [STAMPS[0] + moment * PERIOD_NS for moment in order]
     ticks = times(clock)
     assert ticks == sorted(ticks) and len(set(ticks)) > len(STAMPS)
+
+
+def test_images_before_the_first_one_are_published(stage, write_images):
+    """They were taken for those before the offset, and the bag began again for ever."""
+    order = range(11, -1, -1)
+    images = stage.listen(Image, "image")
+    process = stage.start("image_replay_node", source=str(write_images(order)), clock=True)
+    stage.wait(lambda: process.poll() is not None, "the end of the bag")
+    stage.spin(0.5)
+    assert process.returncode == 0
+    assert stamps(images) == STAMPS[::-1]
+    assert "11 images are stamped before an earlier one" in stage.log("image_replay_node")
+
+
+def test_stamps_below_zero_are_skipped_and_counted(stage, write_images):
+    below = -(STAMPS[0] // PERIOD_NS) - 1
+    source = write_images([below, 0, 1, below, 2])
+    process = stage.start("image_replay_node", source=str(source), clock=True, **ALONE)
+    stage.wait(lambda: process.poll() is not None, "the end of the bag")
+    assert process.returncode == 1
+    log = stage.log("image_replay_node")
+    assert "/image#3: expected a stamp from 0 on, got -" in log
+    assert "published 3 frames, skipped 2" in log
 
 
 def test_it_begins_where_asked_pauses_jumps_and_loops(stage, image_bag):
