@@ -286,6 +286,8 @@ class ZoneJudge:
         unlabelled = float((values == UNLABELED_ID).mean())
         if unlabelled > self.zone.max_unlabelled:
             return _unsure(f"{unlabelled:.0%} of the zone's pixels are unlabelled (max_unlabelled)")
+        if not (mask == UNLABELED_ID).any():
+            return found
         possible = self._with_pixels(found, mask, values, self._masked(self._class_ids))
         if possible.verdict is not Verdict.CLEAR:
             return _unsure(

@@ -94,7 +94,7 @@ def picture_statistics(image_rgb: np.ndarray) -> PictureStatistics:
     sample = np.ascontiguousarray(image_rgb[::rows, ::columns])
     grey = cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, _SMALL_HW[::-1], interpolation=cv2.INTER_AREA)
-    deviation = float(grey.std())
+    deviation = float(cv2.meanStdDev(grey)[1][0, 0])
     steps = cv2.absdiff(small[:, 1:], small[:, :-1])
     return PictureStatistics(
         _quantile(small, 0.99),
@@ -126,10 +126,12 @@ def _zero_share(sample_rgb: np.ndarray) -> float:
 
 def _filled_share(sample_rgb: np.ndarray) -> float:
     """The share of rows from the lower edge up that hold what stands in for lost data."""
-    is_grey = (sample_rgb >= _GREY) & (sample_rgb <= _NARROW_GREY)
-    is_filled = is_grey.all((1, 2)) & (np.ptp(sample_rgb, axis=(1, 2)) <= 1)
-    is_plain = (sample_rgb == sample_rgb[:, :1]).all((1, 2))
-    is_filled[1:] |= (sample_rgb[1:] == sample_rgb[:-1]).all((1, 2)) & ~is_plain[1:]
+    rows = sample_rgb.reshape(len(sample_rgb), -1)
+    low, high = rows.min(1), rows.max(1)
+    is_filled = (low >= _GREY) & (high <= _NARROW_GREY) & (high - low <= 1)
+    repeats = 1 + np.flatnonzero((rows[1:] == rows[:-1]).all(1))
+    is_plain = (sample_rgb[repeats] == sample_rgb[repeats, :1]).all((1, 2))
+    is_filled[repeats] |= ~is_plain
     from_below = is_filled[::-1]
     return float(from_below.argmin() / len(from_below) if not from_below.all() else 1.0)
 
