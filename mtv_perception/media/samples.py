@@ -1,4 +1,4 @@
-"""How many frames a video's index promises: what FFmpeg can't decode at the end looks like the end.
+"""How many frames a video's index promises. Without it, frames that FFmpeg can't decode look like the end.
 
 Sources: ISO/IEC 14496-12 (MP4, MOV), the RIFF specification (AVI). Other containers have no such index.
 """
@@ -6,14 +6,17 @@ Sources: ISO/IEC 14496-12 (MP4, MOV), the RIFF specification (AVI). Other contai
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from mtv_perception.media import riff
+
 _INDEX_BYTES = 256 << 20
-"""A larger index is not read: 20 bytes a frame make it days long."""
+"""A larger index is not read. At 20 bytes a frame, one of this size covers five days."""
 _MOST_SAMPLES = 10_000_000
 _CHUNK_OF_VIDEO = (b"dc", b"db")
 
@@ -29,7 +32,7 @@ def promised_frames(path: Path) -> int:
     with path.open("rb") as file:
         head = file.read(12)
         try:
-            if head[:4] == b"RIFF":
+            if head[:4] == riff.RIFF:
                 return _chunks(file, size)
             return _samples(file, size) if head[4:8] == b"ftyp" else 0
         except (struct.error, KeyError, IndexError):  # A damaged index promises nothing.
@@ -38,14 +41,11 @@ def promised_frames(path: Path) -> int:
 
 def _chunks(file: BinaryIO, size: int) -> int:
     """The chunks of an AVI with pictures; an empty one repeats the frame before it."""
-    at, counts = 0, dict[bytes, int]()
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(8)
-        length = int.from_bytes(head[4:], "little")
-        if head[2:4] in _CHUNK_OF_VIDEO and length:
-            counts[head[:2]] = counts.get(head[:2], 0) + 1
-        at += 12 if head[:4] in (b"RIFF", b"LIST") else 8 + length + length % 2
+    counts = Counter(
+        chunk.name[:2]
+        for chunk in riff.chunks(file, size)
+        if chunk.name[2:] in _CHUNK_OF_VIDEO and chunk.length
+    )
     return next(iter(counts.values())) if len(counts) == 1 else 0
 
 

@@ -1,4 +1,4 @@
-"""Whether the container of a video is whole inside: what a damaged one lost, FFmpeg passes over in silence.
+"""Whether the container of a video is whole inside. FFmpeg skips what a damaged one lost, without an error.
 
 Sources: the RIFF specification (AVI), RFC 9559 (Matroska, WebM), ISO/IEC 13818-1 (MPEG programme and transport
 streams), Adobe's FLV specification 10.1, Microsoft's ASF specification 01.20.06, RFC 3533 (Ogg).
@@ -14,16 +14,19 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mtv_perception.media import riff
 from mtv_perception.media.ebml import CLUSTER, EBML, SEGMENT, element
 
 _CRC = 0xBF
 _CLUSTER_BYTES = 64 << 20
-"""The checksum of a larger one is not verified; FFmpeg writes 5 MB."""
+"""The checksum of a larger cluster is not verified; those of FFmpeg have 5 MB."""
 _FLV_TAGS = (8, 9, 18)
 """Audio, video and script data."""
 _TS_SYNC, _TS_BYTES, _TS_NULL = 0x47, 188, 0x1FFF
 _TS_BLOCK = 8192
 """Packets that are judged at once: 1.5 MB."""
+_PADDING_BYTES = 32 << 10
+"""More zeros at the end are a loss. Writers fill the last block; that of a DVD has 16 sectors."""
 _PES_FIRST = 0xBB
 _PACK, _PS_END = 0xBA, 0xB9
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -61,26 +64,25 @@ def _at(file: BinaryIO, at: int, count: int) -> bytes:
     return file.read(count)
 
 
+def _unless_padding(file: BinaryIO, at: int, size: int) -> int | None:
+    """Where something else follows the last packet; None for a few zeros up to the end of the file."""
+    is_padding = size - at <= _PADDING_BYTES and not any(_at(file, at, _PADDING_BYTES))
+    return None if is_padding else at
+
+
 def _riff(file: BinaryIO, size: int) -> int | None:
-    """Lists are entered, so that chunks follow each other."""
-    at = end = 0
-    while at + 8 <= size:
-        head = _at(file, at, 8)
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"RIFF" and not length:  # Its writer never finished it.
+    after = end = 0
+    for chunk in riff.chunks(file, size):
+        if chunk.name == riff.RIFF and not chunk.length:  # Its writer never finished it.
             return None
-        if at >= end:
-            if head[:4] != b"RIFF":  # What a tool left behind the last one.
+        if chunk.at >= end:
+            if chunk.name != riff.RIFF:  # What a tool left behind the last one.
                 return None
-            end = at + 8 + length
-        if not all(32 <= byte < 127 for byte in head[:4]):
-            return at
-        # A length is padded to even bytes; some writers do not.
-        step = 12 if head[:4] in (b"RIFF", b"LIST") else 8 + length
-        padded = at + step + step % 2
-        is_even = step % 2 == 0 or padded >= size or _at(file, padded, 1).isalnum()
-        at = padded if is_even else at + step
-    return None if at >= min(end, size) else at
+            end = chunk.at + 8 + chunk.length
+        if not all(32 <= byte < 127 for byte in chunk.name):
+            return chunk.at
+        after = chunk.after
+    return None if after >= min(end, size) else after
 
 
 def _matroska(file: BinaryIO, size: int) -> int | None:
@@ -131,7 +133,7 @@ def _flash(file: BinaryIO, size: int) -> int | None:
     while at < size:
         head = _at(file, at, 11)
         if len(head) < 11 or head[0] & 0x1F not in _FLV_TAGS or any(head[8:11]):
-            return at
+            return _unless_padding(file, at, size)
         at += 15 + int.from_bytes(head[1:4], "big")
     return None if at == size else size
 
@@ -141,7 +143,7 @@ def _programme(file: BinaryIO, size: int) -> int | None:
     while at < size:
         head = _at(file, at, 14)
         if head[:3] != b"\0\0\1" or len(head) < 4:
-            return at
+            return _unless_padding(file, at, size)
         code = head[3]
         if code == _PS_END:
             at += 4
@@ -161,12 +163,13 @@ def _transport(file: BinaryIO, size: int, begin: int, length: int) -> int | None
         block = np.frombuffer(file.read(_TS_BLOCK * length), np.uint8)
         packets = block[: block.size // length * length].reshape(-1, length)[:, begin:]
         wrong = np.flatnonzero(packets[:, 0] != _TS_SYNC)
-        if wrong.size:
-            return at + int(wrong[0]) * length
-        gap = _first_gap(packets, last)
+        gap = _first_gap(packets[: wrong[0]] if wrong.size else packets, last)
         if gap is not None:
             return at + gap * length
-    return size if size % length else None
+        if wrong.size:
+            return _unless_padding(file, at + int(wrong[0]) * length, size)
+    rest = size % length
+    return _unless_padding(file, size - rest, size) if rest else None
 
 
 def _first_gap(packets: np.ndarray, last: dict[int, int]) -> int | None:
@@ -211,7 +214,7 @@ def _ogg(file: BinaryIO, size: int) -> int | None:
     while at < size:
         head = _at(file, at, 27)
         if len(head) < 27 or head[:4] != b"OggS":
-            return at
+            return _unless_padding(file, at, size)
         stream, page = head[14:18], int.from_bytes(head[18:22], "little")
         if page != last.get(stream, page - 1) + 1:
             return at

@@ -173,8 +173,8 @@ class FileInput:
             count += 1
         if count < self._promised:
             self.damage = (
-                f"expected {self._promised} frames by its index, got {count}: the last ones can't "
-                "be decoded"
+                f"expected {self._promised} frames by its index, got {count}: the others can't be "
+                "decoded"
             )
 
 

@@ -84,6 +84,42 @@ def test_a_video_that_ends_inside_a_packet_is_damaged(video, suffix, codec):
     assert "the container is damaged" in read(path)[2]
 
 
+@pytest.mark.parametrize("count", [10, 2000, 32 << 10])
+@pytest.mark.parametrize(("suffix", "codec"), [kind for kind in KINDS if kind[0] in ENDLESS])
+def test_few_zeros_behind_the_last_packet_are_no_damage(video, suffix, codec, count):
+    path = video(suffix, codec)
+    path.write_bytes(path.read_bytes() + bytes(count))
+    assert read(path) == (FRAMES, 0, "")
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mpg", "mpg2"), (".ts", "mpg2"), (".flv", "FLV1")])
+def test_many_zeros_at_the_end_are_damage(video, suffix, codec):
+    path = video(suffix, codec)
+    content = path.read_bytes()
+    path.write_bytes(content + bytes((32 << 10) + 1))
+    assert broken_inside(path).startswith(f"the container is damaged at byte {len(content)} of ")
+
+
+def test_a_lost_packet_before_zeros_at_the_end_is_damage(video):
+    path = video(".ts", "mpg2")
+    content = path.read_bytes()
+    at = 188 * (len(content) // 188 // 2)
+    path.write_bytes(content[:at] + content[at + 188 :] + bytes(2000))
+    assert "the container is damaged at byte" in read(path)[2]
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"x"])
+def test_chunks_of_a_writer_that_does_not_pad_them(tmp_path, padding):
+    def chunk(name, content):
+        return name + len(content).to_bytes(4, "little") + content
+
+    counts = (3, 4, 5, 0, 65, 2)
+    movie = b"".join(chunk(b"00dc", bytes(n)) + padding * (n % 2) for n in counts)
+    path = tmp_path / "a.avi"
+    path.write_bytes(chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"movi" + movie)))
+    assert (broken_inside(path), promised_frames(path)) == ("", 5)
+
+
 def test_a_lost_packet_of_a_transport_stream_is_damage(video):
     """The rest follows without a gap: the numbers of the packets alone tell."""
     path = video(".ts", "mpg2")
@@ -161,6 +197,7 @@ def page(number, content=b"abc", stream=7):
     [
         ([page(0), page(1), page(2)], ""),
         ([page(0), page(0, stream=8), page(1), page(1, stream=8)], ""),
+        ([page(0), page(1), bytes(100)], ""),
         ([page(0), page(2)], "damaged at byte 31 of 62"),
         ([page(0), bytes(31), page(2)], "damaged at byte 31 of 93"),
         ([page(0), page(1)[:-1]], "damaged at byte 61 of 61"),
