@@ -83,7 +83,8 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     raise_faults(root, [*faults, *box_faults_, *mask_faults])
     complete = (replace(s, box_classes=box_classes, mask_classes=mask_classes) for s in samples)
     notes = [note for part in contents for note in part.notes] + made_notes
-    notes += _unused_renames(options, [*listed, *used, *mask_names])
+    unused = _unused_renames(options, [*listed, *used, *mask_names])
+    notes += unused.values()
     notes += _crowded(samples, options.labels)
     return Dataset(
         root.resolve().stem if root.is_file() else root.resolve().name,
@@ -91,18 +92,19 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         tuple(complete),
         tuple(sorted(seen - {0, UNLABELED_ID})),
         tuple(dict.fromkeys(notes)),
+        unused_renames=unused,
     )
 
 
-def _unused_renames(options: ReadOptions, names: Iterable[str]) -> list[str]:
-    """Tells of names in `rename` that the data set does not have, such as misspelt ones."""
+def _unused_renames(options: ReadOptions, names: Iterable[str]) -> dict[str, str]:
+    """The names in `rename` that the data set does not have, such as misspelt ones, and a note on each."""
     known = dict.fromkeys(names)
-    return [
-        f"rename {old!r}: no class of that name is here, so that it changes nothing; the classes are "
-        f"{', '.join(known) or 'none'}"
+    classes = ", ".join(known) or "none"
+    return {
+        old: f"rename {old!r} has no effect: no class has that name; the classes are {classes}"
         for old in options.rename
         if old not in known
-    ]
+    }
 
 
 def _mask_notes(

@@ -13,6 +13,7 @@ from mtv_perception.data.mask_file import read_mask
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.geometry.boxes import clip_boxes
 from mtv_perception.media.decode import image_header, is_whole
+from mtv_perception.media.files import IMAGE_SUFFIXES
 
 # Annotators' boxes stick out of the image by a pixel of rounding, which is no fault.
 TOLERANCE_PX = 1.5
@@ -90,7 +91,7 @@ def _alike(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _names_in(folder: Path) -> dict[str, str]:
-    """The names in a folder by their lower case, whole and without suffix.
+    """The names in a folder by their lower case; those of images also without suffix.
 
     Kept, as many files of one may be missing.
     """
@@ -98,7 +99,9 @@ def _names_in(folder: Path) -> dict[str, str]:
         names = sorted(item.name for item in folder.iterdir())
     except OSError:
         return {}
-    stems = {Path(name).stem.lower(): name for name in names}
+    stems = {
+        Path(name).stem.lower(): name for name in names if name.lower().endswith(IMAGE_SUFFIXES)
+    }
     return stems | {name.lower(): name for name in names}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Dataset:
         masked: class ids that at least one labelled pixel has.
         notes: what a user should know about how it was read.
         left_out: labelled images that could not be read, and labels without an image, in words.
+        unused_renames: the notes on names in `rename` that none of its classes has, by the name.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Dataset:
     masked: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unused_renames: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)

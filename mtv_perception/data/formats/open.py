@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -96,12 +96,20 @@ def open_datasets(
     Raises:
         DatasetError: as open_dataset.
     """
-    datasets, errors = [], []
+    opened: list[tuple[DatasetConfig, Dataset]] = []
+    errors = []
     for config in configs:
         try:
-            datasets.append(_open(config, labels))
+            opened.append((config, _open(config, labels)))
         except DatasetError as error:
             errors.append(error)
+    renamed = {
+        name
+        for config, dataset in opened
+        for name in options_of(config, labels).rename
+        if name not in dataset.unused_renames
+    }
+    datasets = [_noted(dataset, expand(config.path), renamed) for config, dataset in opened]
     if errors:
         # Two parts of one data set have the same faults.
         texts = [*dict.fromkeys(map(str, errors)), *_full_list(errors, faults_file)]
@@ -137,10 +145,16 @@ def options_of(config: DatasetConfig, labels: LabelSet) -> ReadOptions:
 def _open(config: DatasetConfig, labels: LabelSet) -> Dataset:
     options = options_of(config, labels)
     path = expand(config.path)
-    dataset = read_dataset(path, options, config.format)
-    for note in dataset.notes:
+    return take_configured(read_dataset(path, options, config.format), config)
+
+
+def _noted(dataset: Dataset, path: Path, renamed: Collection[str]) -> Dataset:
+    """Warn of a data set's notes, less those on classes that others renamed, and keep these."""
+    needless = {note for name, note in dataset.unused_renames.items() if name in renamed}
+    notes = tuple(note for note in dataset.notes if note not in needless)
+    for note in notes:
         _LOG.warning("%s: %s.", path, note.rstrip("."))
-    return take_configured(dataset, config)
+    return replace(dataset, notes=notes)
 
 
 def take_configured(dataset: Dataset, config: DatasetConfig) -> Dataset:

@@ -278,14 +278,27 @@ def _key_point_faults(labels: Iterable[_Labels]) -> list[str]:
     low, high = box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2
     if (low < -_ROUNDING).any() or (high > 1 + _ROUNDING).any() or (box[:, 2:] <= 0).any():
         return []
-    marked = points.shape[1] % 3 == 0 and np.isin(points[:, 2::3], _VISIBILITIES).all()
-    if not marked and not _lie_in_boxes(values, low, high):
+    if not _are_marked(points, low, high) and not _lie_in_boxes(values, low, high):
         return []
     return [
         f"{len(lines)} lines of {values.shape[1] + 1} values look like boxes with key points "
         f"(class cx cy w h, then the points), not like outlines; {_KEY_POINTS}; "
         "outlines that look so are read from a COCO export"
     ]
+
+
+def _are_marked(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether values behind a box are `x y visibility` triples, most of them in the box.
+
+    Corners on the image's edges are 0 and 1, too, but lie elsewhere.
+    """
+    if points.shape[1] % 3:
+        return False
+    triples = points.reshape(len(points), -1, 3)
+    places, marks = triples[..., :2], triples[..., 2]
+    seen = places.any(2)
+    inside = ((places >= low[:, None]) & (places <= high[:, None])).all(2)
+    return bool(np.isin(marks, _VISIBILITIES).all() and 2 * (inside & seen).sum() >= seen.sum())
 
 
 def _lie_in_boxes(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:

@@ -344,7 +344,8 @@ def _check_other_list(path: Path, names: Mapping[int, str]) -> None:
     for other in (folder / name for folder in _BESIDE for name in _TEXT_NAMES[:2]):
         file = path.parent / other
         listed = dict(enumerate(read_names(file))) if is_file(file) else dict(names)
-        if any(listed.get(number, name) != name for number, name in names.items()):
+        # Case alone tells no other class.
+        if any(listed.get(number, name).lower() != name.lower() for number, name in names.items()):
             raise DatasetError(
                 f"{path}: expected the same class names in {other}, got {list(names.values())} and "
                 f"{list(listed.values())}; correct one of them, or remove {other}."

@@ -878,6 +878,12 @@ def test_outlines_that_fill_the_image_are_no_key_points(tmp_path, write_image):
     assert len(read(root).samples) == 2
 
 
+def test_an_outline_that_ends_on_the_edges_of_the_image_is_no_key_point(tmp_path, write_image):
+    """Its last corners are 0 and 1, as of visible points."""
+    root = yolo_lines(tmp_path, write_image, ["0 .3 .5 .6 .5 1 .9 1 1 0 1"])
+    assert len(read(root).samples[0].regions) == 1
+
+
 @pytest.mark.parametrize(
     "lists",
     ["train: images\nval: images\n", "train: images\nval: images/\ntest: ./images\n"],

@@ -2,13 +2,19 @@
 
 import codecs
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from mtv_perception.cli.main import main
 from mtv_perception.data.formats.base import ReadOptions
-from mtv_perception.data.formats.open import read_dataset, take_listed
+from mtv_perception.data.formats.open import (
+    DatasetConfig,
+    open_datasets,
+    read_dataset,
+    take_listed,
+)
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
@@ -76,7 +82,7 @@ def test_two_lists_of_names_that_differ(yolo, name):
 
 
 def test_two_lists_of_names_that_are_one(yolo):
-    assert len(read(yolo(classes="person\nforklift\nextra\n")).samples) == 2
+    assert len(read(yolo(classes="Person\nforklift\nextra\n")).samples) == 2
 
 
 def test_a_folder_of_a_split_that_is_not_there(yolo):
@@ -107,8 +113,21 @@ def test_lines_of_yolo_that_are_none(yolo, line, advice):
 
 def test_a_rename_of_a_class_that_is_not_there(coco):
     notes = read(coco(), rename={"persn": "forklift"}).notes
-    assert any("rename 'persn': no class of that name" in n and "person" in n for n in notes)
+    assert any("rename 'persn' has no effect" in n and "person" in n for n in notes)
     assert not read(coco(), rename={"person": "forklift"}).notes
+
+
+def test_a_rename_that_one_of_several_data_sets_uses_is_no_note(coco, tmp_path_factory, caplog):
+    """As of `--rename`, which all data sets share."""
+    other = tmp_path_factory.mktemp("other") / "set"
+    shutil.copytree(coco(), other)
+    index = (other / "annotations.json").read_text().replace("person", "human")
+    (other / "annotations.json").write_text(index)
+    rename = {"human": "person", "persn": "person"}
+    configs = [DatasetConfig(path=root, rename=rename) for root in (coco(), other)]
+    notes = [text for dataset in open_datasets(configs, WAREHOUSE) for text in dataset.notes]
+    assert len([text for text in notes if "rename 'persn' has no effect" in text]) == 2
+    assert "rename 'human'" not in caplog.text and "rename 'persn'" in caplog.text
 
 
 @pytest.mark.parametrize(("key", "what"), [("image_id", "image id"), ("category_id", "category")])
@@ -120,6 +139,12 @@ def test_ids_as_text_in_one_list_and_numbers_in_another(coco, key, what):
 @pytest.mark.parametrize("name", ["A.PNG", "a.jpg", "a", "https://x.example/y/a.png?size=1"])
 def test_an_image_of_nearly_that_name(coco, name):
     assert "no such image file; there is a.png" in faults_of(coco(name))
+
+
+def test_labels_beside_an_image_that_is_not_there_are_no_image_of_that_name(coco):
+    root = coco("b.png")
+    (root / "images" / "b.txt").write_text(LINE)
+    assert "b.txt" not in faults_of(root)
 
 
 @pytest.mark.parametrize(
