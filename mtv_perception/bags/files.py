@@ -67,7 +67,7 @@ def is_bag(path: Path) -> bool:
 
 
 def _is_metadata(path: Path) -> bool:
-    """Whether a file is of a bag: others call theirs metadata.yaml, too."""
+    """Whether a file is the metadata of a bag: other programs have a metadata.yaml, too."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -164,8 +164,8 @@ def _listed(path: Path) -> list[str]:
     Raises:
         ReplayError: it names none.
     """
-    if is_pointer := pointer_hint(path):
-        raise ReplayError(is_pointer.removeprefix("; "))
+    if hint := pointer_hint(path):
+        raise ReplayError(hint.removeprefix("; "))
     with path.open(encoding="utf-8") as file:
         content: Any = yaml.safe_load(file.read(_METADATA_BYTES))
     for key in (_METADATA_KEY, "relative_file_paths"):

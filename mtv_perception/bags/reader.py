@@ -145,8 +145,8 @@ class BagSource:
 
     def _opened(self, file: Path) -> tuple[Storage, str]:
         """A storage file, and what is wrong with its compression."""
-        if is_pointer := pointer_hint(file):
-            raise DamageError(f"{file.name}{is_pointer}")
+        if hint := pointer_hint(file):
+            raise DamageError(f"{file.name}{hint}")
         damage, plain, kind = "", file, storage_kind(file)
         if kind == ZSTD:
             if self._unpacked is None:

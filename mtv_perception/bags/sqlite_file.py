@@ -24,7 +24,7 @@ _BY_ROW = "SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE {} O
 
 
 def _holds_pages(journal: Path) -> bool:
-    """Whether a journal changes what the file says; one that is done with may stay there."""
+    """Whether a journal changes what the file says; one of a finished transaction may stay there."""
     with journal.open("rb") as file:
         head = file.read(_WAL_HEAD_BYTES + 1)
     if journal.name.endswith(_WAL):

@@ -29,7 +29,7 @@ _FARTHEST_OFF = 0.12
 # Share of the focal length. Pixels of real sensors are rectangular: calibrations report far less.
 _LARGEST_SKEW = 0.05
 _GIMBAL_LOCK = 1e-9
-# Of a camera, m; no hall is higher. More is a pose in millimetres, of which every zone would be free.
+# Metres; no hall is higher. A pose in millimetres is, and would leave every zone free.
 _HIGHEST = 50.0
 # How far up things are followed to tell how they stand in the image, as a share of their distance.
 _RISE = 0.1
@@ -186,8 +186,8 @@ class Mounting:
             or not 0 < self.position_xyz[2] <= _HIGHEST
         ):
             raise ValueError(
-                f"Expected a finite pose above the floor, in metres, up to {_HIGHEST:g}, got {self.position_xyz!r}, "
-                f"{self.rpy_deg!r}."
+                f"Expected a finite pose above the floor, in metres, up to {_HIGHEST:g}, "
+                f"got {self.position_xyz!r}, {self.rpy_deg!r}."
             )
 
     @classmethod

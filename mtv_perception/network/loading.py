@@ -26,10 +26,13 @@ def load_tensorflow() -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Let TensorFlow's operations run on so many threads, one operation at a time.
+    """Let each of TensorFlow's operations run on a number of threads, one operation at a time.
+
+    Args:
+        threads: of the CPU, at least 1.
 
     Raises:
-        WeightsError: it runs already, on others.
+        WeightsError: it runs already, on another number.
     """
     with stderr_without(_NOISE):
         import tensorflow
@@ -39,6 +42,6 @@ def limit_threads(threads: int) -> None:
         config.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         raise WeightsError(
-            f"Expected {threads} threads of TensorFlow, but it runs already with others. Open the "
-            "peer first, or with threads=0."
+            f"Expected {threads} threads of TensorFlow, but it runs already with another number. "
+            "Set them before its first operation, or give 0."
         ) from error

@@ -112,7 +112,16 @@ def suppress(
     *,
     thresholds: np.ndarray | None = None,
 ) -> Detections:
-    """The candidates without duplicates within each class; see `detect`."""
+    """The candidates without duplicates within each class; see `detect`.
+
+    Args:
+        candidates: rows, class ids and scores of M boxes.
+        boxes_xyxy: `(M, 4)` network pixels.
+        iou_threshold: overlap above which a box is a duplicate, 0..1.
+        limit_per_class: most boxes of one class.
+        limit: most boxes of all classes.
+        thresholds: see `detect`.
+    """
     _, class_ids, scores = candidates
     overlap, limits = iou_threshold, (limit_per_class, limit)
     if thresholds is None:

@@ -45,7 +45,7 @@ DEFAULT_MIN_SCORE = 0.3
 """Of zones that name none; near the thresholds of the bundled models."""
 MOST_CORNERS = 100
 LEAST_PIXELS = 2
-"""Of the width and height of an image zone: a smaller one is drawn in another unit, and meets nothing."""
+"""Of the width and height of an image zone: a smaller zone is in another unit, and meets nothing."""
 MOST_POINTS = 100_000
 """Of a floor zone filled with points (a square of 30 m at the default spacing): more would delay who reads them."""
 
@@ -109,8 +109,8 @@ class ZoneConfig:
     )
     max_unlabelled: float = setting(
         0.2,
-        "With the mask test: a larger unlabelled share of the zone's pixels makes it unknown. So do fewer that would "
-        "occupy the zone if they were of its classes; with 1 unlabelled pixels count as empty.",
+        "With the mask test: a larger unlabelled share of the zone's pixels makes it unknown. So does a smaller "
+        "one that would occupy the zone if it were of its classes. With 1, unlabelled pixels count as empty.",
         low=0.0,
         high=1.0,
     )

@@ -83,7 +83,7 @@ class Pairing:
         return self._take(lambda item: self._is_usable(item) and now - item.came >= self._wait)
 
     def dropped(self) -> list[Parts]:
-        """Detections that were dropped for want of a status since this was asked last."""
+        """Detections that were dropped without a status since the last call."""
         dropped, self._dropped = self._dropped, []
         return dropped
 

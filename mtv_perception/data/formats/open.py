@@ -206,7 +206,7 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
 
 
 def shared_images(root: Path, images: Iterable[tuple[str, Iterable[Path]]]) -> list[str]:
-    """A fault for each two splits that name the same images, which would judge what they train.
+    """A fault for each two splits that name the same images: a model would be judged by what it learnt.
 
     Args:
         root: of the data set.

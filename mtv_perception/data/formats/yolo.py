@@ -255,7 +255,7 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
 def _hint_of(line: str, values: list[float]) -> str:
     """What a line may be that is neither a box nor an outline."""
     if "," in line or ";" in line:
-        return "put blanks between the values, and points into them"
+        return "separate the values by blanks, and write decimals with a point"
     if not values and not parse_numbers(line.split()[:1]):
         return "the class is its number in the list of names"
     if len(values) == _BOX_VALUES + 1:

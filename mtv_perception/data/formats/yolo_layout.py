@@ -335,7 +335,7 @@ def _check_count(path: Path, content: Mapping[str, Any], names: Mapping[int, str
     if type(stated) is int and stated != len(names):
         raise DatasetError(
             f"{path}: expected {stated} names as nc says, got {len(names)}; correct nc, or add the "
-            "missing name, for the numbers of the classes behind it depend on it."
+            "missing name: the numbers of the classes after it depend on it."
         )
 
 

@@ -161,11 +161,14 @@ def is_plain_mask(data: bytes) -> bool:
 def spread_pnm(image: np.ndarray, data: bytes) -> np.ndarray:
     """Pixels with the largest value that the head states as white, 255.
 
-    OpenCV does so for text of up to 8 bits alone.
+    OpenCV does so only for text of up to 8 bits.
 
     Args:
-        image: as OpenCV decodes it, uint8 or uint16.
+        image: `(H, W)` or `(H, W, 3)` uint8 or uint16, as OpenCV decodes it.
         data: the file.
+
+    Returns:
+        The same shape in uint8; unchanged where the largest value is 255 or 65535.
     """
     match = _pnm(data)
     top = _USUAL_TOPS[0] if match is None else _stated_top(match)

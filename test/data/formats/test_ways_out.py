@@ -100,8 +100,8 @@ def test_yolo_boxes_in_pixels_or_percent(yolo, line):
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        ("0,0.5,0.5,0.2,0.4", "put blanks between the values"),
-        ("0 0,5 0,5 0,2 0,4", "points into them"),
+        ("0,0.5,0.5,0.2,0.4", "separate the values by blanks"),
+        ("0 0,5 0,5 0,2 0,4", "decimals with a point"),
         ("person 0.5 0.5 0.2 0.4", "the class is its number"),
         ("0 0.1 0.1 0.5 0.5 0.2", "six values are a detection"),
         ("0 0.1 0.1 0.5", "an outline is"),

@@ -20,13 +20,13 @@ _DARK_BELOW, _OVEREXPOSED_FROM, _COVERED_BELOW = 24.0, 245.0, 3.0
 # photographs the worst has 47% empty parts, a thousandth of them more than 38%.
 _PARTS_HW, _EMPTY_UP_TO, _PARTLY_COVERED_FROM = (8, 8), 3, 0.7
 # Averaging 4x4 pixels leaves a quarter of the deviation of random ones. Of 3411 photographs the worst
-# keeps 0.57. A weak picture in the noise of the sensor loses as much, but its deviation is small.
+# keeps 0.57. A dark picture with sensor noise loses as much, but its deviation is small.
 _NOISE_BELOW, _NOISE_FROM = 0.4, 20.0
 # Rows without data are exact zeros: black, or green where the pixels are YUV. A picture may have black
 # bars for ever; it is cut where it has more such rows than good pictures had that lasted for so long, s.
 _CUT_FROM, _SAME_SHARE, _USUAL_AFTER = 0.05, 0.01, 5.0
-# Below where the data end, decoders leave grey (130 where the pixels are of the narrow range), and
-# drivers the last row again. Of 3411 photographs none has rows of this grey; 9% of one repeat a row.
+# Below the end of the data decoders leave grey (130 where the pixels are of the narrow range), and
+# drivers repeat the last row. Of 3411 photographs none has rows of this grey; 9% of one repeat a row.
 _GREY, _NARROW_GREY, _FILLED_FROM = 127, 131, 0.2
 # Diagnostics show a problem only after it has been seen for this long, seconds.
 _PATIENCE = 0.5
