@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mtv_perception.config import load
+from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import ArtefactError, ConfigError, WeightsError
 from mtv_perception.network.class_rows import class_rows, copy_weights
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
@@ -23,10 +24,11 @@ from mtv_perception.network.weights.pretrained import (
     read_backbone_weights,
     set_layer_weights,
 )
-from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, load_artefact
+from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, Trained, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
 from mtv_perception.training.state import BEST_FILE, load_averaged, run_folder
+from mtv_perception.training.trained import trained_of_run, trained_on, with_frozen
 
 _LOG = logging.getLogger(__name__)
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
@@ -113,6 +115,37 @@ def initial_layout(name: str) -> Layout | None:
         WeightsError: no run folder, checkpoint or exported model.
     """
     return _layout_of(*_find(name))
+
+
+def trained_for(
+    network: MultitaskNetwork, config: TrainConfig, datasets: Sequence[Dataset]
+) -> Trained:
+    """The classes that a run's model is trained for.
+
+    By its data and losses; an output of which nothing is trained stays what `initial` made it.
+
+    Args:
+        network: whose layers are frozen as the configuration says.
+        config: of the run.
+        datasets: to train on.
+
+    Raises:
+        ArtefactError, WeightsError: as `initial_layout`.
+    """
+    own = trained_on(datasets, config.network.labels, config.losses)
+    return with_frozen(own, _trained_of(config.initial), network) if config.initial else own
+
+
+def _trained_of(name: str) -> Trained:
+    """What `load_initial` would read was trained for, all classes by name."""
+    source, is_exported = _find(name)
+    if is_exported:
+        found = load_artefact(source).spec.trained
+    else:
+        path = run_folder(source) / CONFIG_FILE
+        found = trained_of_run(source, load(TrainConfig, path)) if path.is_file() else Trained()
+    names = (_names_of(source, is_exported) or ())[1:]
+    return Trained(*(names if part is None else part for part in (found.boxes, found.masks)))
 
 
 def aligned_with_initial(config: TrainConfig) -> TrainConfig:

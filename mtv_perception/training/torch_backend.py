@@ -32,6 +32,7 @@ from mtv_perception.training.initial import (
     aligned_with_initial,
     load_backbone,
     load_initial,
+    trained_for,
 )
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.losses.multitask import MultitaskLoss
@@ -39,7 +40,7 @@ from mtv_perception.training.losses.weighting import TaskWeighting
 from mtv_perception.training.pace import Pace, learning_rate
 from mtv_perception.training.runs.provenance import note_data, note_initial, note_run
 from mtv_perception.training.state import BEST_FILE, save_state
-from mtv_perception.training.trained import note_trained, trained_on
+from mtv_perception.training.trained import note_trained
 from mtv_perception.training.update import (
     average_decay,
     freeze_layers,
@@ -190,7 +191,6 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
     )
     note_run(run)
     note_data(run, scenes.datasets)
-    note_trained(run, trained_on(scenes.datasets, config.network.labels, config.losses))
     if config.pretrained:
         load_backbone(network, config.pretrained)
     if config.initial:
@@ -198,6 +198,7 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
         note_initial(run, load_initial(network, config.initial, images, config.initial_from))
     freeze_norms(network, config.freeze_norms)
     freeze_layers(network.model, config.freeze)
+    note_trained(run, trained_for(network, config, scenes.datasets))
     return TorchStep(network, config), ExampleSource(scenes, target_encoder(network, config))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import keras
 
 from mtv_perception.config import load, to_plain
 from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
+from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.runtime.artefact import Trained, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
@@ -40,6 +43,33 @@ def trained_on(datasets: Iterable[Dataset], labels: LabelSet, losses: LossConfig
         masked = set()
     boxes, masks = (tuple(labels.names[i] for i in sorted(ids)) for ids in (boxed, masked))
     return Trained(boxes, masks)
+
+
+def with_frozen(own: Trained, before: Trained, network: MultitaskNetwork) -> Trained:
+    """What a run's model is trained for, some of whose layers may stay as they began.
+
+    Args:
+        own: what the run's data and losses train.
+        before: what its first weights were trained for, by name.
+        network: whose layers are frozen as the run's are.
+    """
+    names = set(network.config.names)
+    parts = {"boxes": ("class_logits", "box_offsets"), "masks": ("segmentation_logits",)}
+    return Trained(
+        **{
+            part: tuple(name for name in getattr(before, part) if name in names)
+            if _is_frozen(network, outputs)
+            else getattr(own, part)
+            for part, outputs in parts.items()
+        }
+    )
+
+
+def _is_frozen(network: MultitaskNetwork, outputs: Sequence[str]) -> bool:
+    """Whether no layer that these outputs need is trained."""
+    model = network.model
+    needed = keras.Model(model.input, [model.output[name] for name in outputs])
+    return not needed.trainable_weights
 
 
 def note_trained(folder: Path, trained: Trained) -> None:

@@ -29,6 +29,7 @@ from mtv_perception.training.initial import (
     aligned_with_initial,
     load_backbone,
     load_initial,
+    trained_for,
 )
 from mtv_perception.training.inputs import first_images, open_scenes, target_encoder
 from mtv_perception.training.keras_model import KerasModel
@@ -51,7 +52,7 @@ from mtv_perception.training.state import (
 )
 from mtv_perception.training.step import TrainingStep
 from mtv_perception.training.strategy import is_chief, make_strategy
-from mtv_perception.training.trained import note_trained, trained_on
+from mtv_perception.training.trained import note_trained
 from mtv_perception.training.update import freeze_layers, freeze_norms
 from mtv_perception.training.validation import figures_table
 from mtv_perception.yaml_text import format_yaml
@@ -125,6 +126,8 @@ class Trainer:
                 )
             freeze_layers(self.network.model, config.freeze)
             self._step = TrainingStep(self.network, config.losses, config.optimiser)
+        if not resume:
+            note_trained(self._output, trained_for(self.network, config, self._source.datasets))
         self._evaluated = build_network(config.network)
         self._variables = self._step.variables()
         self._done = restore_state(folder / _LAST_FILE, self._variables) if resume else 0
@@ -150,10 +153,7 @@ class Trainer:
             check_data(self._folder, self._source.datasets)
         note_run(self._output)
         if not resume:
-            datasets = self._source.datasets
-            note_data(self._output, datasets)
-            labels = self._config.network.labels
-            note_trained(self._output, trained_on(datasets, labels, self._config.losses))
+            note_data(self._output, self._source.datasets)
 
     def _holds_weights(self) -> bool:
         """Whether the folder holds other weights than those that its run began with."""

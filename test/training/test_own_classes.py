@@ -1,6 +1,8 @@
 """Other classes than the shipped model's, any number of them, from data to a model in service."""
 
 import json
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +18,12 @@ from mtv_perception.network.multitask import build_network
 from mtv_perception.runtime import Perceiver, load_artefact
 from mtv_perception.runtime.artefact import Trained
 from mtv_perception.training.config import TrainConfig
-from mtv_perception.training.initial import load_initial
+from mtv_perception.training.initial import load_initial, trained_for
 from mtv_perception.training.losses.config import LossConfig
 from mtv_perception.training.state import BEST_FILE, save_state
-from mtv_perception.training.trained import trained_on
+from mtv_perception.training.trained import note_trained, trained_on
 from mtv_perception.training.trainer import Trainer, load_run
+from mtv_perception.training.update import freeze_layers
 from mtv_perception.yaml_text import format_yaml
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -171,6 +174,26 @@ def test_what_a_run_is_trained_for(tmp_path, outlines, tasks, expected):
     labels = labels_with_background(("a", "b", "never seen"))
     dataset = open_dataset(DatasetConfig(data), labels)
     assert trained_on([dataset], labels, LossConfig(task_weights=tasks)) == expected
+
+
+@pytest.mark.parametrize(
+    ("trains", "boxes"), [(("aspp", "decoder"), ("person",)), (("aspp", "decoder", "level"), ())]
+)
+def test_outputs_of_frozen_layers_stay_trained_for_what_they_were(tmp_path, old_run, trains, boxes):
+    old = Path(shutil.copytree(old_run, tmp_path / "old"))
+    note_trained(old, Trained(("person", "forklift"), ("rail",)))
+    data = write_classes(tmp_path / "data", ("person", "rail"))
+    network = NetworkConfig("warehouse-small", ("person", "rail"), SIZE_HW, width=0.35)
+    losses = LossConfig(task_weights={"classes": 0.0, "boxes": 0.0})
+    config = TrainConfig(network=network, initial=str(old), losses=losses)
+    built = build_network(network)
+    names = [layer.name for layer in built.model.layers if layer.weights]
+    freeze_layers(built.model, [name for name in names if not name.startswith(trains)])
+    dataset = open_dataset(DatasetConfig(data), network.labels)
+
+    found = trained_for(built, config, [dataset])
+
+    assert found == Trained(boxes, ("person", "rail"))
 
 
 def run_commands(tmp_path, run, data, names, capsys, precision):
