@@ -150,11 +150,11 @@ def _check_sources(
 ) -> None:
     """Raise ConfigError unless each source maps a class of the data to one of the first weights."""
     for ours, theirs in sources.items():
-        for name, there, side in ((ours, classes, "left"), (theirs, known, "right")):
+        for name, there, side in ((ours, classes, "before"), (theirs, known, "after")):
             if there and name not in there:
                 raise ConfigError(
-                    f"--from {ours}={theirs}: expected one of {', '.join(there)} on the {side} of the "
-                    f"sign, got {name!r}."
+                    f"--from {ours}={theirs}: expected one of {', '.join(there)} {side} '=', "
+                    f"got {name!r}."
                 )
 
 
