@@ -42,7 +42,8 @@ def match_classes(
     for name in names:
         ours = alike.get(_folded(name))
         if ours is not None and ours != name and name not in rename:
-            faults.append(f"class {name!r}: expected {ours!r}; rename it")
+            option = f"--rename {shlex.quote(name)}={shlex.quote(ours)}"
+            faults.append(f"class {name!r}: expected {ours!r}; rename it ({option})")
     unknown = [
         name
         for name in dict.fromkeys(used)

@@ -242,7 +242,7 @@ def test_bad_outlines(root, segmentation):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("Person ", "class 'Person ': expected 'person'; rename it"),
+        ("Person ", r"class 'Person ': expected 'person'; rename it \(--rename 'Person '=person\)"),
         ("dog", "expected objects of rail, person, forklift, got .dog. too"),
     ],
 )

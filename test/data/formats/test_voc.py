@@ -102,7 +102,7 @@ def test_every_fault_at_once(root):
         "Annotations/a.xml: object 2: expected a name and a bndbox",
         "JPEGImages/b.jpg: no such image file",
         "JPEGImages/a.jpg: expected 61x40 pixels as annotated, got an image of 60x40 pixels",
-        "class 'Forklift': expected 'forklift'; rename it",
+        "class 'Forklift': expected 'forklift'; rename it (--rename Forklift=forklift)",
         "Annotations/e.xml: expected an XML annotation",
         "JPEGImages/a.jpg: listed 3 times",
     ):
