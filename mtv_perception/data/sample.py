@@ -147,7 +147,7 @@ class FaultyDatasetError(DatasetError):
     @property
     def title(self) -> str:
         """Where, and how many."""
-        return f"{self.where}: {len(self.faults)} fault(s):"
+        return f"{self.where}: {len(self.faults)} error(s):"
 
 
 def raise_faults(where: Path | str, faults: Sequence[str]) -> None:

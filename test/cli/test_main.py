@@ -44,7 +44,7 @@ def failing(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "status", "text"),
     [
-        (DatasetError("a: 3 fault(s)"), 2, "a: 3 fault(s)"),
+        (DatasetError("a: 3 error(s)"), 2, "a: 3 error(s)"),
         (ValueError("Expected one, got two."), 2, "Expected one, got two."),
         (
             FloatingPointError("Expected a finite loss at step 7."),

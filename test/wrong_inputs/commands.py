@@ -181,7 +181,7 @@ BENCH = of(
     ("no frames", "--frames 0", 2, "--frames: expected a number of at least 1, got '0'"),
 )
 LAYOUTS = "expected one of these layouts, found none: ..."
-TRUNCATED = "1 fault(s): ... images/1.jpg: truncated"
+TRUNCATED = "1 error(s): ... images/1.jpg: truncated"
 DOGS = "expected objects of rail, person, forklift, got 'dog' too; rename each"
 STATS = of(
     "stats",
@@ -194,7 +194,7 @@ STATS = of(
     ("one broken image", "{data_broken}", 2, TRUNCATED),
     ("images not fetched by Git LFS", "{data_pointers}", 2, f"images/0.jpg: not an image: {LFS}"),
     ("labels not fetched by Git LFS", "{data_pointer}", 2, f"annotations.json: {LFS}"),
-    ("boxes outside", "{data_outside}", 2, "4 fault(s): ... images/0.jpg: box ... lies outside"),
+    ("boxes outside", "{data_outside}", 2, "4 error(s): ... images/0.jpg: box ... lies outside"),
     ("no image listed", "{data_empty}", 2, "expected at least one image, got an empty data set"),
     ("unknown class", "{data} --names octarine", 2, "expected objects of octarine, got 'person'"),
     ("unknown split", "{data} --split val", 2, "expected one split of the name 'val'"),

@@ -118,15 +118,15 @@ def open_datasets(
 
 
 def _full_list(errors: Iterable[DatasetError], path: Path | None) -> list[str]:
-    """Write every fault to a file where the texts of the errors are cut, and name it."""
+    """Write all errors to a file where the texts are cut, and name it."""
     faulty = [error for error in errors if isinstance(error, FaultyDatasetError)]
     if all(len(error.faults) <= FAULTS_SHOWN for error in faulty):
         return []
-    path = path or Path(tempfile.mkdtemp(prefix="mtv-")) / "faults.txt"
+    path = path or Path(tempfile.mkdtemp(prefix="mtv-")) / "errors.txt"
     texts = dict.fromkeys("\n  ".join([error.title, *error.faults]) for error in faulty)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="backslashreplace")
-    return [f"Every fault: {path}"]
+    return [f"All errors: {path}"]
 
 
 def options_of(config: DatasetConfig, labels: LabelSet) -> ReadOptions:

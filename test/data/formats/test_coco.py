@@ -100,7 +100,7 @@ def test_unknown_classes_beside_known_ones_are_faults_until_renamed(root):
     )
     with pytest.raises(DatasetError) as caught:
         read_coco(root, WAREHOUSE, box_classes=("person",))
-    assert "1 fault(s)" in str(caught.value)
+    assert "1 error(s)" in str(caught.value)
     assert "got 'truck', 'dog' too; rename each" in str(caught.value)
     assert "rename: {truck: background, dog: background}" in str(caught.value)
     renamed = read_coco(root, WAREHOUSE, rename={"truck": "forklift", "dog": "background"})
@@ -212,7 +212,7 @@ def test_every_fault_at_once(root, write_image, write_mask):
         "box_classes: expected classes of rail, person, forklift, got 'persn'",
     ):
         assert part in text
-    assert "14 fault(s)" in text
+    assert "14 error(s)" in text
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_faults_of_all_data_sets_are_told_at_once(tmp_path, write_image):
         open_datasets(configs, WAREHOUSE, tmp_path / "faults.txt")
     text = str(caught.value)
     assert (
-        all(f"{root}: 1 fault(s):" in text for root in roots) and "no such file or folder" in text
+        all(f"{root}: 1 error(s):" in text for root in roots) and "no such file or folder" in text
     )
     assert text.count("a.txt:1: expected") == 2
     assert not (tmp_path / "faults.txt").exists()
@@ -249,7 +249,7 @@ def test_a_text_that_is_cut_names_the_file_with_every_fault(tmp_path, write_imag
     assert (tmp_path / "run" / "faults.txt").read_text().count("a.txt:") == 70
     with pytest.raises(DatasetError) as caught:
         open_dataset(DatasetConfig(root), WAREHOUSE)
-    path = Path(str(caught.value).split("Every fault: ")[1])
+    path = Path(str(caught.value).split("All errors: ")[1])
     assert path.read_text().count("a.txt:") == 70
     path.unlink()
     path.parent.rmdir()

@@ -110,7 +110,7 @@ def test_every_fault_at_once(write_set):
         "train.json[3]: expected paths under image, mask, boxes",
     ):
         assert part in text
-    assert "13 fault(s)" in text
+    assert "13 error(s)" in text
 
 
 @pytest.mark.parametrize(

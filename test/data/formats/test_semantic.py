@@ -76,7 +76,7 @@ def test_every_fault_at_once(root, write_image, write_mask):
         "masks/lost.png: has no image in images/",
     ):
         assert part in text
-    assert "5 fault(s)" in text
+    assert "5 error(s)" in text
 
 
 def test_nothing_there(tmp_path):

@@ -107,7 +107,7 @@ def test_every_fault_at_once(root):
         "JPEGImages/a.jpg: listed 3 times",
     ):
         assert part in text
-    assert "8 fault(s)" in text
+    assert "8 error(s)" in text
 
 
 def test_nothing_there(tmp_path):

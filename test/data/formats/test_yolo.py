@@ -115,7 +115,7 @@ def test_every_fault_at_once(root, write_image):
         "rename 'dog'",
     ):
         assert part in text
-    assert "11 fault(s)" in text
+    assert "11 error(s)" in text
 
 
 @pytest.mark.parametrize("content", ["names: 3", "nc: 3", "names: {a: b}", "names: ["])
