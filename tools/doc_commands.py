@@ -53,7 +53,7 @@ TESTED = {
     r"ros2 (node|topic|param|service|lifecycle)\b": "tools/ros2cli_check.py",
     r"ros2 launch (mtv_perception|launch/)": "test/ros/test_launch.py",
     r"ros2 run mtv_perception\b": "test/ros/test_programs.py",
-    r"(scripts/)?(image_replay_node|perception_node)\b": "test/ros/test_programs.py",
+    r"(scripts/)?(image_replay|perception|state_log|zones)_node\b": "test/ros/test_programs.py",
     r"scripts/test\.sh\b": ".ci/run",
     r"(\.venv/bin/)?python3? tools/bench_node\.py": "test/tools/test_bench_node.py",
     r"(\.venv/bin/)?python3? tools/attacks/chaos\.py": "test/tools/test_chaos.py",
@@ -74,7 +74,7 @@ ELSEWHERE = {
     r"pip (install|download) |unzip ": "needs the network",
     r"rviz2 |ros2 security |ros2 bag |ros2 (launch|run) (?!mtv_perception)|cp \"\$\(ros2 pkg "
     r"|tar -xzf calibrationdata": ("needs a desktop, or packages of a distribution's ROS"),
-    r"tensorboard ": "runs until it is stopped",
+    r"tensorboard |tail -f ": "runs until it is stopped",
     r"/usr/src/tensorrt/": "needs a Jetson",
     r"(\.venv/bin/)?python3? tools/((attacks/)?(soak|bench_(replay|training)|fuzz_\w+|jpeg_losses)"
     r"|(measuring/)?measure_\w+)\.py": (
