@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if absent := [name for name in dict(args.goal) if name not in tuning.points]:
         raise ConfigError(
-            f"nothing written: no object and detection of {', '.join(absent)} in these images, so that "
+            f"nothing written: no object and right detection of {', '.join(absent)} in these images, so that "
             "the goal can't be measured."
         )
     overlap = tuning.iou_threshold if point == BALANCED else None

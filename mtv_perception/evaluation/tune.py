@@ -83,10 +83,10 @@ class Tuning:
 
     Attributes:
         iou_threshold: overlap for non-maximum suppression.
-        points: by class name; only classes that occur in the data.
+        points: by class name; only classes that occur in the data and are detected.
         mean_f1: at each overlap tried: mean over the classes of F1 at their thresholds.
         images: how many images were used.
-        unseen: classes with objects, but without a detection, so that they have no threshold.
+        unseen: classes with objects, but without a right detection, so that they have no threshold.
     """
 
     iou_threshold: float
@@ -166,7 +166,7 @@ def tune(
         overlaps: NMS overlaps to try.
 
     Raises:
-        DatasetError: no class has both objects and detections.
+        DatasetError: no class has both objects and right detections.
     """
     check_goals(goals or {}, labels)
     tried = {
@@ -179,7 +179,7 @@ def tune(
     best = max(overlaps, key=lambda overlap: (mean_f1[overlap], -abs(overlap - USUAL_OVERLAP)))
     if not tried[best]:
         raise DatasetError(
-            "Expected objects and detections of at least one class to tune on, got none."
+            "Expected objects and right detections of at least one class to tune on, got none."
         )
     with_objects = {labels.names[i] for record in records for i in set(record.sample.class_ids)}
     unseen = tuple(name for name in labels.foreground if name in with_objects - set(tried[best]))
@@ -215,9 +215,11 @@ def _operating_points(
     for class_id in boxed_classes(records):
         matches = match_class(class_images(records, class_id), np.array([MATCH_IOU]))
         curve = precision_recall(matches)
-        if matches.objects and len(curve.scores):
-            name = labels.names[class_id]
-            points[name] = operating_point(curve, goals.get(name, Goal()))
+        name = labels.names[class_id]
+        goal = goals.get(name, Goal())
+        # Where no detection is right every threshold has the same F1, and the best one means nothing.
+        if matches.objects and len(curve.scores) and (goal.kind != "f1" or curve.f1.any()):
+            points[name] = operating_point(curve, goal)
     return points
 
 

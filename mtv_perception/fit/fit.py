@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 
 from mtv_perception.config import from_mapping, load
 from mtv_perception.data.sample import fingerprint
-from mtv_perception.errors import ArtefactError
+from mtv_perception.errors import ArtefactError, DatasetError
 from mtv_perception.evaluation.evaluate import evaluate
 from mtv_perception.evaluation.settings import COLLECTING, SCORING
 from mtv_perception.evaluation.trained import NotTrained
@@ -30,6 +30,7 @@ from mtv_perception.runtime.artefact import (
     write_thresholds,
 )
 from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.runtime.settings import DEFAULT_THRESHOLD
 from mtv_perception.training.config import TrainConfig
 
 CONFIG_FILE = "config.yaml"
@@ -157,6 +158,8 @@ def fit(options: FitOptions, say: Callable[[str], None] = print) -> dict[str, An
         if not state.is_done(name):
             say(f"{name} ...")
             state.finish(name, stage(options, prepared, state))
+            for note in state.result(name).get("notes", ()):
+                say(note)
     return state.result("judge")
 
 
@@ -218,7 +221,10 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
     artefact = load_artefact(options.out)
     perceiver = Perceiver(artefact, replace(COLLECTING, num_threads=options.threads))
     records, labels = collect(perceiver, prepared.dataset("check")), artefact.labels
-    tuning = tune(records, labels, {})
+    try:
+        tuning = tune(records, labels, {})
+    except DatasetError:  # Of no class.
+        return {**_NO_THRESHOLDS, "notes": [_kept(labels.foreground)]}
     write_thresholds(options.out, tuning.thresholds, tuning.iou_threshold)
     few = tune(
         records, labels, dict.fromkeys(labels.foreground, FEW_ALARMS), [tuning.iou_threshold]
@@ -229,14 +235,25 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
         "thresholds": tuning.thresholds,
         "points": {name: asdict(point) for name, point in tuning.points.items()},
         "few_false_alarms": {name: asdict(point) for name, point in few.points.items()},
+        "notes": [_kept(tuning.unseen)] if tuning.unseen else [],
     }
+
+
+_NO_THRESHOLDS: dict[str, Any] = {"thresholds": {}, "points": {}, "few_false_alarms": {}}
+
+
+def _kept(names: Sequence[str]) -> str:
+    return (
+        f"no threshold chosen for {', '.join(names)}: none of its objects in `check` was detected; "
+        f"{DEFAULT_THRESHOLD:g} counts. Train for longer, or label more of it"
+    )
 
 
 def _tune_boxes(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:
     """Thresholds; none where masks alone are labelled."""
     if any(len(sample.class_ids) for sample in prepared.samples("check")):
         return _tune(options, prepared, state)
-    return {"thresholds": {}, "points": {}, "few_false_alarms": {}}
+    return _NO_THRESHOLDS
 
 
 def _judge(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str, Any]:

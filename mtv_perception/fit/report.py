@@ -51,7 +51,7 @@ def write_fit_report(
     sections = [
         _data(prepared, statistics.classes),
         _training(done, run_folder),
-        _operating_points(done["tune"]["points"]),
+        _operating_points(done["tune"]),
         _latency(evaluation),
         _next(statistics.classes, evaluation.to_json()),
     ]
@@ -124,14 +124,17 @@ def _training(done: Mapping[str, Any], folder: Path) -> str:
     return f"<h2>Training</h2>{table(('', ''), rows)}{refused}{shown}"
 
 
-def _operating_points(points: Mapping[str, Mapping[str, float]]) -> str:
+def _operating_points(tuned: Mapping[str, Any]) -> str:
+    points: Mapping[str, Mapping[str, float]] = tuned["points"]
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in tuned.get("notes", ()))
     keys = ("threshold", "precision", "recall", "f1", "fppi")
     rows = [(name, *(float(point[key]) for key in keys)) for name, point in points.items()]
     header = ("class", "threshold", "precision", "recall", "F1", "false alarms an image")
     if not points:
-        return "<h2>Thresholds</h2><p>None: the images of `check` have no boxes.</p>"
+        why = notes or "<p>None: the images of `check` have no boxes.</p>"
+        return f"<h2>Thresholds</h2>{why}"
     about = "<p>Chosen for the best F1 on the images of `check`.</p>"
-    return f"<h2>Thresholds</h2>{about}{table(header, rows)}"
+    return f"<h2>Thresholds</h2>{about}{table(header, rows)}{notes}"
 
 
 def _latency(evaluation: Evaluation) -> str:

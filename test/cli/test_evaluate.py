@@ -318,7 +318,7 @@ def test_tune_writes_nothing_where_a_goal_can_not_be_measured(data, written, cap
 
     assert main(["tune", "--model", "m", "--data", str(data), *arguments]) == 2
     assert written == []
-    assert "no object and detection of forklift" in capsys.readouterr().err
+    assert "no object and right detection of forklift" in capsys.readouterr().err
 
 
 def test_tune_writes_nothing_unasked(data, written):

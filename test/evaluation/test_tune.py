@@ -112,6 +112,13 @@ def test_classes_without_objects_or_detections_get_no_threshold():
         tune(nothing, WAREHOUSE)
 
 
+def test_a_class_of_which_no_detection_is_right_gets_no_best_threshold():
+    wrong = record([A], [[100, 100, 120, 140]], [0.02], class_id=3)
+    assert tune([*HARD, wrong], WAREHOUSE).unseen == ("forklift",)
+    few = tune([*HARD, wrong], WAREHOUSE, {"forklift": Goal("fppi", 0.1)})
+    assert not few.points["forklift"].reached
+
+
 def test_an_overlap_that_does_not_matter_stays_the_usual():
     assert tune(HARD, WAREHOUSE).iou_threshold == 0.5
 

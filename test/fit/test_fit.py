@@ -6,11 +6,13 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from mtv_perception.cli import fit as cli_fit
 from mtv_perception.data.sample import Sample
 from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.evaluation.records import BoxRecord
 from mtv_perception.evaluation.tune import OperatingPoint, Tuning
 from mtv_perception.fit import fit as module
 from mtv_perception.fit.fit import fit
@@ -19,6 +21,7 @@ from mtv_perception.fit.state import on_command_line
 from mtv_perception.labels import LabelSet
 from mtv_perception.runtime import load_artefact
 from mtv_perception.runtime.artefact import Trained
+from mtv_perception.types import Detections
 
 
 @pytest.fixture
@@ -194,6 +197,35 @@ def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypa
     (balanced, _), (few, _) = written
     assert balanced[1] == {"truck": 0.4, "worker": 0.5}
     assert few[1] == {"truck": 0.4, "worker": 0.6}
+
+
+def test_classes_that_are_not_found_keep_the_default_threshold(tmp_path, floor, monkeypatch):
+    sample = Sample(
+        tmp_path / "a.png",
+        (90, 90),
+        boxes_xyxy=np.array([[0, 0, 9, 9]], np.float32),
+        class_ids=np.array([1], np.int32),
+        crowd=np.array([False]),
+        box_classes=(1,),
+    )
+    seen = Detections(
+        np.array([[50, 50, 80, 80]], np.float32), np.float32([0.01]), np.array([1], np.int32)
+    )
+    written = []
+    monkeypatch.setattr(module, "collect", lambda *_: (BoxRecord.of(sample, seen),))
+    monkeypatch.setattr(module, "Perceiver", lambda *_: None)
+    labels = LabelSet(("background", "truck"))
+    monkeypatch.setattr(module, "load_artefact", lambda _: SimpleNamespace(labels=labels))
+    monkeypatch.setattr(module, "write_thresholds", lambda *call, **_: written.append(call))
+    prepared = SimpleNamespace(dataset=lambda _: None)
+
+    found = module._tune(FitOptions((floor(),), tmp_path / "model"), prepared, None)
+
+    assert not written and not found["thresholds"]
+    assert found["notes"] == [
+        "no threshold chosen for truck: none of its objects in `check` was detected; 0.3 counts. "
+        "Train for longer, or label more of it"
+    ]
 
 
 def test_without_boxes_there_are_no_thresholds_to_choose(tmp_path, floor):
