@@ -93,6 +93,8 @@ _RULES: dict[str, dict[str, _Rule]] = {
     },
     "categories": {"id": _IDENTITY, "name": _Rule("text", _text)},
 }
+# Where some tools write the objects of an image inside it; there nobody would look for them.
+_INSIDE_IMAGES = ("annotations", "annotation", "objects", "bbox", "bboxes", "boxes")
 _OPTIONAL = {"annotations": dict.fromkeys(("iscrowd", "ignore"), _Rule("0 or 1", _crowd))}
 
 
@@ -144,6 +146,12 @@ def _checked(kind: str, item: Any) -> tuple[dict[str, Any], str]:
         and isinstance(item.get("segmentation"), list)
     ):
         ready["bbox"] = _around(item["segmentation"])
+    inside = [key for key in _INSIDE_IMAGES if ready.get(key) and isinstance(ready[key], list)]
+    if kind == "images" and inside:
+        return ready, (
+            f"expected its objects in the list 'annotations' beside 'images', each with image_id, found "
+            f"{', '.join(map(repr, inside))} inside the image"
+        )
     wrong = {}
     for key, rule in rules.items():
         try:

@@ -200,7 +200,7 @@ class _Reader:
             name, box = (item.findtext("name") or "").strip(), _box(item)
             if not name or box is None:
                 faults.append(
-                    f"{where}: object {number}: expected a name and a bndbox with "
+                    f"{where}: object {number}: expected a name and one bndbox with "
                     f"{', '.join(_CORNERS)}"
                 )
                 continue
@@ -272,8 +272,12 @@ def _out_of_place(annotation: ElementTree.Element) -> list[str]:
 
 
 def _box(item: ElementTree.Element) -> list[float] | None:
+    """The corners of an object's only box."""
+    stated = [item.findall(f"bndbox/{corner}") for corner in _CORNERS]
+    if any(len(found) != 1 for found in stated):
+        return None
     try:
-        return [float(item.findtext(f"bndbox/{corner}") or "") for corner in _CORNERS]
+        return [float(found[0].text or "") for found in stated]
     except ValueError:
         return None
 

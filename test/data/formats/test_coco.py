@@ -322,3 +322,10 @@ def test_a_class_of_crowds_is_told(root, crowds, objects, told):
     notes = [note for note in read_coco(root, WAREHOUSE).notes if "crowds" in note]
     assert len(notes) == told
     assert all(note.startswith(f"{crowds} of {objects} objects of person") for note in notes)
+
+
+@pytest.mark.parametrize("key", ["annotations", "objects", "bboxes"])
+def test_objects_inside_an_image_are_refused(root, key):
+    write_index(root, images=({**IMAGE, key: [{"bbox": [1, 2, 10, 20], "category_id": 1}]},))
+    with pytest.raises(DatasetError, match=f"beside 'images', each with image_id, found '{key}'"):
+        read_coco(root, WAREHOUSE)

@@ -82,6 +82,15 @@ def test_images_without_annotation_are_left_out(root, write_image, write_mask):
     assert sample.mask_classes == (3,)
 
 
+def test_an_object_with_two_boxes_is_refused(root):
+    two = describe_object("person", (1, 1, 9, 9)).replace(
+        "</object>", "<bndbox><xmin>2</xmin></bndbox></object>"
+    )
+    write_xml(root, two)
+    with pytest.raises(DatasetError, match="object 0: expected a name and one bndbox"):
+        read_voc(root, WAREHOUSE)
+
+
 def test_every_fault_at_once(root):
     write_xml(
         root,
@@ -98,8 +107,8 @@ def test_every_fault_at_once(root):
     text = str(caught.value)
     for part in (
         "Annotations/a.xml: box [0.0, 0.0, 99.0, 40.0] lies outside the image of 60x40 pixels",
-        "Annotations/a.xml: object 1: expected a name and a bndbox",
-        "Annotations/a.xml: object 2: expected a name and a bndbox",
+        "Annotations/a.xml: object 1: expected a name and one bndbox",
+        "Annotations/a.xml: object 2: expected a name and one bndbox",
         "JPEGImages/b.jpg: no such image file",
         "JPEGImages/a.jpg: expected 61x40 pixels as annotated, got an image of 60x40 pixels",
         "class 'Forklift': expected 'forklift'; rename it (--rename Forklift=forklift)",
