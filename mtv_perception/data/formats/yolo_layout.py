@@ -22,6 +22,7 @@ from mtv_perception.data.formats.files import (
     shown,
 )
 from mtv_perception.errors import ConfigError, DatasetError
+from mtv_perception.labels import is_background
 
 # The list of names stands in the split's folder or above it: ROOT/train/images, or
 # ROOT/images/train.
@@ -344,6 +345,8 @@ def _check_other_list(path: Path, names: Mapping[int, str]) -> None:
     for other in (folder / name for folder in _BESIDE for name in _TEXT_NAMES[:2]):
         file = path.parent / other
         listed = dict(enumerate(read_names(file))) if is_file(file) else dict(names)
+        if is_background(listed.get(0, "")):  # Of the values of masks.
+            continue
         # Case alone tells no other class.
         if any(listed.get(number, name).lower() != name.lower() for number, name in names.items()):
             raise DatasetError(

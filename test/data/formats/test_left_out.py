@@ -277,7 +277,7 @@ def test_a_name_in_another_case_is_the_only_one_to_change(tmp_path, yolo):
     labels = labels_of_data([DatasetConfig(tmp_path)])
     assert labels.foreground == ("person", "Pallet")
     with pytest.raises(
-        DatasetError, match=r"(?s)1 fault.*class 'Person': expected 'person'"
+        DatasetError, match=r"(?s)1 error.*class 'Person': expected 'person'"
     ) as caught:
         opened(tmp_path, labels)
     assert "Pallet" not in str(caught.value).partition("'Person'")[0]
