@@ -300,7 +300,7 @@ TUNE = of(
         "no labelled object",
         "--data {data_no_boxes}",
         2,
-        "Expected objects and detections of at lea",
+        "Expected objects and right detections of",
     ),
     ("unknown class", "--data {data} --goal octarine=f1", 2, "Expected goals for classes of rail,"),
     ("f1 with a value", "--data {data} --goal person=f1:0.9", 2, "Expected f1 without a value"),
