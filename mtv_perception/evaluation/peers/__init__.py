@@ -42,7 +42,7 @@ def open_peer(name: str, threads: int = 0) -> Callable[[np.ndarray], Result]:
     if name.endswith(".onnx"):
         from mtv_perception.evaluation.peers.picodet import PicoDet
 
-        return PicoDet(Path(name), threads)
+        return PicoDet(Path(name), threads=threads)
     if name not in PEER_NAMES:
         raise WeightsError(
             f"Expected a peer of {', '.join(PEER_NAMES)}, or an .onnx file, got {name!r}."

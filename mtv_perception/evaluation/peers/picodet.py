@@ -31,9 +31,9 @@ class PicoDet:
         path: an ONNX file with one square input `(1, 3, S, S)`; for each stride 8, 16, 32, 64 class
             scores `(1, (S / stride)^2, 80)`, then in the same order the logits of the sides'
             distances `(1, (S / stride)^2, 4 * 8)`.
-        threads: of the CPU; 0 leaves their number to ONNX Runtime.
         score_threshold: lowest score.
         iou_threshold: for non-maximum suppression.
+        threads: of the CPU; 0 leaves their number to ONNX Runtime.
 
     Raises:
         WeightsError: ONNX Runtime is not installed, or the file holds another network.
@@ -42,9 +42,9 @@ class PicoDet:
     def __init__(
         self,
         path: Path,
-        threads: int = 0,
         score_threshold: float = SCORE_THRESHOLD,
         iou_threshold: float = PEER_IOU_THRESHOLD,
+        threads: int = 0,
     ) -> None:
         self._session = _session(path, threads)
         (entry,) = self._session.get_inputs()
