@@ -28,7 +28,7 @@ from mtv_perception.runtime.artefact import MODEL_FILE, SPEC_FILE, Trained, load
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
 from mtv_perception.training.state import BEST_FILE, load_averaged, run_folder
-from mtv_perception.training.trained import trained_of_run, trained_on, with_frozen
+from mtv_perception.training.trained import frozen_parts, trained_of_run, trained_on
 
 _LOG = logging.getLogger(__name__)
 # Large layers of a network at full size have gigabytes of activations for a usual batch.
@@ -133,7 +133,12 @@ def trained_for(
         ArtefactError, WeightsError: as `initial_layout`.
     """
     own = trained_on(datasets, config.network.labels, config.losses)
-    return with_frozen(own, _trained_of(config.initial), network) if config.initial else own
+    frozen = frozen_parts(network) if config.initial else ()
+    if not frozen:
+        return own
+    before, names = _trained_of(config.initial), config.network.names
+    kept = {part: tuple(n for n in getattr(before, part) if n in names) for part in frozen}
+    return replace(own, **kept)
 
 
 def _trained_of(name: str) -> Trained:

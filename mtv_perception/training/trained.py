@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from mtv_perception.training.state import run_folder
 from mtv_perception.yaml_text import format_yaml
 
 _FILE = "trained.yaml"
+_OUTPUTS = {"boxes": ("class_logits", "box_offsets"), "masks": ("segmentation_logits",)}
 
 
 def trained_on(datasets: Iterable[Dataset], labels: LabelSet, losses: LossConfig) -> Trained:
@@ -45,31 +46,14 @@ def trained_on(datasets: Iterable[Dataset], labels: LabelSet, losses: LossConfig
     return Trained(boxes, masks)
 
 
-def with_frozen(own: Trained, before: Trained, network: MultitaskNetwork) -> Trained:
-    """What a run's model is trained for, some of whose layers may stay as they began.
-
-    Args:
-        own: what the run's data and losses train.
-        before: what its first weights were trained for, by name.
-        network: whose layers are frozen as the run's are.
-    """
-    names = set(network.config.names)
-    parts = {"boxes": ("class_logits", "box_offsets"), "masks": ("segmentation_logits",)}
-    return Trained(
-        **{
-            part: tuple(name for name in getattr(before, part) if name in names)
-            if _is_frozen(network, outputs)
-            else getattr(own, part)
-            for part, outputs in parts.items()
-        }
-    )
-
-
-def _is_frozen(network: MultitaskNetwork, outputs: Sequence[str]) -> bool:
-    """Whether no layer that these outputs need is trained."""
+def frozen_parts(network: MultitaskNetwork) -> tuple[str, ...]:
+    """Those of `boxes` and `masks` whose outputs need no layer that is trained."""
     model = network.model
-    needed = keras.Model(model.input, [model.output[name] for name in outputs])
-    return not needed.trainable_weights
+    return tuple(
+        part
+        for part, names in _OUTPUTS.items()
+        if not keras.Model(model.input, [model.output[name] for name in names]).trainable_weights
+    )
 
 
 def note_trained(folder: Path, trained: Trained) -> None:
