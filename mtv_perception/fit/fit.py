@@ -230,7 +230,8 @@ def _tune(options: FitOptions, prepared: Prepared, state: FitState) -> dict[str,
         records, labels, dict.fromkeys(labels.foreground, FEW_ALARMS), [tuning.iou_threshold]
     )
     reached = {name: point.threshold for name, point in few.points.items() if point.reached}
-    write_thresholds(options.out, no_lower(reached, tuning.thresholds), point=FEW_FALSE_ALARMS)
+    balanced = dict.fromkeys(labels.foreground, DEFAULT_THRESHOLD) | tuning.thresholds
+    write_thresholds(options.out, no_lower(reached, balanced), point=FEW_FALSE_ALARMS)
     return {
         "thresholds": tuning.thresholds,
         "points": {name: asdict(point) for name, point in tuning.points.items()},

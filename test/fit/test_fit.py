@@ -177,7 +177,7 @@ def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypa
         return OperatingPoint(threshold, 1.0, 1.0, 1.0, 0.0, True)
 
     def tune(records, labels, goals, overlaps=(0.3, 0.5)):
-        few = {"truck": point(0.2), "worker": point(0.6)}
+        few = {"truck": point(0.2), "worker": point(0.6), "pallet": point(0.01)}
         chosen = few if goals else {"truck": point(0.4), "worker": point(0.5)}
         return Tuning(overlaps[-1], chosen, {}, 3)
 
@@ -185,7 +185,7 @@ def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypa
     monkeypatch.setattr(module, "tune", tune)
     monkeypatch.setattr(module, "collect", lambda *_: ())
     monkeypatch.setattr(module, "Perceiver", lambda *_: None)
-    labels = LabelSet(("background", "truck", "worker"))
+    labels = LabelSet(("background", "truck", "worker", "pallet"))
     monkeypatch.setattr(module, "load_artefact", lambda _: SimpleNamespace(labels=labels))
     monkeypatch.setattr(
         module, "write_thresholds", lambda *call, **more: written.append((call, more))
@@ -196,7 +196,7 @@ def test_few_false_alarms_never_means_lower_thresholds(tmp_path, floor, monkeypa
 
     (balanced, _), (few, _) = written
     assert balanced[1] == {"truck": 0.4, "worker": 0.5}
-    assert few[1] == {"truck": 0.4, "worker": 0.6}
+    assert few[1] == {"truck": 0.4, "worker": 0.6, "pallet": 0.3}
 
 
 def test_classes_that_are_not_found_keep_the_default_threshold(tmp_path, floor, monkeypatch):
