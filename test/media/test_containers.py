@@ -2,30 +2,11 @@
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from mtv_perception.errors import ImageError
 from mtv_perception.media.containers import cut_short
 from mtv_perception.replay.inputs import open_input
-
-
-@pytest.fixture
-def video(tmp_path):
-    def write(suffix, codec):
-        path = tmp_path / f"clip{suffix}"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (64, 48))
-        if not writer.isOpened():
-            pytest.skip(f"OpenCV here can't write {codec} into {suffix}")
-        rng = np.random.default_rng(0)
-        for _ in range(40):
-            writer.write(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8))
-        writer.release()
-        return path
-
-    return write
-
 
 CONTAINERS = [
     (".avi", "MJPG"),

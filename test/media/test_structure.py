@@ -1,6 +1,5 @@
 """Frames that a damaged container lost are told of: FFmpeg passes over them in silence."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,22 +16,6 @@ KINDS = [
 INDEXED = [(".mp4", "mp4v"), (".mov", "mp4v"), (".3gp", "mp4v"), (".avi", "XVID")]
 ENDLESS = (".mpg", ".ts", ".flv", ".wmv")
 """Containers that do not state their length."""
-
-
-@pytest.fixture
-def video(tmp_path):
-    def write(suffix, codec):
-        path = tmp_path / f"clip{suffix}"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (64, 48))
-        if not writer.isOpened():
-            pytest.skip(f"OpenCV here can't write {codec} into {suffix}")
-        rng = np.random.default_rng(0)
-        for _ in range(FRAMES):
-            writer.write(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8))
-        writer.release()
-        return path
-
-    return write
 
 
 def read(path):
