@@ -111,3 +111,21 @@ def test_every_convolution_is_int8(files):
 
     assert len(convolutions) > 10
     assert all(kind.upper().endswith("I8") for kind in convolutions), convolutions
+
+
+def test_two_products_of_weights_and_pixels_fit_into_16_bits(files):
+    """Without VNNI, x86 adds two of them there; a larger sum would be cut silently."""
+    import openvino
+
+    xml, weights = (files[name] for name in OPENVINO_FILES)
+    model = openvino.Core().read_model(xml, openvino.Tensor(np.frombuffer(weights, np.uint8)))
+    kernels = [
+        node.data.astype(int)
+        for node in model.get_ops()
+        if node.get_type_name() == "Constant" and node.get_element_type() == openvino.Type.i8
+    ]
+    # The kernels of depthwise convolutions, of five axes, add no two products.
+    dense = [kernel for kernel in kernels if kernel.ndim == 4]
+
+    assert len(dense) > 10
+    assert max(2 * 255 * np.abs(kernel).max() for kernel in dense) < 2**15
