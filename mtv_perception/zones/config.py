@@ -116,7 +116,8 @@ class ZoneConfig:
     )
     min_visible: float = setting(
         0.9,
-        "Never free where a smaller share of the zone lies in the image and, on the floor, behind no object.",
+        "Never free where a smaller share of the zone lies in the image and, on the floor, behind no object. "
+        "With 0 never where the image shows nothing that stands in the zone.",
         low=0.0,
         high=1.0,
     )

@@ -40,6 +40,8 @@ _VISIBILITY_GRID = 0.05
 _FEWEST_SAMPLES = 40
 # Shares of a zone's pixels are taken from every so many pixels of a row, and rows.
 _PIXEL_STEP = 4
+# Of somebody who stands nearer than the image shows the floor it shows a part up to here, m.
+_HEIGHTS = (0.0, 0.5, 1.0, 1.5)
 
 
 def _no_points() -> np.ndarray:
@@ -137,7 +139,7 @@ class ZoneJudge:
         self._lower_edge = self._image_hw[0] - CUT_OFF if self._image_hw else np.inf
         self._pixels: np.ndarray | None = None
         self._pixels_hw = (0, 0)
-        self.visible = 1.0
+        self.visible, self._is_shown = 1.0, True
         samples = _samples(zone.corners)
         self._sample_pixels = samples
         if zone.space == FLOOR and camera:
@@ -145,6 +147,7 @@ class ZoneJudge:
             pixels = pixels[_in_image(camera, pixels)]
             self._sample_pixels = pixels[camera.is_upright(pixels)]
             self.visible = len(self._sample_pixels) / len(samples)
+            self._is_shown = self.visible > 0 or _shows_upright(camera, samples)
 
     def judge(self, seen: Observation) -> Evidence:
         """The evidence of one result."""
@@ -164,6 +167,11 @@ class ZoneJudge:
             return _unsure(
                 f"{self.visible:.0%} of the zone lies in the image, where it shows people upright; "
                 f"min_visible asks for {self.zone.min_visible:.0%}"
+            )
+        if not self._is_shown:
+            return _unsure(
+                "the image shows nothing upright that stands in the zone: is it "
+                "behind or beside the camera, or is the camera not upright?"
             )
         in_sight = self.visible * (1 - self._hidden(seen))
         if in_sight < self.zone.min_visible:
@@ -374,6 +382,13 @@ def _points_within(corners: np.ndarray, contacts: Contacts, touching: np.ndarray
         line = end[None] if np.array_equal(start, end) else np.stack([start, end])
         points.append(shared_points(line, corners))
     return np.concatenate(points)
+
+
+def _shows_upright(camera: FloorCamera, floor_xy: np.ndarray) -> bool:
+    """Whether the image shows, upright, a part of what stands at some of the points."""
+    points = [np.column_stack([floor_xy, np.full(len(floor_xy), z)]) for z in _HEIGHTS]
+    pixels = camera.points_to_pixels(np.concatenate(points))
+    return bool(camera.is_upright(pixels[_in_image(camera, pixels)]).any())
 
 
 def _in_image(camera: FloorCamera, pixels: np.ndarray) -> np.ndarray:

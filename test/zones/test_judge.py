@@ -293,6 +293,27 @@ def test_a_zone_that_is_not_in_the_image_is_never_clear(floor_camera, box_of):
 
 
 @pytest.mark.parametrize(
+    ("polygon", "roll"),
+    [
+        (((-3.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)), 0.0),
+        (((1.0, 20.0), (2.0, 20.0), (2.0, 22.0)), 0.0),
+        (FLOOR.polygon, 180.0),
+        (FLOOR.polygon, 90.0),
+    ],
+    ids=["behind", "beside", "upside down", "on its side"],
+)
+def test_a_zone_in_which_nobody_could_be_seen_is_never_clear(floor_camera, polygon, roll):
+    zone = replace(FLOOR, polygon=polygon, min_visible=0.0)
+    place, (_, pitch, yaw) = floor_camera.mounting.position_xyz, floor_camera.mounting.rpy_deg
+    camera = replace(floor_camera, mounting=Mounting(place, (roll, pitch, yaw)))
+
+    found = judge(zone, camera, seen())
+
+    assert found.verdict is Verdict.UNSURE
+    assert "the image shows nothing upright that stands in the zone" in found.why
+
+
+@pytest.mark.parametrize(
     ("tests", "box", "verdict"),
     [
         (("foot",), [150, 50, 200, 200], Verdict.OCCUPIED),
