@@ -12,11 +12,9 @@ from mtv_perception.types import NANOSECONDS
 from mtv_perception.zones.config import FLOOR, CameraConfig, ZoneConfig, ZonesConfig
 from mtv_perception.zones.judge import Evidence, Observation, ZoneJudge
 from mtv_perception.zones.presence import State, Verdict, ZonePresence
-from mtv_perception.zones.source import DetectionSource, View, why_unusable
+from mtv_perception.zones.source import DetectionSource, View, check_mask, why_unusable
 from mtv_perception.zones.status import Admission, ZoneStatus
 
-# The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
-_MASK_ROUNDING = 0.03
 NO_RESULT = "no result yet"
 
 
@@ -73,7 +71,7 @@ class CameraMonitor:
             False when it is late, early or out of order, and was counted as such.
 
         Raises:
-            ValueError: the mask is of another shape than the image.
+            ValueError: the mask is of another shape than the image, or of other classes.
         """
         _check_mask(seen)
         self._notice_jump(seen.stamp_ns, now_ns)
@@ -265,12 +263,10 @@ def _basis(zone: _Zone, seen: Observation) -> tuple[object, ...]:
 
 
 def _check_mask(seen: Observation) -> None:
-    height, width = seen.source.size_hw
-    if seen.mask is None or not height or not width:
-        return
-    rows, columns = seen.mask.shape
-    if not min(rows, columns) or abs(rows * width / (columns * height) - 1) > _MASK_ROUNDING:
-        raise ValueError(f"Expected a mask of a {height}x{width} image, got {seen.mask.shape}.")
+    if seen.mask is not None:
+        # Of another detector nobody knows which classes its masks have, and none is judged.
+        labels = None if seen.source.mask_classes is None else seen.source.labels
+        check_mask(seen.mask, seen.source.size_hw, labels)
 
 
 def _status(zone: _Zone, now_ns: int, why: str) -> ZoneStatus:

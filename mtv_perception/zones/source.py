@@ -9,12 +9,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mtv_perception.geometry.camera import FloorCamera, Intrinsics, Mounting
-from mtv_perception.labels import LabelSet
+from mtv_perception.labels import UNLABELED_ID, LabelSet
 from mtv_perception.zones.config import DEFAULT_MIN_SCORE, FLOOR, ZoneConfig
 
 # Thresholds travel as float32.
 _ROUNDING = 1e-6
+# The sides of a mask in the network's size are rounded to its stride; so much may its shape differ.
+_MASK_ROUNDING = 0.03
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,35 @@ class View:
             if self.intrinsics and self.mounting
             else None
         )
+
+
+def check_mask(mask: np.ndarray, size_hw: tuple[int, int], labels: LabelSet | None) -> None:
+    """Refuse a mask that can't be of this image and model: what it shows would be free floor.
+
+    Args:
+        mask: `(H, W)` uint8 class ids, in the source image's size or scaled.
+        size_hw: height and width of the source image, pixels; 0 where they are not known.
+        labels: of the model; None where they are not known.
+
+    Raises:
+        ValueError: it is of another shape, or holds ids that no class has.
+    """
+    height, width = size_hw
+    rows, columns = mask.shape
+    if not min(rows, columns) or (
+        min(size_hw) > 0 and abs(rows * width / (columns * height) - 1) > _MASK_ROUNDING
+    ):
+        raise ValueError(
+            f"Expected a mask of the {width}x{height} image, got one of {columns}x{rows}: is it of "
+            "another camera?"
+        )
+    if labels is not None:
+        is_strange = (mask >= len(labels)) & (mask != UNLABELED_ID)
+        if is_strange.any():
+            raise ValueError(
+                f"Expected a mask of class ids below {len(labels)} or {UNLABELED_ID}, got "
+                f"{int(mask[is_strange].min())}: is it of another model, or a picture?"
+            )
 
 
 def why_unusable(

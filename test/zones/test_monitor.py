@@ -202,12 +202,29 @@ def test_the_shape_of_a_mask_may_differ_by_rounding_only(monitor, shape, fits):
     if fits:
         assert monitor.observe(seen, 100 * MS)
     else:
-        with pytest.raises(ValueError, match="480x640"):
+        with pytest.raises(ValueError, match="640x480"):
             monitor.observe(seen, 100 * MS)
 
 
+@pytest.mark.parametrize(
+    ("value", "known", "fits"),
+    [(3, True, True), (255, True, True), (4, True, False), (7, False, True)],
+)
+def test_masks_of_classes_that_the_model_does_not_have_are_refused(monitor, value, known, fits):
+    """A picture, or another model's mask, would show nobody."""
+    source = replace(SOURCE, mask_classes=frozenset(WAREHOUSE.foreground) if known else None)
+    mask = np.zeros((480, 640), np.uint8)
+    mask[-1, -1] = value
+    seen = result(100 * MS, source=source, mask=mask)
+    if fits:
+        assert monitor.observe(seen, 100 * MS)
+        return
+    with pytest.raises(ValueError, match="class ids below 4 or 255, got 4: is it of another model"):
+        monitor.observe(seen, 100 * MS)
+
+
 def test_masks_of_another_shape_are_refused(monitor):
-    with pytest.raises(ValueError, match="480x640"):
+    with pytest.raises(ValueError, match="640x480"):
         monitor.observe(replace(result(100 * MS), mask=np.zeros((100, 100), np.uint8)), 100 * MS)
     assert monitor.observe(replace(result(100 * MS), mask=np.zeros((240, 320), np.uint8)), 100 * MS)
 
