@@ -22,6 +22,8 @@ class Moment:
         mask: of the same stamp, or None.
         depth: of the nearest stamp within the tolerance, or None.
         status: what came about the image and its model, or None.
+        depth_off_ns: where depth is None, how far the nearest one lies from the image in time; None
+            without any.
     """
 
     stamp_ns: int
@@ -29,6 +31,7 @@ class Moment:
     mask: Any = None
     depth: Any = None
     status: Any = None
+    depth_off_ns: int | None = None
 
 
 class Assembler:
@@ -64,8 +67,9 @@ class Assembler:
 
     def add_detections(self, stamp_ns: int, detections: Any, now: float) -> list[Moment]:
         """What is complete once the detections of a stamp came, at monotonic time `now` (s)."""
+        before = [self._moment(stamp_ns)] if stamp_ns in self._waiting else []
         self._waiting[stamp_ns] = (detections, now)
-        return self.release(now)
+        return [*before, *self.release(now)]
 
     def add_mask(self, stamp_ns: int, mask: Any, now: float) -> list[Moment]:
         """What is complete once a mask came."""
@@ -115,10 +119,11 @@ class Assembler:
         return nearest == stamp_ns or stamp_ns <= last
 
     def _nearest(self, stamp_ns: int) -> int | None:
-        nearest = min(self._depths, key=lambda s: abs(s - stamp_ns), default=None)
-        if nearest is None or abs(nearest - stamp_ns) > self._tolerance_ns:
-            return None
-        return nearest
+        off = self._nearest_off(stamp_ns)
+        return None if off is None or abs(off) > self._tolerance_ns else stamp_ns + off
+
+    def _nearest_off(self, stamp_ns: int) -> int | None:
+        return min((stamp - stamp_ns for stamp in self._depths), key=abs, default=None)
 
     def _moment(self, stamp_ns: int) -> Moment:
         detections, _ = self._waiting.pop(stamp_ns)
@@ -126,7 +131,9 @@ class Assembler:
         depth = None if nearest is None else self._depths[nearest]
         self.without_mask += self._wants_mask and mask is None
         self.without_depth += self._wants_depth and depth is None
-        return Moment(stamp_ns, detections, mask, depth, self._statuses.pop(stamp_ns, None))
+        status = self._statuses.pop(stamp_ns, None)
+        off = self._nearest_off(stamp_ns) if depth is None else None
+        return Moment(stamp_ns, detections, mask, depth, status, off)
 
 
 def _keep(store: OrderedDict[int, Any], stamp_ns: int, value: Any) -> None:

@@ -34,6 +34,8 @@ _FOOT_BELOW = 0.5
 _MAD = 1.4826
 # Of what leans more, the foot is not near the middle of the box's lower edge.
 _LARGEST_LEAN_DEG = 15.0
+# No depth camera measures as near, m: metres in 16UC1 are read as millimetres, and lie below.
+_NEAREST = 0.05
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Ranger:
         rows, columns = np.nonzero(own)
         rows, columns = rows + corner[0], columns + corner[1]
         z = depth[rows, columns].astype(np.float64)
-        good = np.isfinite(z) & (z > 0) & (z <= self._config.depth_max)
+        good = usable_depth(z, self._config)
         rays = self._camera.intrinsics.rays(
             np.column_stack([columns[good] + 0.5, rows[good] + 0.5])
         )
@@ -299,6 +301,32 @@ class Ranger:
             np.array([thickness, width, top - low]),
             yaw,
         )
+
+
+def usable_depth(metres: np.ndarray, config: RangingConfig) -> np.ndarray:
+    """Which values of a depth image can be used, bool."""
+    with np.errstate(invalid="ignore"):
+        usable: np.ndarray = (metres >= _NEAREST) & (metres <= config.depth_max)
+    return usable
+
+
+def why_no_depth(depth: np.ndarray, config: RangingConfig) -> str:
+    """Why a depth image measures nothing at all; empty where some of it can be used.
+
+    Args:
+        depth: `(H, W)` m.
+        config: limits.
+    """
+    if usable_depth(depth, config).any():
+        return ""
+    found = depth[np.isfinite(depth) & (depth != 0)]
+    what = f"no depth between {_NEAREST:g} and {config.depth_max:g} m (depth_max)"
+    if not len(found):
+        return f"{what}, all values are 0, NaN or infinite: is the sensor covered or off?"
+    return (
+        f"{what}, the values are {found.min():.3g} .. {found.max():.3g} m: expected millimetres in 16UC1, "
+        "metres in 32FC1"
+    )
 
 
 def _densest(values: np.ndarray, reach: float) -> float:

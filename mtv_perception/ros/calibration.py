@@ -25,6 +25,12 @@ def intrinsics_from(message: CameraInfo, rectified: bool = False) -> Intrinsics:
     size_hw = (int(message.height), int(message.width))
     if reason := why_info_unfit(message, size_hw):
         raise ValueError(reason)
+    name, numbers = ("P", message.p) if rectified else ("K", message.k)
+    if not np.any(numbers):
+        raise ValueError(
+            f"Expected focal lengths in {name} of camera_info, got zeros: the camera is not calibrated "
+            "(docs/how-to/camera.md)."
+        )
     if rectified:
         return Intrinsics.from_projection(size_hw, np.array(message.p))
     matrix, distortion = np.array(message.k), tuple(map(float, message.d))

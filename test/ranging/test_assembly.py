@@ -89,3 +89,19 @@ def test_detections_wait_for_the_status_of_their_stamp_where_one_is_wanted():
     assert pairing.add_detections(3 * MS, "c", 0.3) == []
     (moment,) = pairing.release(1.4)
     assert moment.status is None
+
+
+def test_the_first_of_two_detections_of_one_stamp_is_not_lost():
+    pairing = Assembler(True, False, 1.0, 0)
+    assert pairing.add_detections(100 * MS, "first", 0.0) == []
+    assert flat(pairing.add_detections(100 * MS, "second", 0.0)) == [(100, "first", None, None)]
+    assert flat(pairing.add_mask(100 * MS, "mask", 0.0)) == [(100, "second", "mask", None)]
+
+
+@pytest.mark.parametrize(("stamps", "off"), [((), None), ((40, 130), 30), ((40, 170), -60)])
+def test_without_a_depth_the_nearest_one_is_told(stamps, off):
+    pairing = Assembler(False, True, 0.1, 20 * MS)
+    for stamp in stamps:
+        pairing.add_depth(stamp * MS, "depth", 0.0)
+    (moment,) = [*pairing.add_detections(100 * MS, "boxes", 0.0), *pairing.release(1.0)]
+    assert moment.depth_off_ns == (None if off is None else off * MS)

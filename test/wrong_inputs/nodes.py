@@ -298,6 +298,24 @@ FACTS = (
             "test_the_floor_is_free_only_where_the_mask_could_show_objects",
         ),
         (
+            "depth of zeros or NaN, of another unit, or with stamps of another clock",
+            "WARN with the values or times found; the floor still measures",
+            "ranging/test_ranging_node.py::"
+            "test_depth_that_measures_nothing_is_told_and_the_floor_measures",
+        ),
+        (
+            "a calibration of zeros or NaN, or with binning",
+            "no distances, ERROR with topic and reason",
+            "ranging/test_ranging_node.py::"
+            "test_a_calibration_that_can_t_be_used_is_an_error_with_its_reason",
+        ),
+        (
+            "a mask of another shape than the image, or with unknown class ids",
+            "refused and counted; boxes are measured, no cell of the floor is free",
+            "ranging/test_ranging_node.py::"
+            "test_a_mask_of_another_camera_or_model_frees_no_floor",
+        ),
+        (
             "detections that end",
             "ERROR names topic, publishers and cure",
             "ranging/test_ranging_node.py::test_an_input_that_ends_is_an_error",

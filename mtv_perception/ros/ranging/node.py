@@ -31,8 +31,9 @@ from mtv_perception.msg import PerceptionStatus
 from mtv_perception.ranging.assembly import Assembler, Moment
 from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
-from mtv_perception.ranging.measure import Ranger
+from mtv_perception.ranging.measure import Ranger, why_no_depth
 from mtv_perception.ros.calibration import intrinsics_from, why_other_frame
+from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status, shorten
 from mtv_perception.ros.parameters import NodeParameters
@@ -46,11 +47,12 @@ from mtv_perception.ros.ranging.conversions import (
     occupancy_grid,
     why_not_free,
 )
+from mtv_perception.ros.ranging.health import InputHealth
 from mtv_perception.ros.ranging.settings import RangingSettings
 from mtv_perception.ros.silence import Hearing
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
-from mtv_perception.zones.source import DetectionSource
+from mtv_perception.zones.source import DetectionSource, check_mask
 
 _NANOSECONDS = 1_000_000_000
 _DIAGNOSTICS_PERIOD = 1.0
@@ -61,6 +63,7 @@ _LOG_PERIOD = 10.0
 _NOTHING_YET = "no detections yet"
 _LABELS, _CAMERA_INFO = "label_info", "camera_info"
 _DETECTIONS, _STATUS = "detections", "perception/status"
+_MASK, _DEPTH = "segmentation/mask", "depth/image"
 
 
 class RangingNode(Node):
@@ -79,6 +82,7 @@ class RangingNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("ranging", **kwargs)
+        guard_clock(self)
         self._declared = NodeParameters(self, RangingSettings)
         self._settings = self._declared.read()
         link = self._settings.link
@@ -94,7 +98,8 @@ class RangingNode(Node):
         self._calibrated_frame = ""
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
-        self._refusal, self._missing, self._not_free = _NOTHING_YET, Counter[str](), ""
+        self._health = InputHealth(_NOTHING_YET)
+        self._missing, self._not_free = Counter[str](), ""
         self._unshaped = ""
         self._transforms = None if link.camera_position else TransformReader(self)
         self._solid = overridable(self.create_publisher, Detection3DArray, "detections_3d", 5)
@@ -126,10 +131,11 @@ class RangingNode(Node):
         link, best_effort = self._settings.link, newest_only("best_effort")
 
         def listen(kind: type, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
-            use = self._guarded(callback)
+            use = self._guarded(callback, topic)
 
             def receive(message: Any) -> None:
                 self._hearing.heard(topic)
+                self._health.good(topic)
                 use(message)
 
             self._hearing.expect(topic, topic, kind, qos)
@@ -141,11 +147,13 @@ class RangingNode(Node):
         listen(PerceptionStatus, _STATUS, self._on_status, 5)
         listen(Detection2DArray, _DETECTIONS, self._on_detections, 5)
         if link.mask:
-            listen(Image, "segmentation/mask", self._on_mask, best_effort)
+            listen(Image, _MASK, self._on_mask, best_effort)
         if link.depth:
-            listen(Image, "depth/image", self._on_depth, best_effort)
+            listen(Image, _DEPTH, self._on_depth, best_effort)
 
-    def _guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _guarded(
+        self, callback: Callable[[Any], None], topic: str = _DETECTIONS
+    ) -> Callable[[Any], None]:
         """A message that can't be used is counted and logged, and never ends the node."""
 
         def call(message: Any) -> None:
@@ -153,13 +161,15 @@ class RangingNode(Node):
                 callback(message)
             except Exception as error:  # Whatever it is: one message less.
                 expected = isinstance(error, (ValueError, MtvError))
-                self._refuse(str(error) if expected else f"{type(error).__name__}: {error}")
+                text = str(error) if expected else f"{type(error).__name__}: {error}"
+                self._refuse(topic, text)
 
         return call
 
-    def _refuse(self, text: str) -> None:
+    def _refuse(self, topic: str, why: str) -> None:
         self._counts["refused"] += 1
-        self._refusal = text
+        text = f"{self._hearing.topic(topic)}: {why}"
+        self._health.broken(topic, text)
         self.get_logger().error(f"message refused: {shorten(text)}", throttle_duration_sec=5.0)
 
     def _on_labels(self, message: LabelInfo) -> None:
@@ -203,6 +213,9 @@ class RangingNode(Node):
                 f"Expected depth registered with the camera image, {size_hw[1]}x{size_hw[0]}, "
                 f"got {depth.shape[1]}x{depth.shape[0]}."
             )
+        if reason := why_no_depth(depth, self._settings.ranging):
+            self._counts["depth_unusable"] += 1
+            self._health.broken(_DEPTH, f"{self._hearing.topic(_DEPTH)}: {reason}")
         stamp = stamp_ns(message.header)
         self._publish_all(self._assembler.add_depth(stamp, (frame, depth), time.monotonic()))
 
@@ -223,9 +236,11 @@ class RangingNode(Node):
             return
         source = DetectionSource(self._ranger.labels, camera.intrinsics.size_hw)
         found = detections_from(moment.detections, source)
-        mask = None if moment.mask is None else mask_from(moment.mask)
-        self._refusal = ""
-        measured = self._ranger.measure(found, mask, self._depth_of(moment))
+        mask, no_mask = self._mask_of(moment, source)
+        depth, no_depth = self._depth_of(moment, camera.intrinsics.size_hw)
+        measured = self._ranger.measure(found, mask, depth)
+        lacks = {_MASK: no_mask, _DEPTH: no_depth}
+        self._health.measured({topic: why for topic, why in lacks.items() if why})
         base = self._settings.link.base_frame
         self._solid.publish(detection_3d_array(measured.objects, moment.detections, base))
         self._counts["results"] += 1
@@ -238,16 +253,46 @@ class RangingNode(Node):
         self._not_free = why_not_free(moment.status) if moment.status else ""
         self._draw(mask, measured.objects, header)
 
-    def _depth_of(self, moment: Moment) -> Any:
-        """The depth image of a result, `(H, W)` m; None without one of the same camera."""
+    def _mask_of(self, moment: Moment, source: DetectionSource) -> tuple[Any, str]:
+        """The mask of a result; None with the reason where there should be one."""
+        if moment.mask is None:
+            wait = self._settings.link.wait
+            lacks = f"no mask of the same image came within wait ({wait:g} s)"
+            return None, lacks if self._settings.link.mask else ""
+        try:
+            mask = mask_from(moment.mask)
+            check_mask(mask, source.size_hw, source.labels)
+        except ValueError as error:
+            self._refuse(_MASK, str(error))
+            self._assembler.without_mask += 1
+            return None, self._health.error(_MASK)
+        return mask, ""
+
+    def _depth_of(self, moment: Moment, size_hw: tuple[int, int]) -> tuple[Any, str]:
+        """The depth image of a result, `(H, W)` m; None with the reason where there should be one."""
         if moment.depth is None:
-            return None
+            return None, self._why_no_depth(moment) if self._settings.link.depth else ""
         frame, depth = moment.depth
-        if reason := why_other_frame("depth", frame, moment.detections.header.frame_id):
-            self._refusal = f"{reason}; expected depth registered with the image"
+        reason = why_other_frame("depth", frame, moment.detections.header.frame_id)
+        if not reason and depth.shape != size_hw:
+            reason = (
+                f"depth is {depth.shape[1]}x{depth.shape[0]}, the image {size_hw[1]}x{size_hw[0]}"
+            )
+        if reason:
             self._assembler.without_depth += 1
-            return None
-        return depth
+            return None, f"{reason}; expected depth registered with the image"
+        return depth, ""
+
+    def _why_no_depth(self, moment: Moment) -> str:
+        if error := self._health.error(_DEPTH):
+            return error
+        link = self._settings.link
+        if moment.depth_off_ns is None:
+            return f"no depth of this time came within wait ({link.wait:g} s)"
+        return (
+            f"the nearest depth is {moment.depth_off_ns / _NANOSECONDS:+.3f} s off the image, "
+            f"depth_tolerance is {link.depth_tolerance:g} s: do camera and depth have one clock?"
+        )
 
     def _draw(self, mask: Any, objects: tuple[Any, ...], header: Header) -> None:
         """The floor map and the obstacle cloud, while someone subscribes."""
@@ -268,16 +313,18 @@ class RangingNode(Node):
 
         A new pose takes effect here.
         """
+        missing = _LABELS if self._labels is None else _CAMERA_INFO
+        health = self._health
         if self._labels is None or self._intrinsics is None:
-            self._refusal = f"no {_LABELS if self._labels is None else _CAMERA_INFO} yet"
+            health.why_nothing = health.error(missing) or f"no {missing} yet"
             return None
         if misfit := self._why_unfit(self._intrinsics, moment):
-            self._refusal = misfit
+            health.why_nothing = misfit
             return None
         try:
             mounting = self._mounting(moment.detections.header)
         except ValueError as error:
-            self._refusal = str(error)
+            health.why_nothing = str(error)
             return None
         # Of the result's own model: that of label_info may be the next one.
         status = moment.status
@@ -347,14 +394,18 @@ class RangingNode(Node):
             self.get_logger().warning(told, throttle_duration_sec=_LOG_PERIOD)
         if _DETECTIONS in silent:
             return DiagnosticStatus.ERROR, told
-        if self._refusal or told:
-            return DiagnosticStatus.WARN, "; ".join(filter(None, (self._refusal, told)))
+        problems = self._health.problems()
+        if problems or told:
+            is_idle = self._health.why_nothing not in ("", _NOTHING_YET)
+            level = DiagnosticStatus.ERROR if is_idle else DiagnosticStatus.WARN
+            return level, "; ".join(filter(None, (*problems, told)))
         if self._unshaped:
             return DiagnosticStatus.WARN, self._unshaped
         return DiagnosticStatus.OK, "measuring"
 
     def _diagnose(self) -> None:
         self._look_for_status()
+        self._health.sum_up()
         counts, missing = self._counts, self._missing
         values = {name: str(counts[name]) for name in ("results", "skipped", "refused")}
         values |= {"by_depth": str(counts["by_depth"]), "by_floor": str(counts["by_floor"])}
@@ -362,6 +413,7 @@ class RangingNode(Node):
         values |= {f"not_measurable: {reason}": str(n) for reason, n in sorted(missing.items())}
         values["without_mask"] = str(self._assembler.without_mask)
         values["without_depth"] = str(self._assembler.without_depth)
+        values["depth_unusable"] = str(counts["depth_unusable"])
         values["floor_not_free"] = self._not_free
         if not self._assembler.wants_status:
             values["unchecked"] = f"size and health of the images: nobody publishes {_STATUS}"

@@ -13,11 +13,13 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("tf2_msgs.msg")
 
+from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import TransformStamped  # noqa: E402
 from nav_msgs.msg import OccupancyGrid  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
@@ -89,23 +91,32 @@ class World:
         header.stamp.sec, header.stamp.nanosec = seconds, rest
         return header
 
-    def see(self, *, mask=True, depth=None, offset_ms=0, encoding="16UC1"):
-        """One frame with a person at PLACE: calibration, detections, mask, depth."""
+    def see(
+        self, *, mask=True, depth=None, offset_ms=0, encoding="16UC1", scale=1.0, **calibration
+    ):
+        """One frame with a person at PLACE: calibration, detections, mask, depth.
+
+        A mask that is given is sent in place of the right one, and depth is multiplied by `scale`.
+        """
         self.stamp += 100_000_000
         box, pixels, distance = person()
         intrinsics = VIEW.intrinsics
         k = [intrinsics.focal_xy[0], 0.0, intrinsics.centre_xy[0], 0.0, intrinsics.focal_xy[1]]
         info = CameraInfo(header=self.header(), height=240, width=320, distortion_model="plumb_bob")
         info.k, info.d = [*k, intrinsics.centre_xy[1], 0.0, 0.0, 1.0], [0.0] * 5
+        for name, value in calibration.items():
+            setattr(info, name, value)
         self.send(CameraInfo, "camera_info", info)
         found = Detections(box[None], np.array([0.9], np.float32), np.array([PERSON], np.int32))
         message = detection_array(found, self.labels, self.header(), "name", np.array([7]))
         if depth:
             metres = np.full((240, 320), 9.0)
             metres[pixels == PERSON] = distance
-            self.send(Image, "depth/image", depth_message(metres, encoding, self.header(offset_ms)))
-        if mask:
-            self.send(Image, "segmentation/mask", image_message(pixels, "mono8", self.header()))
+            picture = depth_message(metres * scale, encoding, self.header(offset_ms))
+            self.send(Image, "depth/image", picture)
+        if mask is not False:
+            shown = pixels if mask is True else mask
+            self.send(Image, "segmentation/mask", image_message(shown, "mono8", self.header()))
         self.send(Detection2DArray, "detections", message)
 
     def mount(self, height=1.2):
@@ -360,7 +371,8 @@ def test_a_calibration_of_another_camera_is_not_used(world):
     world.node._publish(Moment(1, detection_array(Detections(), LABELS, world.header(), "name")))
 
     assert world.node._counts["skipped"] == before + 1
-    assert "'rear'" in world.node._refusal and "'optical'" in world.node._refusal
+    (why,) = world.node._health.problems()
+    assert "'rear'" in why and "'optical'" in why
 
 
 def status(**changes):
@@ -386,8 +398,8 @@ def test_a_result_is_measured_by_its_own_classes(world, class_id_as):
             status=status(),
         )
         world.node._publish(moment)
-        measured.append((world.node._ranger.labels, world.node._refusal))
-    assert measured == [(LABELS, "")] * 2
+        measured.append((world.node._ranger.labels, world.node._health.problems()))
+    assert measured == [(LABELS, [])] * 2
 
 
 @pytest.fixture
@@ -476,3 +488,81 @@ def test_the_floor_is_free_only_where_the_mask_could_show_objects(world, changes
     assert (0 in world.heard["floor"][-1].data) is free
     assert 100 in world.heard["floor"][-1].data
     assert said in state_of(world)["floor_not_free"]
+
+
+DEPTH = {**FIXED, "depth": True}
+
+
+@pytest.mark.parametrize("world", [DEPTH], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scale": 0.0}, "all values are 0, NaN or infinite: is the sensor covered or off?"),
+        ({"scale": math.nan, "encoding": "32FC1"}, "all values are 0, NaN or infinite"),
+        ({"scale": 1000.0, "encoding": "32FC1"}, "expected millimetres in 16UC1, metres in 32FC1"),
+        ({"scale": 0.001}, "expected millimetres in 16UC1, metres in 32FC1"),
+        ({"offset_ms": -300}, "the nearest depth is -0.300 s off the image"),
+    ],
+    ids=["zeros", "NaN", "millimetres as floats", "metres as integers", "another clock"],
+)
+def test_depth_that_measures_nothing_is_told_and_the_floor_measures(world, changes, said):
+    world.until(
+        lambda: said in "".join(world.reason()) and len(world.heard["detections_3d"]) > 2,
+        lambda: world.see(depth=True, **changes),
+    )
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
+    at = world.heard["detections_3d"][-1].detections[0].results[0].pose.pose.position
+    assert (at.x, at.y) == pytest.approx(PLACE, abs=0.3)
+    assert state_of(world)["by_depth"] == "0"
+    is_unusable = "scale" in changes
+    assert (int(state_of(world)["depth_unusable"]) > 0) is is_unusable
+
+    world.heard["/diagnostics"].clear()
+    world.until(lambda: "measuring" in world.reason(), lambda: world.see(depth=True))
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"k": [0.0] * 9}, "/r/camera_info: Expected focal lengths in K of camera_info, got zeros"),
+        ({"d": [math.nan] * 5}, "/r/camera_info: Expected an image size, positive focal lengths"),
+        ({"binning_x": 2}, "/r/camera_info: camera_info has binning"),
+    ],
+    ids=["zeros", "NaN", "binning"],
+)
+def test_a_calibration_that_can_t_be_used_is_an_error_with_its_reason(world, changes, said):
+    world.until(lambda: len(world.heard["detections_3d"]) > 1, world.see)
+    world.until(lambda: said in "".join(world.reason()), lambda: world.see(**changes))
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.ERROR
+    skipped = int(state_of(world)["skipped"])
+    assert skipped > 0
+
+    world.heard["/diagnostics"].clear()
+    world.until(lambda: "measuring" in world.reason(), world.see)
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.full((240, 320), 7, np.uint8), "class ids below 4 or 255, got 7"),
+        (np.zeros((320, 240), np.uint8), "a mask of the 320x240 image, got one of 240x320"),
+    ],
+    ids=["other classes", "another shape"],
+)
+def test_a_mask_of_another_camera_or_model_frees_no_floor(world, mask, said):
+    world.until(
+        lambda: said in "".join(world.reason()) and len(world.heard["floor"]) > 2,
+        lambda: world.see(mask=mask),
+    )
+    assert not any(0 in grid.data for grid in world.heard["floor"])
+    assert 100 in world.heard["floor"][-1].data
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
+    assert int(state_of(world)["without_mask"]) > 0
+
+
+@pytest.mark.parametrize("world", [{**FIXED, "use_sim_time": True}], indirect=True)
+def test_a_clock_of_before_0_is_ignored(world):
+    world.node._time_source.clock_callback(Clock(clock=Time(sec=-5)))
+    assert world.node.get_clock().now().nanoseconds == 0
