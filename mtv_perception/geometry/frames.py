@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_MOST_FRAMES = 1000
+MOST_FRAMES = 1000
+"""More are not kept."""
 # Of one frame: ten seconds at 100 Hz, which is what tf2 keeps.
 _MOST_SAMPLES = 1000
 _LONGEST_CHAIN = 100
@@ -166,7 +167,7 @@ class FrameTree:
         parent, child = parent.lstrip("/"), child.lstrip("/")
         frame = self._frames.get(child)
         if frame is None or frame.parent != parent or (frame.fixed is not None) != is_static:
-            if frame is None and len(self._frames) >= _MOST_FRAMES:
+            if frame is None and len(self._frames) >= MOST_FRAMES:
                 return
             frame = self._frames[child] = _Frame(parent)
         if isinstance(place, str):
@@ -199,14 +200,21 @@ class FrameTree:
         down = self._chain(downs[: downs.index(shared)], stamp_ns, longest_ns)
         return down.inverse().then(up)
 
-    def static_frames(self, target: str, source: str) -> list[str]:
-        """The frames on the way between two connected frames that a static transform places."""
+    def way(self, target: str, source: str) -> list[str]:
+        """The frames with a place on the way between two frames.
+
+        Where they are not connected, those above either.
+        """
         ups, downs = (
             list(self._upwards(source.lstrip("/"))),
             list(self._upwards(target.lstrip("/"))),
         )
-        passed = [name for name in (*ups, *downs) if (name in ups) != (name in downs)]
-        return [name for name in passed if self._frames[name].fixed is not None]
+        passed = (name for name in (*ups, *downs) if (name in ups) != (name in downs))
+        return [name for name in passed if name in self._frames]
+
+    def static_frames(self, target: str, source: str) -> list[str]:
+        """The frames on the way between two connected frames that a static transform places."""
+        return [n for n in self.way(target, source) if self._frames[n].fixed is not None]
 
     def _upwards(self, name: str) -> Iterator[str]:
         for _ in range(_LONGEST_CHAIN):

@@ -5,11 +5,57 @@ Read, and compared with the image that they should describe.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from mtv_perception.geometry.calibration import why_unfit
 from mtv_perception.geometry.camera import Intrinsics
+from mtv_perception.ros.turns import Turns
+
+
+class CalibrationReader:
+    """Reads the calibrations of one camera as they come.
+
+    Args:
+        rectified: whether the images are.
+    """
+
+    def __init__(self, rectified: bool = False) -> None:
+        self._rectified = rectified
+        self._turns = Turns[tuple[tuple[bytes, str], str]]()
+
+    def read(self, message: CameraInfo, publisher: bytes) -> Intrinsics:
+        """The calibration in a message.
+
+        Args:
+            message: published beside the image.
+            publisher: who sent it; empty where the middleware does not tell.
+
+        Raises:
+            ValueError: it is none, or different ones come in turn, of two publishers or two frames.
+        """
+        now, frame = time.monotonic(), message.header.frame_id
+        self._turns.notice(((publisher, frame), _summary(message)), now)
+        rivals = self._turns.rivals(now)
+        told = sorted({summary for _, summary in rivals})
+        if len(told) > 1 and len({sender for sender, _ in rivals}) > 1:
+            raise ValueError(
+                f"Expected the camera_info of one camera, got {len(told)} in turn: {'; '.join(told)}. Let "
+                "one camera publish it, or remap camera_info."
+            )
+        return intrinsics_from(message, self._rectified)
+
+
+def _summary(message: CameraInfo) -> str:
+    """What tells calibrations apart, for people."""
+    focal = f"{message.k[0]:.6g}, {message.k[4]:.6g}"
+    middle = f"{message.k[2]:.6g}, {message.k[5]:.6g}"
+    return (
+        f"frame {message.header.frame_id!r}, {message.width}x{message.height}, focal lengths {focal}, "
+        f"middle {middle}"
+    )
 
 
 def intrinsics_from(message: CameraInfo, rectified: bool = False) -> Intrinsics:
@@ -28,7 +74,7 @@ def intrinsics_from(message: CameraInfo, rectified: bool = False) -> Intrinsics:
     name, numbers = ("P", message.p) if rectified else ("K", message.k)
     if not np.any(numbers):
         raise ValueError(
-            f"Expected focal lengths in {name} of camera_info, got zeros: the camera is not calibrated "
+            f"Expected positive focal lengths in {name} of camera_info, got zeros: the camera is not calibrated "
             "(docs/how-to/camera.md)."
         )
     if rectified:

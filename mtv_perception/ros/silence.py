@@ -107,7 +107,7 @@ def _counted(publishers: Sequence[TopicEndpointInfo]) -> str:
     """
     kinds = Counter(
         f"{item.topic_type} ({item.qos_profile.reliability.name.lower()}, "
-        f"{item.qos_profile.durability.name.lower()}) by {_who(item)}"
+        f"{item.qos_profile.durability.name.lower()}) by {name_of_node(item)}"
         for item in publishers
     )
     return ", ".join(
@@ -115,7 +115,8 @@ def _counted(publishers: Sequence[TopicEndpointInfo]) -> str:
     )
 
 
-def _who(item: TopicEndpointInfo) -> str:
+def name_of_node(item: TopicEndpointInfo) -> str:
+    """The full name of the node that a publisher or subscription belongs to."""
     return f"{item.node_namespace.rstrip('/')}/{item.node_name}"
 
 
@@ -176,4 +177,4 @@ def _last_words(topic: str) -> set[str]:
 
 def _has_foreign_publisher(node: Node, topic: str) -> bool:
     own = node.get_fully_qualified_name()
-    return any(_who(item) != own for item in node.get_publishers_info_by_topic(topic))
+    return any(name_of_node(item) != own for item in node.get_publishers_info_by_topic(topic))

@@ -7,13 +7,15 @@ same where it is.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mtv_perception.geometry.frames import FrameError, FrameTree, Rigid
+from mtv_perception.geometry.frames import MOST_FRAMES, FrameError, FrameTree, Rigid
 from mtv_perception.ros.conversions import stamp_ns
+from mtv_perception.ros.silence import name_of_node, what_is_heard
 
 # As tf2's listener.
 _DEPTH = 100
@@ -26,6 +28,28 @@ _QOS = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Who publishes is asked of the graph at most this often, s.
 _GRAPH_PERIOD = 0.2
 _GID_BYTES = 16
+# Two publishers of one frame that place it nearer to each other agree: a moving frame is some
+# centimetres further on when the second one tells of it.
+_SAME_METRES, _SAME_DEGREES = 0.05, 2.0
+# A moving frame of which a publisher says nothing for this long is no longer placed by it, s.
+_FORGOTTEN = 1.0
+# Of one frame: a node that is started again has a new publisher.
+_MOST_CLAIMS = 8
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """Where a publisher places a frame."""
+
+    parent: str
+    place: Rigid
+    is_static: bool
+    at: float
+
+    def differs(self, other: _Claim) -> bool:
+        if self.parent != other.parent:
+            return True
+        return self.place.differs(other.place, _SAME_METRES, _SAME_DEGREES)
 
 
 class TransformReader:
@@ -43,7 +67,10 @@ class TransformReader:
 
         self._node, self._tree = node, FrameTree()
         self._publisher_of: dict[str, bytes] = {}
+        self._claims: dict[str, dict[bytes, _Claim]] = {}
+        self._heard: set[bool] = set()
         self._alive: set[bytes] = set()
+        self._who: dict[bytes, str] = {}
         self._ever_alive: set[bytes] = set()
         self._looked_at = float("-inf")
         self._subscriptions = [
@@ -61,10 +88,19 @@ class TransformReader:
             longest_ns: how much older than this the newest transform on the way may be.
 
         Raises:
-            FrameError: there is no such transform at this time, or the publisher of a static one is
-                gone.
+            FrameError: there is no such transform at this time, two publishers place a frame
+                differently, or the publisher of a static one is gone.
         """
-        place = self._tree.lookup(target, source, stamp, longest_ns)
+        for name in self._tree.way(target, source):
+            if rivals := self._rivals(name):
+                raise FrameError(
+                    f"frame {name!r} is placed differently by {' and '.join(rivals)}; let one of them "
+                    "publish it"
+                )
+        try:
+            place = self._tree.lookup(target, source, stamp, longest_ns)
+        except FrameError as error:
+            raise FrameError(". ".join([str(error), *self._unheard()])) from error
         for name in self._tree.static_frames(target, source):
             if self._is_gone(name):
                 raise FrameError(f"the publisher of {name!r} on /tf_static is gone")
@@ -75,15 +111,16 @@ class TransformReader:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _on_moving(self, message: Any) -> None:
-        self._take(message, False)
+    def _on_moving(self, message: Any, info: Any) -> None:
+        self._take(message, False, publisher_gid(info))
 
     def _on_static(self, message: Any, info: Any) -> None:
-        self._take(message, True)
+        self._take(message, True, publisher_gid(info))
         for item in message.transforms:
             self._publisher_of[item.child_frame_id.lstrip("/")] = publisher_gid(info)
 
-    def _take(self, message: Any, is_static: bool) -> None:
+    def _take(self, message: Any, is_static: bool, publisher: bytes) -> None:
+        self._heard.add(is_static)
         for item in message.transforms:
             move, turn = item.transform.translation, item.transform.rotation
             place: Rigid | str
@@ -92,20 +129,78 @@ class TransformReader:
             except FrameError as error:
                 place = str(error)
             stamp = stamp_ns(item.header)
-            self._tree.add(item.header.frame_id, item.child_frame_id, stamp, place, is_static)
+            parent, child = item.header.frame_id, item.child_frame_id
+            self._tree.add(parent, child, stamp, place, is_static)
+            if isinstance(place, Rigid):
+                claim = _Claim(parent.lstrip("/"), place, is_static, time.monotonic())
+                self._claim(child.lstrip("/"), publisher, claim)
+
+    def _claim(self, child: str, publisher: bytes, claim: _Claim) -> None:
+        if child not in self._claims and len(self._claims) >= MOST_FRAMES:
+            return
+        claims = self._claims.setdefault(child, {})
+        claims.pop(publisher, None)
+        claims[publisher] = claim
+        if len(claims) > _MOST_CLAIMS:
+            del claims[next(iter(claims))]
+
+    def _rivals(self, name: str) -> list[str]:
+        """Who place a frame otherwise than each other; empty where all agree."""
+        claims = self._claims.get(name, {})
+        if len(claims) < 2:
+            return []
+        self._look_at_graph()
+        now = time.monotonic()
+        present = {
+            publisher: claim
+            for publisher, claim in claims.items()
+            if (publisher in self._alive if claim.is_static else now - claim.at <= _FORGOTTEN)
+        }
+        *others, newest = present.values() if present else [None]
+        if newest is None or not any(newest.differs(other) for other in others):
+            return []
+        return sorted(
+            f"{self._who.get(publisher, 'a publisher')} (in {claim.parent!r})"
+            for publisher, claim in present.items()
+        )
+
+    def _unheard(self) -> list[str]:
+        """What is seen of /tf_static and /tf where nothing was heard of one that has publishers, or of both."""
+        from tf2_msgs.msg import TFMessage
+
+        silent = [
+            (topic, qos)
+            for topic, qos, is_static in (("/tf_static", _STATIC_QOS, True), ("/tf", _QOS, False))
+            if is_static not in self._heard
+            and (not self._heard or self._node.count_publishers(topic))
+        ]
+        return [what_is_heard(self._node, topic, TFMessage, qos) for topic, qos in silent]
 
     def _is_gone(self, name: str) -> bool:
         """Whether who placed a static frame has left the graph."""
-        if time.monotonic() - self._looked_at > _GRAPH_PERIOD:
-            self._looked_at = time.monotonic()
-            name_of_topic = self._node.resolve_topic_name("/tf_static")
-            found = self._node.get_publishers_info_by_topic(name_of_topic)
-            self._alive = {bytes(item.endpoint_gid[:_GID_BYTES]) for item in found}
-            self._ever_alive |= self._alive
+        self._look_at_graph()
         gid = self._publisher_of.get(name, b"")
         # A middleware that names publishers differently in messages and in the graph tells their
         # number only.
         return gid not in self._alive if gid in self._ever_alive else not self._alive
+
+    def _look_at_graph(self) -> None:
+        """Who publishes static frames now, and the names of all publishers."""
+        if time.monotonic() - self._looked_at <= _GRAPH_PERIOD:
+            return
+        self._looked_at = time.monotonic()
+        found = {
+            topic: {
+                bytes(item.endpoint_gid[:_GID_BYTES]): name_of_node(item)
+                for item in self._node.get_publishers_info_by_topic(
+                    self._node.resolve_topic_name(topic)
+                )
+            }
+            for topic in ("/tf_static", "/tf")
+        }
+        self._alive = set(found["/tf_static"])
+        self._ever_alive |= self._alive
+        self._who = found["/tf"] | found["/tf_static"]
 
 
 def publisher_gid(info: Any) -> bytes:

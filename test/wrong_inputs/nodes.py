@@ -251,6 +251,22 @@ FACTS = (
             UNKNOWN + "test_mask_alone_occupies_and_a_missing_mask_is_not_free",
         ),
         (
+            "calibrations of two cameras in turn on `camera_info`",
+            "`unknown`, both named",
+            FIT + "test_calibrations_of_two_cameras_in_turn_are_unknown",
+        ),
+        (
+            "two publishers that place the camera differently on `/tf` or `/tf_static`",
+            "`unknown`, both named",
+            "zones/test_transforms.py::"
+            "test_two_publishers_that_place_the_camera_differently_are_named",
+        ),
+        (
+            "`/tf_static` with a quality of service that does not fit",
+            "`unknown`, publisher and cure named",
+            "zones/test_transforms.py::test_a_static_publisher_that_nobody_can_hear_is_named",
+        ),
+        (
             "results without a status",
             "`unknown` with the reason",
             FIT + "test_results_without_a_status_are_not_used_and_the_reason_says_so",
@@ -314,6 +330,11 @@ FACTS = (
             "refused and counted; boxes are measured, no cell of the floor is free",
             "ranging/test_ranging_node.py::"
             "test_a_mask_of_another_camera_or_model_frees_no_floor",
+        ),
+        (
+            "two publishers of detections",
+            "WARN with their number",
+            "ranging/test_ranging_node.py::test_two_publishers_of_detections_are_told",
         ),
         (
             "detections that end",

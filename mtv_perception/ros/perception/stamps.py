@@ -6,6 +6,8 @@ import itertools
 from collections import deque
 from dataclasses import dataclass
 
+from mtv_perception.ros.turns import Turns
+
 SECOND = 1_000_000_000
 # Stamps further from the clock than these (s) come from another clock. Exposure, transfer and a
 # slow machine take less.
@@ -15,9 +17,6 @@ _FARTHEST_BEHIND = 60.0
 # second image.
 _WINDOW, _MOST_JUMPS = 20, 3
 _REPEATS = 3
-# Who sent an image within so many seconds is not forgotten: a driver that was started again has a
-# new publisher, and the one before is not heard again.
-_REMEMBERED = 10.0
 # Images of several clocks or cameras: what one of them shows, the next one hides.
 _MIXED = ("two_clocks", "two_cameras")
 _YEAR = 365.25 * 86400
@@ -86,9 +85,7 @@ class StampJudge:
         self._cause = ""
         self._since = 0.0
         self._clock_since: tuple[int, float] | None = None
-        self._sender: Sender = "", b""
-        self._heard: dict[Sender, float] = {}
-        self._turned_at, self._rivals = -_REMEMBERED, set[Sender]()
+        self._turns = Turns[Sender]()
 
     def forget(self) -> None:
         """Start again, as when the node is activated."""
@@ -113,7 +110,7 @@ class StampJudge:
             frame_id: of the image.
             publisher: identifies who sent it; empty where the middleware does not tell.
         """
-        self._notice_sender((frame_id, publisher), arrived)
+        self._turns.notice((frame_id, publisher), arrived)
         self._repeats = self._repeats + 1 if self._seen and stamp == self._seen[-1].stamp else 0
         self._seen.append(_Seen(stamp, now, arrived))
         if self._clock_since is None or self._clock_since[0] != now:
@@ -143,20 +140,13 @@ class StampJudge:
     def _say(self) -> str:
         return getattr(self, f"_say_{self._cause}")()  # type: ignore[no-any-return]
 
-    def _notice_sender(self, sender: Sender, arrived: float) -> None:
-        """A sender that is heard again after another one shares the topic with it."""
-        self._heard = {k: at for k, at in self._heard.items() if arrived - at <= _REMEMBERED}
-        if sender != self._sender and sender in self._heard:
-            self._turned_at, self._rivals = arrived, set(self._heard)
-        self._sender, self._heard[sender] = sender, arrived
-
     def _kind(self, time_jump: float) -> str:
         last = self._seen[-1]
         if self._repeats >= _REPEATS:
             return "zero" if last.stamp == 0 else "constant"
         if self._jumps(time_jump) >= _MOST_JUMPS:
             return "two_clocks"
-        if last.arrived - self._turned_at < _REMEMBERED:
+        if self._turns.rivals(last.arrived):
             return "two_cameras"
         if self._clock_stands():
             return "standing_clock"
@@ -190,12 +180,13 @@ class StampJudge:
         )
 
     def _say_two_cameras(self) -> str:
-        frames = sorted({frame_id for frame_id, _ in self._rivals})
+        rivals = self._turns.rivals(self._seen[-1].arrived)
+        frames = sorted({frame_id for frame_id, _ in rivals})
         named = ", ".join(map(repr, frames))
         if len(frames) > 1:
             what = f"{len(frames)} frames take turns: {named}"
         else:
-            what = f"{len(self._rivals)} publishers take turns, all of frame {named}"
+            what = f"{len(rivals)} publishers take turns, all of frame {named}"
         return f"images of {what}; let one camera publish on this topic"
 
     def _say_standing_clock(self) -> str:

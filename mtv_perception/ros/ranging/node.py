@@ -32,7 +32,7 @@ from mtv_perception.ranging.assembly import Assembler, Moment
 from mtv_perception.ranging.calibration_file import read_calibration
 from mtv_perception.ranging.floor_map import OCCUPIED, FloorMapper
 from mtv_perception.ranging.measure import Ranger, why_no_depth
-from mtv_perception.ros.calibration import intrinsics_from, why_other_frame
+from mtv_perception.ros.calibration import CalibrationReader, why_other_frame
 from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status, shorten
@@ -50,7 +50,8 @@ from mtv_perception.ros.ranging.conversions import (
 from mtv_perception.ros.ranging.health import InputHealth
 from mtv_perception.ros.ranging.settings import RangingSettings
 from mtv_perception.ros.silence import Hearing
-from mtv_perception.ros.transforms import TransformReader
+from mtv_perception.ros.transforms import TransformReader, publisher_gid
+from mtv_perception.ros.turns import Turns
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
 from mtv_perception.zones.source import DetectionSource, check_mask
 
@@ -64,6 +65,7 @@ _NOTHING_YET = "no detections yet"
 _LABELS, _CAMERA_INFO = "label_info", "camera_info"
 _DETECTIONS, _STATUS = "detections", "perception/status"
 _MASK, _DEPTH = "segmentation/mask", "depth/image"
+_OF_ONE_SENDER = (_CAMERA_INFO, _DETECTIONS)
 
 
 class RangingNode(Node):
@@ -96,6 +98,8 @@ class RangingNode(Node):
             read_calibration(Path(file), link.rectified) if file else None
         )
         self._calibrated_frame = ""
+        self._calibrations = CalibrationReader(link.rectified)
+        self._senders = Turns[bytes]()
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._health = InputHealth(_NOTHING_YET)
@@ -130,13 +134,13 @@ class RangingNode(Node):
     def _listen(self) -> None:
         link, best_effort = self._settings.link, newest_only("best_effort")
 
-        def listen(kind: type, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
+        def listen(kind: type, topic: str, callback: Callable[..., None], qos: Any) -> None:
             use = self._guarded(callback, topic)
 
-            def receive(message: Any) -> None:
+            def receive(message: Any, info: Any) -> None:
                 self._hearing.heard(topic)
                 self._health.good(topic)
-                use(message)
+                use(message, *((publisher_gid(info),) if topic in _OF_ONE_SENDER else ()))
 
             self._hearing.expect(topic, topic, kind, qos)
             overridable(self.create_subscription, kind, topic, receive, qos)
@@ -152,13 +156,13 @@ class RangingNode(Node):
             listen(Image, _DEPTH, self._on_depth, best_effort)
 
     def _guarded(
-        self, callback: Callable[[Any], None], topic: str = _DETECTIONS
-    ) -> Callable[[Any], None]:
+        self, callback: Callable[..., None], topic: str = _DETECTIONS
+    ) -> Callable[..., None]:
         """A message that can't be used is counted and logged, and never ends the node."""
 
-        def call(message: Any) -> None:
+        def call(*message: Any) -> None:
             try:
-                callback(message)
+                callback(*message)
             except Exception as error:  # Whatever it is: one message less.
                 expected = isinstance(error, (ValueError, MtvError))
                 text = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -177,10 +181,10 @@ class RangingNode(Node):
         self._labels = labels_from(message)
         self._camera = None
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
+    def _on_camera_info(self, message: CameraInfo, publisher: bytes = b"") -> None:
         intrinsics = self._intrinsics
-        self._intrinsics = None
-        self._intrinsics = intrinsics_from(message, self._settings.link.rectified)
+        self._intrinsics, self._calibrated_frame = None, ""
+        self._intrinsics = self._calibrations.read(message, publisher)
         self._calibrated_frame = message.header.frame_id
         if self._intrinsics != intrinsics:
             self._camera = None
@@ -189,7 +193,14 @@ class RangingNode(Node):
         stamp = stamp_ns(message.header)
         self._publish_all(self._assembler.add_status(stamp, message, time.monotonic()))
 
-    def _on_detections(self, message: Detection2DArray) -> None:
+    def _on_detections(self, message: Detection2DArray, publisher: bytes) -> None:
+        self._senders.notice(publisher, time.monotonic())
+        if rivals := self._senders.rivals(time.monotonic()):
+            self._health.broken(
+                _DETECTIONS,
+                f"{self._hearing.topic(_DETECTIONS)}: {len(rivals)} publishers take turns; all are measured as "
+                "of one camera. Let one node publish it, or remap detections.",
+            )
         if not self._assembler.wants_status:
             self._look_for_status()
         stamp = stamp_ns(message.header)

@@ -18,7 +18,7 @@ from vision_msgs.msg import Detection2DArray
 from mtv_perception.errors import MtvError
 from mtv_perception.geometry.camera import Intrinsics
 from mtv_perception.msg import PerceptionStatus
-from mtv_perception.ros.calibration import intrinsics_from, why_other_frame
+from mtv_perception.ros.calibration import CalibrationReader, why_other_frame
 from mtv_perception.ros.clock import ClockWatch
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import shorten
@@ -80,6 +80,7 @@ class ZoneFeed:
         self._pose = CameraPose(camera, transforms, round(config.deadline * NANOSECONDS))
         given = camera.intrinsics
         self._calibration: Intrinsics | None = given.intrinsics() if given else None
+        self._calibrations = CalibrationReader(camera.rectified)
         self._no_calibration = self._calibrated_frame = ""
         self._used_at = time.monotonic()
         self._hearing = Hearing(node, config.deadline)
@@ -206,7 +207,7 @@ class ZoneFeed:
 
     def _take(self, kind: str, message: Any, publisher: bytes) -> None:
         if kind == _CALIBRATION:
-            self._on_camera_info(message)
+            self._on_camera_info(message, publisher)
             return
         key = (self._process_of(publisher), stamp_ns(message.header))
         self._judge_each(self._pairs.add(key, kind, message, time.monotonic()))
@@ -224,13 +225,14 @@ class ZoneFeed:
             )
         return b""
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
+    def _on_camera_info(self, message: CameraInfo, publisher: bytes) -> None:
         try:
-            self._calibration = intrinsics_from(message, self.camera.rectified)
+            self._calibration = self._calibrations.read(message, publisher)
             self._no_calibration = ""
             self._calibrated_frame = message.header.frame_id
         except ValueError as error:
-            self._calibration, self._no_calibration = None, _shortened(str(error))
+            self._calibration, self._calibrated_frame = None, ""
+            self._no_calibration = _shortened(str(error))
             raise
 
     def _judge_each(self, results: list[Parts]) -> None:

@@ -525,7 +525,10 @@ def test_depth_that_measures_nothing_is_told_and_the_floor_measures(world, chang
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"k": [0.0] * 9}, "/r/camera_info: Expected focal lengths in K of camera_info, got zeros"),
+        (
+            {"k": [0.0] * 9},
+            "/r/camera_info: Expected positive focal lengths in K of camera_info, got zeros",
+        ),
         ({"d": [math.nan] * 5}, "/r/camera_info: Expected an image size, positive focal lengths"),
         ({"binning_x": 2}, "/r/camera_info: camera_info has binning"),
     ],
@@ -566,3 +569,15 @@ def test_a_mask_of_another_camera_or_model_frees_no_floor(world, mask, said):
 def test_a_clock_of_before_0_is_ignored(world):
     world.node._time_source.clock_callback(Clock(clock=Time(sec=-5)))
     assert world.node.get_clock().now().nanoseconds == 0
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_two_publishers_of_detections_are_told(world):
+    second = world.tester.create_publisher(Detection2DArray, "detections", 10)
+
+    def see():
+        world.see()
+        second.publish(detection_array(Detections(), LABELS, world.header(), "name"))
+
+    world.until(lambda: any("2 publishers take turns" in text for text in world.reason()), see)
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN

@@ -229,6 +229,11 @@ class Stage:
         self.wait(lambda: self.zones, "a first message")
         self.calibrate(binning_x=binning, binning_y=binning)
 
+    @property
+    def calibration(self):
+        """What was sent last on camera_info."""
+        return self._calibration
+
     def calibrate(self, **changes) -> None:
         """Send a calibration, changed in some fields, once the node listens.
 

@@ -1,5 +1,6 @@
 """What does not fit the image makes a zone unknown, with the reason; what fits is used."""
 
+import copy
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from sensor_msgs.msg import RegionOfInterest
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 INSIDE = (3.0, 0.0)
 K = np.array([[525.0, 0, 318.2], [0, 523.0, 241.7], [0, 0, 1]])
@@ -133,6 +134,32 @@ def test_what_perception_can_not_show_is_unknown_with_the_reason(stage, tools, t
             f"{name}: {text}",
             lambda changes=changes: stage.see(**changes),
         )
+
+
+def test_calibrations_of_two_cameras_in_turn_are_unknown(stage, tools, tmp_path):
+    stage.host(tools.zones_file(tmp_path))
+    stage.introduce()
+    stage.make("free")
+    other = stage.publish_elsewhere(CameraInfo, "camera_info")
+
+    def see():
+        changed = copy.deepcopy(stage.calibration)
+        changed.k[0] += 200.0
+        other.publish(changed)
+        stage.see()
+
+    stage.wait(
+        lambda: (
+            stage.is_now("unknown")
+            and "the camera_info of one camera, got 2" in stage.last().reason
+        ),
+        "unknown",
+        see,
+    )
+    began, end = stage.now(), time.monotonic() + 1.0
+    stage.wait(lambda: time.monotonic() > end, "time", see)
+    assert not any(state.valid for _, state in stage.states(began))
+    stage.make("free")
 
 
 def test_an_image_zone_does_not_wait_for_the_calibration_of_a_floor_zone(stage, tools, tmp_path):

@@ -120,6 +120,47 @@ def test_a_removed_publisher_makes_the_zone_unknown(stage, frames, watched):
     stage.wait(lambda: is_unknown_for(stage, "is gone"), "unknown", lambda: stage.see([INSIDE]))
 
 
+@pytest.mark.parametrize("topic", ["/tf_static", "/tf"])
+def test_two_publishers_that_place_the_camera_differently_are_named(stage, frames, watched, topic):
+    qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    second = stage.publish_elsewhere(TFMessage, topic, qos if topic == "/tf_static" else 10)
+    first = frames.fix if topic == "/tf_static" else frames.move
+
+    def see(height=HEIGHT):
+        first(frames.camera())
+        second.publish(TFMessage(transforms=[frames.camera(height=height)]))
+        stage.see()
+
+    watched()
+    stage.wait(lambda: stage.is_now("free"), "free where both agree", see)
+    stage.wait(
+        lambda: is_unknown_for(stage, "'camera_optical' is placed differently by"),
+        "unknown",
+        lambda: see(1.9),
+    )
+    assert f"{stage.namespace}/other (in 'base_link')" in stage.last().reason
+    began, end = stage.now(), time.monotonic() + 1.0
+    stage.wait(lambda: time.monotonic() > end, "time", lambda: see(1.9))
+    assert not any(state.valid for _, state in stage.states(began))
+    stage.leave(second)
+    stage.wait(
+        lambda: stage.is_now("free"), "free with one", lambda: first(frames.camera()) or stage.see()
+    )
+
+
+def test_a_static_publisher_that_nobody_can_hear_is_named(stage, frames, watched):
+    volatile = stage.publish_elsewhere(TFMessage, "/tf_static", 10)
+    stage.leave(frames.static)
+    watched()
+
+    def see():
+        volatile.publish(TFMessage(transforms=[frames.camera()]))
+        stage.see()
+
+    stage.wait(lambda: is_unknown_for(stage, "Their quality of service does not fit"), "why", see)
+    assert "no transform base_link -> camera_optical" in stage.last().reason
+
+
 @pytest.mark.parametrize("broken", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, float("nan"), 1.0)])
 def test_a_broken_transform_makes_the_zone_unknown_until_a_whole_one_comes(
     stage, frames, watched, broken
