@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.config import setting
+from mtv_perception.errors import ConfigError
 from mtv_perception.geometry.camera import FloorCamera
 from mtv_perception.labels import BACKGROUND_ID, LabelSet
 from mtv_perception.ranging.config import MARKED
@@ -19,6 +20,10 @@ from mtv_perception.ranging.measure import Measured
 
 UNKNOWN, FREE, RAIL, OCCUPIED = -1, 0, 50, 100
 """Values of nav_msgs/OccupancyGrid: unknown, free, marked (a rail), occupied."""
+
+
+MOST_CELLS = 1_000_000
+"""Of a floor map: more would hold up the measuring for seconds whenever the camera's pose changes."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,14 @@ class FloorMapConfig:
     )
     floor_width: float = setting(8.0, "Extent of the floor map across (m).", low=1.0, high=50.0)
     floor_cell: float = setting(0.1, "Edge length of a cell (m).", low=0.02, high=1.0)
+
+    def __post_init__(self) -> None:
+        rows, columns = self.shape
+        if rows * columns > MOST_CELLS:
+            raise ConfigError(
+                f"floor_length, floor_width, floor_cell: expected a floor map of at most {MOST_CELLS} cells, "
+                f"got {columns}x{rows}; take larger cells or a smaller floor."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import math
 
 import numpy as np
@@ -113,7 +114,8 @@ def occupancy_grid(grid: np.ndarray, config: FloorMapConfig, header: Header) -> 
         height=rows,
         origin=origin,
     )
-    return OccupancyGrid(header=header, info=about, data=grid.ravel().tolist())
+    # rclpy checks every number of any other container.
+    return OccupancyGrid(header=header, info=about, data=array.array("b", grid.tobytes()))
 
 
 def object_markers(

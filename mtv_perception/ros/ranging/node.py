@@ -36,6 +36,7 @@ from mtv_perception.ros.calibration import CalibrationReader, why_other_frame
 from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status, shorten
+from mtv_perception.ros.losses import Losses
 from mtv_perception.ros.parameters import NodeParameters
 from mtv_perception.ros.qos import LATCHED, newest_only, overridable
 from mtv_perception.ros.ranging.conversions import (
@@ -99,7 +100,7 @@ class RangingNode(Node):
         )
         self._calibrated_frame = ""
         self._calibrations = CalibrationReader(link.rectified)
-        self._senders = Turns[bytes]()
+        self._senders, self._losses = Turns[bytes](), Losses()
         self._camera: FloorCamera | None = None
         self._counts: Counter[str] = Counter()
         self._health = InputHealth(_NOTHING_YET)
@@ -140,6 +141,8 @@ class RangingNode(Node):
             def receive(message: Any, info: Any) -> None:
                 self._hearing.heard(topic)
                 self._health.good(topic)
+                if topic == _DETECTIONS:
+                    self._losses.missed(info)
                 use(message, *((publisher_gid(info),) if topic in _OF_ONE_SENDER else ()))
 
             self._hearing.expect(topic, topic, kind, qos)
@@ -419,6 +422,8 @@ class RangingNode(Node):
         self._health.sum_up()
         counts, missing = self._counts, self._missing
         values = {name: str(counts[name]) for name in ("results", "skipped", "refused")}
+        if self._losses.is_told:
+            values["lost"] = str(self._losses.total)
         values |= {"by_depth": str(counts["by_depth"]), "by_floor": str(counts["by_floor"])}
         values["not_measurable"] = str(missing.total())
         values |= {f"not_measurable: {reason}": str(n) for reason, n in sorted(missing.items())}

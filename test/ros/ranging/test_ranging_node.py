@@ -581,3 +581,28 @@ def test_two_publishers_of_detections_are_told(world):
 
     world.until(lambda: any("2 publishers take turns" in text for text in world.reason()), see)
     assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_a_floor_map_that_takes_seconds_is_refused(world):
+    changes = {"floor_length": 50.0, "floor_width": 50.0, "floor_cell": 0.02}
+    answer = world.node.set_parameters_atomically(
+        [Parameter(name, value=value) for name, value in changes.items()]
+    )
+    assert not answer.successful
+    assert "at most 1000000 cells, got 2500x2500; take larger cells" in answer.reason
+    largest = [
+        Parameter(name, value=value) for name, value in {**changes, "floor_cell": 0.05}.items()
+    ]
+    assert world.node.set_parameters_atomically(largest).successful
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_results_that_are_lost_while_the_node_is_busy_are_counted(world):
+    world.until(lambda: len(world.heard["detections_3d"]) > 1, world.see)
+    if "lost" not in state_of(world):
+        world.until(lambda: state_of(world), world.see)
+    for _ in range(30):  # The queue of the node is shorter, and nothing takes messages out.
+        world.see()
+    world.heard["/diagnostics"].clear()
+    world.until(lambda: int(state_of(world).get("lost", 0)) > 0, world.see)
