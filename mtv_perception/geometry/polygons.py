@@ -15,23 +15,31 @@ _TOUCH = 1e-9
 
 
 def check_polygon(polygon: np.ndarray) -> np.ndarray:
-    """The polygon as float64; ValueError unless it has three finite corners, an area.
+    """The polygon as float64.
 
-    And no edge across another.
+    ValueError unless it has three different finite corners or more, an area, and no edge across
+    another.
     """
     corners = np.asarray(polygon, np.float64)
-    if (
-        corners.ndim != 2
-        or corners.shape[1] != 2
-        or len(corners) < 3
-        or not np.isfinite(corners).all()
-    ):
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
+        raise ValueError(f"Expected a polygon of three or more corners, got {corners.tolist()}.")
+    if not np.isfinite(corners).all():
+        raise ValueError(f"Expected a polygon of finite corners, got {corners.tolist()}.")
+    different, counts = np.unique(corners, axis=0, return_counts=True)
+    if len(different) < len(corners):
+        twice = different[np.argmax(counts > 1)].tolist()
         raise ValueError(
-            f"Expected a polygon of three or more finite corners (M, 2), got {polygon!r}."
+            f"Expected each corner of a polygon once, got {twice} again; leave it out, also where it "
+            "closes the polygon."
         )
-    if crosses_itself(corners) or polygon_area(corners) <= _TOUCH:
+    if crosses_itself(corners):
         raise ValueError(
-            f"Expected a polygon with an area that does not cross itself, got {polygon!r}."
+            "Expected a polygon whose edges do not cross, its corners in the order in which they follow "
+            f"each other around it, got {corners.tolist()}."
+        )
+    if polygon_area(corners) <= _TOUCH:
+        raise ValueError(
+            f"Expected a polygon with an area, got corners on a line: {corners.tolist()}."
         )
     return corners
 

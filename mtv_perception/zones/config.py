@@ -153,7 +153,10 @@ class ZoneConfig:
             raise ValueError(
                 f"Expected at most {MOST_CORNERS} corners of zone {self.name!r}, got {len(self.polygon)}."
             )
-        check_polygon(np.array(self.polygon))
+        try:
+            check_polygon(np.array(self.polygon))
+        except ValueError as error:
+            raise ValueError(f"zone {self.name!r}: {error}") from error
         if self.hidden_by and self.space != FLOOR and FOOT not in self.tests:
             raise ValueError(
                 f"Expected hidden_by of a floor zone or beside the foot test, got it for {self.name!r}: "

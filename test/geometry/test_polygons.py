@@ -159,19 +159,22 @@ def test_grid_and_outline_leave_no_gap_in_a_narrow_polygon(width, degrees, spaci
 
 
 @pytest.mark.parametrize(
-    "corners",
+    ("corners", "why"),
     [
-        np.empty((0, 2)),
-        [[0, 0], [1, 1]],
-        [[0, 0], [1, 0], [2, 0]],
-        [[0, 0], [1, 1], [1, 0], [0, 1]],
-        [[0, 0], [1, 0], [np.nan, 1]],
-        [[0, 0, 0], [1, 0, 0], [1, 1, 0]],
+        (np.empty((0, 2)), "three or more corners"),
+        ([[0, 0], [1, 1]], "three or more corners"),
+        ([[0, 0], [1, 0], [2, 0]], "with an area, got corners on a line"),
+        ([[0, 0], [1, 1], [1, 0], [0, 1]], "whose edges do not cross, its corners in the order"),
+        ([[0, 0], [1, 0], [np.nan, 1]], "finite corners"),
+        ([[0, 0, 0], [1, 0, 0], [1, 1, 0]], "three or more corners"),
+        ([[0, 0], [1, 0], [1, 1], [0, 0]], r"got \[0.0, 0.0\] again; leave it out"),
+        ([[0, 0], [1, 0], [1, 0], [1, 1]], r"got \[1.0, 0.0\] again; leave it out"),
     ],
 )
-def test_polygons_that_are_none(corners):
-    with pytest.raises(ValueError, match="Expected a polygon"):
+def test_polygons_that_are_none(corners, why):
+    with pytest.raises(ValueError, match=f"^Expected .*{why}") as error:
         check_polygon(np.array(corners, float))
+    assert "\n" not in str(error.value)
 
 
 def test_a_polygon_may_go_either_way_round():
