@@ -75,7 +75,7 @@ class Pairing:
             )
         )
         while len(self._parts) > _KEPT:
-            self._drop(next(iter(self._parts)))
+            done += self._leave(next(iter(self._parts)))
         return done
 
     def overdue(self, now: float) -> list[Parts]:
@@ -98,23 +98,20 @@ class Pairing:
         return self._is_usable(parts) and (parts.mask is not None or not self._wants_mask)
 
     def _take(self, leaves: Callable[[Parts], bool]) -> list[Parts]:
-        """Those that leave, in order; older ones that can't be used are dropped with them."""
+        """Those that leave, in order, and what came before them."""
         chosen = [key for key, parts in self._parts.items() if leaves(parts)]
         if not chosen:
             return []
-        last, done = chosen[-1], []
-        for key in list(self._parts):
-            parts = self._drop(key, count=key not in chosen)
-            if key in chosen:
-                self.without_mask += self._wants_mask and parts.mask is None
-                done.append(parts)
-            if key == last:
-                break
-        return done
+        keys = list(self._parts)
+        return [parts for key in keys[: keys.index(chosen[-1]) + 1] for parts in self._leave(key)]
 
-    def _drop(self, key: Hashable, count: bool = True) -> Parts:
+    def _leave(self, key: Hashable) -> list[Parts]:
+        """What can be used, with or without its mask; the rest is dropped, and detections counted."""
         parts = self._parts.pop(key)
-        if count and parts.detections is not None and not self._is_usable(parts):
+        if self._is_usable(parts):
+            self.without_mask += self._wants_mask and parts.mask is None
+            return [parts]
+        if parts.detections is not None:
             self.without_status += 1
             self._dropped = [*self._dropped, parts][-_KEPT:]
-        return parts
+        return []

@@ -70,6 +70,31 @@ def test_newer_detections_do_not_wait_for_older_ones():
     assert (pairs.without_mask, pairs.without_status) == (1, 0)
 
 
+def test_a_result_whose_status_came_late_leaves_before_the_newer_one():
+    pairs = pair()
+    pairs.add(1, DETECTIONS, "somebody", 0.0)
+    pairs.add(2, DETECTIONS, "nobody", 0.01)
+    pairs.add(1, STATUS, "s", 0.02)
+    pairs.add(2, MASK, "m", 0.02)
+
+    assert left(pairs.add(2, STATUS, "t", 0.02)) == [
+        (1, "somebody", "s", None),
+        (2, "nobody", "t", "m"),
+    ]
+    assert (pairs.without_mask, pairs.without_status) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", [STATUS, MASK])
+def test_a_result_is_not_pushed_out_by_what_comes_of_other_images(kind):
+    pairs = pair()
+    pairs.add(0, DETECTIONS, "somebody", 0.0)
+    pairs.add(0, STATUS, "s", 0.0)
+    done = [parts for stamp in range(1, 20) for parts in pairs.add(stamp, kind, "x", 0.0)]
+
+    assert left(done) == [(0, "somebody", "s", None)]
+    assert pairs.without_mask == 1
+
+
 @pytest.mark.parametrize("kind", [DETECTIONS, STATUS, MASK])
 def test_what_is_never_completed_does_not_pile_up(kind):
     pairs = pair()
