@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+# Masks, depth images and statuses for which no detections wait.
 _KEPT = 8
 
 
@@ -73,17 +74,17 @@ class Assembler:
 
     def add_mask(self, stamp_ns: int, mask: Any, now: float) -> list[Moment]:
         """What is complete once a mask came."""
-        _keep(self._masks, stamp_ns, mask)
+        self._keep(self._masks, stamp_ns, mask)
         return self.release(now)
 
     def add_depth(self, stamp_ns: int, depth: Any, now: float) -> list[Moment]:
         """What is complete once a depth image came."""
-        _keep(self._depths, stamp_ns, depth)
+        self._keep(self._depths, stamp_ns, depth, self._tolerance_ns)
         return self.release(now)
 
     def add_status(self, stamp_ns: int, status: Any, now: float) -> list[Moment]:
         """What is complete once the status of an image came."""
-        _keep(self._statuses, stamp_ns, status)
+        self._keep(self._statuses, stamp_ns, status)
         return self.release(now)
 
     def release(self, now: float) -> list[Moment]:
@@ -135,8 +136,22 @@ class Assembler:
         off = self._nearest_off(stamp_ns) if depth is None else None
         return Moment(stamp_ns, detections, mask, depth, status, off)
 
+    def _keep(
+        self, store: OrderedDict[int, Any], stamp_ns: int, value: Any, off_ns: int = 0
+    ) -> None:
+        """Keep what waiting detections may need, and the newest of the rest.
 
-def _keep(store: OrderedDict[int, Any], stamp_ns: int, value: Any) -> None:
-    store[stamp_ns] = value
-    while len(store) > _KEPT:
-        store.popitem(last=False)
+        Args:
+            store: where.
+            stamp_ns: of the value.
+            value: what.
+            off_ns: how far its stamp may lie from that of detections.
+        """
+        store[stamp_ns] = value
+        spare = [
+            stamp
+            for stamp in store
+            if not any(abs(stamp - awaited) <= off_ns for awaited in self._waiting)
+        ]
+        for stamp in spare[:-_KEPT]:
+            del store[stamp]

@@ -100,8 +100,13 @@ class RangingConfig:
     @property
     def shapes(self) -> dict[str, Shape]:
         """The shape of each class that has one, by name."""
+        return SHAPES | self.own_shapes
+
+    @property
+    def own_shapes(self) -> dict[str, Shape]:
+        """Those of `class_shapes`."""
         own = (entry.rpartition("=") for entry in self.class_shapes)
-        return SHAPES | {name: SHAPES[like] for name, _, like in own}
+        return {name: SHAPES[like] for name, _, like in own}
 
     def depth_noise(self, metres: float) -> float:
         """Standard deviation of a measured depth, m.

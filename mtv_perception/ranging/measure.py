@@ -109,6 +109,11 @@ class Ranger:
         names = enumerate(self.labels.foreground, start=1)
         return tuple(name for k, name in names if k not in self._shapes and name != MARKED)
 
+    @property
+    def strange_shapes(self) -> tuple[str, ...]:
+        """The classes that only the configuration knows."""
+        return tuple(name for name in self._config.own_shapes if name not in self.labels.names)
+
     def measure(
         self, found: Detections, mask: np.ndarray | None = None, depth: np.ndarray | None = None
     ) -> Measurements:

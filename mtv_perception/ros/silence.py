@@ -1,4 +1,4 @@
-"""A topic on which nothing comes: who publishes there, and what to do."""
+"""A topic on which nothing comes, or on which another node publishes too: who does, and what to do."""
 
 from __future__ import annotations
 
@@ -98,6 +98,24 @@ def what_is_heard(node: Node, topic: str, kind: type, qos: QoSProfile | int) -> 
     else:
         seen, cure = _counted(fits), _unheard(fits, qos)
     return f"nothing on {name} ({wanted}): {seen}. {cure}"
+
+
+def why_shared(node: Node, topic: str) -> str:
+    """Who else publishes on a topic of a node, in one line; empty where nobody does.
+
+    Args:
+        node: that publishes.
+        topic: as given to the publisher.
+    """
+    name = node.resolve_topic_name(topic)
+    found = node.get_publishers_info_by_topic(name)
+    if len(found) < 2:
+        return ""
+    who = ", ".join(sorted(map(name_of_node, found)))
+    return (
+        f"{len(found)} publishers on {name}: {who}. Who listens gets what they say in turn: end one node, or start "
+        "each in a namespace of its own (-r __ns:=/NAME)."
+    )
 
 
 def _counted(publishers: Sequence[TopicEndpointInfo]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from mtv_perception.errors import ConfigError
 from mtv_perception.geometry.frames import MOST_FRAMES, FrameError, FrameTree, Rigid
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.silence import name_of_node, what_is_heard
@@ -59,12 +60,18 @@ class TransformReader:
         node: that subscribes.
 
     Raises:
-        ImportError: tf2_msgs is not installed.
+        ConfigError: tf2_msgs is not installed.
     """
 
     def __init__(self, node: Node) -> None:
-        from tf2_msgs.msg import TFMessage
-
+        try:
+            from tf2_msgs.msg import TFMessage
+        except ImportError as error:
+            raise ConfigError(
+                "Expected the message package tf2_msgs to take the camera's pose from TF, found none. Install it "
+                "(apt: ros-$ROS_DISTRO-tf2-msgs; without ROS: make setup), or give the pose: position in the zones "
+                "file, camera_position of ranging_node."
+            ) from error
         self._node, self._tree = node, FrameTree()
         self._publisher_of: dict[str, bytes] = {}
         self._claims: dict[str, dict[bytes, _Claim]] = {}

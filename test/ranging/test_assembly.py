@@ -105,3 +105,33 @@ def test_without_a_depth_the_nearest_one_is_told(stamps, off):
         pairing.add_depth(stamp * MS, "depth", 0.0)
     (moment,) = [*pairing.add_detections(100 * MS, "boxes", 0.0), *pairing.release(1.0)]
     assert moment.depth_off_ns == (None if off is None else off * MS)
+
+
+def test_what_waits_for_long_loses_nothing_of_what_came():
+    """Of a camera at 30 Hz, thirty results wait for a depth camera that is off."""
+    pairing, found = Assembler(True, True, 1.0, 10 * MS), []
+    pairing.wants_status = True
+    for index in range(60):
+        stamp, now = 33 * index * MS, 0.033 * index
+        for add in (pairing.add_detections, pairing.add_status, pairing.add_mask):
+            found += add(stamp, "here", now)
+    found += pairing.release(9.0)
+
+    assert [(m.mask, m.status) for m in found] == [("here", "here")] * 60
+
+
+def test_depth_of_results_that_wait_for_their_mask_is_kept():
+    pairing = Assembler(True, True, 1.0, 10 * MS)
+    for index in range(30):
+        pairing.add_detections(33 * index * MS, "boxes", 0.0)
+        pairing.add_depth((33 * index + 5) * MS, index, 0.0)
+
+    assert [m.depth for m in pairing.release(9.0)] == list(range(30))
+
+
+def test_what_nobody_waits_for_does_not_pile_up():
+    pairing = Assembler(True, True, 1.0, 10 * MS)
+    for index in range(1000):
+        for add in (pairing.add_status, pairing.add_mask, pairing.add_depth):
+            add(33 * index * MS, "x", 0.0)
+    assert len(pairing._statuses) == len(pairing._masks) == len(pairing._depths) == 8

@@ -189,6 +189,9 @@ def test_own_classes_take_the_shape_that_is_said():
     view = camera()
     assert Ranger(view, labels).unshaped == ("worker", "agv")
     assert Ranger(view, labels, config).unshaped == ()
+    assert Ranger(view, labels, config).strange_shapes == ()
+    other = RangingConfig(class_shapes=("wroker=person", "agv=forklift"))
+    assert Ranger(view, labels, other).strange_shapes == ("wroker",)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,11 @@ FACTS = (
             UNKNOWN + "test_mask_alone_occupies_and_a_missing_mask_is_not_free",
         ),
         (
+            "another zones node of the same name",
+            "ERROR names both and the cure",
+            "zones/test_cameras.py::test_another_node_of_the_same_name_is_an_error",
+        ),
+        (
             "calibrations of two cameras in turn on `camera_info`",
             "`unknown`, both named",
             FIT + "test_calibrations_of_two_cameras_in_turn_are_unknown",
@@ -330,6 +335,16 @@ FACTS = (
             "refused and counted; boxes are measured, no cell of the floor is free",
             "ranging/test_ranging_node.py::"
             "test_a_mask_of_another_camera_or_model_frees_no_floor",
+        ),
+        (
+            "another ranging node of the same name",
+            "WARN names both and the cure",
+            "ranging/test_ranging_node.py::test_another_node_of_the_same_name_is_told",
+        ),
+        (
+            "no tf2_msgs installed, and no `camera_position`",
+            "one sentence with the package and the other way, exit status 2",
+            "ranging/test_ranging_node.py::test_a_pose_from_tf_needs_its_messages",
         ),
         (
             "two publishers of detections",

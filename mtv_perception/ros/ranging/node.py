@@ -50,7 +50,7 @@ from mtv_perception.ros.ranging.conversions import (
 )
 from mtv_perception.ros.ranging.health import InputHealth
 from mtv_perception.ros.ranging.settings import RangingSettings
-from mtv_perception.ros.silence import Hearing
+from mtv_perception.ros.silence import Hearing, why_shared
 from mtv_perception.ros.transforms import TransformReader, publisher_gid
 from mtv_perception.ros.turns import Turns
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
@@ -348,17 +348,21 @@ class RangingNode(Node):
             self._camera, self._measured = FloorCamera(self._intrinsics, mounting), labels
             self._ranger = Ranger(self._camera, labels, self._settings.ranging)
             self._mapper = FloorMapper(self._camera, labels, self._settings.floor)
-            self._notice_unshaped(self._ranger.unshaped)
+            self._notice_unshaped(self._ranger)
         return self._camera
 
-    def _notice_unshaped(self, names: tuple[str, ...]) -> None:
-        """Say which classes will not be measured."""
-        text = ""
-        if names:
-            text = (
+    def _notice_unshaped(self, ranger: Ranger) -> None:
+        """Say which classes will not be measured, and which shapes are of no class."""
+        told = []
+        if names := ranger.unshaped:
+            told.append(
                 f"not measured: {', '.join(names)}. Say in class_shapes which shape they have, such as "
                 f"'{names[0]}=person'"
             )
+        if names := ranger.strange_shapes:
+            known = ", ".join(ranger.labels.foreground)
+            told.append(f"class_shapes: expected classes of {known}, got {', '.join(names)}")
+        text = "; ".join(told)
         if text and text != self._unshaped:
             self.get_logger().warning(text)
         self._unshaped = text
@@ -408,8 +412,8 @@ class RangingNode(Node):
             self.get_logger().warning(told, throttle_duration_sec=_LOG_PERIOD)
         if _DETECTIONS in silent:
             return DiagnosticStatus.ERROR, told
-        problems = self._health.problems()
-        if problems or told:
+        problems = [*self._health.problems(), why_shared(self, "detections_3d")]
+        if any(problems) or told:
             is_idle = self._health.why_nothing not in ("", _NOTHING_YET)
             level = DiagnosticStatus.ERROR if is_idle else DiagnosticStatus.WARN
             return level, "; ".join(filter(None, (*problems, told)))

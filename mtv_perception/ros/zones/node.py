@@ -23,6 +23,7 @@ from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
 from mtv_perception.ros.qos import overridable, watched
+from mtv_perception.ros.silence import why_shared
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import (
     stamped,
@@ -86,7 +87,7 @@ class ZonesNode(Node):
         """Watch what a zones file says from now on."""
         self._config = config
         if any(_takes_pose_from_tf(camera) for camera in config.cameras) and not self._transforms:
-            self._transforms = _transform_reader(self)
+            self._transforms = TransformReader(self)
         longest = max(config.deadline, 2 * config.repeat)
         self._zones = overridable(
             self.create_publisher, ZoneStateArray, "~/zones", watched(5, longest)
@@ -244,10 +245,12 @@ class ZonesNode(Node):
         values |= {"unknown": ", ".join(s.name for s in unknown), "occupied": ", ".join(occupied)}
         values |= {f"reason {status.name}": status.reason for status in unknown}
         told = "; ".join(f"{status.name} ({status.reason})" for status in unknown)
-        level = DiagnosticStatus.ERROR if unknown else DiagnosticStatus.OK
+        told = f"unknown: {told}" if told else ""
+        problems = "; ".join(filter(None, (why_shared(self, "~/zones"), told)))
+        level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.OK
         name = self.get_fully_qualified_name()
         title = f"{name}: {feed.camera.name}" if feed.camera.name else name
-        return make_status(title, "", level, f"unknown: {told}" if told else "watching", values)
+        return make_status(title, "", level, problems or "watching", values)
 
 
 def _read(file: str, base_frame: str) -> ZonesConfig:
@@ -264,13 +267,3 @@ def _valid_zones(states: Iterable[ZoneStatus]) -> frozenset[str]:
 
 def _takes_pose_from_tf(camera: CameraConfig) -> bool:
     return camera.pose_from == TF and camera.has_floor_zones
-
-
-def _transform_reader(node: Node) -> TransformReader:
-    try:
-        return TransformReader(node)
-    except ImportError as error:
-        raise ConfigError(
-            "pose_from: tf: expected the message package tf2_msgs, which is not installed "
-            "(apt: ros-$ROS_DISTRO-tf2-msgs; without ROS: make setup)."
-        ) from error

@@ -5,6 +5,7 @@ What goes in, what comes out, and what is said when nothing can.
 
 import math
 import os
+import sys
 import time
 
 import numpy as np
@@ -443,9 +444,14 @@ OWN = labels_of(["background", "rail", "worker", "agv"])
     [
         (FIXED, 0, "not measured: worker, agv. Say in class_shapes"),
         ({**FIXED, "class_shapes": ["worker=person", "agv=forklift"]}, 1, "measuring"),
+        (
+            {**FIXED, "class_shapes": ["worker=person", "agw=forklift"]},
+            1,
+            "class_shapes: expected classes of rail, worker, agv, got agw",
+        ),
     ],
     indirect=["world"],
-    ids=["without shapes", "with shapes"],
+    ids=["without shapes", "with shapes", "with a misspelt name"],
 )
 def test_classes_of_any_name_are_obstacles(world, measured, said):
     world.labels = OWN
@@ -606,3 +612,24 @@ def test_results_that_are_lost_while_the_node_is_busy_are_counted(world):
         world.see()
     world.heard["/diagnostics"].clear()
     world.until(lambda: int(state_of(world).get("lost", 0)) > 0, world.see)
+
+
+@pytest.mark.parametrize("world", [FIXED], indirect=True)
+def test_another_node_of_the_same_name_is_told(world):
+    world.until(lambda: "measuring" in world.reason(), world.see)
+    twin = RangingNode(context=world.context, namespace="/r")
+    said = "2 publishers on /r/detections_3d: /r/ranging, /r/ranging"
+    world.until(lambda: any(said in text for text in world.reason()), world.see)
+    assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
+    twin.destroy_node()
+    world.heard["/diagnostics"].clear()
+    world.until(lambda: "measuring" in world.reason(), world.see)
+
+
+def test_a_pose_from_tf_needs_its_messages(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", None)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=os.getpid() % 100 + 1)
+    with pytest.raises(ConfigError, match=r"tf2_msgs .*camera_position of ranging_node"):
+        RangingNode(context=context)
+    context.try_shutdown()

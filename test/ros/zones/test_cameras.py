@@ -78,3 +78,34 @@ def test_each_camera_speaks_for_its_own_zones(stage, tools, file):
         return {status.name.rsplit(": ")[-1] for _, m in stage.diagnostics for status in m.status}
 
     stage.wait(lambda: {"front", "rear"} <= titles(), "diagnostics of both")
+
+
+def test_another_node_of_the_same_name_is_an_error(stage, tools, tmp_path):
+    first = stage.host(tools.zones_file(tmp_path))
+    other = tools.zones_file(tmp_path, zone={"polygon": [[1.5, -0.3], [2.0, -0.3], [2.0, 0.3]]})
+    stage.introduce()
+    stage.make("free")
+    twin = type(first)(stage.domain, stage.namespace, {"zones_file": str(other)})
+
+    def told():
+        name = f"{stage.namespace}/zones"
+        said = f"2 publishers on {name}/zones: {name}, {name}."
+        return [
+            status.level
+            for _, message in list(stage.diagnostics)
+            for status in message.status
+            if said in status.message
+        ]
+
+    stage.wait(told, "an error", stage.see)
+    twin.stop()
+    assert set(told()) == {b"\x02"}
+    began = stage.now()
+    stage.wait(
+        lambda: any(
+            at > began and message.status[0].message == "watching"
+            for at, message in list(stage.diagnostics)
+        ),
+        "watching again",
+        stage.see,
+    )

@@ -61,7 +61,7 @@ NO_NUMBER, TOO_FEW = (float("nan"), 0.0), {"score_thresholds": [1.0]}
 REFUSED = [
     ({"people": [NO_NUMBER]}, "finite"),
     ({"status": TOO_FEW}, "4 score_thresholds"),
-    ({"mask": np.zeros((70, 160), np.uint8)}, "mask of a 480x640 image"),
+    ({"mask": np.zeros((70, 160), np.uint8)}, "mask of the 640x480 image"),
 ]
 
 
