@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from judge import judged
@@ -25,7 +26,7 @@ from mtv_perception.geometry.boxes import pairwise_iou
 from mtv_perception.labels import WAREHOUSE
 from mtv_perception.runtime import perceiver as perceiver_module
 from mtv_perception.runtime.artefact import load_artefact
-from mtv_perception.runtime.boxes import detect
+from mtv_perception.runtime.boxes import suppress
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.settings import PerceiverConfig
@@ -36,8 +37,8 @@ MATCH_IOU, NEAR = 0.5, 0.05
 
 
 def suppression_alone(*arguments: Any, thresholds: np.ndarray) -> Detections:
-    """In place of `runtime.boxes.detect`: nothing fades, nothing votes."""
-    return detect(*arguments)
+    """In place of `runtime.boxes.suppress`: nothing fades, nothing votes."""
+    return suppress(*arguments)
 
 
 def mean_figures(perceive: Perceiver, datasets: list[Dataset]) -> tuple[float, float]:
@@ -76,22 +77,21 @@ def main() -> int:
     datasets = [open_dataset(config, WAREHOUSE) for config in judged(args).values()]
     ways: dict[str, Callable[..., Detections]] = {
         "suppression alone": suppression_alone,
-        "soft, with the vote": detect,
+        "soft, with the vote": suppress,
     }
     for name, way in ways.items():
-        perceiver_module.detect = way  # type: ignore[assignment]
-        for overlap in OVERLAPS:
-            ap, ap50 = mean_figures(
-                Perceiver(model, replace(SCORING, iou_threshold=overlap)), datasets
-            )
+        with patch.object(perceiver_module, "suppress", way):
+            for overlap in OVERLAPS:
+                ap, ap50 = mean_figures(
+                    Perceiver(model, replace(SCORING, iou_threshold=overlap)), datasets
+                )
+                figures = f"AP@[.50:.95] {ap:.4f}, AP@.50 {ap50:.4f}"
+                print(f"{name}, overlap {overlap}: {figures}", flush=True)
+            count, share = near_edges(Perceiver(model, PerceiverConfig()), datasets)
             print(
-                f"{name}, overlap {overlap}: AP@[.50:.95] {ap:.4f}, AP@.50 {ap50:.4f}", flush=True
+                f"{name}: {count} boxes match, {share:.1%} end within {NEAR:.0%} of the height",
+                flush=True,
             )
-        count, share = near_edges(Perceiver(model, PerceiverConfig()), datasets)
-        print(
-            f"{name}: {count} boxes match, {share:.1%} end within {NEAR:.0%} of the height",
-            flush=True,
-        )
     return 0
 
 
