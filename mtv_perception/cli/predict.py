@@ -150,8 +150,7 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
 
     predictions.check_source(source)
     tally = _Tally()
-    if opened.video_rate:
-        print(f"{source}: writing {predictions.begin_video(source, opened.video_rate)}", flush=True)
+    video = predictions.begin_video(source, opened.video_rate) if opened.video_rate else None
     try:
         for item in with_progress(opened.frames(), opened.total, source.name):
             try:
@@ -163,6 +162,8 @@ def _predict(source: Path, opened: Input, perceiver: Perceiver, predictions: Pre
                 if tally.failed <= _SHOWN_FAULTS:
                     sys.stderr.write(f"mtv: {explained(error)}\n")
                 continue
+            if video and not tally.frames:
+                print(f"{source}: writing {video}", flush=True)
             tally.frames += 1
             tally.topics[item.topic] += 1
             tally.found += count_classes(result, perceiver.spec.labels)

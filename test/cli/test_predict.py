@@ -475,3 +475,15 @@ def write_video(draw):
         return path
 
     return write
+
+
+def test_a_video_without_frames_writes_nothing_and_says_so(predict, tmp_path, capsys):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), 10, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes().replace(b"XVID", b"ABCD"))
+    assert predict(path) == (2, [])
+    said = capsys.readouterr()
+    assert "writing" not in said.out and "ffmpeg -i clip.avi" in said.err
+    assert not predict.out.exists()
