@@ -47,6 +47,10 @@ _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
 }
+_STREAM = (
+    "a piece of an H.264 or H.265 stream; have the driver publish JPEG or raw images, or decode it to "
+    "those (as by ffmpeg_image_transport)"
+)
 # How other files begin, in lower case, and what to say about them.
 _FOREIGN = (
     (b"<!doctype html", "a web page; the download failed"),
@@ -60,6 +64,7 @@ _FOREIGN = (
     (b"\0\0\0\x0cjxl ", "JPEG XL; convert it to JPEG or PNG"),
     (b"v/1\x01", "OpenEXR; convert it to PNG"),
     (b"\0\0\x01\0", "an icon; convert it to PNG"),
+    *((start, _STREAM) for start in (b"\0\0\0\x01", b"\0\0\x01")),
     (b"p7\n", "a PAM image; convert it to PNG"),
     (b"pk\x03\x04", "a ZIP archive; unpack it"),
 )
