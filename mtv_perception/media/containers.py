@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from mtv_perception.media.ebml import EBML, SEGMENT, number
-
-_MP4_FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+from mtv_perception.media.ebml import EBML, SEGMENT, number, skip
+from mtv_perception.media.mp4 import FIRST, boxes
 
 
 def cut_short(path: Path) -> str:
@@ -27,8 +26,8 @@ def cut_short(path: Path) -> str:
             end = _riff_end(file, size)
         elif int.from_bytes(head[:4], "big") == EBML:
             end = _matroska_end(file)
-        elif head[4:8] in _MP4_FIRST:
-            end = _mp4_end(file, size)
+        elif head[4:8] in FIRST:
+            end = max((box.after for box in boxes(file, size)), default=0)
         else:
             return ""
     return (
@@ -38,20 +37,17 @@ def cut_short(path: Path) -> str:
     )
 
 
-def _mp4_end(file: BinaryIO, size: int) -> int:
-    """Where the last box ends, which the file begins."""
-    at = 0
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:16], "big")
-        # 0 means up to the end of the file; what is no box is what a tool left after the last one.
-        if length < 8 or not head[4:8].isascii() or not head[4:8].decode().isprintable():
-            return size
-        at += length
-    return at
+def lacks_index(path: Path) -> str:
+    """Says that an MP4 holds pictures without the index that it needs; empty where it does not."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        kinds = {box.kind for box in boxes(file, size)}
+    if b"mdat" not in kinds or b"moov" in kinds:
+        return ""
+    return (
+        "its index (moov) is missing, for its recorder was killed; untrunc writes one after a whole "
+        "video of the same camera"
+    )
 
 
 def _riff_end(file: BinaryIO, size: int) -> int:
@@ -77,5 +73,5 @@ def _matroska_end(file: BinaryIO) -> int:
             return 0
         if wanted == SEGMENT:
             return file.tell() + length
-        file.seek(length, 1)
+        skip(file, length)
     return 0

@@ -6,6 +6,7 @@ Which files are meant, in which order, and their frames with stamps.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import cv2
 
 from mtv_perception.errors import ImageError, ReplayError
+from mtv_perception.media.containers import cut_short, lacks_index
 from mtv_perception.media.decode import MAX_FILE_PIXELS, decode_compressed, read_image
 from mtv_perception.media.formats import check_size
 from mtv_perception.media.frame import Frame
@@ -124,12 +126,16 @@ class _Video:
         self._max_pixels = max_pixels
         self._capture = _capture(path)
         if not self._capture.isOpened():
-            raise ReplayError(f"{path}: expected a video, could not open it{pointer_hint(path)}.")
+            why = (
+                pointer_hint(path)
+                or f": {cut_short(path) or lacks_index(path) or convert_hint(path)}"
+            )
+            raise ReplayError(f"{path}: expected a video, could not open it{why}.")
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
-        fourcc = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
+        self.codec = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._unread = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self._coded = fourcc in _MJPEG and self._capture.set(cv2.CAP_PROP_FORMAT, -1)
+        self._coded = self.codec in _MJPEG and self._capture.set(cv2.CAP_PROP_FORMAT, -1)
         # OpenCV turns what it reads, even where that is coded bytes.
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         self._turn = _TURNS.get(round(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360)
@@ -162,6 +168,12 @@ class _Video:
         self._capture.release()
 
 
+def convert_hint(path: Path) -> str:
+    """The command that makes a video of another container and codec."""
+    target = shlex.quote(f"{path.stem}-h264.mp4")
+    return f"where a player shows it, convert it: ffmpeg -i {shlex.quote(path.name)} -c:v libx264 {target}"
+
+
 def _upright(decode: Callable[[], cv2.typing.MatLike], turn: int | None) -> cv2.typing.MatLike:
     image = decode()
     return image if turn is None else cv2.rotate(image, turn)
@@ -190,7 +202,10 @@ def _video(path: Path, rate: float, max_pixels: int) -> Iterator[LazyFrame]:
             yield stamp, partial(_video_frame, decode, stamp, f"{path.name}#{index}")
             index, last = index + 1, stamp
         if not index:
-            raise ReplayError(f"{path}: expected frames in the video, got none.")
+            raise ReplayError(
+                f"{path}: expected frames in the video, got none that FFmpeg here can decode (codec "
+                f"{video.codec!r}): {convert_hint(path)}."
+            )
     finally:
         video.close()
 

@@ -9,22 +9,18 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from mtv_perception.media import riff
-from mtv_perception.media.ebml import CLUSTER, EBML, SEGMENT, element
+from mtv_perception.media import mp4, riff, transport
+from mtv_perception.media.ebml import CLUSTER, EBML, FURTHEST, SEGMENT, element, skip
 
 _CRC = 0xBF
 _CLUSTER_BYTES = 64 << 20
 """The checksum of a larger cluster is not verified; those of FFmpeg have 5 MB."""
 _FLV_TAGS = (8, 9, 18)
 """Audio, video and script data."""
-_TS_SYNC, _TS_BYTES, _TS_NULL = 0x47, 188, 0x1FFF
-_TS_BLOCK = 8192
-"""Packets that are judged at once: 1.5 MB."""
 _PADDING_BYTES = 32 << 10
 """More zeros at the end are a loss. Writers fill the last block; that of a DVD has 16 sectors."""
 _PES_FIRST = 0xBB
@@ -33,6 +29,8 @@ _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_DATA_HEAD = 50
+_ONCE = (b"FLV", _ASF_HEADER)
+"""What stands at the beginning of a file alone."""
 _ASF_HEADER_BYTES = 1 << 20
 
 Walk = Callable[[BinaryIO, int], "int | None"]
@@ -43,25 +41,42 @@ def broken_inside(path: Path) -> str:
     """Says where a video's container is damaged; empty where it is whole, or can't be told."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        walk = _walk_of(file.read(2 * _TS_BYTES + 16))
+        walk = _walk_of(file.read(transport.HEAD_BYTES))
         file.seek(0)
         at = walk(file, size) if walk else None
-    return "" if at is None else f"the container is damaged at byte {min(at, size)} of {size}"
+        if at is None:
+            return ""
+        at = min(at, size)
+        head = _at(file, at, len(_ASF_HEADER))
+        if head[4:8] in mp4.ONCE or head.startswith(_ONCE):
+            return f"another file begins at byte {at} of {size}: give each by itself"
+    return f"the container is damaged at byte {at} of {size}"
 
 
 def _walk_of(head: bytes) -> Walk | None:
     for magic, walk in _WALKS.items():
         if head.startswith(magic):
             return walk
-    for begin, length in ((0, _TS_BYTES), (4, _TS_BYTES + 4)):
-        if len(head) > begin + length and head[begin] == head[begin + length] == _TS_SYNC:
-            return lambda file, size: _transport(file, size, begin, length)
-    return None
+    if head[4:8] in mp4.FIRST:
+        return _mp4
+    layout = transport.layout_of(head)
+    return partial(_transport, layout=layout) if layout else None
 
 
 def _at(file: BinaryIO, at: int, count: int) -> bytes:
-    file.seek(at)
+    file.seek(min(at, FURTHEST))
     return file.read(count)
+
+
+def _mp4(file: BinaryIO, size: int) -> int | None:
+    """The boxes of one file. What is no box is damage in a file of fragments; others have their index elsewhere."""
+    end, kinds = 0, set[bytes]()
+    for box in mp4.boxes(file, size):
+        if box.kind in kinds & mp4.ONCE:
+            return box.at
+        kinds.add(box.kind)
+        end = box.after
+    return _unless_padding(file, end, size) if b"moof" in kinds and end < size else None
 
 
 def _unless_padding(file: BinaryIO, at: int, size: int) -> int | None:
@@ -90,7 +105,7 @@ def _matroska(file: BinaryIO, size: int) -> int | None:
     head = element(file)
     if head is None or head[1] is None:
         return None
-    file.seek(head[1], 1)
+    skip(file, head[1])
     head = element(file)
     if head is None or head[0] != SEGMENT:
         return None
@@ -156,38 +171,10 @@ def _programme(file: BinaryIO, size: int) -> int | None:
     return None if at == size else size
 
 
-def _transport(file: BinaryIO, size: int, begin: int, length: int) -> int | None:
-    """Packets of one stream are numbered 0 to 15: a gap in the numbers is a loss."""
-    last: dict[int, int] = {}
-    for at in range(0, size - length + 1, _TS_BLOCK * length):
-        block = np.frombuffer(file.read(_TS_BLOCK * length), np.uint8)
-        packets = block[: block.size // length * length].reshape(-1, length)[:, begin:]
-        wrong = np.flatnonzero(packets[:, 0] != _TS_SYNC)
-        gap = _first_gap(packets[: wrong[0]] if wrong.size else packets, last)
-        if gap is not None:
-            return at + gap * length
-        if wrong.size:
-            return _unless_padding(file, at + int(wrong[0]) * length, size)
-    rest = size % length
-    return _unless_padding(file, size - rest, size) if rest else None
-
-
-def _first_gap(packets: np.ndarray, last: dict[int, int]) -> int | None:
-    """The first packet `(N, 188)` before which others of its stream are missing."""
-    streams = (packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]
-    has_payload = packets[:, 3] & 0x10 > 0
-    is_marked = (packets[:, 3] & 0x20 > 0) & (packets[:, 4] > 0) & (packets[:, 5] & 0x80 > 0)
-    gaps = []
-    for stream in set(np.unique(streams).tolist()) - {_TS_NULL}:
-        rows = np.flatnonzero((streams == stream) & has_payload)
-        if not rows.size:
-            continue
-        counts = packets[rows, 3].astype(int) & 15
-        before = np.concatenate([[last.get(stream, counts[0])], counts[:-1]])
-        last[stream] = int(counts[-1])
-        bad = rows[((counts - before) % 16 > 1) & ~is_marked[rows]]
-        gaps += bad[:1].tolist()
-    return min(gaps, default=None)
+def _transport(file: BinaryIO, size: int, layout: transport.Layout) -> int | None:
+    at = transport.first_break(file, size, layout)
+    is_tail = at is not None and size - at <= _PADDING_BYTES
+    return at if at is None or not is_tail else _unless_padding(file, at, size)
 
 
 def _asf(file: BinaryIO, size: int) -> int | None:
@@ -205,6 +192,17 @@ def _asf(file: BinaryIO, size: int) -> int | None:
     for at in range(data + _ASF_DATA_HEAD, data + length, largest):
         if _at(file, at, 1) != first or at + largest > size:
             return at
+    return _asf_end(file, data + length, size)
+
+
+def _asf_end(file: BinaryIO, at: int, size: int) -> int | None:
+    """Where another file begins behind the objects of an index."""
+    while at + 24 <= size:
+        head = _at(file, at, 24)
+        length = int.from_bytes(head[16:], "little")
+        if head[:16] == _ASF_HEADER or length < 24:
+            return at if head[:16] == _ASF_HEADER else None
+        at += length
     return None
 
 

@@ -5,6 +5,7 @@ One form for both.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -163,7 +164,9 @@ class FileInput:
         self.total, self.video_rate = expected_frames(path)
         is_video = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
         self.damage = cut_short(path) or broken_inside(path) if is_video else ""
-        self._promised = promised_frames(path) if is_video and not self.damage else 0
+        streams = promised_frames(path) if is_video else ()
+        self._promised = streams[0] if streams and not self.damage else 0
+        self.left_out += _other_streams(path, len(streams))
 
     def frames(self) -> Iterator[InputFrame]:
         """The images in order."""
@@ -173,7 +176,7 @@ class FileInput:
             count += 1
         if count < self._promised:
             self.damage = (
-                f"expected {self._promised} frames by its index, got {count}: the others can't be "
+                f"expected {self._promised} frames by its container, got {count}: the others can't be "
                 "decoded"
             )
 
@@ -197,6 +200,17 @@ def _other_files(path: Path) -> tuple[str, ...]:
             (unread, "picture(s) of formats that are not read", "convert them to JPEG or PNG"),
         )
         if count
+    )
+
+
+def _other_streams(path: Path, count: int) -> tuple[str, ...]:
+    """What a video holds beside its first stream, which alone is read."""
+    if count < 2:
+        return ()
+    out = path.with_name(f"{path.stem}-stream-2{path.suffix}").name
+    return (
+        f"{count - 1} further video stream(s) in {path.name}: give each as a file of its own, as from "
+        f"`ffmpeg -i {shlex.quote(path.name)} -map 0:v:1 -c copy {shlex.quote(out)}`",
     )
 
 

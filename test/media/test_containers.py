@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtv_perception.errors import ImageError
+from mtv_perception.errors import ImageError, ReplayError
 from mtv_perception.media.containers import cut_short
 from mtv_perception.replay.inputs import open_input
 
@@ -105,3 +105,27 @@ def test_a_live_stream_has_no_length(tmp_path):
     head = bytes.fromhex("1a45dfa3 84 42868101 18538067 01ffffffffffffff".replace(" ", ""))
     (tmp_path / "a.mkv").write_bytes(head + bytes(50))
     assert cut_short(tmp_path / "a.mkv") == ""
+
+
+def test_a_video_that_cannot_be_opened_says_why(video):
+    path = video(".mp4", "mp4v")
+    content = path.read_bytes()
+    index = content.index(b"moov") - 4
+    for bad, why in (
+        (content[:index], r"its index \(moov\) is missing, for its recorder was killed"),
+        (content[: index // 2], "the file ends .* bytes before its container"),
+        (b"text", "convert it: ffmpeg -i clip.mp4 -c:v libx264 clip-h264.mp4"),
+    ):
+        path.write_bytes(bad)
+        with (
+            pytest.raises(ReplayError, match=f"could not open it: .*{why}"),
+            open_input(path) as it,
+        ):
+            list(it.frames())
+
+
+def test_a_codec_that_cannot_be_decoded_is_named(video):
+    path = video(".avi", "XVID")
+    path.write_bytes(path.read_bytes().replace(b"XVID", b"ABCD"))
+    with pytest.raises(ReplayError, match="ffmpeg -i clip.avi"), open_input(path) as opened:
+        list(opened.frames())

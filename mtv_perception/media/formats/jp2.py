@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 from mtv_perception.media.formats.base import Header, broken
+from mtv_perception.media.mp4 import boxes
 
 KIND = "JPEG 2000"
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -21,18 +23,8 @@ def _codestream(data: bytes) -> int:
     """Where the codestream begins; -1 where there is none."""
     if data.startswith(CODESTREAM):
         return 0
-    at = 0
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if length == 1:
-            length, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        if name == b"jp2c":
-            return at + head
-        if length < head:
-            return -1
-        at += length
-    return -1
+    found = (box.inside for box in boxes(io.BytesIO(data), len(data)) if box.kind == b"jp2c")
+    return next(found, -1)
 
 
 def read_head(data: bytes) -> Header | None:
