@@ -5,6 +5,7 @@ Its files that are no modules, the memory of a process, and what libraries print
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
 STREAM = "a pipe, a socket or a device"
@@ -90,3 +92,34 @@ def pointer_hint(path: Path) -> str:
 def is_stream(path: Path) -> bool:
     """Whether a path is one of `STREAM`, where reading may wait for ever."""
     return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def take_alone(file: IO[Any]) -> bool:
+    """Whether this process alone may write an open file from now on, until it is closed.
+
+    True also where the file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def is_taken(path: Path) -> bool:
+    """Whether a process holds a file by `take_alone`."""
+    with path.open("rb") as file:
+        return not take_alone(file)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Give errors of the system the name of the file, which a failed write or close lacks."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,7 @@ from mcap.writer import Writer
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.messages.typestore import typestore
+from mtv_perception.resources import is_taken, named_errors, take_alone
 
 METADATA = "metadata.yaml"
 _METADATA_VERSION = 9
@@ -57,7 +58,7 @@ class BagWriter:
     The bag's `metadata.yaml` appears when the bag is complete.
 
     Args:
-        folder: of the bag; must not exist unless `replace`.
+        folder: of the bag; must not exist, or be empty, unless `replace`.
         replace: remove an older bag first.
         about: text by key, for the metadata (rosbag2's custom data).
     """
@@ -65,8 +66,8 @@ class BagWriter:
     def __init__(
         self, folder: Path, replace: bool = False, about: Mapping[str, str] | None = None
     ) -> None:
-        if folder.exists():
-            _clear(folder, replace)
+        folder = folder.resolve() if folder.is_symlink() else folder
+        clear(folder, replace)
         self._folder, self._about = folder, dict(about or {})
         # As rosbag2 numbers the parts of a bag; `ros2 bag reindex` takes no other name.
         self._file = folder / f"{folder.name}_0.mcap"
@@ -77,8 +78,9 @@ class BagWriter:
         self._first_ns, self._last_ns = 2**63 - 1, 0
 
     def __enter__(self) -> BagWriter:
-        self._folder.mkdir(parents=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._stream = self._file.open("xb")
+        take_alone(self._stream)
         self._writer = Writer(self._stream, chunk_size=_CHUNK_BYTES, enable_crcs=True)
         self._writer.start(profile="ros2", library="mtv_perception")
         return self
@@ -91,13 +93,14 @@ class BagWriter:
     ) -> None:
         # A bag that ended early is closed as it stands: what is in it is whole.
         information = self._information()
-        self._writer.add_metadata("rosbag2", {"serialized_metadata": to_yaml(information)})
-        self._writer.finish()
-        self._stream.close()
+        with named_errors(self._file), closing(self._stream):
+            self._writer.add_metadata("rosbag2", {"serialized_metadata": to_yaml(information)})
+            self._writer.finish()
         unfinished = self._folder / f"{METADATA}.part"
-        unfinished.write_text(
-            to_yaml({"rosbag2_bagfile_information": information}), encoding="utf-8"
-        )
+        with named_errors(unfinished):
+            unfinished.write_text(
+                to_yaml({"rosbag2_bagfile_information": information}), encoding="utf-8"
+            )
         unfinished.replace(self._folder / METADATA)
 
     @property
@@ -137,7 +140,8 @@ class BagWriter:
 
     def write_cdr(self, topic: str, stamp_ns: int, cdr: bytes | memoryview) -> None:
         """Write an already serialised message of a declared topic."""
-        self._writer.add_message(self._channels[topic], stamp_ns, bytes(cdr), stamp_ns)
+        with named_errors(self._file):
+            self._writer.add_message(self._channels[topic], stamp_ns, bytes(cdr), stamp_ns)
         self._counts[topic] += 1
         self._first_ns, self._last_ns = min(self._first_ns, stamp_ns), max(self._last_ns, stamp_ns)
 
@@ -179,8 +183,18 @@ class BagWriter:
         }
 
 
-def _clear(folder: Path, replace: bool) -> None:
-    """Remove an older bag; never a folder that holds something else."""
+def clear(folder: Path, replace: bool) -> None:
+    """Make room for a bag: remove an older one, never what is something else.
+
+    Args:
+        folder: of the bag; nothing is done where it is empty or not there.
+        replace: False refuses a bag, too.
+
+    Raises:
+        ReplayError: what is there must stay.
+    """
+    if not folder.exists():
+        return
     if not folder.is_dir():
         raise ReplayError(f"{folder}: expected no such file, found one.")
     items = list(folder.iterdir())
@@ -191,9 +205,20 @@ def _clear(folder: Path, replace: bool) -> None:
         raise ReplayError(
             f"{folder}: expected no such folder, found one with {foreign[0]}; choose another."
         )
-    if not replace:
+    if items and not replace:
         raise ReplayError(
             f"{folder}: expected no such folder, found a bag. --overwrite replaces it, --resume goes "
             "on with it; or choose another."
         )
-    shutil.rmtree(folder)
+    refuse_written(folder)
+    for item in items:  # The folder stays: it may be a mount point.
+        item.unlink()
+
+
+def refuse_written(folder: Path) -> None:
+    """Raise ReplayError where another process is writing a bag."""
+    if any(is_taken(file) for file in folder.glob("*.mcap") if file.is_file()):
+        raise ReplayError(
+            f"{folder}: expected a bag that nobody writes, another process writes it; wait for it, or "
+            "choose another --out."
+        )

@@ -15,9 +15,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.bags.writer import clear
 from mtv_perception.errors import MtvError, ReplayError
 from mtv_perception.replay.replay import ReplayOptions, ReplayReport, check_apart, replay
-from mtv_perception.replay.resume import read_state, unfinished_folder
+from mtv_perception.replay.resume import unfinished_folder
 from mtv_perception.runtime.artefact import load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.perceiver import Perceiver
@@ -192,12 +193,8 @@ def _restartable(jobs: Sequence[Job], work: Work) -> Work:
     for job in jobs:
         if options.overwrite:
             shutil.rmtree(unfinished_folder(job.folder), ignore_errors=True)
-        if not job.folder.exists():
-            continue
-        if options.overwrite and read_state(job.folder) is not None:
-            shutil.rmtree(job.folder)
-        elif not options.resume:
-            raise ReplayError(f"{job.folder}: expected no such folder, found one.")
+        if not options.resume:
+            clear(job.folder, options.overwrite)
     return replace(work, options=replace(options, resume=True, overwrite=False))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mtv_perception.labels import LabelSet
+from mtv_perception.resources import named_errors
 from mtv_perception.types import Detections, Result
 
 
@@ -52,7 +53,9 @@ class YoloLabels:
     def write(self, name: str, file: str, result: Result) -> None:
         """Write a frame's file."""
         lines = yolo_lines(result.detections, result.size_hw)
-        (self._folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+        path = self._folder / f"{name}.txt"
+        with named_errors(path):
+            path.write_text("".join(lines), encoding="utf-8")
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -94,7 +97,8 @@ class CocoLabels:
 
     def close(self) -> None:
         """Write the file."""
-        self._path.write_text(json.dumps(self._content) + "\n", encoding="utf-8")
+        with named_errors(self._path):
+            self._path.write_text(json.dumps(self._content) + "\n", encoding="utf-8")
 
 
 LABEL_WRITERS: dict[str, Callable[[Path, LabelSet], LabelWriter]] = {

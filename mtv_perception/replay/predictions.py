@@ -24,7 +24,7 @@ from mtv_perception.media.frame import Frame
 from mtv_perception.media.write import is_utf8, utf8, write_image
 from mtv_perception.replay.inputs import FILE_TOPIC, InputFrame
 from mtv_perception.replay.label_files import LABEL_WRITERS, LabelWriter
-from mtv_perception.resources import stderr_without
+from mtv_perception.resources import named_errors, stderr_without, take_alone
 from mtv_perception.types import Detections, Result
 from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
@@ -75,7 +75,10 @@ class Predictions:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with ExitStack() as closing:  # Closes the others, too, where one fails on a full disk.
+        with (
+            named_errors(self._folder / _RESULTS),
+            ExitStack() as closing,
+        ):  # Closes the others, too, where one fails on a full disk.
             if self._lines is not None:
                 closing.callback(self._lines.close)
             for writer in self._label_files:
@@ -90,10 +93,20 @@ class Predictions:
                 f"{self._folder}: expected a new folder or one of `mtv predict`, found {foreign[0]} of "
                 "other origin; choose another --out."
             )
-        self._remove_earlier()
-        innermost = self._folder / "masks" if self._masks else self._folder
-        innermost.mkdir(parents=True, exist_ok=True)
-        self._lines = (self._folder / _RESULTS).open("w", encoding="utf-8")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opening:
+            lines = opening.enter_context((self._folder / _RESULTS).open("a", encoding="utf-8"))
+            if not take_alone(lines):
+                raise ReplayError(
+                    f"{self._folder}: expected a folder that nobody writes, another `mtv predict` "
+                    "writes it; wait for it, or choose another --out."
+                )
+            self._remove_earlier()
+            lines.truncate(0)
+            opening.pop_all()
+        self._lines = lines
+        if self._masks:
+            (self._folder / "masks").mkdir(exist_ok=True)
         self._label_files = [LABEL_WRITERS[n](self._folder, self._labels) for n in self._formats]
         return self._lines
 
@@ -184,7 +197,8 @@ class Predictions:
             path.parent.mkdir(exist_ok=True)
             write_image(path, overlay)
         line = to_line(source, item, frame, name, result, self._labels, self._masks)
-        lines.write(json.dumps(line) + "\n")
+        with named_errors(self._folder / _RESULTS):
+            lines.write(json.dumps(line) + "\n")
         for writer in self._label_files:
             writer.write(name, frame.name, result)
 

@@ -31,6 +31,7 @@ from mtv_perception.replay.resume import (
     DONE,
     RUNNING,
     Unfinished,
+    check_finished,
     check_same,
     read_state,
     set_aside,
@@ -43,6 +44,8 @@ from mtv_perception.types import Result
 
 _DEPTH = 4
 _SHOWN_FAULTS = 5
+_BLOCK_BYTES, _BLOCKS = 1 << 16, 64
+"""What is compared of a file: all up to 4 MB, as of an image; of a video or bag that many blocks."""
 _RATES = (0.001, 1000.0)
 """Lowest and highest, as of image_replay_node: stamps stay different, and within 64 bits."""
 
@@ -148,11 +151,13 @@ def replay(
     """
     begun = time.monotonic()
     check_apart(source, folder)
+    folder = folder.resolve() if folder.is_symlink() else folder
     with open_input(source, options.topics, options.rate, options.max_pixels) as opened:
         settings = _settings(source, opened, perceiver, options)
         state = read_state(folder) if options.resume else None
         if state is not None and state["state"] == DONE:
             check_same(folder, state, settings)
+            check_finished(folder)
             return ReplayReport(str(source), str(folder), **_figures(state), skipped=True)
         if options.overwrite:
             shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
@@ -188,11 +193,17 @@ def check_apart(source: Path, folder: Path) -> None:
 
 
 def _fingerprint(source: Path) -> str:
-    """What tells an input from another of its name: the names and sizes of its files."""
+    """What tells an input from another of its name: the names, sizes and content of its files."""
     inside = source.iterdir() if source.is_dir() else [source]
-    files = sorted(path for path in inside if path.is_file())
-    parts = [f"{path.name} {path.stat().st_size}" for path in files]
-    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in inside if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode(errors="surrogateescape"))
+        with path.open("rb") as file:
+            for at in range(0, size, max(_BLOCK_BYTES, size // _BLOCKS)):
+                file.seek(at)
+                digest.update(file.read(_BLOCK_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _about(perceiver: Perceiver) -> dict[str, str]:

@@ -12,12 +12,13 @@ from typing import Any
 
 from mtv_perception.bags.reader import BagSource
 from mtv_perception.bags.storage import RawMessage
-from mtv_perception.bags.writer import to_yaml
+from mtv_perception.bags.writer import refuse_written, to_yaml
 from mtv_perception.config import read_yaml
 from mtv_perception.errors import ConfigError, ReplayError
 
 STATE_FILE = "replay.yaml"
 DONE, RUNNING = "done", "running"
+ANEW = "replay it again with --overwrite"
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -34,10 +35,25 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = read_yaml(folder / STATE_FILE)
     except ConfigError as error:
-        raise ReplayError(str(error)) from error
-    if not isinstance(state, dict):
-        raise ReplayError(f"{folder / STATE_FILE}: expected a mapping, got {state!r}.")
+        raise ReplayError(f"{error}; {ANEW}.") from error
+    if not isinstance(state, dict) or "state" not in state:
+        raise ReplayError(
+            f"{folder / STATE_FILE}: expected a mapping with state, got {state!r}; {ANEW}."
+        )
     return state
+
+
+def check_finished(folder: Path) -> None:
+    """Raise ReplayError where the bag of a finished replay has lost something since."""
+    try:
+        with BagSource(folder) as bag:
+            damage = bag.damage
+    except ReplayError as error:
+        raise ReplayError(f"{error}; {ANEW}.") from error
+    if damage:
+        raise ReplayError(
+            f"{folder}: expected a finished bag, found a damaged one: {damage}; {ANEW}."
+        )
 
 
 def check_same(folder: Path, state: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -45,9 +61,14 @@ def check_same(folder: Path, state: dict[str, Any], settings: dict[str, Any]) ->
     changed = [key for key, value in settings.items() if state.get(key) != value]
     if changed:
         key = changed[0]
+        if key == "files":
+            raise ReplayError(
+                f"{folder}: expected the files that the replay to go on with was made of, found others: "
+                f"a name, a size or the content differs; {ANEW}."
+            )
         raise ReplayError(
             f"{folder}: expected a replay with {key} {settings[key]!r} to go on with, got one with "
-            f"{state.get(key)!r}; replay it anew with --overwrite."
+            f"{state.get(key)!r}; {ANEW}."
         )
 
 
@@ -71,6 +92,7 @@ def set_aside(folder: Path, settings: dict[str, Any]) -> Path | None:
     aside = unfinished_folder(folder)
     found = [item for item in (folder, aside) if read_state(item) is not None]
     for item in found:
+        refuse_written(item)
         check_same(folder, read_state(item) or {}, settings)
     if not found:
         return None

@@ -11,6 +11,7 @@ import pytest
 from mtv_perception.bags.reader import COMPRESSED, RAW
 from mtv_perception.cli.main import main
 from mtv_perception.messages.typestore import builder, typestore
+from mtv_perception.resources import take_alone
 
 rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs rosbags")
 
@@ -487,3 +488,25 @@ def test_a_video_without_frames_writes_nothing_and_says_so(predict, tmp_path, ca
     said = capsys.readouterr()
     assert "writing" not in said.out and "ffmpeg -i clip.avi" in said.err
     assert not predict.out.exists()
+
+
+def test_a_folder_that_another_run_writes_is_left_alone(predict, folder, capsys):
+    predict.out.mkdir()
+    (predict.out / "results.jsonl").write_text("{}\n")
+    with (predict.out / "results.jsonl").open("a") as other:
+        assert take_alone(other)
+        assert predict(folder) == (2, [{}])
+    assert "another `mtv predict` writes it" in capsys.readouterr().err
+    status, lines = predict(folder)
+    assert status == 0 and len(lines) == 12
+
+
+def test_a_full_disk_names_the_file(predict, folder, capsys):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        status, _ = predict(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 1
+    assert f"File too large: '{predict.out / 'masks' / 'frame1.png'}'" in capsys.readouterr().err

@@ -150,3 +150,9 @@ def test_jobs_share_the_cpus_within_what_a_configuration_may_say(monkeypatch, cp
     monkeypatch.setattr(replay.os, "cpu_count", lambda: cpus)
     args = SimpleNamespace(engine="local", jobs=2, inputs=["a", "b", "c"])
     assert replay._threads(args) == PerceiverConfig(num_threads=threads).num_threads
+
+
+def test_a_full_disk_names_the_file(tmp_path, images, replay_model, capsys):
+    command = ["replay", str(images), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main([*command, "--model", str(replay_model), "--json", "/dev/full"]) == 1
+    assert "No space left on device: '/dev/full'" in capsys.readouterr().err

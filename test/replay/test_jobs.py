@@ -65,10 +65,14 @@ def test_processes_do_what_one_process_does(tmp_path, write_bag, work, contents,
 
 def test_what_is_in_the_way_is_said_before_any_work(tmp_path, write_bag, work):
     jobs = make_jobs([write_bag("one"), write_bag("two")], tmp_path / "out")
-    (tmp_path / "out" / "two").mkdir(parents=True)
-    with pytest.raises(ReplayError, match="expected no such folder"):
-        list(run_local(jobs, work, 2, ignore))
-    assert not (tmp_path / "out" / "one").exists()
+    notes = tmp_path / "out" / "two" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    (notes.parent / "replay.yaml").write_text("state: done\n")
+    for options in (work.options, replace(work.options, overwrite=True)):
+        with pytest.raises(ReplayError, match="expected no such folder"):
+            list(run_local(jobs, replace(work, options=options), 2, ignore))
+    assert not (tmp_path / "out" / "one").exists() and notes.read_text() == "mine"
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(tmp_path, write_bag, work, monkeypatch):

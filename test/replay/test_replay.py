@@ -341,7 +341,7 @@ def test_another_input_of_the_same_name_is_no_continuation(tmp_path, draw, red_f
         cv2.imwrite(str(folder / "6.png"), draw(6))
     else:
         (folder / "0.png").unlink()
-    with pytest.raises(ReplayError, match="expected a replay with files"):
+    with pytest.raises(ReplayError, match="expected the files that the replay"):
         replay(folder, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
 
 
@@ -350,3 +350,59 @@ def test_a_limit_that_is_given_up_is_no_continuation(tmp_path, write_bag, red_fi
     replay(bag, tmp_path / "out", red_finder(), ReplayOptions(max_pixels=100))
     with pytest.raises(ReplayError, match="expected a replay with max_pixels"):
         replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+
+
+def test_other_content_of_the_same_size_is_no_continuation(tmp_path, draw, red_finder):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.bmp"), draw(1))
+    replay(folder, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+    cv2.imwrite(str(folder / "a.bmp"), draw(2))
+    with pytest.raises(ReplayError, match="the content differs; replay it again with --overwrite"):
+        replay(folder, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_a_finished_bag_that_was_damaged_since_is_no_result(
+    tmp_path, write_bag, red_finder, damage
+):
+    bag = write_bag()
+    replay(bag, tmp_path / "out", red_finder())
+    (file,) = (tmp_path / "out").glob("*.mcap")
+    content = file.read_bytes()
+    file.unlink() if damage == "removed" else file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ReplayError, match="out.*; replay it again with --overwrite"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+
+
+@pytest.mark.parametrize("state", ["", "a: [", "[1]", "{frames: 3}"])
+def test_a_broken_state_says_how_to_go_on(tmp_path, write_bag, red_finder, state):
+    bag = write_bag()
+    replay(bag, tmp_path / "out", red_finder())
+    (tmp_path / "out" / "replay.yaml").write_text(state)
+    with pytest.raises(ReplayError, match="replay.yaml.*(?s:.*)again with --overwrite"):
+        replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True))
+    assert replay(bag, tmp_path / "out", red_finder(), ReplayOptions(overwrite=True)).frames == 6
+
+
+def test_an_empty_folder_and_a_link_are_written_to(tmp_path, write_bag, red_finder):
+    bag, real, link = write_bag(), tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    for options in (ReplayOptions(), ReplayOptions(overwrite=True), ReplayOptions(resume=True)):
+        assert replay(bag, link, red_finder(), options).frames == 6
+    assert link.is_symlink() and (real / "real_0.mcap").is_file()
+
+
+@pytest.mark.parametrize("options", [ReplayOptions(overwrite=True), ReplayOptions(resume=True)])
+def test_a_bag_that_is_being_written_is_left_alone(tmp_path, write_bag, red_finder, options):
+    bag, said = write_bag(), []
+
+    def meanwhile(done, total):
+        with pytest.raises(ReplayError, match="another process writes it") as error:
+            replay(bag, tmp_path / "out", red_finder(), options)
+        said.append(error)
+
+    assert replay(bag, tmp_path / "out", red_finder(), progress=meanwhile).frames == 6
+    assert len(said) == 6
+    assert replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True)).skipped
