@@ -34,6 +34,11 @@ UNREAD_SUFFIXES = (
     *(".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".tga", ".pfm", ".j2k"),
 )
 """Of pictures in formats that are not read."""
+UNREAD_VIDEO_SUFFIXES = (
+    *(".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".m2v", ".ivf", ".y4m"),
+    *(".m3u8", ".mpd", ".vob", ".f4v", ".mxf", ".rm", ".rmvb", ".divx", ".dv", ".ogg", ".qt"),
+)
+"""Of videos that are not read: without a container, in pieces, or of rare containers."""
 DEFAULT_RATE = 10.0
 """Frames a second of images that have no time of their own."""
 

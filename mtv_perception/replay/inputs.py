@@ -5,10 +5,11 @@ One form for both.
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,14 @@ from mtv_perception.media.encodings import MAX_PIXELS
 from mtv_perception.media.files import (
     IMAGE_SUFFIXES,
     UNREAD_SUFFIXES,
+    UNREAD_VIDEO_SUFFIXES,
     VIDEO_SUFFIXES,
+    convert_hint,
     expected_frames,
     image_files,
     lazy_files,
 )
+from mtv_perception.media.formats import is_image
 from mtv_perception.media.frame import Frame
 from mtv_perception.media.samples import promised_frames
 from mtv_perception.media.structure import broken_inside
@@ -36,8 +40,12 @@ if TYPE_CHECKING:  # Libraries for bags are optional: images and videos are read
     from mtv_perception.bags.reader import BagSource
     from mtv_perception.bags.storage import RawMessage
 
+_KINDS = "an image, a folder of images, a video or a bag"
 FILE_FRAME_ID = "camera"
 FILE_TOPIC = "/image/compressed"
+_UNREAD = (*UNREAD_SUFFIXES, *UNREAD_VIDEO_SUFFIXES)
+_NAMED = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *_UNREAD, ".txt", ".json", ".xml")
+"""Suffixes of files that say what they are; of others the content tells."""
 _FOLDERS_SHOWN = 4  # in an error text, which should stay short
 
 
@@ -185,22 +193,40 @@ def _other_files(path: Path) -> tuple[str, ...]:
     """What else a folder holds that a user may miss: nothing of it is read."""
     if not path.is_dir():
         return ()
-    inside = [item for item in path.iterdir() if not item.name.startswith(".")]
+    found = sorted(item for item in path.iterdir() if not item.name.startswith("."))
+    closed = [item for item in found if item.is_dir() and not os.access(item, os.R_OK | os.X_OK)]
+    inside = [item for item in found if item not in closed]
     videos = sum(item.suffix.lower() in VIDEO_SUFFIXES for item in inside)
     bags = sum(item.is_dir() and is_bag(item) for item in inside)
     below = [item for item in inside if item.is_dir() and not is_bag(item)]
     folders = sorted({folder for item in below for folder in _image_folders(item)})
+    streams = [item for item in inside if item.suffix.lower() in UNREAD_VIDEO_SUFFIXES]
     unread = sum(item.suffix.lower() in UNREAD_SUFFIXES for item in inside)
+    misnamed = [item for item in inside if item.suffix.lower() not in _NAMED and _is_image(item)]
     return tuple(
         f"{count} {kind} in {path.name}: {hint}"
         for count, kind, hint in (
             (videos, "video(s)", "give them one by one"),
             (bags, "bag(s)", "give them one by one"),
             (len(folders), "folder(s) of images", _give(folders)),
+            (len(closed), "folder(s) that can't be read", f"allow it for {_some(closed)}"),
+            (len(misnamed), "picture(s) of another suffix", f"rename {_some(misnamed)}"),
+            (len(streams), "video(s) of formats that are not read", f"convert {_some(streams)}"),
             (unread, "picture(s) of formats that are not read", "convert them to JPEG or PNG"),
         )
         if count
     )
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file holds an image, by its first bytes."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_image(file.read(16))
+    except OSError:
+        return False
 
 
 def _other_streams(path: Path, count: int) -> tuple[str, ...]:
@@ -220,12 +246,13 @@ def _image_folders(folder: Path) -> set[Path]:
     return {item.parent for item in below if not item.name.startswith(".")}
 
 
+def _some(folders: Sequence[Path]) -> str:
+    return f"{', '.join(map(str, folders[:_FOLDERS_SHOWN]))}{', ...' if len(folders) > _FOLDERS_SHOWN else ''}"
+
+
 def _give(folders: Sequence[Path]) -> str:
     """Which folders to give instead of the one above them."""
-    names = ", ".join(map(str, folders[:_FOLDERS_SHOWN]))
-    if len(folders) == 1:
-        return f"give {names}"
-    return f"give them one by one: {names}{', ...' if len(folders) > _FOLDERS_SHOWN else ''}"
+    return f"give {'them one by one: ' if len(folders) > 1 else ''}{_some(folders)}"
 
 
 def _images_beside(path: Path) -> tuple[str, ...]:
@@ -253,23 +280,36 @@ def open_input(
         ReplayError: nothing to read there, or not those topics.
     """
     check_readable(path)
-    if is_bag(path):
-        from mtv_perception.bags.reader import BagSource
+    with ExitStack() as stack:
+        with _explaining(path):
+            if is_bag(path):
+                from mtv_perception.bags.reader import BagSource
 
-        with BagSource(path) as bag:
-            yield BagInput(bag, topics, max_pixels or MAX_PIXELS)
-        return
-    if topics:
+                bag = stack.enter_context(BagSource(path))
+                opened: Input = BagInput(bag, topics, max_pixels or MAX_PIXELS)
+            elif topics:
+                raise ReplayError(
+                    f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag."
+                )
+            else:
+                opened = FileInput(path, rate, max_pixels or MAX_FILE_PIXELS)
+        if opened.total == 0 and not is_bag(path):
+            there = "".join(f"; {item}" for item in opened.left_out)
+            raise ReplayError(
+                f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none{there}."
+            )
+        yield opened
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Turn an error of the system into one of this input, so that the other inputs are read."""
+    try:
+        yield
+    except OSError as error:
         raise ReplayError(
-            f"{path}: expected a bag to take topics {list(topics)!r} from, got no bag."
-        )
-    files = FileInput(path, rate, max_pixels or MAX_FILE_PIXELS)
-    if files.total == 0:
-        there = "".join(f"; {item}" for item in files.left_out)
-        raise ReplayError(
-            f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), got none{there}."
-        )
-    yield files
+            f"{path}: expected {_KINDS}, can't read {error.filename or 'it'}: {error.strerror}."
+        ) from error
 
 
 def check_readable(path: Path) -> None:
@@ -277,21 +317,28 @@ def check_readable(path: Path) -> None:
 
     And say what there is.
     """
-    kinds = "an image, a folder of images, a video or a bag"
-    try:
+    with _explaining(path):
         if not path.exists():
-            raise ReplayError(f"{path}: expected {kinds}, found nothing.")
+            raise ReplayError(f"{path}: expected {_KINDS}, found nothing.")
         if is_stream(path):
-            raise ReplayError(f"{path}: expected {kinds}, got {STREAM}.")
+            raise ReplayError(f"{path}: expected {_KINDS}, got {STREAM}.")
         if is_bag(path):
             return
         refuse_ros1(path)
-    except OSError as error:
-        raise ReplayError(f"{path}: expected {kinds}, can't read it: {error.strerror}.") from error
     if not path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
-        raise ReplayError(
-            f"{path}: expected {kinds}, got a file of another kind{unpack_hint(path)}."
-        )
+        hint = unpack_hint(path) or _use_hint(path)
+        raise ReplayError(f"{path}: expected {_KINDS}, got a file of another kind{hint}.")
+
+
+def _use_hint(path: Path) -> str:
+    """How a file of another kind is read after all; "" where nothing is known."""
+    suffix = path.suffix.lower()
+    if suffix in UNREAD_VIDEO_SUFFIXES:
+        return f"; {convert_hint(path)}"
+    if suffix in UNREAD_SUFFIXES:
+        return "; convert it to JPEG or PNG"
+    suffixes = ", ".join(IMAGE_SUFFIXES)
+    return f"; it holds an image: name it by its kind ({suffixes})" if _is_image(path) else ""
 
 
 def read_frames(path: Path, rate: float = 0.0) -> Iterator[Frame]:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -199,7 +200,8 @@ def _fingerprint(source: Path) -> str:
     for path in sorted(path for path in inside if path.is_file()):
         size = path.stat().st_size
         digest.update(f"{path.name} {size}\n".encode(errors="surrogateescape"))
-        with path.open("rb") as file:
+        # What can't be read is counted where it is decoded.
+        with suppress(OSError), path.open("rb") as file:
             for at in range(0, size, max(_BLOCK_BYTES, size // _BLOCKS)):
                 file.seek(at)
                 digest.update(file.read(_BLOCK_BYTES))

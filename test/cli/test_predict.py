@@ -510,3 +510,68 @@ def test_a_full_disk_names_the_file(predict, folder, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert status == 1
     assert f"File too large: '{predict.out / 'masks' / 'frame1.png'}'" in capsys.readouterr().err
+
+
+def test_pictures_of_another_suffix_are_named(predict, folder, capsys):
+    (folder / "frame1.jpg").rename(folder / "frame1")
+    (folder / "frame2.jpg").rename(folder / "frame2.jpg_large")
+    (folder / "readme.md").write_text("a note")
+    status, lines = predict(folder)
+    assert status == 0 and len(lines) == 10
+    said = capsys.readouterr().out
+    assert "left out: 2 picture(s) of another suffix in images: rename" in said
+    assert f"rename {folder / 'frame1'}, {folder / 'frame2.jpg_large'}" in said
+    assert predict(folder / "frame1")[0] == 2
+    assert "it holds an image: name it by its kind (.jpg, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a.heic", "convert it to JPEG or PNG"),
+        ("a.DNG", "convert it to JPEG or PNG"),
+        ("a.h264", "ffmpeg -i a.h264 -c:v libx264 a-h264.mp4"),
+        ("a.zip", "unpack a.zip first"),
+    ],
+)
+def test_a_file_that_is_not_read_says_how_to_convert_it(predict, tmp_path, capsys, name, hint):
+    (tmp_path / name).write_bytes(b"content")
+    assert predict(tmp_path / name) == (2, [])
+    assert f"{name}: expected an image" in (said := capsys.readouterr().err) and hint in said
+
+
+def test_videos_without_a_container_are_named(predict, folder, capsys):
+    (folder / "a.h264").write_bytes(b"content")
+    assert predict(folder)[0] == 0
+    told = f"1 video(s) of formats that are not read in images: convert {folder / 'a.h264'}"
+    assert told in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_read_hides_no_image_beside_it(
+    predict, folder, capsys, monkeypatch
+):
+    (folder / "closed").mkdir()
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: "closed" not in str(path) and access(path, mode)
+    )
+    assert predict(folder)[0] == 0
+    said = capsys.readouterr().out
+    assert f"1 folder(s) that can't be read in images: allow it for {folder / 'closed'}" in said
+
+
+def test_a_source_that_cannot_be_read_hides_no_other(
+    predict, folder, write_bag, capsys, monkeypatch
+):
+    from mtv_perception.bags import reader
+
+    bag = write_bag()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path / "bag_0.mcap"))
+
+    monkeypatch.setattr(reader, "find_files", refused)
+    status, lines = predict(bag, folder)
+    assert status == 1 and len(lines) == 12
+    said = capsys.readouterr().err
+    assert f"{bag}: expected an image" in said and "bag_0.mcap: Permission denied" in said

@@ -1,5 +1,6 @@
 """The one decoder: whole images come out exactly, everything else is refused with a reason."""
 
+import io
 import struct
 import zlib
 
@@ -425,3 +426,17 @@ def test_the_largest_value_that_a_pnm_states_is_white(top, as_text, channels):
 def test_a_value_above_the_largest_that_a_pnm_states_is_refused(top, as_text):
     with pytest.raises(ImageError, match=f"states {top} as the largest value, it has {top + 1}"):
         decode_compressed(pnm_of([0, top + 1], top, as_text, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_darkens_no_tiff(mode):
+    """As of PNG and WebP, the colours are taken as they are stored."""
+    pillow = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, len(mode)), np.uint8)
+    pixels[..., -1] = np.linspace(0, 255, 64)
+    stored = io.BytesIO()
+    pillow.fromarray(pixels, mode).save(stored, "TIFF")
+    colours = pixels[..., :-1] if mode == "RGBA" else pixels[..., :1]
+    assert np.array_equal(
+        decode_compressed(stored.getvalue()), np.broadcast_to(colours, (48, 64, 3))
+    )

@@ -406,3 +406,13 @@ def test_a_bag_that_is_being_written_is_left_alone(tmp_path, write_bag, red_find
     assert replay(bag, tmp_path / "out", red_finder(), progress=meanwhile).frames == 6
     assert len(said) == 6
     assert replay(bag, tmp_path / "out", red_finder(), ReplayOptions(resume=True)).skipped
+
+
+def test_an_image_that_cannot_be_read_is_counted(tmp_path, draw, red_finder):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), draw(1))
+    (folder / "b.png").symlink_to(tmp_path / "nothing.png")
+    report = replay(folder, tmp_path / "out", red_finder())
+    assert (report.frames, report.failed) == (1, 1)
+    assert "b.png: expected an image file, could not read it" in report.faults[0]

@@ -16,7 +16,16 @@ from mtv_perception.media.formats import jp2, jpeg, plain, png, tiff, webp
 from mtv_perception.media.formats.base import MAX_SIDE, Header, broken, check_size
 from mtv_perception.resources import LFS_POINTER, LFS_START
 
-__all__ = ["FORMATS", "MAX_SIDE", "Header", "broken", "check", "check_size", "read_head"]
+__all__ = [
+    "FORMATS",
+    "MAX_SIDE",
+    "Header",
+    "broken",
+    "check",
+    "check_size",
+    "is_image",
+    "read_head",
+]
 
 
 class _Format(NamedTuple):
@@ -37,6 +46,8 @@ _FORMATS = (
         plain.PNM, tuple(b"P%d" % number for number in range(1, 7)), plain.read_pnm, plain.check_pnm
     ),
 )
+_CERTAIN_BYTES = 4
+"""Shorter signatures, of BMP and PNM, also begin texts."""
 _BY_KIND = {item.kind: item for item in _FORMATS}
 FORMATS = tuple(_BY_KIND)
 """Names of the formats that can be read."""
@@ -62,6 +73,7 @@ _FOREIGN = (
     (b"8bps", "a Photoshop file; convert it to PNG"),
     (b"\xff\x0a", "JPEG XL; convert it to JPEG or PNG"),
     (b"\0\0\0\x0cjxl ", "JPEG XL; convert it to JPEG or PNG"),
+    *((start, "a BigTIFF; convert it to PNG") for start in (b"ii+\0", b"mm\0+")),
     (b"v/1\x01", "OpenEXR; convert it to PNG"),
     (b"\0\0\x01\0", "an icon; convert it to PNG"),
     *((start, _STREAM) for start in (b"\0\0\0\x01", b"\0\0\x01")),
@@ -82,6 +94,8 @@ def read_head(data: bytes) -> Header:
                 head = item.read_head(data)
             except (struct.error, IndexError):
                 head = None
+            if head is None and foreign_kind(data):
+                break
             if head is None:
                 raise broken(item.kind, "its header is cut off or damaged", data)
             return head
@@ -92,11 +106,27 @@ def read_head(data: bytes) -> Header:
     )
 
 
+def is_image(data: bytes) -> bool:
+    """Whether bytes begin as an image does, whatever their file is called; not told of BMP and PNM."""
+    if data[:4] == b"RIFF":
+        return data[8:12] == b"WEBP"
+    return any(
+        data.startswith(signature)
+        for item in _FORMATS
+        for signature in item.signatures
+        if len(signature) >= _CERTAIN_BYTES - (item.kind == jpeg.KIND)
+    )
+
+
 def foreign_kind(data: bytes) -> str:
     """What a file is that is no image of `FORMATS`, and what to do; empty where unknown."""
     if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        return f"{_BRANDS.get(brand, f'a media file ({brand!r})')}; convert it to JPEG or PNG"
+        picture = _BRANDS.get(data[8:12])
+        if picture is None:
+            return f"a media file ({data[8:12]!r}); name a video .mp4, convert a picture to JPEG or PNG"
+        return f"{picture}; convert it to JPEG or PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+        return "a video; name it .avi"
     text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return next((kind for start, kind in _FOREIGN if text.startswith(start)), "")
 

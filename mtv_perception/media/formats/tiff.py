@@ -11,6 +11,8 @@ KIND = "TIFF"
 SIGNATURES = (b"II*\0", b"MM\0*")
 
 _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES = 256, 257, 258, 274, 277
+_EXTRA = 338
+"""Whether colours are stored multiplied by the transparency: 1 is yes, and the decoder does no more."""
 _SUBFILE, _FORMAT, _TILE_WIDTH, _TILE_HEIGHT = 254, 339, 322, 323
 # Offsets and byte counts of strips and of tiles.
 _PIECES = ((273, 279), (324, 325))
@@ -78,7 +80,7 @@ def read_head(data: bytes) -> Header | None:
 def check(data: bytes, head: Header) -> bytes:
     """Refuse what is cut short, has several pages, or stores other numbers than 1 to 16 bits.
 
-    The bytes that are returned ask for no turn.
+    The bytes that are returned ask for no turn, and for no multiplication by their transparency.
     """
     fields, following, order = _first(data)
     if head.bits > 16 or set(fields.get(_FORMAT, (_UNSIGNED,))) != {_UNSIGNED} or head.channels > 5:
@@ -91,16 +93,17 @@ def check(data: bytes, head: Header) -> bytes:
     if not pieces or max(pieces) > len(data):
         raise broken(KIND, "pixels lie beyond its end", data)
     _refuse_pages(data, following, order)
-    return data if head.orientation == 1 else _as_stored(data, order)
+    return _as_stored(data, order) if head.orientation != 1 or _EXTRA in fields else data
 
 
 def _as_stored(data: bytes, order: str) -> bytes:
-    """The file without its turn: OpenCV turns a TIFF, whatever its flags say."""
+    """The file without its turn and its kind of transparency, which OpenCV applies, whatever its flags say."""
     changed = bytearray(data)
     at = struct.unpack_from(f"{order}I", data, 4)[0]
     count = struct.unpack_from(f"{order}H", data, at)[0]
     for entry in range(at + 2, at + 2 + 12 * count, 12):
-        if struct.unpack_from(f"{order}H", data, entry)[0] == _ORIENTATION:
+        tag, _, number = struct.unpack_from(f"{order}HHI", data, entry)
+        if tag == _ORIENTATION or (tag == _EXTRA and number == 1):
             struct.pack_into(f"{order}HIHH", changed, entry + 2, _SHORT, 1, 1, 0)
     return bytes(changed)
 
