@@ -16,14 +16,23 @@ from mcap.exceptions import EndOfFile, RecordLengthLimitExceeded
 from mcap.opcode import Opcode
 from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, ChunkIndex, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.stream_reader import MAGIC_SIZE, StreamReader, breakup_chunk
 from mcap.summary import Summary
 
 from mtv_perception.bags.decompress import plain, unlz4, unzstd
-from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
+from mtv_perception.bags.storage import (
+    DamageError,
+    Definition,
+    RawMessage,
+    Topic,
+    behind_its_end,
+    reason_of,
+)
 
 _LARGEST_RECORD = 1 << 30
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "zstd": unzstd, "lz4": unlz4}
+# MCAP's specification: the head of a record, and the last one, before the closing magic.
+_RECORD, _FOOTER = struct.Struct("<BQ"), struct.Struct("<BQQQI")
 _ROS2 = ("ros2msg", "ros2idl")
 _WAITING_BYTES = 256 << 20
 """Chunks that overlap in time wait side by side; beyond this the order is given up."""
@@ -66,8 +75,10 @@ class McapFile:
     def __init__(self, path: Path) -> None:
         self._path, self.damage = path, ""
         self._stream: BinaryIO = path.open("rb")
-        self._limit = min(_LARGEST_RECORD, max(1024, path.stat().st_size))
+        self._size = path.stat().st_size
+        self._limit = min(_LARGEST_RECORD, max(1024, self._size))
         self._channels = _Channels({}, {})
+        self._unlisted = 0
         self.counts: dict[Topic, int] = {}
         self._firsts: dict[Topic, RawMessage] = {}
         self._index: list[ChunkIndex] | None = None
@@ -95,6 +106,8 @@ class McapFile:
         """The index; None where the file must be read from its beginning."""
         reader = SeekingReader(self._stream, record_size_limit=self._limit)
         summary = reader.get_summary()
+        if summary is not None:
+            self._check_alone()
         if summary is None or summary.statistics is None:
             return None
         # A writer need not count each channel's messages, nor list every chunk.
@@ -109,6 +122,21 @@ class McapFile:
         is_whole = counts.keys() <= summary.channels.keys()
         schemas = {channel.schema_id for channel in summary.channels.values()} - {0}
         return summary if is_whole and schemas <= summary.schemas.keys() else None
+
+    def _check_alone(self) -> None:
+        """Raise DamageError where the index is of another recording, appended to this one."""
+        self._stream.seek(self._size - _FOOTER.size - MAGIC_SIZE)
+        at, *_ = _FOOTER.unpack(self._stream.read(_FOOTER.size))[2:]
+        opcode = None
+        while opcode != Opcode.FOOTER and at + _RECORD.size <= self._size:
+            self._stream.seek(at)
+            opcode, length = _RECORD.unpack(self._stream.read(_RECORD.size))
+            at += _RECORD.size + length
+        self._check_end(at + MAGIC_SIZE)
+
+    def _check_end(self, end: int) -> None:
+        if end < self._size:
+            raise DamageError(behind_its_end(end, self._size))
 
     def _count(self, counts: Counter[int]) -> None:
         total: Counter[Topic] = Counter()
@@ -125,6 +153,10 @@ class McapFile:
                 self._firsts.setdefault(message.source, message)
         except DamageError as error:
             self.damage = str(error)
+        if self._unlisted and not self.damage:
+            self.damage = (
+                f"{self._path.name}: {self._unlisted} messages of topics that it does not list"
+            )
         self.counts = {**dict.fromkeys(self._channels.topics.values(), 0), **counts}
         if not self.counts and self.damage:
             raise DamageError(self.damage)
@@ -162,11 +194,15 @@ class McapFile:
                     record = next(records)
                     inside = _broken_up(record) if isinstance(record, Chunk) else [record]
                 except StopIteration:
-                    return
+                    break
                 except Exception as error:
                     raise DamageError(self._said(error)) from error
                 found = list(self._chosen(inside, wanted))
                 yield from sorted(found, key=lambda message: message.log_ns)
+            try:
+                self._check_end(stream.tell())
+            except DamageError as error:
+                raise DamageError(self._said(error)) from error
 
     def _chosen(self, records: list[Any], wanted: set[Topic] | None) -> Iterator[RawMessage]:
         for record in records:
@@ -174,6 +210,7 @@ class McapFile:
                 self._channels.note(record)
                 continue
             topic = self._channels.topics.get(record.channel_id)
+            self._unlisted += topic is None
             if topic is not None and (wanted is None or topic in wanted):
                 yield RawMessage(topic, record.log_time, self._content(record.data))
 
@@ -226,7 +263,10 @@ class McapFile:
 
 def _broken_up(chunk: Chunk) -> list[Any]:
     if chunk.compression not in _DECOMPRESS:
-        raise DamageError(f"chunk of unknown compression {chunk.compression!r}")
+        raise DamageError(
+            f"chunk of unknown compression {chunk.compression!r}, expected zstd, lz4 or none; where a "
+            "tool reads it, write it again with one of these"
+        )
     chunk.data = _DECOMPRESS[chunk.compression](chunk.data)
     chunk.compression = ""
     return breakup_chunk(chunk, validate_crc=True)

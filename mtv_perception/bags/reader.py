@@ -126,6 +126,9 @@ class BagSource:
             except DamageError as error:
                 reasons.append(str(error))
                 continue
+            except OSError as error:
+                reasons.append(f"{file.name}: can't be read: {error.strerror}")
+                continue
             self._storages.append(storage)
             reasons += [item for item in (damage, storage.damage) if item]
             for topic, count in storage.counts.items():

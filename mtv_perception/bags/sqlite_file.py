@@ -11,12 +11,20 @@ from errno import ENOSPC
 from pathlib import Path
 
 from mtv_perception.bags.decompress import plain
-from mtv_perception.bags.storage import DamageError, Definition, RawMessage, Topic, reason_of
+from mtv_perception.bags.storage import (
+    DamageError,
+    Definition,
+    RawMessage,
+    Topic,
+    behind_its_end,
+    reason_of,
+)
 
 _WAL = "-wal"
 _JOURNALS = (_WAL, "-journal")
 """What is not in the file yet, and what takes back a half-written transaction."""
 # SQLite's file format, sections 3 and 4.1. SQLite ends a transaction by overwriting that magic.
+_MAGIC = b"SQLite format 3\0"
 _JOURNAL_MAGIC, _WAL_HEAD_BYTES = bytes.fromhex("d9d505f920a163d7"), 32
 _BY_TIME = "SELECT topic_id, timestamp, data FROM messages WHERE {} ORDER BY timestamp, id"
 # An index may lie behind the end of a damaged file.
@@ -103,6 +111,19 @@ class SqliteFile:
         for number, topic in self._topics.items():
             total[topic] += counts[number]
         self.counts = dict(total)
+        unlisted = sum(count for number, count in counts.items() if number not in self._topics)
+        if unlisted and not self.damage:
+            self.damage = f"{self._path.name}: {unlisted} messages of topics that it does not list"
+        if (at := self._second()) and not self.damage:
+            self.damage = f"{self._path.name}: {behind_its_end(at, self._path.stat().st_size)}"
+
+    def _second(self) -> int:
+        """Where another file begins that was appended; 0 where there is none."""
+        end = int(self._database.execute("PRAGMA page_count").fetchone()[0])
+        end *= int(self._database.execute("PRAGMA page_size").fetchone()[0])
+        with self._path.open("rb") as file:
+            file.seek(end)
+            return end if file.read(len(_MAGIC)) == _MAGIC else 0
 
     def _counted_by_rows(self) -> Counter[int]:
         counts: Counter[int] = Counter()

@@ -11,7 +11,16 @@ from typing import NamedTuple, Protocol
 
 from mtv_perception.bags.decompress import DamageError
 
-__all__ = ["CDR", "DamageError", "Definition", "RawMessage", "Storage", "Topic", "reason_of"]
+__all__ = [
+    "CDR",
+    "DamageError",
+    "Definition",
+    "RawMessage",
+    "Storage",
+    "Topic",
+    "behind_its_end",
+    "reason_of",
+]
 
 CDR = "cdr"
 """The only serialisation that ROS 2's own messages have in bags."""
@@ -95,3 +104,11 @@ def reason_of(error: BaseException) -> str:
     """An error in words; its kind where it has none of its own, or only blanks."""
     text = " ".join(str(error).split())
     return text if any(char.isalnum() for char in text) else type(error).__name__
+
+
+def behind_its_end(end: int, size: int) -> str:
+    """What is wrong with a file to which another recording was appended."""
+    return (
+        f"more follows behind its end at byte {end} of {size}; cut recordings that were joined apart, "
+        "and give each by itself"
+    )

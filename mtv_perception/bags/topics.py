@@ -146,7 +146,7 @@ def _none_said(bag: BagSource, images: Sequence[Topic], reasons: Mapping[Topic, 
 
 def _wanted(bag: BagSource, images: Sequence[Topic], wanted: Sequence[str]) -> dict[Topic, str]:
     given = {topic: name for name, topic in (_split(item) for item in wanted)}
-    by_name = {topic.name: topic for topic in images}
+    by_name = _fullest(bag, images)
     unknown = [name for name in given if name not in by_name]
     if unknown:
         found = "; ".join(f"{topic}, {bag.counts[topic]} messages" for topic in sorted(images))
@@ -174,7 +174,12 @@ def _split(item: str) -> tuple[str | None, str]:
 def _reasons(bag: BagSource, images: Sequence[Topic]) -> dict[Topic, str]:
     """Why each topic is no camera; "" for those that are."""
     reasons = {topic: _why_no_picture(bag, topic) for topic in images}
-    by_name = {topic.name: topic for topic in images}
+    by_name = _fullest(bag, [topic for topic in images if not reasons[topic]])
+    for topic in images:
+        used = by_name.get(topic.name, topic)
+        if used != topic and not reasons[topic]:
+            reasons[topic] = f"{used.msgtype} of the same name has more messages"
+    by_name = _fullest(bag, images) | by_name
     for twin in images:
         raw = by_name.get(twin.name.removesuffix(_COMPRESSED), twin)
         if raw == twin or reasons[twin] or reasons[raw] == _EMPTY:
@@ -186,6 +191,11 @@ def _reasons(bag: BagSource, images: Sequence[Topic]) -> dict[Topic, str]:
         better, worse = (twin, raw) if fewer else (raw, twin)
         reasons[worse] = f"the same camera as {better.name}"
     return reasons
+
+
+def _fullest(bag: BagSource, images: Iterable[Topic]) -> dict[str, Topic]:
+    """The image topic of each name; of several types the one with most messages."""
+    return {topic.name: topic for topic in sorted(images, key=lambda topic: bag.counts[topic])}
 
 
 def _is_readable(bag: BagSource, raw: Topic) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zstandard
 from mcap.writer import CompressionType, IndexType, Writer
+from rosbags.rosbag2 import StoragePlugin
 
 from mtv_perception.bags.files import is_bag
 from mtv_perception.bags.reader import RAW, BagSource, _store_of
@@ -20,6 +21,7 @@ from mtv_perception.bags.storage import Definition, reason_of
 from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
 from mtv_perception.messages.typestore import builder, typestore
 from mtv_perception.replay.inputs import open_input
+from mtv_perception.replay.replay import replay
 
 IDL = b'#include "other.idl"\nmodule x { struct Y { other::Z z; }; };'
 IMAGES = 4
@@ -636,3 +638,78 @@ def test_a_definition_that_lacks_a_standard_field_is_not_believed(gone):
 
     assert _store_of("sensor_msgs/msg/CompressedImage", whole) is not None
     assert _store_of("sensor_msgs/msg/CompressedImage", broken) is None
+
+
+@pytest.mark.parametrize("index", ["with", "without"])
+@pytest.mark.parametrize("second", ["same", "other"])
+def test_a_recording_appended_to_another_is_damage(tmp_path, index, second):
+    """The last index alone would be read, and its places are those of the first file."""
+    options = {} if index == "with" else {"index_types": IndexType.NONE, "use_statistics": False}
+    first = write_mcap(tmp_path / "a.mcap", **options).read_bytes()
+    other = write_mcap(tmp_path / "b.mcap", images=7, compression=CompressionType.LZ4, **options)
+    joined = tmp_path / "joined.mcap"
+    joined.write_bytes(first + (first if second == "same" else other.read_bytes()))
+    values, damage = frames_of(joined)
+    assert values == ALL
+    assert f"more follows behind its end at byte {len(first)} of {joined.stat().st_size}" in damage
+
+
+def test_an_unknown_compression_says_which_are_known(tmp_path):
+    path = write_mcap(tmp_path / "a.mcap", chunk_size=500)
+    mark = path.read_bytes().index(b"\x04\0\0\0zstd")
+    content = bytearray(path.read_bytes())
+    content[mark + 4 : mark + 8] = b"brot"
+    path.write_bytes(content)
+    assert "chunk of unknown compression 'brot', expected zstd, lz4 or none" in frames_of(path)[1]
+
+
+def test_a_part_that_cannot_be_read_is_damage_and_the_others_are_read(tmp_path):
+    write_mcap(tmp_path / "bag" / "bag_0.mcap")
+    (tmp_path / "bag" / "bag_1.mcap").symlink_to(tmp_path / "nothing.mcap")
+    values, damage = frames_of(tmp_path / "bag")
+    assert values == ALL
+    assert "bag_1.mcap: can't be read: No such file or directory" in damage
+
+
+def write_sqlite(tmp_path, write_bag):
+    folder = write_bag(storage=StoragePlugin.SQLITE3)
+    return folder, next(folder.glob("*.db3"))
+
+
+def read_by_number(folder):
+    good, broken = 0, []
+    with open_input(folder) as opened:
+        for frame in opened.frames():
+            try:
+                frame.decode()
+                good += 1
+            except ImageError as error:
+                broken.append(str(error))
+        return good, broken, opened.damage
+
+
+def test_messages_of_a_topic_that_is_not_listed_are_damage(tmp_path, write_bag):
+    folder, file = write_sqlite(tmp_path, write_bag)
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE messages SET topic_id = 9 WHERE id > 4")
+    database.close()
+    good, broken, damage = read_by_number(folder)
+    assert (good, broken) == (4, [])
+    assert f"{file.name}: 2 messages of topics that it does not list" in damage
+
+
+def test_a_message_recorded_before_0_is_refused_alone(tmp_path, write_bag, red_finder):
+    folder, file = write_sqlite(tmp_path, write_bag)
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE messages SET timestamp = -5 WHERE id = 3")
+    database.close()
+    report = replay(folder, tmp_path / "out", red_finder())
+    assert (report.frames, report.failed) == (5, 1)
+    assert report.faults == ("/image#0: Expected a time of recording from 0 on, got -5 ns.",)
+
+
+def test_a_database_appended_to_another_is_damage(tmp_path, write_bag):
+    folder, file = write_sqlite(tmp_path, write_bag)
+    size = file.stat().st_size
+    file.write_bytes(2 * file.read_bytes())
+    assert f"more follows behind its end at byte {size} of {2 * size}" in read_by_number(folder)[2]

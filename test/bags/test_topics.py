@@ -254,3 +254,14 @@ def test_pictures_are_those_of_cameras_alone():
     assert [topic.name for topic in pictures_of(bag, ())] == ["/camera/image_raw"]
     assert pictures_of(bag, ["/camera/image_raw"]) == []
     assert pictures_of(FakeBag({("/depth", RAW): raw("16UC1")}), ()) == []
+
+
+@pytest.mark.parametrize(("raws", "coded"), [(4, 3), (3, 4)])
+@pytest.mark.parametrize("wanted", [(), ("/image",)])
+def test_of_image_types_of_one_name_the_one_with_more_messages_is_used(raws, coded, wanted):
+    topics = {("/image", RAW): (raw(), raws), ("/image", COMPRESSED): (packed(), coded)}
+    fuller, other = (RAW, COMPRESSED) if raws > coded else (COMPRESSED, RAW)
+    assert list(choose_cameras(FakeBag(topics), wanted).cameras) == [Topic("/image", fuller)]
+    (why,) = left_out(topics).values()
+    assert list(left_out(topics)) == [("/image", other)]
+    assert why == f"{fuller} of the same name has more messages"
