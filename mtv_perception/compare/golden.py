@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -123,12 +124,15 @@ def read_golden(path: Path) -> GoldenRun:
         ReplayError: it is none, or some of its frames are missing.
     """
     try:
-        head, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise ValueError("it is empty")
+        head, *lines = (json.loads(line) for line in text.splitlines())
         if head.get("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT!r}, got {head.get('format')!r}")
         labels = labels_of(head["classes"])
         keys = FrameKeys()
-        keyed = [(keys(str(line["camera"]), int(line["stamp_ns"])), line) for line in lines]
+        keyed = [(keys(str(line["camera"]), _stamp(line["stamp_ns"])), line) for line in lines]
         frames = {key: RunFrame(_detections(line["objects"], labels)) for key, line in keyed}
         masks = {key: line["mask"] for key, line in keyed if line["mask"]}
         # Files of earlier versions do not say how many frames they have.
@@ -136,16 +140,28 @@ def read_golden(path: Path) -> GoldenRun:
             raise ValueError(f"expected {expected} frames by its head, got {len(lines)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReplayError(
-            f"{path}: expected a golden run, could not read it: {error}{pointer_hint(path)}"
+            f"{path}: expected a golden run, could not read it: {error}"
+            f"{pointer_hint(path) or '; `mtv replay --golden` writes it again'}"
         ) from error
     return GoldenRun(path, head["model"], labels, frames, masks)
 
 
 def _detections(objects: list[list[float]], labels: LabelSet) -> Detections:
     table = np.asarray(objects, np.float32).reshape(-1, 6)
-    if ((table[:, 0] < 0) | (table[:, 0] >= len(labels))).any():
+    ids, scores, boxes = table[:, 0], table[:, 1], table[:, 2:]
+    if not ((ids >= 0) & (ids < len(labels)) & (ids == ids.round())).all():
         raise ValueError(f"expected class ids of 0 to {len(labels) - 1}")
-    return Detections(table[:, 2:], table[:, 1], table[:, 0].astype(np.int32))
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError(f"expected scores of 0 to 1, got {scores.tolist()}")
+    if not (np.isfinite(boxes).all() and (boxes[:, :2] <= boxes[:, 2:]).all()):
+        raise ValueError(f"expected boxes x0, y0, x1, y1 in pixels, got {boxes.tolist()}")
+    return Detections(boxes, scores, ids.astype(np.int32))
+
+
+def _stamp(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"expected stamp_ns as a whole number, got {value!r}")
+    return value
 
 
 def read_run(path: Path) -> Run:

@@ -449,3 +449,37 @@ def test_a_run_that_was_interrupted_is_damaged(runs, tmp_path):
     with pytest.raises(ReplayError, match="expected a whole run for a golden file"):
         write_golden(open_run(tmp_path / "a"), tmp_path / "golden.jsonl")
     assert not (tmp_path / "golden.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ([1, 7, 1, 2, 3, 4], "scores of 0 to 1"),
+        ([1, float("nan"), 1, 2, 3, 4], "scores of 0 to 1"),
+        ([1.5, 0.5, 1, 2, 3, 4], "class ids of 0 to"),
+        ([1, 0.5, 1, float("nan"), 3, 4], "boxes x0, y0, x1, y1"),
+        ([1, 0.5, 9, 2, 3, 4], "boxes x0, y0, x1, y1"),
+    ],
+)
+def test_a_golden_file_with_impossible_numbers_is_refused(runs, tmp_path, row, why):
+    path = tmp_path / "golden.jsonl"
+    write_golden(runs("a"), path)
+    head, first, *rest = map(json.loads, path.read_text().splitlines())
+    first["objects"] = [row]
+    path.write_text("\n".join(map(json.dumps, [head, first, *rest])) + "\n")
+    with pytest.raises(ReplayError, match=f"golden.jsonl.*{why}.*--golden` writes it again"):
+        read_golden(path)
+
+
+def test_a_golden_file_with_another_stamp_or_nothing_is_refused(runs, tmp_path):
+    path = tmp_path / "golden.jsonl"
+    write_golden(runs("a"), path)
+    text = path.read_text()
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert read_golden(path).frames
+    path.write_text(text.replace('"stamp_ns":', '"stamp_ns":0.5e', 1).replace("0.5e", "0.5e1", 1))
+    with pytest.raises(ReplayError, match="stamp_ns as a whole number"):
+        read_golden(path)
+    path.write_text("\n")
+    with pytest.raises(ReplayError, match="it is empty"):
+        read_golden(path)
