@@ -116,10 +116,10 @@ def storage_kind(path: Path, named: Path | None = None) -> str:
     with path.open("rb") as file:
         start = file.read(max(map(len, _MAGICS)))
     found = [kind for magic, kind in _MAGICS.items() if start.startswith(magic)]
-    return found[0] if found else Path(_plain_name((named or path).name).lower()).suffix
+    return found[0] if found else Path(plain_name((named or path).name).lower()).suffix
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A storage file's name without what compression and a running recorder append."""
     for ending in (ACTIVE, *_PACKED):
         if name.lower().endswith(ending):
@@ -184,13 +184,13 @@ def _unlisted(path: Path, present: list[Path]) -> tuple[tuple[Path, ...], str]:
 
 def _has_plain_twin(item: Path, present: list[Path]) -> bool:
     """Whether a compressed file lies beside its own content: then that is read."""
-    plain = _plain_name(item.name)
+    plain = plain_name(item.name)
     return item.name != plain and any(other.name == plain for other in present)
 
 
 def _part_of(path: Path) -> tuple[str, str | None]:
     """The name of the bag that a storage file is a part of, and its number."""
-    found = _PART.match(Path(_plain_name(path.name)).stem)
+    found = _PART.match(Path(plain_name(path.name)).stem)
     return (found[1], found[2]) if found else (path.name, None)
 
 
@@ -216,7 +216,7 @@ def _as_listed(path: Path, names: list[str], present: list[Path]) -> BagFiles:
     files, missing = [], []
     for name in dict.fromkeys(names):
         base = Path(name).name
-        candidates = (base, *(f"{base}{packed}" for packed in _PACKED), _plain_name(base))
+        candidates = (base, *(f"{base}{packed}" for packed in _PACKED), plain_name(base))
         found = next((by_name[item] for item in candidates if item in by_name), None)
         if found is None:
             missing.append(base)
@@ -241,8 +241,8 @@ def _with_others(files: list[Path], missing: list[str], present: list[Path]) -> 
     Parts of the same bag that it does not name are read, too.
     """
     reasons = [f"{', '.join(missing)} of {METADATA} is missing"] if missing else []
-    plain = {_plain_name(item.name) for item in files}
-    others = [item for item in present if _plain_name(item.name) not in plain]
+    plain = {plain_name(item.name) for item in files}
+    others = [item for item in present if plain_name(item.name) not in plain]
     bags = {_part_of(item)[0] for item in files}
     parts = [item for item in others if _part_of(item)[0] in bags]
     if parts:

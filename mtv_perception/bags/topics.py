@@ -41,6 +41,8 @@ _VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp9")
 _LABEL_WORDS = re.compile(
     r"segment|semantic|label|mask|instance|panoptic|class|(?<![a-z])seg(?![a-z])", re.IGNORECASE
 )
+# It becomes the first part of topics, so that ROS's rules for them hold.
+_CAMERA_NAME = re.compile(r"([a-z_]\w*(/[a-z_]\w*)*)?", re.ASCII | re.IGNORECASE)
 _FLAT_COLOURS = 64
 """A picture has thousands of colours, an image of class numbers a few; both are sampled."""
 _SAMPLES = 4096
@@ -145,7 +147,18 @@ def _none_said(bag: BagSource, images: Sequence[Topic], reasons: Mapping[Topic, 
 
 
 def _wanted(bag: BagSource, images: Sequence[Topic], wanted: Sequence[str]) -> dict[Topic, str]:
-    given = {topic: name for name, topic in (_split(item) for item in wanted)}
+    given: dict[str, str | None] = {}
+    for item in wanted:
+        name, topic = _split(item)
+        if not _CAMERA_NAME.fullmatch(name or ""):
+            raise ReplayError(
+                f"{bag.path}: --topics {item}: expected a camera's name of letters, digits and '_', as "
+                f"in front=/front/image, got {name!r}."
+            )
+        if given.setdefault(topic, name) != name:
+            raise ReplayError(
+                f"{bag.path}: --topics {item}: expected one name for {topic}, got {given[topic]!r} too."
+            )
     by_name = _fullest(bag, images)
     unknown = [name for name in given if name not in by_name]
     if unknown:

@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from mtv_perception.bags.files import plain_name
 from mtv_perception.bags.writer import clear
 from mtv_perception.errors import MtvError, ReplayError
 from mtv_perception.replay.replay import ReplayOptions, ReplayReport, check_apart, replay
@@ -75,14 +76,23 @@ def make_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
     if len(sources) == 1:
         check_apart(sources[0], out)
         return [Job(sources[0], out)]
-    jobs = [Job(source, out / source.resolve().name.split(".")[0]) for source in sources]
+    jobs = [Job(source, out / _name(source)) for source in sources]
     folders = [job.folder for job in jobs]
     twice = [folder.name for index, folder in enumerate(folders) if folder in folders[:index]]
     if twice:
-        raise ReplayError(f"Expected inputs of different names, got {twice[0]!r} twice.")
+        raise ReplayError(
+            f"Expected inputs of different names, got {twice[0]!r} twice; replay them one by one, each "
+            "with an --out of its own."
+        )
     for job in jobs:
         check_apart(job.source, job.folder)
     return jobs
+
+
+def _name(source: Path) -> str:
+    """Of an input's bag: the input's own without the suffixes of a file."""
+    name = source.resolve().name
+    return name if source.is_dir() else Path(plain_name(name)).stem
 
 
 @cache

@@ -30,6 +30,7 @@ from mtv_perception.visual.anonymise import anonymised
 from mtv_perception.visual.overlay import draw_overlay
 
 _RESULTS = "results.jsonl"
+_VIDEO = "video"
 # What a run may write into its folder. Of other origin it may be the only copy.
 _WRITTEN = ("masks", "overlays", "labels", "annotations.json", "classes.txt")
 _LABELS = ("labels", "annotations.json", "classes.txt")
@@ -87,6 +88,10 @@ class Predictions:
 
     def _begin(self) -> TextIO:
         """Make the folder and its files, for the first frame; overlays/ for the first image."""
+        if self._folder.exists() and not self._folder.is_dir():
+            raise ReplayError(
+                f"{self._folder}: expected a folder to write, found a file; choose another --out."
+            )
         foreign = [name for name in _WRITTEN if (self._folder / name).exists()]
         if foreign and not (self._folder / _RESULTS).exists():
             raise ReplayError(
@@ -111,7 +116,7 @@ class Predictions:
         return self._lines
 
     def _remove_earlier(self) -> None:
-        """Remove the masks and overlays of an earlier run: beside new ones they would be taken for theirs.
+        """Remove the masks, overlays and videos of an earlier run: beside new ones they would be taken for theirs.
 
         Raises:
             ReplayError: it wrote labels, which somebody may have corrected.
@@ -128,12 +133,20 @@ class Predictions:
             return
         for line in lines:
             try:
-                name = str(json.loads(line)["name"])
-            except (ValueError, KeyError, TypeError):  # Cut short when the run was killed.
+                content = json.loads(line)
+                name, video = str(content["name"]), str(content.get(_VIDEO, ""))
+            except (ValueError, KeyError, TypeError, AttributeError):  # Cut short by a kill.
                 continue
             for part, suffix in _OF_A_FRAME:
                 if Path(name).name == name:
                     (self._folder / part / f"{name}{suffix}").unlink(missing_ok=True)
+            path = self._folder / video
+            if video and Path(video).name == video and not self._is_source(path):
+                path.unlink(missing_ok=True)
+
+    def _is_source(self, path: Path, *more: Path) -> bool:
+        known = [item for item in (*more, *self._sources) if item.exists()]
+        return path.exists() and any(map(path.samefile, known))
 
     def check_source(self, source: Path) -> None:
         """Raise ReplayError where a source lies in what is written."""
@@ -153,8 +166,7 @@ class Predictions:
         """
         path = self._folder / f"{self._names.unique(source.stem)}{_VIDEO_SUFFIX}"
         if path.exists():
-            known = (item for item in (source, *self._sources) if item.exists())
-            if any(path.samefile(item) for item in known):
+            if self._is_source(path, source):
                 raise ReplayError(f"{path}: is the source itself; choose another --out.")
             if not self._is_earlier:
                 raise ReplayError(
@@ -197,6 +209,8 @@ class Predictions:
             path.parent.mkdir(exist_ok=True)
             write_image(path, overlay)
         line = to_line(source, item, frame, name, result, self._labels, self._masks)
+        if self._video is not None:
+            line[_VIDEO] = self._video.name
         with named_errors(self._folder / _RESULTS):
             lines.write(json.dumps(line) + "\n")
         for writer in self._label_files:
@@ -227,6 +241,11 @@ class _VideoFile:
         self._path, self._rate = path, rate
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self._path.name
 
     def write(self, image_rgb: np.ndarray) -> None:
         """Append a frame."""

@@ -265,3 +265,21 @@ def test_of_image_types_of_one_name_the_one_with_more_messages_is_used(raws, cod
     (why,) = left_out(topics).values()
     assert list(left_out(topics)) == [("/image", other)]
     assert why == f"{fuller} of the same name has more messages"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (("../x=/image",), "expected a camera's name of letters, digits and '_'.*got '../x'"),
+        (("1a=/image",), "got '1a'"),
+        (("ü=/image",), "got 'ü'"),
+        (("a b=/image",), "got 'a b'"),
+        (("a//b=/image",), "got 'a//b'"),
+        (("a=/image", "b=/image"), "--topics b=/image: expected one name for /image, got 'a' too"),
+    ],
+)
+def test_a_name_that_is_no_part_of_a_topic_is_refused(wanted, why):
+    with pytest.raises(ReplayError, match=why):
+        choose_cameras(FakeBag({"/image": raw()}), wanted)
+    for name in ("a=/image", "/a/b/=/image", "=/image", "_a1=/image", "/image"):
+        assert list(cameras_of({"/image": raw()}, (name, name))) == ["/image"]

@@ -575,3 +575,15 @@ def test_a_source_that_cannot_be_read_hides_no_other(
     assert status == 1 and len(lines) == 12
     said = capsys.readouterr().err
     assert f"{bag}: expected an image" in said and "bag_0.mcap: Permission denied" in said
+
+
+def test_the_videos_of_an_earlier_run_go_with_its_results(predict, folder, write_video, tmp_path):
+    path = write_video(tmp_path / "clip.webm")
+    status, lines = predict(path, path)
+    assert status == 0 and {line["video"] for line in lines} == {"clip.webm", "clip-2.webm"}
+    (predict.out / "mine.webm").write_bytes(b"of other origin")
+    (tmp_path / "link.webm").symlink_to(predict.out / "clip-2.webm")
+    status, lines = predict(tmp_path / "link.webm", folder)
+    assert status == 0 and lines[0]["video"] == "link.webm" and "video" not in lines[-1]
+    videos = [name for name in files(predict.out) if name.endswith(".webm")]
+    assert videos == ["clip-2.webm", "link.webm", "mine.webm"]

@@ -37,6 +37,16 @@ def test_one_input_goes_to_out_itself_several_inside(tmp_path):
         make_jobs([tmp_path / "a", tmp_path / "x" / "a"], tmp_path / "out")
 
 
+def test_a_name_with_dots_is_a_whole_name(tmp_path):
+    (tmp_path / "v1.2").mkdir()
+    sources = [
+        tmp_path / name for name in ("v1.2", "01.05.mp4", "01.06.mp4", "a_0.mcap.zstd", ".b")
+    ]
+    assert [job.folder.name for job in make_jobs(sources, tmp_path / "out")] == [
+        *("v1.2", "01.05", "01.06", "a_0", ".b"),
+    ]
+
+
 def test_processes_do_what_one_process_does(tmp_path, write_bag, work, contents, plainly):
     bags = [write_bag(name, frames=count) for name, count in (("one", 4), ("two", 7), ("three", 2))]
     (tmp_path / "bad.mcap").write_bytes(b"no bag")

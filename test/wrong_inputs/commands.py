@@ -113,7 +113,12 @@ PREDICT = of(
         2,
         "--threads: expected a number of at least 1",
     ),
-    ("folder to write is a file", "{good} --out {text}", 2, "Not a directory"),
+    (
+        "folder to write is a file",
+        "{good} --out {text}",
+        2,
+        "expected a folder to write, found a file",
+    ),
 )
 REPLAY = of(
     "replay",

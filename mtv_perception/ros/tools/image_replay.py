@@ -189,7 +189,8 @@ class ImageReplayNode(Node):
         beside = tuple(f"{topic.name}: " for topic in self._beside.topics.values())
         for text in (*others, *opened.left_out):
             if not text.startswith(beside):
-                self.get_logger().warning(f"left out: {text} (parameter 'topic' chooses)")
+                hint = " (parameter 'topic' chooses)" if text.startswith("/") else ""
+                self.get_logger().warning(f"left out: {text}{hint}")
 
     def _play(self) -> None:
         while not self._stopping.is_set():
