@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mtv_perception"
 
-BASE = frozenset({"errors", "types", "config", "labels", "resources", "yaml_text"})
+BASE = frozenset(
+    {"errors", "types", "config", "labels", "processes", "resources", "yaml_text"}
+)
 PERCEPTION = {"runtime", "visual"}
 BAGS = {"media", "messages", "bags"}
 RUNS = BAGS | {"replay", "compare"}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 from mtv_perception.bags.files import plain_name
 from mtv_perception.bags.writer import clear
 from mtv_perception.errors import MtvError, ReplayError
+from mtv_perception.processes import SPAWN, process_pool
 from mtv_perception.replay.replay import ReplayOptions, ReplayReport, check_apart, replay
 from mtv_perception.replay.resume import unfinished_folder
 from mtv_perception.runtime.artefact import load_artefact
@@ -133,9 +133,8 @@ def run_local(
             yield run_job(job, work, partial(progress, index))
         return
     work = _restartable(jobs, work)
-    context = multiprocessing.get_context("spawn")
-    reports = context.Queue()
-    with _relayed(reports, progress), _pool(workers, context, reports) as pool:
+    reports = SPAWN.Queue()
+    with _relayed(reports, progress), process_pool(workers, _begin, reports) as pool:
         futures = {pool.submit(_pool_job, index, job, work): job for index, job in enumerate(jobs)}
         for future in as_completed(futures):
             try:
@@ -218,10 +217,6 @@ def _begin(reports: Any) -> None:
 
 def _pool_job(index: int, job: Job, work: Work) -> Outcome:
     return run_job(job, work, lambda done, total: _REPORTS[0].put((index, done, total)))
-
-
-def _pool(workers: int, context: Any, reports: Any) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(reports,))
 
 
 @contextmanager

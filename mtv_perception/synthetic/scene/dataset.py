@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import cv2
 from tqdm import tqdm
 
 from mtv_perception.media.write import write_image
+from mtv_perception.processes import process_pool
 from mtv_perception.synthetic.people.cutouts import load_cutouts
 from mtv_perception.synthetic.render.textures import POOL_SEEDS
 from mtv_perception.synthetic.scene.annotate import CATEGORIES
@@ -159,7 +158,7 @@ def _run(job: _Job, indices: list[int], workers: int) -> Iterator[int]:
             if _worker is not None:
                 _worker[0].close()
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (job, 1)) as pool:
+    with process_pool(workers, _start_worker, job, 1) as pool:
         yield from pool.map(_make_one, indices, chunksize=4)
 
 
