@@ -13,7 +13,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import mtv_perception
 from mtv_perception.errors import MtvError
@@ -120,12 +122,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status. An expected error is told without a traceback: 2 for bad arguments, paths
         that can't be used and errors of this package, 1 for what happens on the way: a loss that
-        is no number, a full disk, an error in TensorFlow's input pipeline.
+        is no number, a full disk, an error in TensorFlow's input pipeline. 130 after Ctrl-C.
     """
+    _open_streams()
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+    except SystemExit as end:  # --help, --version, and arguments that argparse refuses.
+        status = end.code if isinstance(end.code, int) else 2
+        if not (lost := _unprinted(sys.stdout)):
+            _unprinted(sys.stderr)
+            raise
+    else:
+        lost = _unprinted(sys.stdout)
+    if lost:
+        status = _told(f"standard output: {lost}", status or 1)
+    return status or 1 if _unprinted(sys.stderr) else status
+
+
+def _open_streams() -> None:
+    """Give closed standard streams the null device; else the next files take their numbers.
+
+    Then what a library prints would land in them.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or os.fdopen(number, mode, encoding="utf-8")
+        for number, (stream, mode) in enumerate(
+            ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+        )
+    )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # Names of files need not be UTF-8.
             stream.reconfigure(errors="backslashreplace")
-    arguments = list(sys.argv[1:] if argv is None else argv)
+
+
+def _unprinted(stream: TextIO) -> str:
+    """Why what was printed can't be written; empty where it was."""
+    try:
+        stream.flush()
+    except OSError as error:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())  # Python tries again when it ends.
+        os.close(null)
+        return error.strerror or str(error)
+    return ""
+
+
+def _run(arguments: Sequence[str]) -> int:
     command = next((item for item in arguments if item in COMMANDS), None)
     try:
         args = _parse(make_parser(command), arguments)
@@ -140,10 +185,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(_missing(error, command or ""), 2)
     except _WRONG_PATHS as error:
         return _told(f"{error.filename}: {error.strerror}", 2)
+    except BrokenPipeError as error:  # As of `mtv ... | head -1`.
+        return _told(f"standard output: {_unprinted(sys.stdout) or error.strerror}", 1)
     except (FloatingPointError, OSError) as error:
-        return _told(str(error), 1)
+        lost = _unprinted(sys.stdout)
+        return _told(f"standard output: {lost}" if lost else str(error), 1)
     except KeyboardInterrupt:
-        return 130
+        return _told("interrupted; what it wrote so far is not complete", 130)
     except Exception as error:
         # TensorFlow's own class can't be named here: importing it takes seconds.
         if not type(error).__module__.startswith("tensorflow."):
@@ -190,7 +238,8 @@ def _quiet_tensorflow(devices: Path = Path("/dev")) -> None:
 
 
 def _told(text: str, status: int) -> int:
-    sys.stderr.write(f"mtv: {text}\n")
+    with suppress(OSError):  # Nobody reads it; the status still says it.
+        sys.stderr.write(f"mtv: {text}\n")
     return status
 
 

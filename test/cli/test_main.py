@@ -2,12 +2,15 @@
 
 import errno
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 import mtv_perception
@@ -213,3 +216,49 @@ def test_gpus_are_looked_for_only_where_a_driver_is(tmp_path, monkeypatch, devic
 
     assert os.environ.pop("CUDA_VISIBLE_DEVICES", None) == ("" if hidden else None)
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+def run_in_shell(line, folder):
+    """Run a line of bash in which `mtv` is this one; Python buffers as it does for users."""
+    env = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
+    env.pop("PYTHONUNBUFFERED", None)
+    mtv = f"{sys.executable} {SOURCE_ROOT / 'scripts/mtv'}"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line.replace("mtv", mtv, 1)],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "text"),
+    [
+        ("mtv --help >/dev/full", 1, "mtv: standard output: No space left on device\n"),
+        ("mtv summary --help >/dev/full", 1, "mtv: standard output: No space left on device\n"),
+        ("mtv --help | exec true", 1, "mtv: standard output: Broken pipe\n"),
+        ("mtv stats nothing >&- | exec true", 2, "expected a data set, found no such file"),
+        ("mtv octarine 2>/dev/full", 2, ""),
+    ],
+)
+def test_output_that_nobody_takes_is_told_in_a_line(tmp_path, line, status, text):
+    done = run_in_shell(line, tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert text in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_no_file_takes_the_number_of_a_closed_stream(tmp_path, closed):
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    done = run_in_shell(f"mtv predict in --out out {closed}", tmp_path)
+    assert done.returncode == 0
+    (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    assert json.loads(line)["name"] == "a"
+
+
+def test_ctrl_c_is_told_in_a_line(failing, capsys):
+    assert failing(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "mtv: interrupted; what it wrote so far is not complete\n"
