@@ -210,6 +210,10 @@ def test_a_raw_message_that_claims_gigabytes_allocates_nothing(size_hw, step, en
         (b"\0\0\x01\x09\xf0", "a piece of an H.264 or H.265 stream"),
         (b"\0\0\x01\0\x01", "an icon"),
         (b"PK\x03\x04", "ZIP"),
+        (b"#?RADIANCE\n", "Radiance HDR"),
+        (b"PF\n9 9\n", "PFM"),
+        (b"\x59\xa6\x6a\x95", "Sun raster"),
+        (b"II+\0\x08\0\0\0", "BigTIFF"),
         (b"octarine", "8 bytes that begin with b'octarine'"),
     ],
 )
@@ -217,3 +221,46 @@ def test_files_of_other_kinds_are_named(start, named):
     with pytest.raises(ImageError) as caught:
         decode_compressed(start)
     assert named in str(caught.value) and "JPEG, PNG" in str(caught.value)
+
+
+def bmp_with(at, form, value, grey=False):
+    """A BMP of 33x16 pixels with another number in its head."""
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 33, 3), np.uint8)
+    data = bytearray(cv2.imencode(".bmp", pixels[..., 0] if grey else pixels)[1])
+    struct.pack_into(form, data, at, value)
+    return bytes(data)
+
+
+def jpeg_2000_with_tiles(side):
+    """A JPEG 2000 image whose head tells of tiles that it does not hold."""
+    data = coded(".jp2", (64, 64))
+    at = data.index(b"\xff\x4f\xff\x51")
+    struct.pack_into(">II", data, at + 24, side, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (bmp_with(10, "<I", 0), "begin at byte 0, inside its header"),
+        (bmp_with(10, "<I", 20), "begin at byte 20, inside its header"),
+        (bmp_with(46, "<I", 2, grey=True), r"has 2 colours, a pixel has number \d+"),
+        (bmp_with(10, "<I", 54 + 8, grey=True), r"has 2 colours, a pixel has number \d+"),
+        (b"P1\n4 2\n0 1 0 2 0 1 0 1 1", "a bitmap holds 0 and 1, it has b'2'"),
+        (b"P1\n4 2\n# 1 1 1\n0 1 0 1 0 1 0", "need 8 numbers, it has 7"),
+        (jpeg_2000_with_tiles(1), "4095 of its 4096 tiles are missing"),
+        (jpeg_2000_with_tiles(32), "3 of its 4 tiles are missing"),
+        (jpeg_2000_with_tiles(0), "expected 1 to 4096 tiles"),
+    ],
+)
+def test_a_head_that_does_not_fit_the_pixels_is_refused(data, text):
+    with pytest.raises(ImageError, match=text):
+        decode_compressed(data)
+
+
+def test_fill_bytes_of_a_jpeg_are_passed_over_at_once():
+    plain = bytes(coded(".jpg", (16, 16)))
+    begun = time.process_time()
+    filled = decode_compressed(plain[:2] + b"\xff" * 3_000_000 + plain[2:])
+    assert time.process_time() - begun < 2
+    np.testing.assert_array_equal(filled, decode_compressed(plain))

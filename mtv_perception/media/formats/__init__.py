@@ -78,6 +78,12 @@ _FOREIGN = (
     (b"\0\0\x01\0", "an icon; convert it to PNG"),
     *((start, _STREAM) for start in (b"\0\0\0\x01", b"\0\0\x01")),
     (b"p7\n", "a PAM image; convert it to PNG"),
+    (b"#?radiance", "Radiance HDR; convert it to PNG"),
+    (b"#?rgbe", "Radiance HDR; convert it to PNG"),
+    (b"pf\n", "a PFM image; convert it to PNG"),
+    (b"y\xa6j\x95", "a Sun raster image; convert it to PNG"),
+    (b"ii+\0", "BigTIFF; convert it to PNG"),
+    (b"mm\0+", "BigTIFF; convert it to PNG"),
     (b"pk\x03\x04", "a ZIP archive; unpack it"),
 )
 

@@ -40,22 +40,27 @@ def read_head(data: bytes) -> Header | None:
 def check(data: bytes, head: Header) -> bytes:
     """Refuse what is cut short: tile-parts beyond the end, or coded pixels that are missing."""
     at = _codestream(data)
-    tiles = struct.unpack_from(">II", data, at + 24)
     right, bottom = struct.unpack_from(">II", data, at + 8)
-    if not all(tiles) or -(-right // tiles[0]) * -(-bottom // tiles[1]) > _MOST_TILES:
-        raise broken(KIND, f"it has more than {_MOST_TILES} tiles", data)
+    width, height, left, top = struct.unpack_from(">IIII", data, at + 24)
+    tiles = -(-(right - left) // width) * -(-(bottom - top) // height) if width and height else 0
+    if not 1 <= tiles <= _MOST_TILES:
+        raise broken(KIND, f"expected 1 to {_MOST_TILES} tiles", data)
     if head.channels > _MOST_CHANNELS or head.bits > 16:
         raise broken(KIND, f"expected at most {_MOST_CHANNELS} channels of 1 to 16 bits", data)
     if head.size_hw[0] * head.size_hw[1] > _MOST_PIXELS:
         raise broken(KIND, f"expected at most {_MOST_PIXELS} pixels, for decoding is slow", data)
     at = data.find(_SOT, at)
+    found = set()
     while at >= 0 and data[at : at + 2] == _SOT:
-        length = struct.unpack_from(">I", data, at + 6)[0]
+        number, length = struct.unpack_from(">HI", data, at + 4)
+        found.add(number)
         if not length:  # The last one: up to the end of the codestream.
             break
         at += length
         if length < 14 or at > len(data):
             raise broken(KIND, f"a tile-part claims {length} bytes", data)
+    if len(found) < tiles:
+        raise broken(KIND, f"{tiles - len(found)} of its {tiles} tiles are missing", data)
     if at < 0 or (data[at : at + 2] != _EOC and not data.rstrip(b"\0").endswith(_EOC)):
         if at != len(data):  # Only the end marker is missing.
             raise broken(KIND, "the end of its pixels is missing", data)

@@ -26,6 +26,7 @@ SIGNATURES = (b"\xff\xd8\xff",)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = 0xC0
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_FILLING = re.compile(rb"\xff+")
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _DHT = 0xC4
@@ -64,7 +65,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
     while (at := data.find(b"\xff", at)) >= 0:
         kind = data[at + 1] if at + 1 < len(data) else 0
         if kind == 0xFF:
-            at += 1
+            at = _FILLING.match(data, at).end() - 1  # type: ignore[union-attr]  # It begins with one.
         elif kind == 0 or kind in _BARE:
             at += 2
         elif kind == _EOI:

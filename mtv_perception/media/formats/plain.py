@@ -13,6 +13,7 @@ from mtv_perception.media.formats.base import Header, broken
 BMP, GIF, PNM = "BMP", "GIF", "PNM"
 
 _CORE_HEADER_BYTES = 12
+_BMP_FILE_HEAD = 14
 _UNCOMPRESSED = (0, 3, 6)
 _RUN_LENGTHS = (1, 2)
 _BMP_BITS = (1, 4, 8, 16, 24, 32)
@@ -26,6 +27,8 @@ _PNM_BITMAP = re.compile(rb"P([14])" + _PNM_NUMBER * 2 + rb"\s")
 _PNM_LEVELS = re.compile(rb"P([2356])" + _PNM_NUMBER * 3 + rb"\s")
 _PNM_HEAD_BYTES = 4096
 _PNM_TEXT = (2, 3)
+_PNM_COMMENT = re.compile(rb"#[^\n]*")
+_NO_BIT = re.compile(rb"[^01\s]")
 # Cameras with fewer bits also state 65535, so that only the pixels tell which are used.
 _USUAL_TOPS = (255, 65_535)
 
@@ -46,9 +49,23 @@ def check_bmp(data: bytes, head: Header) -> bytes:
     if bits not in _BMP_BITS or coding not in _UNCOMPRESSED + _RUN_LENGTHS:
         raise broken(BMP, f"{bits} bits a pixel in coding {coding} are not supported", data)
     height, width = head.size_hw
-    needed = struct.unpack_from("<I", data, 10)[0] + (width * bits + 31) // 32 * 4 * height
+    header_bytes, offset = (
+        struct.unpack_from("<I", data, 14)[0],
+        struct.unpack_from("<I", data, 10)[0],
+    )
+    if offset < _BMP_FILE_HEAD + header_bytes:
+        raise broken(BMP, f"its pixels begin at byte {offset}, inside its header", data)
+    needed = offset + (width * bits + 31) // 32 * 4 * height
     if coding in _UNCOMPRESSED and needed > len(data):
         raise broken(BMP, f"its pixels need {needed} bytes", data)
+    if coding in _UNCOMPRESSED and bits == 8:
+        stated = 0 if is_core else struct.unpack_from("<I", data, 46)[0]
+        stored = (offset - _BMP_FILE_HEAD - header_bytes) // (3 if is_core else 4)
+        colours = min(stated or 1 << bits, stored)
+        rows = np.frombuffer(data, np.uint8, needed - offset, offset).reshape(height, -1)
+        largest = int(rows[:, :width].max(initial=0))
+        if largest >= colours:
+            raise broken(BMP, f"it has {colours} colours, a pixel has number {largest}", data)
     if coding in _RUN_LENGTHS and not data.rstrip(b"\0").endswith(_RUNS_END[1:]):
         raise broken(BMP, "the end of its pixels is missing", data)
     return data
@@ -122,7 +139,10 @@ def check_pnm(data: bytes, head: Header) -> bytes:
     if kind in _PNM_TEXT:
         needed, found = height * width * head.channels, len(data[match.end() :].split())
     elif kind == 1:
-        needed, found = height * width, sum(data[match.end() :].count(bit) for bit in (b"0", b"1"))
+        body = _PNM_COMMENT.sub(b"", data[match.end() :])
+        if wrong := _NO_BIT.search(body):
+            raise broken(PNM, f"a bitmap holds 0 and 1, it has {wrong.group()!r}", data)
+        needed, found = height * width, sum(body.count(bit) for bit in (b"0", b"1"))
     else:
         row = (width + 7) // 8 if kind == 4 else width * head.channels * head.bits // 8
         needed, found = row * height, len(data) - match.end()
