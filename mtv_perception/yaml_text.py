@@ -1,7 +1,7 @@
 """YAML text to plain values, by the rules of YAML 1.2 where PyYAML's of 1.1 surprise.
 
 `no`, `on` and `y` are text, `1e-3` is a number, `012` and `1:30` are text. A key that stands twice
-is an error. Only plain values are made, never objects.
+is an error. Only plain values are made, never objects. A small file that would take long to read is an error.
 
 Source: https://yaml.org/spec/1.2.2/, section 10.3, "Core Schema".
 """
@@ -51,6 +51,17 @@ _RULES = (
 _KEPT = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "merge", "timestamp"))
 
 
+_DEEPEST = 100
+"""Lists and mappings inside each other. PyYAML's time grows with the square of the depth."""
+_MOST_DIGITS = 100
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def _check_depth(depth: int, mark: yaml.Mark) -> None:
+    if depth > _DEEPEST:
+        raise yaml.scanner.ScannerError(None, None, f"nested more than {_DEEPEST} deep", mark)
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """PyYAML's safe loader with the resolvers of YAML 1.2."""
 
@@ -59,28 +70,57 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # PyYAML's name
+        """As PyYAML's, up to `_DEEPEST`."""
+        _check_depth(self.flow_level + 1, self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        """As PyYAML's, up to `_DEEPEST`."""
+        _check_depth(len(self.indents), self.get_mark())
+        is_deeper: bool = super().add_indent(column)
+        return is_deeper
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """As PyYAML's, but a key that stands twice is an error."""
         if isinstance(node, yaml.MappingNode):
             self._check_keys(node)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        """As PyYAML's, up to `_MOST_DIGITS`; Python refuses to show what has thousands."""
+        if len(node.value) > _MOST_DIGITS:
+            problem = f"expected at most {_MOST_DIGITS} digits, got {len(node.value)}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return int(super().construct_yaml_int(node))
+
+    def flatten_mapping(self, node: Any) -> None:
+        """As PyYAML's, but each key once: merges of merges would double the keys again and again."""
+        super().flatten_mapping(node)
+        last = {
+            (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key: (key, value)
+            for key, value in node.value
+        }
+        node.value = list(last.values())
+
     def _check_keys(self, node: yaml.MappingNode) -> None:
         seen = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
                 continue
-            if (key.tag, key.value) in seen:
+            value = self.construct_object(key)  # 1, 0x1 and true are one key to Python.
+            if value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value[:60]!r} stands twice", key.start_mark
                 )
-            seen.add((key.tag, key.value))
+            seen.add(value)
 
 
 for _tag, _pattern, _first in _RULES:
     _Loader.add_implicit_resolver(_tag, _pattern, list(_first))
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_constructor(_WORD_TAG, lambda loader, node: PlainWord(loader.construct_scalar(node)))
 
 
