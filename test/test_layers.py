@@ -13,9 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mtv_perception"
 
-BASE = frozenset(
-    {"errors", "types", "config", "labels", "processes", "resources", "yaml_text"}
-)
+BASE = frozenset({"errors", "types", "config", "labels", "processes", "resources", "yaml_text"})
 PERCEPTION = {"runtime", "visual"}
 BAGS = {"media", "messages", "bags"}
 RUNS = BAGS | {"replay", "compare"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,13 @@ def _text(value: Any) -> str:
     return value
 
 
+def _file_name(value: Any) -> str:
+    name = _text(value)
+    if PurePosixPath(name.replace("\\", "/")).name in ("", ".."):  # A folder, as "." is.
+        raise ValueError(value)
+    return name
+
+
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(value)
@@ -82,7 +89,7 @@ _IDENTITY = _Rule("a whole number or text", _read_id)
 _RULES: dict[str, dict[str, _Rule]] = {
     "images": {
         "id": _IDENTITY,
-        "file_name": _Rule("a file name", _text),
+        "file_name": _Rule("a file name", _file_name),
         "width": _Rule("a whole number above 0", _side),
         "height": _Rule("a whole number above 0", _side),
     },

@@ -9,6 +9,7 @@ Source: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -17,13 +18,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
-from mtv_perception.data.formats.files import has_suffix, is_file, read_xml, stored_file
+from mtv_perception.data.formats.files import as_side, has_suffix, is_file, read_xml, stored_file
 from mtv_perception.data.formats.shapes import (
     ShapeError,
     as_points,
     box_around,
     box_inside,
     box_of_mask,
+    check_area,
     circle,
     corners,
     polygon,
@@ -106,7 +108,8 @@ def _entry(path: Path, image: ElementTree.Element) -> tuple[Entry, list[str], in
     """One image, what is wrong with its shapes, and how many are no objects."""
     name = image.get("name") or ""
     width, height = image.get("width") or "", image.get("height") or ""
-    size_hw = (int(height), int(width)) if width.isdecimal() and height.isdecimal() else None
+    sides = as_side(height), as_side(width)
+    size_hw = None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
     shapes: list[_Shape] = []
     faults, left_out = [], 0
     for number, item in enumerate(image):
@@ -165,10 +168,14 @@ def _read_shape(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> S
 
 
 def _number(item: ElementTree.Element, key: str) -> float:
+    text = item.get(key, "")
     try:
-        return float(item.get(key, ""))
-    except ValueError as error:
-        raise ShapeError(f"expected a number {key!r}, got {item.get(key)!r}") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ShapeError(f"expected a number {key!r}, got {text[:60]!r}")
+    return number
 
 
 def _box(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
@@ -205,7 +212,12 @@ def _mask(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:
     left, top, width, height = (
         int(_number(item, key)) for key in ("left", "top", "width", "height")
     )
-    counts = [int(count) for count in (item.get("rle") or "").replace(",", " ").split()]
+    check_area(height, width)
+    text = item.get("rle") or ""
+    try:
+        counts = [int(count) for count in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ShapeError(f"expected run lengths 'n, n, n', got {text[:60]!r}") from error
     if min(counts, default=-1) < 0 or min(width, height) < 1 or sum(counts) != width * height:
         raise ShapeError(f"expected run lengths of {width}x{height} pixels, got {sum(counts)}")
     values = np.arange(len(counts)) % 2 == 1

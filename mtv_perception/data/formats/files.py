@@ -30,6 +30,8 @@ _MARKS = (
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _XML_DECLARATION = re.compile(r"^\s*<\?xml.*?\?>", re.DOTALL)
 _CACHED_FILES = 4
+_MOST_DIGITS = 4000  # of an integer; Python refuses to show more than 4300
+_MOST_SIDE_DIGITS = 9
 _LONGEST_SHOWN = 240  # characters; a name in a file may be of any length
 
 
@@ -138,7 +140,7 @@ def by_path(folder: Path, suffixes: Iterable[str], root: Path) -> tuple[dict[str
 def shown(path: Path, root: Path) -> str:
     """A path as error texts name it: below `root` where it lies there."""
     text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN // 2]}..."
+    return _cut(text)
 
 
 def read_text(path: Path) -> str:
@@ -174,8 +176,10 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
             f"{path}: expected text in {encoding.upper()}, found byte 0x{byte:02x} in line {line}; "
             f"convert it: iconv -f LATIN1 -t UTF-8 (or from GB18030, as it was written)."
         ) from error
-    except LookupError as error:
-        raise DatasetError(f"{path}: expected a known text encoding, got {encoding!r}.") from error
+    except (LookupError, UnicodeError) as error:
+        raise DatasetError(
+            f"{path}: expected a known text encoding, got {encoding!r}; save the file as UTF-8."
+        ) from error
 
 
 def read_lines(path: Path, where: str) -> tuple[list[tuple[int, str]], list[str]]:
@@ -213,10 +217,39 @@ def read_json(path: Path) -> Any:
 def _read_json(path: Path, changed: int | None, size: int | None) -> Any:
     """As read_json; the layout is detected in the same files that are read afterwards."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=_once_each, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise DatasetError(f"{path}: expected JSON, could not read it: {reason}") from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; a key that stands twice with two values is an error: one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            if repr(value) != repr(found[key]):
+                others = {name: item for name, item in found.items() if name != key}
+                raise ValueError(
+                    f"the key {_cut(key)!r} stands twice in an object, with two values; remove one. "
+                    f"The object's other keys: {_cut(str(others))}"
+                )
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"expected numbers of at most {_MOST_DIGITS} digits, got {len(digits)}")
+    return int(digits)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN // 2]}..."
+
+
+def as_side(text: str) -> int | None:
+    """Pixels of a side that an XML file states; None where it states none that an image has."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_SIDE_DIGITS else None
 
 
 def json_or_none(path: Path) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtv_perception.errors import ImageError
 from mtv_perception.geometry.boxes import clip_boxes
-from mtv_perception.media.decode import checked
+from mtv_perception.media.decode import MAX_FILE_PIXELS, checked
 
 # Corners of a polygon in place of a circle or an ellipse; its area is 0.3% too small.
 _CIRCLE_CORNERS = 48
@@ -86,6 +86,15 @@ def corners(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
 
 
+def check_area(height: int, width: int) -> None:
+    """Raise ShapeError for a bitmap of more pixels than an image may have, before it is made."""
+    if min(height, width) < 1 or height * width > MAX_FILE_PIXELS:
+        raise ShapeError(
+            f"expected a bitmap of 1 to {MAX_FILE_PIXELS} pixels, the annotation states "
+            f"{width}x{height}"
+        )
+
+
 def runs_of(
     mask: np.ndarray, origin_xy: tuple[int, int], size_hw: tuple[int, int]
 ) -> dict[str, Any]:
@@ -96,6 +105,7 @@ def runs_of(
         origin_xy: where its first pixel lies in the image.
         size_hw: of the image, pixels.
     """
+    check_area(*size_hw)
     whole = np.zeros(size_hw, bool)
     x, y = origin_xy
     height, width = mask.shape

@@ -28,6 +28,7 @@ from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
 from mtv_perception.data.formats.coco_index import short
 from mtv_perception.data.formats.files import (
     MaskFolder,
+    as_side,
     by_path,
     child,
     files,
@@ -197,10 +198,11 @@ class _Reader:
         names, boxes, crowd = [], [], []
         faults = [f"{where}: {text}" for text in _out_of_place(annotation)]
         for number, item in enumerate(annotation.iterfind("object")):
-            name, box = (item.findtext("name") or "").strip(), _box(item)
-            if not name or box is None:
+            stated_names = [(found.text or "").strip() for found in item.findall("name")]
+            name, box = "".join(stated_names), _box(item)
+            if not name or len(stated_names) > 1 or box is None:
                 faults.append(
-                    f"{where}: object {number}: expected a name and one bndbox with "
+                    f"{where}: object {number}: expected one name and one bndbox with "
                     f"{', '.join(_CORNERS)}"
                 )
                 continue
@@ -287,6 +289,5 @@ def _size_hw(annotation: ElementTree.Element) -> tuple[int, int] | None:
     height, width = (
         (annotation.findtext(f"size/{side}") or "").strip() for side in ("height", "width")
     )
-    if not (height.isdecimal() and width.isdecimal()) or not int(height) or not int(width):
-        return None
-    return int(height), int(width)
+    sides = as_side(height) or 0, as_side(width) or 0
+    return sides if all(sides) else None

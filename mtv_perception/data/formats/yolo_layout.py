@@ -359,6 +359,11 @@ def _numbered(path: Path, listed: Any) -> dict[int, Any]:
     pairs: Any = dict(enumerate(listed)) if isinstance(listed, list) else listed
     if isinstance(pairs, Mapping):
         pairs = {int(k) if str(k).isdecimal() else k: name for k, name in pairs.items()}
+        if len(pairs) < len(listed):
+            raise DatasetError(
+                f"{path}: expected each number of 'names' once, got {short_repr(listed)}; "
+                "write the numbers without quotes."
+            )
     good = isinstance(pairs, Mapping) and pairs and all(type(key) is int for key in pairs)
     if not good or not all(isinstance(name, (str, int, float, bool)) for name in pairs.values()):
         raise DatasetError(

@@ -151,7 +151,7 @@ def test_names_of_no_file(coco, name, end):
     assert "no such image file" in text and len(text) < 1000
 
 
-@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png", "", 7, None])
+@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png", "", ".", "a/..", "/", 7, None])
 def test_names_that_are_no_text(coco, name):
     assert "valid file_name" in faults_of(coco(image={"file_name": name}))
 
@@ -165,6 +165,36 @@ def test_a_deeply_nested_file(coco):
     root = coco()
     (root / "annotations.json").write_text("[" * 100_000)
     assert "annotations.json" in faults_of(root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"bbox": [', '"bbox": [0, 0, 1, 1], "bbox": ['),
+        ('"images": [', '"images": [], "images": ['),
+    ],
+)
+def test_a_key_with_two_values(coco, old, new):
+    root = coco()
+    index = root / "annotations.json"
+    index.write_text(index.read_text().replace(old, new))
+    key = old.partition(":")[0].strip('"')
+    assert f"annotations.json: expected JSON, could not read it: the key '{key}'" in faults_of(root)
+
+
+def test_a_key_twice_with_one_value(coco):
+    root = coco()
+    index = root / "annotations.json"
+    index.write_text(index.read_text().replace('"iscrowd": 0', '"iscrowd": 0, "iscrowd": 0'))
+    assert len(read(root).samples[0].class_ids) == 1
+
+
+def test_a_number_of_too_many_digits(coco):
+    root = coco()
+    index = root / "annotations.json"
+    index.write_text(index.read_text().replace('"width": 60', f'"width": {"9" * 5000}'))
+    text = faults_of(root)
+    assert "numbers of at most 4000 digits, got 5000" in text and "sys.set" not in text
 
 
 def test_one_name_in_two_folders(coco, write_image):

@@ -87,7 +87,7 @@ def test_an_object_with_two_boxes_is_refused(root):
         "</object>", "<bndbox><xmin>2</xmin></bndbox></object>"
     )
     write_xml(root, two)
-    with pytest.raises(DatasetError, match="object 0: expected a name and one bndbox"):
+    with pytest.raises(DatasetError, match="object 0: expected one name and one bndbox"):
         read_voc(root, WAREHOUSE)
 
 
@@ -107,8 +107,8 @@ def test_every_fault_at_once(root):
     text = str(caught.value)
     for part in (
         "Annotations/a.xml: box [0.0, 0.0, 99.0, 40.0] lies outside the image of 60x40 pixels",
-        "Annotations/a.xml: object 1: expected a name and one bndbox",
-        "Annotations/a.xml: object 2: expected a name and one bndbox",
+        "Annotations/a.xml: object 1: expected one name and one bndbox",
+        "Annotations/a.xml: object 2: expected one name and one bndbox",
         "JPEGImages/b.jpg: no such image file",
         "JPEGImages/a.jpg: expected 61x40 pixels as annotated, got an image of 60x40 pixels",
         "class 'Forklift': expected 'forklift'; rename it (--rename Forklift=forklift)",
@@ -188,3 +188,18 @@ def test_annotations_in_folders_below_are_read_by_their_path(tmp_path, write_ima
     (lists / "val.txt").write_text("night/a\n")
     (sample,) = read_voc(tmp_path, WAREHOUSE, split="val").samples
     assert sample.image_path.parent.name == "night"
+
+
+def test_an_object_with_two_names_is_refused(root):
+    write_xml(root, describe_object("car</name><name>person", (1, 1, 9, 9)))
+    with pytest.raises(DatasetError, match="object 0: expected one name and one bndbox"):
+        read_voc(root, WAREHOUSE)
+
+
+@pytest.mark.parametrize("encoding", ["punycode", "undefined", "octarine"])
+def test_an_encoding_that_does_not_decode_names_the_file(root, encoding):
+    write_xml(root)
+    path = root / "Annotations" / "a.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><annotation/>')
+    with pytest.raises(DatasetError, match=rf"a\.xml: .*known text encoding, got '{encoding}'"):
+        read_voc(root, WAREHOUSE)

@@ -15,6 +15,7 @@ from mtv_perception.data.formats.open import (
     read_dataset,
     take_listed,
 )
+from mtv_perception.data.formats.shapes import ShapeError, runs_of
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE
@@ -212,3 +213,35 @@ def test_a_data_set_is_not_imported_with_images_in_two_splits(yolo, capsys):
 def test_an_export_of_cvat_under_another_name(tmp_path):
     (tmp_path / "export.xml").write_text("<annotations></annotations>")
     assert "export.xml is CVAT's: rename it to annotations.xml" in faults_of(tmp_path)
+
+
+def test_two_spellings_of_a_number_of_names(yolo):
+    text = faults_of(yolo(names="names: {0: person, '0': forklift}\n"))
+    assert "data.yaml: expected each number of 'names' once" in text and "without quotes" in text
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        (
+            '<mask rle="0, 40000000000" left="0" top="0" width="200000" height="200000"',
+            "a bitmap of 1 to 50000000 pixels, the annotation states 200000x200000",
+        ),
+        ('<mask rle="0, x" left="0" top="0" width="2" height="2"', "expected run lengths 'n, n"),
+        ('<box xtl="1" ytl="1" xbr="1e400" ybr="9"', "expected a number 'xbr', got '1e400'"),
+        ('<box xtl="1" ytl="1" xbr="9" ybr="9" rotation="inf"', "expected a number 'rotation'"),
+    ],
+)
+def test_shapes_of_cvat_that_claim_too_much(tmp_path, write_image, shape, reason):
+    write_image(tmp_path / "images" / "a.png")
+    side = 200_000 if "40000000000" in shape else 40
+    (tmp_path / "annotations.xml").write_text(
+        f'<annotations><image id="0" name="a.png" width="{side}" height="{side}">'
+        f'{shape} label="person"/></image></annotations>'
+    )
+    assert reason in faults_of(tmp_path)
+
+
+def test_a_bitmap_in_an_image_that_claims_too_much():
+    with pytest.raises(ShapeError, match="states 200000x100000"):
+        runs_of(np.ones((2, 2), bool), (0, 0), (100_000, 200_000))
