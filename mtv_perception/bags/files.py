@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mtv_perception.errors import ReplayError
 from mtv_perception.media.files import natural_key
 from mtv_perception.resources import is_stream, pointer_hint
+from mtv_perception.yaml_text import parse_yaml
 
 METADATA = "metadata.yaml"
 ACTIVE = ".active"
@@ -149,9 +148,9 @@ def find_files(path: Path) -> BagFiles:
         return BagFiles(*_unlisted(path, present), is_finished=False)
     try:
         names = _listed(path / METADATA)
-    except Exception as error:  # Broken YAML makes its parser raise anything.
+    except (ReplayError, ValueError, OSError) as error:
         files, damage = _unlisted(path, present)
-        what = error if isinstance(error, ReplayError) else type(error).__name__
+        what = " ".join(str(error).split())
         return BagFiles(
             files, "; ".join(filter(None, (f"{METADATA} can't be read: {what}", damage)))
         )
@@ -166,8 +165,8 @@ def _listed(path: Path) -> list[str]:
     """
     if hint := pointer_hint(path):
         raise ReplayError(hint.removeprefix("; "))
-    with path.open(encoding="utf-8") as file:
-        content: Any = yaml.safe_load(file.read(_METADATA_BYTES))
+    with path.open("rb") as file:
+        content: Any = parse_yaml(file.read(_METADATA_BYTES))
     for key in (_METADATA_KEY, "relative_file_paths"):
         content = content.get(key) if isinstance(content, dict) else None
     if not content or not isinstance(content, list):

@@ -20,6 +20,7 @@ from mtv_perception.bags.storage import (
     reason_of,
 )
 
+_TABLES = {"topics", "messages", "message_definitions"}
 _WAL = "-wal"
 _JOURNALS = (_WAL, "-journal")
 """What is not in the file yet, and what takes back a half-written transaction."""
@@ -38,6 +39,18 @@ def _holds_pages(journal: Path) -> bool:
     if journal.name.endswith(_WAL):
         return len(head) > _WAL_HEAD_BYTES
     return head.startswith(_JOURNAL_MAGIC)
+
+
+def _stamp(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"expected nanoseconds from 0 as a stamp, got {str(value)[:60]!r}")
+    return value
+
+
+def _content(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise ValueError(f"expected bytes as a message, got {str(value)[:60]!r}")
+    return value
 
 
 class SqliteFile:
@@ -92,6 +105,10 @@ class SqliteFile:
         # SQLite refuses a file shorter than its header says, unless the schema is declared
         # writable.
         self._database.execute("PRAGMA writable_schema=ON")
+        # A view is a program, which may never end.
+        views = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+        if wrong := sorted(_TABLES & {str(row[0]).lower() for row in views}):
+            raise ValueError(f"expected a table {wrong[0]}, found a view; record the bag again")
         rows = self._database.execute("SELECT id, name, type, serialization_format FROM topics")
         self._topics = {row[0]: Topic(*(str(value) for value in row[1:])) for row in rows}
         self._read_definitions()
@@ -111,9 +128,9 @@ class SqliteFile:
         for number, topic in self._topics.items():
             total[topic] += counts[number]
         self.counts = dict(total)
-        unlisted = sum(count for number, count in counts.items() if number not in self._topics)
-        if unlisted and not self.damage:
-            self.damage = f"{self._path.name}: {unlisted} messages of topics that it does not list"
+        strange = counts.total() - total.total()
+        if strange and not self.damage:
+            self.damage = f"{self._path.name}: {strange} messages of topics that it does not list"
         if (at := self._second()) and not self.damage:
             self.damage = f"{self._path.name}: {behind_its_end(at, self._path.stat().st_size)}"
 
@@ -170,11 +187,19 @@ class SqliteFile:
     def _rows(self, order: str, numbers: Collection[int]) -> Iterator[RawMessage]:
         marks = ",".join("?" * len(numbers))
         query = order.format(f"topic_id IN ({marks})")
+        lost, reason = 0, ""
         try:
             for number, stamp, data in self._database.execute(query, tuple(numbers)):
-                yield RawMessage(self._topics[number], int(stamp), plain(bytes(data)))
-        except Exception as error:  # Broken pages make SQLite and the conversions raise anything.
+                try:
+                    message = RawMessage(self._topics[number], _stamp(stamp), plain(_content(data)))
+                except Exception as error:  # One message alone; those behind it are read.
+                    lost, reason = lost + 1, reason or reason_of(error)
+                    continue
+                yield message
+        except Exception as error:  # Broken pages make SQLite raise anything.
             raise DamageError(self._said(error)) from error
+        if lost:
+            raise DamageError(f"{self._path.name}: {lost} message(s) can't be read: {reason}")
 
     def _said(self, error: BaseException) -> str:
         empty = not self._path.stat().st_size

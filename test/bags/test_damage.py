@@ -4,9 +4,13 @@ frame.
 
 import os
 import random
+import re
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
+import zstandard
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from mtv_perception.errors import ReplayError
@@ -138,3 +142,60 @@ def test_frames_of_a_damaged_bag_end_with_an_error(write_bag):
         stamps.extend(frame.stamp_ns for frame in read_frames(bag))
     with pytest.raises(ReplayError, match="the bag has /image"), open_input(bag, ["/other"]):
         pass
+
+
+def change(bag, *statements):
+    with closing(sqlite3.connect(storage_file(bag))) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+ENDLESS = (
+    "CREATE VIEW messages AS WITH RECURSIVE r(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM r) "
+    "SELECT id, 1 AS topic_id, id AS timestamp, zeroblob(9) AS data FROM r"
+)
+
+
+def test_a_view_in_place_of_a_table_is_refused_soon(tmp_path, write_bag, red_finder):
+    bag = write_bag(storage=StoragePlugin.SQLITE3)
+    change(bag, "ALTER TABLE messages RENAME TO others", ENDLESS)
+    with pytest.raises(ReplayError, match=r"in\.db3: expected a table messages, found a view"):
+        replay(bag, tmp_path / "out", red_finder())
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE messages SET timestamp = -5 WHERE id = 2", r"from 0 as a stamp, got '-5'"),
+        ("UPDATE messages SET timestamp = 'noon' WHERE id = 2", r"as a stamp, got 'noon'"),
+        ("UPDATE messages SET data = 'text' WHERE id = 2", r"bytes as a message, got 'text'"),
+        ("UPDATE messages SET topic_id = 77 WHERE id = 2", r"1 message\(s\) of topics that it"),
+    ],
+)
+def test_one_broken_row_loses_itself_alone(tmp_path, write_bag, red_finder, statement, reason):
+    bag = write_bag(storage=StoragePlugin.SQLITE3)
+    change(bag, statement)
+    report = replay(bag, tmp_path / "out", red_finder())
+    assert report.frames == 5
+    assert re.search(rf"\.db3: 1 message\(s\) .*{reason}|{reason}", report.damage)
+
+
+def test_one_message_that_unpacks_to_too_much_loses_itself_alone(tmp_path, write_bag, red_finder):
+    bag = write_bag(storage=StoragePlugin.SQLITE3, compression=CompressionMode.MESSAGE)
+    packer = zstandard.ZstdCompressor().compressobj()
+    bomb = b"".join(packer.compress(bytes(1 << 25)) for _ in range(9)) + packer.flush()
+    with closing(sqlite3.connect(storage_file(bag))) as database:
+        database.execute("UPDATE messages SET data = ? WHERE id = 2", (bomb,))
+        database.commit()
+    report = replay(bag, tmp_path / "out", red_finder())
+    assert report.frames == 5
+    assert "1 message(s) can't be read: expected at most 268435456" in report.damage
+
+
+def test_metadata_that_is_nested_deeply_is_named(tmp_path, write_bag, red_finder):
+    bag = write_bag()
+    (bag / "metadata.yaml").write_text("a: " + "[" * 10_000)
+    report = replay(bag, tmp_path / "out", red_finder())
+    assert report.frames == 6
+    assert "metadata.yaml can't be read: nested more than 100 deep" in report.damage
