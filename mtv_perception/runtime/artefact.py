@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from mtv_perception.errors import ArtefactError
 from mtv_perception.labels import LabelSet
-from mtv_perception.resources import LFS_POINTER, is_lfs_pointer
+from mtv_perception.resources import LFS_POINTER, STREAM, is_lfs_pointer
 from mtv_perception.runtime.backends import EngineConfig, open_backend
 from mtv_perception.runtime.backends.config import Network
 from mtv_perception.runtime.model_spec import (
@@ -123,7 +123,13 @@ class Artefact:
             self.spec.outputs,
             expected,
         )
-        return open_backend(network, config)
+        try:
+            return open_backend(network, config)
+        except ArtefactError as error:
+            reason = str(error).rstrip(". ")  # Not damage: the files fit their hashes.
+            raise ArtefactError(
+                f"{self.folder}: {reason}. Export or download the model again."
+            ) from error
 
 
 def load_artefact(folder: Path | str, public_key: Path | None = None) -> Artefact:
@@ -187,13 +193,17 @@ def _read_file(path: Path, largest: int) -> bytes:
         # Without waiting for the other end of a pipe of that name.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
+            if not stat.S_ISREG(found.st_mode):
+                raise ArtefactError(f"{path}: expected a file of a model, got {STREAM}.")
+            if found.st_size > largest:
                 raise ArtefactError(
                     f"{path}: expected a file of at most {largest} bytes, got {found.st_size}."
                 )
             content = file.read(found.st_size)
     except OSError as error:
-        raise ArtefactError(f"{path}: can't be read: {error}") from error
+        raise ArtefactError(
+            f"{path}: expected a file of a model, could not read it: {error.strerror}"
+        ) from error
     if is_lfs_pointer(content):
         raise ArtefactError(f"{path}: expected a file of a model, got {LFS_POINTER}.")
     return content

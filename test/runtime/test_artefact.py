@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -538,7 +539,7 @@ def test_a_pipe_in_the_place_of_a_model_does_not_block(tiny_folder):
     (tiny_folder / MODEL_FILE).unlink()
     os.mkfifo(tiny_folder / MODEL_FILE)
 
-    with pytest.raises(ArtefactError, match="expected a file of at most"):
+    with pytest.raises(ArtefactError, match="expected a file of a model, got a pipe"):
         load_artefact(tiny_folder)
 
 
@@ -647,3 +648,33 @@ def test_a_description_that_nobody_could_read_is_not_written(tiny_folder):
     with pytest.raises(ArtefactError, match="version"):
         write_artefact(tiny_folder, replace(artefact.spec, version=-1), b"other")
     assert {path: path.read_bytes() for path in tiny_folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_model_that_is_none_names_its_folder_and_the_way_out(tmp_path, tiny_spec):
+    write_artefact(tmp_path / "tiny", tiny_spec, b"octarine")
+    with pytest.raises(ArtefactError, match=r"tiny: Expected a LiteRT .*\. Export or download"):
+        open_it(tmp_path / "tiny")
+
+
+def test_a_model_that_stops_is_an_error_of_the_model(tiny_folder, monkeypatch):
+    perceiver = open_it(tiny_folder)
+
+    def stop(self):
+        raise RuntimeError("Input tensor 1 lacks data")
+
+    monkeypatch.setattr(type(perceiver._backend._interpreter), "invoke", stop)
+    with pytest.raises(
+        ArtefactError, match=r"it stopped with 'Input tensor 1 lacks data'\. Export"
+    ):
+        perceiver(np.zeros((*perceiver.spec.size_hw, 3), np.uint8))
+
+
+def test_a_self_test_with_a_long_head_is_told_in_a_line(tiny_folder):
+    head = b"{'descr': " + b"-" * 60_000 + b"}"
+    array = b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head
+    with zipfile.ZipFile(tiny_folder / "self_test.npz", "w") as archive:
+        for name in ("input_rgb", "class_logits", "box_offsets", "segmentation_logits"):
+            archive.writestr(f"{name}.npy", array)
+    with pytest.raises(ArtefactError, match=r"self_test\.npz: expected") as caught:
+        load_artefact(tiny_folder)
+    assert "\n" not in str(caught.value) and "allow_pickle" not in str(caught.value)

@@ -31,7 +31,8 @@ class LiteRtBackend:
         num_threads: CPU threads of the network.
 
     Raises:
-        ArtefactError: not a LiteRT model, or other tensors than expected.
+        ArtefactError: not a LiteRT model, or other tensors than expected. So does `run` where the
+            model stops.
     """
 
     def __init__(
@@ -69,7 +70,13 @@ class LiteRtBackend:
         """Run the network on the filled input."""
         if self._pixels is not None:
             np.bitwise_xor(self._pixels, _SIGN_BIT, out=self._network_input().view(np.uint8))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ArtefactError(
+                f"Expected a LiteRT model that runs, it stopped with {str(error)!r}. "
+                "Export or download the model again."
+            ) from error
         return RawOutputs(**{name: self._read(detail) for name, detail in self._outputs.items()})
 
     def _network_input(self) -> np.ndarray:
