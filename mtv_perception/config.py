@@ -6,6 +6,7 @@ Defaults live in the dataclass, an unknown key is an error that lists the known.
 from __future__ import annotations
 
 import math
+import os
 import re
 import reprlib
 import sys
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mtv_perception.errors import ConfigError
+from mtv_perception.resources import STREAM, is_stream
 from mtv_perception.yaml_text import PlainWord, parse_yaml
 
+_LARGEST_BYTES = 64 << 20  # of a configuration file; a device such as /dev/zero has no end
 T = TypeVar("T")
 # What text without quotes may be read as.
 _UNQUOTED = (bool, int, float, date)
@@ -236,6 +239,17 @@ def _convert_scalar(hint: Any, value: Any, label: str) -> Any:
     return value
 
 
+def _content(path: Path) -> bytes:
+    """At most one byte above the limit. A pipe that nobody writes to is not waited for."""
+
+    def open_at_once(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)
+
+    with open(path, "rb", opener=open_at_once) as file:
+        os.set_blocking(file.fileno(), True)  # The output of a command, `<(...)`, may take a while.
+        return file.read(_LARGEST_BYTES + 1)
+
+
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file, by the rules of YAML 1.2 (see yaml_text.py).
 
@@ -243,7 +257,12 @@ def read_yaml(path: Path) -> Any:
         ConfigError: not readable; the text names the file, and the line where there is one.
     """
     try:
-        return parse_yaml(path.read_bytes())
+        content = _content(path)
+        if not content and is_stream(path):
+            raise ConfigError(f"{path}: expected a YAML file, got {STREAM} without content.")
+        if len(content) > _LARGEST_BYTES:
+            raise ConfigError(f"{path}: expected a YAML file of at most {_LARGEST_BYTES} bytes.")
+        return parse_yaml(content)
     except OSError as error:
         raise ConfigError(f"{path}: expected a YAML file: {error.strerror}.") from error
     except ValueError as error:

@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtv_perception import config as config_module
 from mtv_perception.config import (
     Rule,
     convert,
@@ -19,6 +23,7 @@ from mtv_perception.config import (
     to_plain,
 )
 from mtv_perception.errors import ConfigError
+from mtv_perception.resources import SOURCE_ROOT
 from mtv_perception.yaml_text import format_yaml, parse_yaml
 
 
@@ -443,3 +448,29 @@ def test_a_wrong_setting_on_the_command_line_is_explained(tmp_path, override, me
     path.write_text("name: a\nrates: [3, 4]\n")
     with pytest.raises(ConfigError, match=message):
         load(Outer, path, [override])
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.yaml")
+    with pytest.raises(ConfigError, match=r"a\.yaml: expected a YAML file, got a pipe"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_device_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(config_module, "_LARGEST_BYTES", 1000)
+    with pytest.raises(ConfigError, match=r"/dev/zero: expected a YAML file of at most 1000 bytes"):
+        read_yaml(Path("/dev/zero"))
+
+
+def test_the_output_of_a_command_is_read(tmp_path):
+    code = "import sys; from pathlib import Path; from mtv_perception.config import read_yaml; "
+    code += "print(read_yaml(Path(sys.argv[1])))"
+    line = f"{sys.executable} -c '{code}' <(sleep 0.5; echo 'a: 1')"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "{'a': 1}\n"
