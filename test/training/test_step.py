@@ -201,3 +201,5 @@ def test_losses_must_fit_the_network(network):
         MultitaskLoss(network, LossConfig(class_weights=(1.0, 2.0)))
     with pytest.raises(ValueError, match="fits sigmoid scores, got 'mined_softmax'"):
         MultitaskLoss(network, LossConfig(classes="mined_softmax"))
+    with pytest.raises(ValueError, match="fits sigmoid scores, got 'octarine'"):
+        MultitaskLoss(network, LossConfig(classes="octarine"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mtv_perception.config import Rule, setting
 from mtv_perception.labels import LabelSet
+from mtv_perception.training.losses.detection import BOX_LOSSES, CLASS_LOSSES
 from mtv_perception.training.losses.segmentation import SEGMENTATION_LOSSES
 from mtv_perception.training.losses.weighting import WEIGHTINGS
 
@@ -24,10 +25,8 @@ class LossConfig:
         ValueError: an unknown task or segmentation loss, a negative weight, or nothing to minimise.
     """
 
-    classes: str = setting(
-        "focal", "Loss of class logits.", choices=("focal", "aligned_focal", "mined_softmax")
-    )
-    boxes: str = setting("giou", "Loss of box offsets.", choices=("smooth_l1", "giou", "ciou"))
+    classes: str = setting("focal", "Loss of class logits.", choices=tuple(CLASS_LOSSES))
+    boxes: str = setting("giou", "Loss of box offsets.", choices=tuple(BOX_LOSSES))
     segmentation: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})
     mask_scale: int = setting(
         1,

@@ -9,6 +9,7 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
@@ -249,13 +250,26 @@ def ciou(offsets: Tensor, boxes_xyxy: Tensor, default_cxcywh: Tensor, variances:
     return 1 - iou + distance + trade * shape
 
 
-CLASS_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "focal": focal_loss,
-    "mined_softmax": mined_softmax_loss,
+@dataclass(frozen=True)
+class ClassLoss:
+    """A loss of class logits.
+
+    Attributes:
+        function: of logits, classes and known classes; an aligned one takes the quality of boxes too.
+        scores: kind of the network's scores that it fits.
+        is_aligned: whether it teaches how well the box of each score fits.
+    """
+
+    function: Callable[..., Tensor]
+    scores: str
+    is_aligned: bool = False
+
+
+CLASS_LOSSES: dict[str, ClassLoss] = {
+    "focal": ClassLoss(focal_loss, "sigmoid"),
+    "aligned_focal": ClassLoss(quality_focal_loss, "sigmoid", is_aligned=True),
+    "mined_softmax": ClassLoss(mined_softmax_loss, "softmax"),
 }
-"""Those that need no boxes; `aligned_focal` does, see `quality_focal_loss`."""
-SIGMOID_LOSSES = ("focal", "aligned_focal")
-"""Names of the class losses of sigmoid scores; the others are of softmax scores."""
 BOX_LOSSES: dict[str, Callable[..., Tensor]] = {"smooth_l1": smooth_l1, "giou": giou, "ciou": ciou}
 
 

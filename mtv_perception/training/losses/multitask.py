@@ -10,10 +10,8 @@ from mtv_perception.training.losses.alignment import alignment
 from mtv_perception.training.losses.config import LossConfig
 from mtv_perception.training.losses.detection import (
     CLASS_LOSSES,
-    SIGMOID_LOSSES,
     Tensor,
     box_loss,
-    quality_focal_loss,
 )
 from mtv_perception.training.losses.segmentation import SEGMENTATION_LOSSES
 
@@ -30,11 +28,12 @@ class MultitaskLoss:
 
     def __init__(self, network: MultitaskNetwork, config: LossConfig) -> None:
         self._class_weights = config.weights_of(network.config.labels)
-        if (network.scores == "sigmoid") != (config.classes in SIGMOID_LOSSES):
+        loss = CLASS_LOSSES.get(config.classes)
+        if loss is None or loss.scores != network.scores:
             raise ValueError(
                 f"Expected a class loss that fits {network.scores} scores, got {config.classes!r}."
             )
-        self._config = config
+        self._config, self._class_loss = config, loss
         self._defaults = ops.convert_to_tensor(network.default_boxes.boxes_cxcywh(), "float32")
         self._variances = ops.convert_to_tensor(tuple(Variances()), "float32")
 
@@ -63,12 +62,12 @@ class MultitaskLoss:
 
     def _detection(self, logits: Tensor, offsets: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The losses of class logits and of box offsets."""
-        name, classes, truth = self._config.classes, batch["classes"], batch["boxes_xyxy"]
+        loss, classes, truth = self._class_loss, batch["classes"], batch["boxes_xyxy"]
         codec = (self._defaults, self._variances)
-        if name == "aligned_focal":
+        if loss.is_aligned:
             quality = alignment(logits, offsets, classes, batch["objects"], truth, *codec)
-            scores = quality_focal_loss(logits, classes, batch["known"], quality)
+            scores = loss.function(logits, classes, batch["known"], quality)
         else:
             quality = None
-            scores = CLASS_LOSSES[name](logits, classes, batch["known"])
+            scores = loss.function(logits, classes, batch["known"])
         return scores, box_loss(self._config.boxes, offsets, truth, classes, *codec, quality)
