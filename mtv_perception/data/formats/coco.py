@@ -18,7 +18,7 @@ Source: https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from mtv_perception.data.formats.base import (
 from mtv_perception.data.formats.coco_index import KEYS, is_box, is_crowd, read_index, short
 from mtv_perception.data.formats.files import (
     MaskFolder,
+    endings,
     files,
     folders,
     is_file,
@@ -197,14 +198,11 @@ class _Reader:
 
     def _locate(self, name: str) -> tuple[Path, list[str]]:
         """The file of an image, and what is wrong with its place."""
-        relative = PurePosixPath(name.replace("\\", "/"))
-        if relative.is_absolute() or ".." in relative.parts or ":" in relative.parts[0]:
-            # Some tools write paths of the machine they ran on; the name is what is left of them.
-            relative = PurePosixPath(relative.name)
-        stored = (stored_file(base / relative) for base in self._bases)
-        found = [path for path in stored if path is not None]
+        likely = endings(name)
+        tried = ([stored_file(base / item) for base in self._bases] for item in likely)
+        found = next(filter(None, ([path for path in each if path] for each in tried)), [])
         if not found:
-            return self._bases[0] / relative, []
+            return self._bases[0] / likely[-1], []
         own = [p for p in found if any(same_split(self._split, part) for part in p.parts[-3:-1])]
         if len(own or found) > 1:
             places = ", ".join(shown(p, self._root) for p in own or found)

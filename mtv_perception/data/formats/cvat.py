@@ -12,13 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from mtv_perception.data.formats.base import Contents, Entry, ReadOptions, Split
-from mtv_perception.data.formats.files import as_side, has_suffix, is_file, read_xml, stored_file
+from mtv_perception.data.formats.files import (
+    as_side,
+    endings,
+    has_suffix,
+    is_file,
+    read_xml,
+    stored_file,
+)
 from mtv_perception.data.formats.shapes import (
     ShapeError,
     as_points,
@@ -51,6 +58,14 @@ class _Shape:
     box: np.ndarray
     outline: object
     group: str
+
+
+def is_cvat(path: Path) -> bool:
+    """Whether an XML file is of CVAT."""
+    try:
+        return read_xml(path).tag == "annotations"
+    except DatasetError:
+        return False
 
 
 class CvatFormat:
@@ -151,12 +166,10 @@ def _joined(shapes: list[_Shape]) -> list[_Shape]:
 
 
 def _image_path(folder: Path, name: str, subset: str) -> Path:
-    relative = PurePosixPath(name.replace("\\", "/"))
-    if relative.is_absolute() or ".." in relative.parts:
-        relative = PurePosixPath(relative.name)
     places = (folder / "images" / subset, folder / "images", folder / subset, folder)
-    found = filter(None, (stored_file(place / relative) for place in places))
-    return next(found, folder / "images" / relative)
+    likely = endings(name)
+    found = filter(None, (stored_file(place / item) for item in likely for place in places))
+    return next(found, folder / "images" / likely[-1])
 
 
 def _read_shape(item: ElementTree.Element, size_hw: tuple[int, int] | None) -> Shape:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
@@ -64,6 +64,25 @@ def _names_by_nfc(folder: Path, modified_ns: int) -> dict[str, str]:
 
 def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
+
+
+def is_foreign_root(part: str) -> bool:
+    """Whether the first part of a path is a root: `/`, a drive such as `C:`, or `https:`."""
+    return part.startswith("/") or part.endswith(":")
+
+
+def endings(name: str) -> list[PurePosixPath]:
+    """The paths below a folder of images that a tool's name of an image may mean, the longest first.
+
+    Some tools write paths of the machine they ran on; of these the last parts count.
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or not (is_foreign_root(parts[0]) or ".." in parts):
+        return [PurePosixPath(*parts)]
+    first = 1 + max(i for i, part in enumerate(parts) if part == ".." or is_foreign_root(part))
+    return [PurePosixPath(*parts[start:]) for start in range(first, len(parts))] or [
+        PurePosixPath(parts[-1])
+    ]
 
 
 def is_folder(path: Path) -> bool:

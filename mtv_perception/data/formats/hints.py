@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtv_perception.data.formats.base import Split
+from mtv_perception.data.formats.cvat import is_cvat
 from mtv_perception.data.formats.files import (
     children,
     files,
@@ -17,8 +18,8 @@ from mtv_perception.data.formats.files import (
     is_file,
     is_folder,
     json_or_none,
+    parse_numbers,
     read_json,
-    read_xml,
 )
 from mtv_perception.errors import DatasetError
 from mtv_perception.media.files import IMAGE_SUFFIXES
@@ -33,6 +34,10 @@ _NAMES = (
 _CLOSE = 0.6  # difflib's own default
 _MOST_SHOWN = 12
 _EXPORT = "export the data set as COCO or YOLO"
+_TABLE = f"{{}} is not read: {_EXPORT}."
+_LOOKED_INTO = 20  # label files of a folder; the first ones may be empty
+_BOX_VALUES = 5  # of a line of YOLO: class cx cy w h
+_KITTI_VALUES = 15  # of a line of KITTI: a class name, then numbers; a score may follow
 # Whether it is a list (None: either), the keys that its first item has, and what it is.
 # `*.key` is a key of the first value.
 _JSON_KINDS: tuple[tuple[bool | None, tuple[set[str], ...], str], ...] = (
@@ -87,7 +92,13 @@ def hint(root: Path, find: Finder) -> list[str]:
     """Sentences that help with a path of no known layout; the most certain first."""
     if is_file(root):
         return _about_file(root)
-    return [*_about_inner(root, find), *_about_parts(root), *_about_names(root), _inventory(root)]
+    if inner := _about_inner(root, find):
+        return [*inner, _inventory(root)]
+    about = _about_parts(root) or _about_names(root)
+    below = folders(root)
+    if not about and len(below) == 1 and not files(root):
+        return [f"In {below[0]}:", *hint(below[0], find)]
+    return [*about, _inventory(root)]
 
 
 def _about_file(path: Path) -> list[str]:
@@ -95,6 +106,8 @@ def _about_file(path: Path) -> list[str]:
         return ["It is an archive: unpack it and give the folder."]
     if has_suffix(path, (".json",)):
         return [about_json(path)]
+    if has_suffix(path, _TABLES):
+        return [_TABLE.format(path.name)]
     if has_suffix(path, (".bag",)):
         return ["A bag of ROS 1 is not read: convert it with rosbags-convert."]
     if has_suffix(path, (".mcap", ".db3")):
@@ -159,46 +172,62 @@ def _about_inner(root: Path, find: Finder) -> list[str]:
 def _about_parts(root: Path) -> list[str]:
     """Layouts of which one part is missing."""
     images, labels = is_folder(root / "images"), is_folder(root / "labels")
+    kinds = {folder: _kind_of_lines(folder) for folder in folders(root)}
+    if kitti := next((f for f, kind in kinds.items() if kind == "kitti"), None):
+        return [f"Labels of KITTI are in {kitti.name}/, which are not read: {_EXPORT}."]
     deeper = any(is_folder(f / "images") and is_folder(f / "labels") for f in folders(root))
-    if (images and labels) or deeper:
+    is_yolo = "yolo" in (kinds.get(root / "labels"), *map(_kind_of_lines, _labels_below(root)))
+    if ((images and labels) or deeper) and (is_yolo or not _has_other_labels(root)):
         near = [path.name for path in files(root, ".txt") if path.name.lower() in _CLASS_FILES]
         rename = f"rename {near[0]} to classes.txt" if near else "add classes.txt, a name a line"
         return [f"Images and labels of YOLO are there, the class names are missing: {rename}."]
     others = [f for f in folders(root) if f.name not in ("images", "labels")]
     picture = next((f for f in others if files(f, *IMAGE_SUFFIXES)), None)
-    if labels and picture is not None and not images:
+    if labels and picture is not None and not images and is_yolo:
         return [f"Labels of YOLO are in labels/, images in {picture.name}/: rename it to images/."]
-    lists = next((f for f in others if _has_label_lines(f)), None)
+    lists = next((f for f in others if kinds[f] == "yolo"), None)
     if images and lists is not None:
         return [f"Labels of YOLO are in {lists.name}/: rename it to labels/."]
-    masks = next((f for f in others if files(f, ".png")), None)
+    masks = next((f for f in folders(root) if f.name != "images" and files(f, ".png")), None)
     if images and masks is not None:
         return [f"If the PNGs in {masks.name}/ are masks, rename it to masks/."]
-    exports = [path for path in files(root, ".xml") if _is_cvat(path)]
+    exports = [path for path in files(root, ".xml") if is_cvat(path)]
     if exports:
         return [
             f"{exports[0].name} is CVAT's: rename it to annotations.xml, or give the file itself."
         ]
-    tables = files(root, *_TABLES)
+    if _kind_of_lines(root) == "yolo" and files(root, *IMAGE_SUFFIXES):
+        return [
+            "Labels of YOLO are beside their images: move the images to images/ and the label files to "
+            "labels/, and keep classes.txt or data.yaml with the class names here."
+        ]
+    tables = [path for place in (root, *folders(root)) for path in files(place, *_TABLES)]
     if tables:
-        return [f"{tables[0].name} is not read: export the data set as COCO or YOLO."]
+        return [_TABLE.format(tables[0].relative_to(root).as_posix())]
     indices = [path for place in (root, *folders(root)) for path in files(place, ".json")[:1]]
     return [about_json(path) for path in indices[:1]]
 
 
-def _is_cvat(path: Path) -> bool:
-    try:
-        return read_xml(path).tag == "annotations"
-    except DatasetError:
-        return False
+def _labels_below(root: Path) -> list[Path]:
+    """The folders of labels of the splits, in either order of names."""
+    return [*(folder / "labels" for folder in folders(root)), *folders(root / "labels")]
 
 
-def _has_label_lines(folder: Path) -> bool:
-    first = next(iter(files(folder, ".txt")), None)
-    if first is None:
-        return False
-    words = first.read_bytes()[:200].split()
-    return len(words) >= 5 and words[0].isdigit()
+def _has_other_labels(root: Path) -> bool:
+    """Whether folders of labels hold other files than text."""
+    places = [root / "labels", *_labels_below(root)]
+    return any(not has_suffix(path, (".txt",)) for place in places for path in files(place))
+
+
+def _kind_of_lines(folder: Path) -> str:
+    """Whose label files a folder holds: `yolo`, `kitti`, or empty where neither."""
+    for path in files(folder, ".txt")[:_LOOKED_INTO]:
+        words = path.read_bytes()[:200].partition(b"\n")[0].decode(errors="replace").split()
+        if len(words) >= _BOX_VALUES and parse_numbers(words):
+            return "yolo"
+        if len(words) >= _KITTI_VALUES and parse_numbers(words[1:_KITTI_VALUES]):
+            return "kitti"
+    return ""
 
 
 def _about_names(root: Path) -> list[str]:

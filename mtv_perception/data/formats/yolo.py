@@ -45,6 +45,7 @@ from mtv_perception.data.formats.yolo_layout import (
     relative_image,
     sibling_folder,
 )
+from mtv_perception.data.sample import raise_faults
 from mtv_perception.errors import DatasetError
 from mtv_perception.geometry.boxes import cxcywh_to_xyxy
 from mtv_perception.media.files import UNREAD_SUFFIXES
@@ -82,6 +83,7 @@ class YoloFormat:
         names = read_class_names(root)
         images, faults = images_of(root, split)
         if not images:
+            raise_faults(root, faults)
             where = ", ".join(shown(source, root) for source in split.sources)
             raise DatasetError(f"{root}: expected images in {where}, found none.")
         labels = _LabelFolders(root, images)
@@ -156,7 +158,10 @@ class _LabelFolders:
             owners.setdefault(self._folder_of(image), {})[image.stem] = image
         missing = [folder for folder in owners if not is_folder(folder)]
         for folder in missing:
-            self.faults.append(f"{shown(folder, root)}/: no such folder of label files")
+            self.faults.append(
+                f"{shown(folder, root)}/: no such folder of label files; they lie in folders as their "
+                "images do; if these images show no object, make the folder and leave it empty"
+            )
         for folder, stems in owners.items():
             self._assign(folder, stems)
         self._find_lost(images)

@@ -17,6 +17,7 @@ from mtv_perception.data.formats.files import (
     images_in,
     is_file,
     is_folder,
+    is_foreign_root,
     read_names,
     read_text,
     shown,
@@ -159,7 +160,7 @@ def locate(value: str, folder: Path, base: str = "") -> Path | None:
     parts = [
         part for part in PurePosixPath(value.replace("\\", "/")).parts if part not in ("..", ".")
     ]
-    inside = Path(*parts) if parts and not parts[0].startswith("/") else None
+    inside = Path(*parts) if parts and not is_foreign_root(parts[0]) else None
     tried = [folder / base / value, folder / value]
     if inside is not None:
         tried += [folder / inside, *([folder / Path(*parts[1:])] if parts[0] == "data" else [])]

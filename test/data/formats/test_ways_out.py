@@ -245,3 +245,73 @@ def test_shapes_of_cvat_that_claim_too_much(tmp_path, write_image, shape, reason
 def test_a_bitmap_in_an_image_that_claims_too_much():
     with pytest.raises(ShapeError, match="states 200000x100000"):
         runs_of(np.ones((2, 2), bool), (0, 0), (100_000, 200_000))
+
+
+@pytest.mark.parametrize(
+    "start", ["C:\\\\data\\\\", "C:/data/", "/mnt/data/", "../", "https://x.org/", "file:///data/"]
+)
+def test_paths_of_another_machine_keep_their_folders(tmp_path, write_image, start):
+    """One name in two folders is two images."""
+    images = []
+    for number, folder in enumerate("ab"):
+        write_image(tmp_path / "images" / folder / "1.png")
+        name = f"{start}{folder}/1.png"
+        images.append({"id": number, "file_name": name, "width": 60, "height": 40})
+    index = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    (tmp_path / "annotations.json").write_text(json.dumps(index))
+    found = [sample.image_path.parent.name for sample in read(tmp_path).samples]
+    assert found == ["a", "b"]
+
+
+def test_a_list_of_windows_paths(tmp_path, write_image):
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text(LINE)
+    (tmp_path / "train.txt").write_text("C:\\me\\floor\\images\\a.png\n")
+    (tmp_path / "data.yaml").write_text("names: [person]\ntrain: train.txt\n")
+    assert len(read(tmp_path).samples[0].class_ids) == 1
+
+
+def test_a_list_of_images_that_are_not_there_names_them(tmp_path, write_image):
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "train.txt").write_text("/gone/b.png\n")
+    (tmp_path / "data.yaml").write_text("names: [person]\ntrain: train.txt\n")
+    assert "train.txt:1: no such image '/gone/b.png'" in faults_of(tmp_path)
+
+
+KITTI = "Car 0.00 0 -1.58 587.01 173.33 614.12 200.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59"
+
+
+@pytest.mark.parametrize(
+    ("made", "advice"),
+    [
+        (("image_2/a.png", "label_2/a.txt"), "Labels of KITTI are in label_2/"),
+        (("images/a.png", "labels/a.txt"), "Labels of KITTI are in labels/"),
+        (("training/image_2/a.png", "training/label_2/a.txt"), "training: Labels of KITTI"),
+        (("data/a.png", "labels/detections.csv"), "labels/detections.csv is not read: export"),
+        (("images/a.png", "labels/a.png"), "If the PNGs in labels/ are masks"),
+        (("a.png", "export.ndjson"), "export.ndjson is not read: export the data set"),
+    ],
+)
+def test_layouts_that_only_look_like_yolo(tmp_path, write_image, made, advice):
+    for name in made:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".png"):
+            write_image(tmp_path / name)
+        else:
+            (tmp_path / name).write_text(KITTI)
+    text = faults_of(tmp_path)
+    assert advice in text and "should be called" not in text and "of YOLO" not in text
+
+
+def test_label_files_beside_their_images(tmp_path, write_image):
+    write_image(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text(LINE)
+    (tmp_path / "classes.txt").write_text("person\n")
+    assert "Labels of YOLO are beside their images: move" in faults_of(tmp_path)
+
+
+def test_a_table_as_the_data_set(tmp_path):
+    (tmp_path / "labels.csv").write_text("ImageID,XMin\n")
+    assert "labels.csv is not read: export" in faults_of(tmp_path / "labels.csv")
