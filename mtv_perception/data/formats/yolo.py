@@ -318,11 +318,21 @@ def _lie_in_boxes(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool
     first, last = others.min(1), others.max(1)
     margin = last - first
     apart = ((size < first - margin) | (size > last + margin)).any(1)
+    pairs = zip(values[:, :2], points, np.asarray(seen)[..., 0], strict=True)
+    if 2 * sum(_is_among(middle, places[there]) for middle, places, there in pairs) > len(values):
+        return True
     return bool(
         apart.any()
         if values.shape[1] >= _LEAST_CLEAR_VALUES
         else len(values) > 1 and 2 * apart.sum() > len(values)
     )
+
+
+def _is_among(centre: np.ndarray, points: np.ndarray) -> bool:
+    """Whether points lie on every side: a corner of an outline has the others on one, mostly."""
+    angles = np.sort(np.arctan2(*(points - centre).T))
+    gaps = np.diff(angles, append=angles[:1] + 2 * np.pi)
+    return bool(gaps.max(initial=0) < np.pi and len(angles) > 1)
 
 
 def _around(polygon: list[float]) -> list[float]:

@@ -981,3 +981,19 @@ def test_labelme_files_behind_another_json_file(tmp_path, write_image):
     (tmp_path / "a.json").write_text(json.dumps({"shapes": [shape], "imagePath": "a.png"}))
     (tmp_path / "Meta.json").write_text("{}")
     assert "Meta.json: expected a list 'shapes', found none; move the file" in faults_of(tmp_path)
+
+
+@pytest.mark.parametrize("count", [8, 17])
+@pytest.mark.parametrize("size", [0.4, 0.6, 0.9])
+def test_key_points_of_large_boxes_are_no_outlines(tmp_path, write_image, count, size):
+    """Width and height lie among the points, so that they could be a corner."""
+    rng = np.random.default_rng(count)
+    lines = []
+    for _ in range(6):
+        wide = rng.uniform(size - 0.1, size, 2)
+        centre = rng.uniform(wide / 2, 1 - wide / 2)
+        points = centre + rng.uniform(-0.5, 0.5, (count, 2)) * wide
+        values = np.concatenate([centre, wide, points.ravel()])
+        lines.append("0 " + " ".join(f"{value:.4f}" for value in values))
+    text = faults_of(yolo_lines(tmp_path, write_image, lines))
+    assert "keep the first five values of each line" in text
