@@ -65,6 +65,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     faults += found
     samples: list[Sample] = []
     seen: set[int] = set()
+    mask_values: set[int] = set()
     made_notes: list[str] = []
     for part in contents:  # Each may say for itself what mask values mean.
         own = replace(options, mask_255=options.mask_255 or part.mask_255)
@@ -75,6 +76,7 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
         made_notes += _mask_notes(part, maker.mask_values, ids, options)
         made_notes += _empty_masks(part, maker, ids, options)
         seen |= maker.seen
+        mask_values |= maker.mask_values
         made_notes += maker.notes()
     box_classes, box_faults_ = _classes(
         options.box_classes, _boxed(samples), options, "box_classes"
@@ -85,6 +87,8 @@ def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> 
     notes = [note for part in contents for note in part.notes] + made_notes
     unused = _unused_renames(options, [*listed, *used, *mask_names])
     notes += unused.values()
+    notes += _without_effect(options, samples, mask_values)
+    notes += _background_objects(used, options)
     notes += _crowded(samples, options.labels)
     return Dataset(
         root.resolve().stem if root.is_file() else root.resolve().name,
@@ -105,6 +109,29 @@ def _unused_renames(options: ReadOptions, names: Iterable[str]) -> dict[str, str
         for old in options.rename
         if old not in known
     }
+
+
+def _without_effect(options: ReadOptions, samples: Iterable[Sample], values: set[int]) -> list[str]:
+    """Tells of options about masks where there are none to apply them to."""
+    notes = []
+    if options.mask_255 and UNLABELED_ID not in values:
+        why = "no mask file has the value 255" if values else "there are no mask files"
+        notes.append(f"mask_255: {options.mask_255} has no effect: {why}")
+    if options.mask_classes and all(s.mask_path is None and s.regions is None for s in samples):
+        names = ", ".join(options.mask_classes)
+        notes.append(f"mask_classes: {names} has no effect: there are no masks and no outlines")
+    return notes
+
+
+def _background_objects(used: Iterable[str], options: ReadOptions) -> list[str]:
+    """Tells of objects that the data set itself calls background."""
+    name = options.labels.names[0]
+    count = 0 if name in options.rename else sum(item == name for item in used)
+    if not count:
+        return []
+    return [
+        f"{count} objects are of a class {name!r} and are left out; `rename` makes another class of them"
+    ]
 
 
 def _mask_notes(

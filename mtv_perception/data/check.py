@@ -73,7 +73,7 @@ def check_dataset(path: Path, options: ReadOptions, format: str = AUTO) -> Check
     name, splits = find_format(path, format)
     names = tuple(split.name for split in splits if split.name)
     try:
-        dataset = read_dataset(path, options, name)
+        dataset = read_dataset(path, options, format)
     except FaultyDatasetError as error:
         problems = tuple(
             Problem(

@@ -17,15 +17,14 @@ from mtv_perception.config import Rule, setting
 from mtv_perception.data.assemble import assemble
 from mtv_perception.data.formats import FORMATS, Split, detect
 from mtv_perception.data.formats.base import Contents, ReadOptions, choose_splits
-from mtv_perception.data.formats.files import images_in, is_folder, read_text, shown
+from mtv_perception.data.formats.beside import images_beside, indices_beside, layouts_beside
+from mtv_perception.data.formats.files import is_folder, read_text, shown
 from mtv_perception.data.formats.hints import hint
 from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
-from mtv_perception.labels import BACKGROUND_NAME, LabelSet
+from mtv_perception.labels import LabelSet, is_background
 from mtv_perception.resources import is_lfs_pointer
 
-# Of pixel labels, whose readers tell themselves what they leave out; and of VOC's, which none reads.
-_MASK_FOLDERS = frozenset({"masks", "SegmentationClass", "SegmentationObject"})
 _LOG = logging.getLogger(__name__)
 AUTO = "auto"
 LIST = "list:"
@@ -181,7 +180,8 @@ def read_dataset(path: Path, options: ReadOptions, format: str = AUTO) -> Datase
 
 def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
     """The chosen splits; if several are read because none is named, the first says so."""
-    name, splits = find_format(path, format)
+    layouts = _find_layouts(path, format)
+    name, splits = next(iter(layouts.items()))
     chosen = choose_splits(path, splits, options.split)
     found = [
         _composed(FORMATS[name].read(path, split, options), options.labels) for split in chosen
@@ -193,7 +193,8 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
         ]
         faults = (*found[0].faults, *shared_images(path, images))
         found[0] = replace(found[0], faults=faults)
-    notes = _not_read(path, found) if len(chosen) == len(splits) else []
+    notes = images_beside(path, found) if len(chosen) == len(splits) else []
+    notes = [*layouts_beside(name, layouts), *indices_beside(path, splits), *notes]
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
         note = (
@@ -250,28 +251,6 @@ def _composed(part: Contents, labels: LabelSet) -> Contents:
     )
 
 
-def _not_read(root: Path, contents: Iterable[Contents]) -> list[str]:
-    """A sentence about the images in a folder that its reader left out."""
-    if not is_folder(root):
-        return []
-    entries = [entry for part in contents for entry in part.entries]
-    known = {path for e in entries for path in (e.image_path, e.mask_path) if path}
-    lost = [
-        path
-        for path in images_in(root, recursive=True)
-        if path not in known and _MASK_FOLDERS.isdisjoint(path.relative_to(root).parts)
-    ]
-    # A list may lead to the same files by another path.
-    resolved = {path.resolve() for path in known} if lost else set()
-    lost = [path for path in lost if path.resolve() not in resolved]
-    if not lost:
-        return []
-    return [
-        f"{len(lost)} images in it are not read, such as {shown(lost[0], root)}: no label and no list of "
-        "this layout names them. If they are labelled, give their folder on its own, or choose --format"
-    ]
-
-
 def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple[str, ...]:
     """The class names of data sets after `rename`, without the background, in order of appearance.
 
@@ -296,7 +275,7 @@ def class_names(configs: Iterable[DatasetConfig], unused: bool = False) -> tuple
             listed = [name for name in part.names or () if unused or name in used]
             for name in (*listed, *sorted(used), *(part.mask_names or ())[1:]):
                 found[options.rename.get(name, name)] = None
-    return tuple(name for name in found if name != BACKGROUND_NAME)
+    return tuple(name for name in found if not is_background(name))
 
 
 def count_images(config: DatasetConfig) -> int:
@@ -337,15 +316,19 @@ def find_format(path: Path, format: str = AUTO) -> tuple[str, tuple[Split, ...]]
     Raises:
         DatasetError: nothing there, or no known layout: what was found, and what to rename.
     """
+    return next(iter(_find_layouts(path, format).items()))
+
+
+def _find_layouts(path: Path, format: str) -> dict[str, tuple[Split, ...]]:
+    """As find_format, and the other layouts behind the one that is read; at least one."""
     if format not in (AUTO, *FORMATS):
         known = ", ".join((AUTO, *FORMATS))
         raise DatasetError(f"{path}: expected a format of {known}, got {format!r}.")
     if not os.path.exists(path):
         raise DatasetError(f"{path}: expected a data set, found no such file or folder.")
     found = detect(path) if format == AUTO else {format: FORMATS[format].find(path)}
-    name, splits = next(iter(found.items()), ("", ()))
-    if splits:
-        return name, splits
+    if any(found.values()):
+        return found
     wanted = FORMATS if format == AUTO else {format: FORMATS[format]}
     tried = "\n  ".join(f"{name}: {item.layout}" for name, item in wanted.items())
     about = " ".join(hint(path, detect))

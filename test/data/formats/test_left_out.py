@@ -281,3 +281,84 @@ def test_a_name_in_another_case_is_the_only_one_to_change(tmp_path, yolo):
     ) as caught:
         opened(tmp_path, labels)
     assert "Pallet" not in str(caught.value).partition("'Person'")[0]
+
+
+def cvat(path, *names, label="person"):
+    box = f'<box label="{label}" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    images = (f'<image id="0" name="{n}.jpg" width="60" height="40">{box}</image>' for n in names)
+    path.write_text(f"<annotations>{''.join(images)}</annotations>")
+
+
+def coco(path, *names):
+    images = [
+        {"id": i, "file_name": f"{n}.jpg", "width": 60, "height": 40} for i, n in enumerate(names)
+    ]
+    boxes = [
+        {"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 9, 9]} for i in range(len(names))
+    ]
+    categories = [{"id": 1, "name": "person"}]
+    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "other"),
+    [
+        (cvat, "annotations.xml", "annotations2.xml"),
+        (cvat, "annotations.xml", "annotations (1).XML"),
+        (coco, "annotations.json", "more.json"),
+        (coco, "_annotations.coco.json", "annotations_old.json"),
+    ],
+)
+def test_a_second_index_in_the_folder_is_told(tmp_path, write_image, caplog, write, read, other):
+    write_image(tmp_path / "images" / "a.jpg")
+    write(tmp_path / read, "a")
+    write(tmp_path / other, "a")
+    with caplog.at_level(logging.WARNING):
+        assert stems(opened(tmp_path)) == ["a"]
+    assert f"{other} is not read, though it is an index of labels too" in caplog.text
+    caplog.clear()
+    assert stems(opened(tmp_path / other)) == ["a"]
+    assert not caplog.text
+
+
+def test_other_files_beside_an_index_are_no_note(tmp_path, write_image, caplog):
+    write_image(tmp_path / "images" / "a.jpg")
+    cvat(tmp_path / "annotations.xml", "a")
+    (tmp_path / "notes.xml").write_text("<notes/>")
+    (tmp_path / "broken.xml").write_text("<annotations>")
+    with caplog.at_level(logging.WARNING):
+        assert stems(opened(tmp_path)) == ["a"]
+    assert not caplog.text
+
+
+def test_a_second_layout_in_the_folder_is_told(tmp_path, yolo, caplog):
+    yolo(tmp_path, "a")
+    (tmp_path / "classes.txt").write_text("person\n")
+    coco(tmp_path / "annotations.json", "a")
+    with caplog.at_level(logging.WARNING):
+        assert len(opened(tmp_path)) == 1
+    assert "it is read as coco, and is laid out as yolo too: --format" in caplog.text
+    caplog.clear()
+    assert len(opened(tmp_path, format="yolo")) == 1
+    assert not caplog.text
+
+
+def test_objects_of_the_background_are_told(tmp_path, yolo, caplog):
+    yolo(tmp_path, "a", "b")
+    (tmp_path / "labels" / "b.txt").write_text(BOX.replace("0", "1", 1))
+    (tmp_path / "classes.txt").write_text("background\nperson\n")
+    with caplog.at_level(logging.WARNING):
+        assert sum(len(sample.class_ids) for sample in opened(tmp_path).samples) == 1
+    assert "1 objects are of a class 'background' and are left out" in caplog.text
+    caplog.clear()
+    opened(tmp_path, rename={"background": "background"})
+    assert "left out" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["Background", "_background_"])
+def test_a_background_by_another_name_is_no_class(tmp_path, yolo, name):
+    yolo(tmp_path, "a")
+    (tmp_path / "classes.txt").write_text(f"{name}\n")
+    labels = labels_of_data([DatasetConfig(tmp_path)])
+    with pytest.raises(DatasetError, match=f"--rename {name}=background"):
+        opened(tmp_path, labels)
