@@ -19,6 +19,7 @@ from mtv_perception.cli.measuring import (
 )
 from mtv_perception.config import to_plain
 from mtv_perception.data.formats.open import open_datasets
+from mtv_perception.data.overlap import refuse_repeated
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     labels = args.names or labels_of_data(configs)
     found = open_datasets(configs, labels)
     datasets = [replace(item, name=str(path)) for item, path in zip(found, args.data, strict=True)]
+    refuse_repeated([(dataset.name, [dataset]) for dataset in datasets])
     statistics = describe(
         datasets, labels, size_hw, PRESET_BOXES[args.preset](size_hw), args.clusters
     )

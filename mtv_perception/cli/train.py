@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtv_perception.data.overlap import shared_files
 from mtv_perception.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mtv_perception.training.config import TrainConfig
 
 HELP = "train a network from a configuration file"
+_LOG = logging.getLogger(__name__)
 BACKENDS = ("tensorflow", "torch")
 
 
@@ -46,19 +48,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _warn_of_overlap(train: Sequence[Dataset], validation: Sequence[Dataset]) -> None:
-    """Say so where validation judges images that training shows."""
-    parts = [
-        {sample.image_path.resolve() for dataset in datasets for sample in dataset.samples}
-        for datasets in (train, validation)
-    ]
-    both = sorted(parts[0] & parts[1])
-    if both:
-        print(
-            f"{len(both)} of {len(parts[1])} validation images are training images too, such as "
-            f"{both[0]}; `split` or `take` keeps them apart",
-            flush=True,
-        )
+def _overlap(train: Sequence[Dataset], validation: Sequence[Dataset]) -> str:
+    """A sentence where validation judges images that training shows; empty where none."""
+    both = shared_files(train, validation)
+    if not both:
+        return ""
+    count = sum(len(dataset) for dataset in validation)
+    return (
+        f"{len(both)} of {count} validation images are training images too, such as {both[0]}: the "
+        "score says nothing about new images; `split` or `take` keeps them apart"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +85,9 @@ def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) 
     # The errors of all of them at once.
     datasets = open_datasets([*config.train, *config.validation], config.network.labels)
     counts = [len(dataset.samples) for dataset in datasets]
-    _warn_of_overlap(datasets[: len(config.train)], datasets[len(config.train) :])
+    overlap = _overlap(datasets[: len(config.train)], datasets[len(config.train) :])
+    if overlap:
+        _LOG.warning("%s: %s.", args.config, overlap)
     trained, validated = sum(counts[: len(config.train)]), sum(counts[len(config.train) :])
     print(f"{trained} images to train on, {validated} to validate", flush=True)
 
@@ -96,6 +97,8 @@ def _on_tensorflow(args: argparse.Namespace, config: TrainConfig, folder: Path) 
     validate = Validation(config) if config.validation else None
     best = Trainer(config, folder, validate, resume=args.resume).train()
     print(f"best checkpoint: {folder}, step {best.get('step')}, score {best.get('score', 0):.4f}")
+    if overlap:  # The first line of a long log is lost.
+        print(f"{overlap}.")
     return 0
 
 

@@ -17,6 +17,7 @@ from mtv_perception.data.formats.open import (
     open_datasets,
     shared_images,
 )
+from mtv_perception.data.overlap import refuse_repeated
 from mtv_perception.data.sample import Dataset, Sample, raise_faults
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.evaluation.records import can_judge
@@ -87,7 +88,10 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     found = class_names(_used(configs))
     classes = options.classes or tuple(sorted(found, key=lambda name: [*known, name].index(name)))
     if not classes:
-        raise DatasetError("expected labelled objects, the data has none of any class.")
+        places = ", ".join(map(str, options.data))
+        raise DatasetError(
+            f"{places}: expected labelled objects or masks, found none of any class; label some first."
+        )
     unknown = [name for name in classes if name not in found]
     if unknown:
         raise ConfigError(
@@ -105,9 +109,14 @@ def prepare(options: FitOptions, lists: Path, known: Sequence[str] = ()) -> Prep
     labels = LabelSet((BACKGROUND_NAME, *classes))
     prepared = Prepared(labels, {n: [] for n in PARTS}, {n: [] for n in PARTS}, ())
     notes = [f"Classes left out: {', '.join(left_out)}."] if left_out else []
+    held = []
     for number, config in enumerate(configs):
         file = lists / f"{number + 1}-{config.path.name}"
+        before = {part: len(datasets) for part, datasets in prepared.datasets.items()}
         notes += _add(prepared, config, file, alone=len(configs) == 1)
+        added = [d for part in PARTS for d in prepared.datasets[part][before[part] :]]
+        held.append((str(config.path), added))
+    refuse_repeated(held)
     if len(configs) > 1 and (count := _shared_between(prepared)):
         notes.append(
             f"{count} images that judge or choose are near-duplicates of images of another data set "

@@ -1,5 +1,7 @@
 import argparse
 import json
+import os
+import shutil
 
 import cv2
 import numpy as np
@@ -41,9 +43,10 @@ def test_table(root, capsys):
 
 def test_files(root, tmp_path):
     json_path, plot_path = tmp_path / "out" / "a.json", tmp_path / "out" / "a.png"
+    copy = shutil.copytree(root, tmp_path / "copy")
     assert (
         run(
-            root, root, "--size", 96, 128, "--json", json_path, "--plot", plot_path, "--clusters", 2
+            root, copy, "--size", 96, 128, "--json", json_path, "--plot", plot_path, "--clusters", 2
         )
         == 0
     )
@@ -101,3 +104,52 @@ def test_the_data_is_read_as_the_options_say(root, tmp_path):
 def test_faults_of_several_data_sets_are_told_at_once(tmp_path):
     with pytest.raises(DatasetError, match="(?s)gone.*lost"):
         run(tmp_path / "gone", tmp_path / "lost")
+
+
+@pytest.mark.parametrize("again", ["set", "set/../set", "link", "set/data.yaml"])
+def test_images_are_not_counted_twice(root, tmp_path, again):
+    os.symlink(root, tmp_path / "link")
+    (root / "data.yaml").write_text("names: [person]\ntrain: images\n")
+    with pytest.raises(DatasetError) as error:
+        run(root, tmp_path / again)
+    assert str(error.value).startswith(
+        f"{tmp_path / again}: expected images that no data set before"
+    )
+    assert f"got 1 of {root} again, such as" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        (
+            ("--mask-255", "person"),
+            "mask_255: person has no effect: no mask file has the value 255",
+        ),
+        (("--mask-255", "ignore"), "mask_255: ignore has no effect"),
+    ],
+)
+def test_options_about_masks_that_have_none_to_apply_to(root, caplog, options, note):
+    assert run(root, *options) == 0
+    assert note in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        (("--mask-255", "person"), "mask_255: person has no effect: there are no mask files"),
+        (
+            ("--mask-classes", "rail,person"),
+            "mask_classes: rail, person has no effect: there are no",
+        ),
+    ],
+)
+def test_options_about_masks_without_any(root, caplog, options, note):
+    (root / "masks" / "a.png").unlink()
+    assert run(root, *options) == 0
+    assert note in caplog.text
+
+
+def test_a_meaning_of_255_that_masks_use_is_no_note(root, caplog):
+    cv2.imwrite(str(root / "masks" / "a.png"), np.full((96, 128), 255, np.uint8))
+    assert run(root, "--mask-255", "person") == 0
+    assert "no effect" not in caplog.text

@@ -429,3 +429,21 @@ def test_a_size_that_training_would_refuse_is_refused_before(tmp_path, floor, si
     with pytest.raises(ConfigError, match="size_hw"):
         plan_fit(options(tmp_path, floor(), size_hw=size_hw), file)
     assert not file.exists()
+
+
+@pytest.mark.parametrize("again", ["floor", "floor/data.yaml"])
+@pytest.mark.parametrize("splits", [False, True])
+def test_images_of_two_data_sets_are_refused(tmp_path, floor, again, splits):
+    root = floor(splits=splits)
+    if not splits:
+        (root / "data.yaml").write_text("names: [truck, worker]\ntrain: images\n")
+    with pytest.raises(DatasetError, match="got 24 of .*floor again, such as .*give each image"):
+        prepare(options(tmp_path, root, tmp_path / again), tmp_path / "lists")
+
+
+def test_data_without_a_class_are_named(tmp_path, floor):
+    root = floor()
+    for path in (root / "labels").iterdir():
+        path.write_text("")
+    with pytest.raises(DatasetError, match=r"floor: expected labelled objects or masks"):
+        prepare(options(tmp_path, root), tmp_path / "lists")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -263,3 +264,29 @@ def test_the_losses_are_the_same_for_few_and_for_many_classes(tmp_path, tiny_con
     wide = np.stack([bits, np.zeros_like(bits)], -1)
     narrow = np.asarray(known_matrix(bits, 1, 4))
     np.testing.assert_array_equal(narrow, np.asarray(known_matrix(wide, 1, 4, True)))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_validation_images_that_train_are_told_first_and_last(
+    tmp_path, tiny_config, monkeypatch, capsys, caplog, shared
+):
+    from mtv_perception.training import trainer, validation
+
+    class Done:
+        def __init__(self, *_, **__):
+            pass
+
+        def train(self):
+            return {"step": 1, "score": 0.9}
+
+    monkeypatch.setattr(trainer, "Trainer", Done)
+    monkeypatch.setattr(validation, "Validation", Done)
+    data, other = (write_classes(tmp_path / name, ("box",), 2) for name in ("data", "other"))
+    config = config_of(tiny_config, ("box",), data)
+    if not shared:
+        config = replace(config, validation=(replace(config.train[0], path=other),))
+    (tmp_path / "run.yaml").write_text(format_yaml(to_plain(config)))
+    assert main(["train", str(tmp_path / "run.yaml"), "--run", str(tmp_path / "run")]) == 0
+    told = "2 of 2 validation images are training images too, such as"
+    lines = capsys.readouterr().out.splitlines()
+    assert (told in caplog.text, told in lines[-1]) == (shared, shared)

@@ -201,6 +201,7 @@ STATS = of(
     ("labels not fetched by Git LFS", "{data_pointer}", 2, f"annotations.json: {LFS}"),
     ("boxes outside", "{data_outside}", 2, "4 error(s): ... images/0.jpg: box ... lies outside"),
     ("no image listed", "{data_empty}", 2, "expected at least one image, got an empty data set"),
+    ("the same images twice", "{data} {data}", 2, "got 4 of ... again, such as ... in one data set"),
     ("unknown class", "{data} --names octarine", 2, "expected objects of octarine, got 'person'"),
     ("unknown split", "{data} --split val", 2, "expected one split of the name 'val'"),
     ("unknown layout", "{data} --format octarine", 2, "--format: invalid choice: 'octarine'"),
