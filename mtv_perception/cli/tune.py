@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(
             args.json, {"model": artefact.model_id, "dataset": dataset.name, **tuning.to_json()}
         )
-    status = tell_left_out(dataset)
+    status = max(tell_left_out(dataset), _tell_absent(tuning, artefact.labels, dict(args.goal)))
     if not args.write:
         return status
     missed = [name for name, point in tuning.points.items() if not point.reached]
@@ -121,6 +121,20 @@ def run(args: argparse.Namespace) -> int:
             "with --operating-point"
         )
     return status
+
+
+def _tell_absent(tuning: Tuning, labels: LabelSet, goals: dict[str, Goal]) -> int:
+    """Print the classes without objects; the exit status: 1 if one of them was given a goal."""
+    known = {*tuning.points, *tuning.unseen}
+    absent = [name for name in labels.foreground if name not in known]
+    if absent:
+        print(f"no threshold for {', '.join(absent)}: these images have no object of such a class")
+    missed = [name for name in goals if name not in tuning.points]
+    if missed:
+        print(
+            f"goal NOT measured for {', '.join(missed)}: label objects of it that the model finds"
+        )
+    return int(bool(missed))
 
 
 def _balanced(artefact: Artefact) -> dict[str, float]:

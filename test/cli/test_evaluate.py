@@ -321,6 +321,17 @@ def test_tune_writes_nothing_where_a_goal_can_not_be_measured(data, written, cap
     assert "no object and right detection of forklift" in capsys.readouterr().err
 
 
+def test_tune_tells_of_classes_without_an_object(data, capsys):
+    call = ["tune", "--model", "m", "--data", str(data)]
+    said = "forklift: these images have no object of such a class"
+    assert main(call) == 0
+    shown = capsys.readouterr().out
+    assert said in shown and "NOT measured" not in shown
+    assert main([*call, "--goal", "forklift=recall:0.9"]) == 1
+    shown = capsys.readouterr().out
+    assert said in shown and "goal NOT measured for forklift" in shown
+
+
 def test_tune_writes_nothing_unasked(data, written):
     assert main(["tune", "--model", "m", "--data", str(data)]) == 0
     assert written == []
