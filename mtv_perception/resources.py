@@ -75,6 +75,36 @@ def stderr_without(noise: re.Pattern[str]) -> Iterator[None]:
             sys.stderr.write("".join(line for line in lines if not noise.match(line)))
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` at the end: whole or not at all.
+
+    Where the disk is full the old file stays. A link is followed, and a device such as /dev/stdout
+    is written to.
+
+    Raises:
+        OSError: names the file.
+    """
+    real = Path(os.path.realpath(path))
+    # /dev/stdout may be a file: that of a redirection, which others write to as well.
+    is_direct = is_stream(path) or path.parts[:2] in (("/", "dev"), ("/", "proc"))
+    written = path if is_direct else real.with_name(f"{real.stem}.tmp{real.suffix}")
+    try:
+        yield written
+        if not is_direct:
+            os.replace(written, real)
+    except OSError as error:
+        if not is_direct:
+            written.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file as `whole_file`; text in UTF-8."""
+    with whole_file(path) as written:
+        written.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def is_lfs_pointer(content: bytes) -> bool:
     """Whether the content, or the beginning, of a file is an `LFS_POINTER`."""
     return content.startswith(LFS_START)

@@ -20,6 +20,7 @@ from mtv_perception.cli.measuring import (
 from mtv_perception.cli.options import positive
 from mtv_perception.data.formats.open import expand
 from mtv_perception.errors import DatasetError
+from mtv_perception.resources import write_whole
 
 if TYPE_CHECKING:
     from mtv_perception.data.repair.pseudo_masks import Teacher
@@ -127,7 +128,7 @@ def _upright(args: argparse.Namespace) -> int:
 
     done = upright_dataset(expand(args.data), args.out, tqdm)
     if args.angles:
-        args.angles.write_text(json.dumps(done.angles, indent=1), encoding="utf-8")
+        write_whole(args.angles, json.dumps(done.angles, indent=1))
     print(json.dumps(done.to_json(), indent=2))
     return 0
 

@@ -26,7 +26,7 @@ from mtv_perception.data.formats.open import (
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE, LabelSet, labels_with_background
-from mtv_perception.resources import named_errors
+from mtv_perception.resources import write_whole
 
 
 def fold(text: str) -> str:
@@ -245,5 +245,4 @@ def tell_left_out(dataset: Dataset) -> int:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write results for machines, creating the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with named_errors(path):
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

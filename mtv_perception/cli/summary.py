@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from mtv_perception.resources import write_whole
+
 HELP = "parameters, multiply-adds and output shapes of a network"
 
 
@@ -73,5 +75,5 @@ def run(args: argparse.Namespace) -> int:
     for name, shape in figures["outputs"].items():
         print(f"  {name:<22} {' x '.join(map(str, shape))}")
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_whole(args.json, json.dumps(figures, indent=2) + "\n")
     return 0

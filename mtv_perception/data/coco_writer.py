@@ -17,6 +17,7 @@ from mtv_perception.errors import DatasetError
 from mtv_perception.labels import UNLABELED_ID, LabelSet
 from mtv_perception.media.decode import image_header
 from mtv_perception.media.write import utf8, write_image
+from mtv_perception.resources import write_whole
 
 
 def write_coco(dataset: Dataset, out: Path) -> None:
@@ -68,13 +69,13 @@ def write_index(
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         annotations += _annotations(sample, number, len(annotations), not with_masks)
     if with_masks:
-        (out / MASK_NAMES).write_text("\n".join(labels.names) + "\n", encoding="utf-8")
+        write_whole(out / MASK_NAMES, "\n".join(labels.names) + "\n")
     categories = [{"id": i, "name": n} for i, n in enumerate(labels.names) if i]
     index: dict[str, Any] = {"images": images, "annotations": annotations, "categories": categories}
     if with_masks:
         # Else masks of nothing but 0 and 255 are refused: they could be one class as 255.
         index = {"info": {STATED_255: IGNORE}, **index}
-    (out / OWN_INDEX).write_text(json.dumps(index), encoding="utf-8")
+    write_whole(out / OWN_INDEX, json.dumps(index))
 
 
 def _has_masks(samples: Sequence[Sample]) -> bool:

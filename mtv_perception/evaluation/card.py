@@ -16,6 +16,7 @@ from mtv_perception.evaluation.records import Perceive
 from mtv_perception.evaluation.worst import best_thresholds, class_curves, draw_pair, worst_images
 from mtv_perception.labels import LabelSet
 from mtv_perception.plots.scores import plot_precision_recall, to_png
+from mtv_perception.resources import write_whole
 from mtv_perception.visual.overlay import draw_overlay
 
 MAX_BYTES = 150_000
@@ -99,7 +100,7 @@ def write_jpeg(path: Path, image_rgb: np.ndarray, max_bytes: int = MAX_BYTES) ->
         )[1].tobytes()
         if len(content) <= max_bytes:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            write_whole(path, content)
             return
     raise ValueError(
         f"Expected a picture of at most {max_bytes} bytes, got {len(content)} at quality {quality}."
@@ -109,4 +110,4 @@ def write_jpeg(path: Path, image_rgb: np.ndarray, max_bytes: int = MAX_BYTES) ->
 def write_curves(path: Path, evaluation: Evaluation) -> None:
     """Write precision over recall of each class as a PNG, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(to_png(plot_precision_recall(class_curves(evaluation), evaluation.labels)))
+    write_whole(path, to_png(plot_precision_recall(class_curves(evaluation), evaluation.labels)))

@@ -23,6 +23,7 @@ from mtv_perception.fit.prepare import Prepared, prepare
 from mtv_perception.fit.report import write_fit_report
 from mtv_perception.fit.split import PARTS
 from mtv_perception.fit.state import FitState
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import (
     FEW_FALSE_ALARMS,
     load_artefact,
@@ -65,7 +66,7 @@ def plan_fit(options: FitOptions, file: Path, lists: Path) -> Prepared:
     from_mapping(TrainConfig, plan)  # What training would refuse is refused now.
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
-    file.write_text(head + yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    write_whole(file, head + yaml.safe_dump(plan, sort_keys=False))
     begun = _against_initial(options, prepared, known)
     return replace(
         prepared,

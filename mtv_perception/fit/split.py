@@ -14,6 +14,7 @@ from mtv_perception.data.sample import Sample, sample_image
 from mtv_perception.errors import DatasetError
 from mtv_perception.evaluation.records import can_judge
 from mtv_perception.media.likeness import difference_hash, near_duplicates
+from mtv_perception.resources import write_whole
 
 PARTS = ("train", "check", "judge")
 SHARES = {"check": 0.15, "judge": 0.15}
@@ -151,7 +152,7 @@ def write_list(path: Path, samples: Sequence[Sample], root: Path) -> None:
     """Write the paths of images below a data set's folder, one a line, as `take: list:FILE` reads them."""
     lines = [_below(sample.image_path, root) for sample in samples]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+    write_whole(path, os.fsencode("\n".join(lines) + "\n"))
 
 
 def _below(path: Path, root: Path) -> str:

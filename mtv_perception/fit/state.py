@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mtv_perception.errors import ConfigError
 from mtv_perception.fit.options import FitOptions
+from mtv_perception.resources import write_whole
 
 STATE_FILE = "fit.json"
+_NO_RECORD = "expected the record of a fit; begin again with another --out"
 _NAMED_OTHERWISE = {
     "data": "data set",
     "sources": "--from",
@@ -33,15 +35,18 @@ class FitState:
         self._path = options.out / STATE_FILE
         wanted = _plain(options)
         if self._path.is_file():
-            self.record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            self.record: dict[str, Any] = _read(self._path)
             changed = [k for k, v in wanted.items() if self.record["options"].get(k) != v]
             if changed and not self.record["done"]:  # It has never read its data to the end.
                 self.record["options"] = wanted
             elif changed:
-                named = ", ".join(map(on_command_line, changed))
+                begun = self.record["options"]
+                named = "; ".join(
+                    f"{on_command_line(k)} was {begun.get(k)!r}, is {wanted[k]!r}" for k in changed
+                )
                 raise ConfigError(
-                    f"{options.out}: expected the options that its fit began with, "
-                    f"got another {named}; choose another --out."
+                    f"{options.out}: expected the options that its fit began with, got others: {named}; "
+                    "give these again, or choose another --out."
                 )
         elif options.out.exists() and any(options.out.iterdir()):
             raise ConfigError(
@@ -84,9 +89,18 @@ class FitState:
 
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, self._path)
+        write_whole(self._path, json.dumps(self.record, indent=2) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {_NO_RECORD}, could not read it: {error}") from error
+    parts = [record.get(key) for key in ("options", "done")] if isinstance(record, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise ConfigError(f"{path}: {_NO_RECORD}, found another content.")
+    return dict(record)
 
 
 def on_command_line(name: str) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mtv_perception.errors import ImageError
-from mtv_perception.resources import named_errors
+from mtv_perception.resources import write_whole
 
 JPEG_QUALITY = 95
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -34,8 +34,7 @@ def write_image(path: Path, pixels: np.ndarray, jpeg_quality: int = JPEG_QUALITY
         content = encoded(pixels, path.suffix, jpeg_quality)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
-    with named_errors(path):
-        path.write_bytes(content)
+    write_whole(path, content)
 
 
 def encoded(pixels: np.ndarray, suffix: str, jpeg_quality: int = JPEG_QUALITY) -> bytes:

@@ -20,6 +20,7 @@ from mtv_perception.mining.signals import KINDS, Signal, worth
 from mtv_perception.mining.survey import Follow, FrameSurvey, InputSurvey, Surveyor, unshown
 from mtv_perception.replay.inputs import Input, InputFrame, open_input
 from mtv_perception.replay.predictions import Names, detection_rows, name_of
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import Artefact
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.settings import PerceiverConfig
@@ -252,4 +253,4 @@ def _write_report(
         "images": list(rows),
     }
     text = json.dumps(content, indent=2, allow_nan=False)
-    (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    write_whole(out / REPORT_FILE, text + "\n")

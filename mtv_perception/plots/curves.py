@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mtv_perception.plots.text import as_text
+from mtv_perception.resources import whole_file
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """(step, value) pairs by name."""
@@ -53,7 +54,8 @@ def plot_curves(curves: Curves, path: Path) -> None:
         if shown:
             axes.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    with whole_file(path) as written:
+        figure.savefig(written, dpi=90)
 
 
 def _draw(axes: Any, name: str, curve: np.ndarray) -> None:

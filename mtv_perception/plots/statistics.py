@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from mtv_perception.data.statistics import DatasetStatistics, Spread
 from mtv_perception.labels import UNLABELED_ID, LabelSet
 from mtv_perception.plots.text import as_text
+from mtv_perception.resources import whole_file
 
 _SIZE_INCHES = (12.0, 7.0)
 _DPI = 110
@@ -42,7 +43,8 @@ def plot_statistics(statistics: DatasetStatistics, labels: LabelSet, path: Path)
     names = ", ".join(as_text(source.name) for source in statistics.sources)
     figure.suptitle(f"{names}: {images} images, boxes at {width}x{height} pixels", fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_figure(path, format="png")
+    with whole_file(path) as written:
+        FigureCanvasAgg(figure).print_figure(written, format="png")
 
 
 def _colour(labels: LabelSet, class_id: int) -> tuple[float, ...]:

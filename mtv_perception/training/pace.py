@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from mtv_perception.resources import write_whole
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.schedule import cosine, warmup_cosine
-from mtv_perception.training.state import replace_text
 
 _FILE = "clock.yaml"
 _WARMUP_PART = 10
@@ -61,7 +61,7 @@ class Pace:
         """Write the time spent, beside a checkpoint."""
         if self._limit_s:
             text = yaml.safe_dump({"seconds": round(self.spent_s, 1)})
-            replace_text(self._path, text)
+            write_whole(self._path, text)
 
 
 def learning_rate(config: TrainConfig, done: int, pace: Pace) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.multitask import MultitaskNetwork
-from mtv_perception.resources import pointer_hint
+from mtv_perception.resources import pointer_hint, whole_file
 
 BEST_FILE = "best.npz"
 """A run's best checkpoint, in its folder."""
@@ -28,12 +28,10 @@ def save_state(path: Path, variables: Variables, step: int) -> None:
         for group, items in variables.items()
         for i, v in enumerate(items)
     }
-    temporary = path.with_suffix(".tmp.npz")
-    with temporary.open("wb") as file:
+    with whole_file(path) as written, written.open("wb") as file:
         np.savez(file, step=np.int64(step), **arrays)  # type: ignore[arg-type]  # the stub takes them for flags
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -68,13 +66,6 @@ def restore_state(path: Path, variables: Variables) -> int:
 def read_step(path: Path) -> int:
     """The step at which a checkpoint was written."""
     return int(_read(path)["step"])
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def read_group(path: Path, group: str) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import LabelSet
 from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import Trained, load_artefact
 from mtv_perception.runtime.models import find_model
 from mtv_perception.training.config import CONFIG_FILE, TrainConfig
@@ -58,7 +59,7 @@ def frozen_parts(network: MultitaskNetwork) -> tuple[str, ...]:
 
 def note_trained(folder: Path, trained: Trained) -> None:
     """Write `trained.yaml` into a run folder."""
-    (folder / _FILE).write_text(format_yaml(to_plain(trained)), encoding="utf-8")
+    write_whole(folder / _FILE, format_yaml(to_plain(trained)))
 
 
 def trained_of_run(source: Path, config: TrainConfig) -> Trained:

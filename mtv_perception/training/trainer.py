@@ -24,6 +24,7 @@ from mtv_perception.data.pipeline import training_batches
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
 from mtv_perception.plots.curves import plot_curves
+from mtv_perception.resources import write_whole
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import (
     aligned_with_initial,
@@ -46,7 +47,6 @@ from mtv_perception.training.state import (
     BEST_FILE,
     load_averaged,
     read_step,
-    replace_text,
     restore_state,
     save_state,
 )
@@ -147,7 +147,7 @@ class Trainer:
         if not resume:
             for rest in ("best.yaml", "clock.yaml"):
                 (self._output / rest).unlink(missing_ok=True)
-            (self._output / "config.yaml").write_text(text, encoding="utf-8")
+            write_whole(self._output / "config.yaml", text)
         else:
             self._check_unchanged(self._folder / "config.yaml")
             check_data(self._folder, self._source.datasets)
@@ -323,7 +323,7 @@ class Trainer:
             save_state(
                 self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done
             )
-            replace_text(self._output / "best.yaml", yaml.safe_dump(self._best))
+            write_whole(self._output / "best.yaml", yaml.safe_dump(self._best))
         plot_curves(read_curves(self._output), self._output / "curves.png")
 
     def _score(self, figures: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from mtv_perception.resources import named_errors
+from mtv_perception.resources import write_whole
 
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
@@ -40,8 +40,7 @@ def write_page(path: Path, title: str, sections: Iterable[str], style: str = "")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     page = _PAGE.substitute(title=html.escape(title), body="\n".join(sections), style=style)
-    with named_errors(path):
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+    write_whole(path, page.encode(errors="backslashreplace"))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -66,9 +66,12 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, floor, stages):
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        ({"minutes": 60}, "another --budget;"),
-        ({"sources": {"worker": "person"}}, "another --from;"),
-        ({"size_hw": (96, 128), "seed": 2}, "another --size, --seed;"),
+        ({"minutes": 60}, "--budget was 30.0, is 60; give"),
+        ({"sources": {"worker": "person"}}, "--from was {}, is {'worker': 'person'};"),
+        (
+            {"size_hw": (96, 128), "seed": 2},
+            r"--size was None, is \[96, 128\]; --seed was 1, is 2; give these again",
+        ),
     ],
 )
 def test_other_options_in_the_same_folder_are_refused(tmp_path, floor, stages, other, told):
@@ -77,6 +80,16 @@ def test_other_options_in_the_same_folder_are_refused(tmp_path, floor, stages, o
 
     with pytest.raises(ConfigError, match=told):
         fit(FitOptions(data, tmp_path / "model", **other), quiet)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"options": {}}', '{"options": 1, "done": 2}']
+)
+def test_a_record_that_cannot_be_read_is_named(tmp_path, floor, text):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "fit.json").write_text(text)
+    with pytest.raises(ConfigError, match="fit.json: expected the record of a fit; begin again"):
+        fit(FitOptions((floor(),), tmp_path / "model"), quiet)
 
 
 def test_every_option_is_told_by_a_name_of_the_command_line():
@@ -168,7 +181,7 @@ def test_a_fit_that_never_read_its_data_goes_on_with_other_options(tmp_path, flo
     assert calls == list(module._STAGES)
     record = json.loads((tmp_path / "model" / "fit.json").read_text())
     assert record["options"]["minutes"] == 5
-    with pytest.raises(ConfigError, match="another --budget"):
+    with pytest.raises(ConfigError, match="--budget was 5, is 30.0"):
         fit(FitOptions((root,), tmp_path / "model"), quiet)
 
 

@@ -23,6 +23,7 @@ from mtv_perception.data.formats.files import MASK_NAMES
 from mtv_perception.data.sample import raise_faults
 from mtv_perception.errors import DatasetError, ImageError
 from mtv_perception.media.decode import read_image
+from mtv_perception.resources import write_whole
 
 Angle = tuple[float, int]
 """Degrees, clockwise, and how many sides of the picture say so; `(0, 0)` where not known."""
@@ -140,7 +141,7 @@ def tighten(bbox: list[float], size_wh: tuple[int, int], degrees: float) -> list
 def copy_folder(source: Path, out: Path, index: dict[str, Any]) -> None:
     """Write a COCO folder beside the source, with another index."""
     (out / "images").mkdir(parents=True)
-    (out / "annotations.json").write_text(json.dumps(index), encoding="utf-8")
+    write_whole(out / "annotations.json", json.dumps(index))
     for image in index["images"]:
         link = out / "images" / image["file_name"]
         link.parent.mkdir(parents=True, exist_ok=True)

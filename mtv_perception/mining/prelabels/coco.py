@@ -8,6 +8,7 @@ from typing import Any
 
 from mtv_perception.data.formats.shapes import box_of_mask, runs_of
 from mtv_perception.mining.prelabels.base import Labelled, PreLabel, objects_of
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import ModelSpec
 
 FILE = "coco_outlines.json"
@@ -48,7 +49,7 @@ class CocoOutlines:
         names = self._spec.labels.names
         categories = [{"id": i, "name": name} for i, name in enumerate(names) if i]
         content = {"images": self._images, "annotations": self._annotations}
-        self._path.write_text(json.dumps({**content, "categories": categories}), encoding="utf-8")
+        write_whole(self._path, json.dumps({**content, "categories": categories}))
 
 
 def _shape(found: Labelled, size_hw: tuple[int, int]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mtv_perception.mining.prelabels.base import Labelled, PreLabel, objects_of
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import ModelSpec
 
 FILE = "cvat.xml"
@@ -48,7 +49,7 @@ class CvatXml:
         """See Form."""
         ElementTree.indent(self._root)
         content = ElementTree.tostring(self._root, encoding="utf-8", xml_declaration=True)
-        self._path.write_bytes(content + b"\n")
+        write_whole(self._path, content + b"\n")
 
     def _shapes(self, image: ElementTree.Element, found: Labelled, number: int) -> None:
         label = self._spec.labels.names[found.class_id]

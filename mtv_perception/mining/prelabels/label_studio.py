@@ -15,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from mtv_perception.mining.prelabels.base import PreLabel
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import ModelSpec
 
 FILE, CONFIG_FILE = "label_studio.json", "label_studio.xml"
@@ -51,8 +52,8 @@ class LabelStudioTasks:
     def close(self) -> None:
         """See Form."""
         text = json.dumps(self._tasks)
-        (self._folder / FILE).write_text(text, encoding="utf-8")
-        (self._folder / CONFIG_FILE).write_text(self._interface(), encoding="utf-8")
+        write_whole(self._folder / FILE, text)
+        write_whole(self._folder / CONFIG_FILE, self._interface())
 
     def _rectangles(self, item: PreLabel) -> list[dict[str, Any]]:
         height, width = item.size_hw

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtv_perception.mining.prelabels.base import PreLabel
 from mtv_perception.replay.label_files import yolo_lines
+from mtv_perception.resources import write_whole
 from mtv_perception.runtime.artefact import ModelSpec
 from mtv_perception.yaml_text import format_yaml
 
@@ -24,12 +25,12 @@ class YoloFolder:
         self._labels = folder / "labels"
         self._labels.mkdir()
         content = {"train": "images", "names": list(spec.labels.foreground)}
-        (folder / FILE).write_text(format_yaml(content), encoding="utf-8")
+        write_whole(folder / FILE, format_yaml(content))
 
     def add(self, item: PreLabel) -> None:
         """See Form."""
         lines = yolo_lines(item.detections, item.size_hw)
-        (self._labels / f"{Path(item.file).stem}.txt").write_text("".join(lines), encoding="utf-8")
+        write_whole(self._labels / f"{Path(item.file).stem}.txt", "".join(lines))
 
     def close(self) -> None:
         """Nothing is left to do."""

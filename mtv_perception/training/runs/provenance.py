@@ -17,6 +17,7 @@ import yaml
 import mtv_perception
 from mtv_perception.data.sample import Dataset, fingerprint
 from mtv_perception.errors import ConfigError
+from mtv_perception.resources import write_whole
 
 RUN_FILE, _DATA_FILE, _INITIAL_FILE = "run.yaml", "images.yaml", "initial.yaml"
 
@@ -54,13 +55,13 @@ def describe_run() -> dict[str, Any]:
 
 def note_run(folder: Path) -> None:
     """Write `run.yaml`: what the run is made with."""
-    (folder / RUN_FILE).write_text(yaml.safe_dump(describe_run()), encoding="utf-8")
+    write_whole(folder / RUN_FILE, yaml.safe_dump(describe_run()))
 
 
 def note_data(folder: Path, datasets: Sequence[Dataset]) -> None:
     """Write `images.yaml`: what tells these images and labels from others."""
     text = yaml.safe_dump({"images": _count(datasets), "sha256": fingerprint(datasets)})
-    (folder / _DATA_FILE).write_text(text, encoding="utf-8")
+    write_whole(folder / _DATA_FILE, text)
 
 
 def check_data(folder: Path, datasets: Sequence[Dataset]) -> None:
@@ -83,7 +84,7 @@ def _count(datasets: Sequence[Dataset]) -> int:
 def note_initial(folder: Path, file: Path) -> None:
     """Write `initial.yaml`: the file that the first weights came from, and its SHA-256."""
     about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    (folder / _INITIAL_FILE).write_text(yaml.safe_dump(about), encoding="utf-8")
+    write_whole(folder / _INITIAL_FILE, yaml.safe_dump(about))
 
 
 def check_initial(run: Path, again: Path) -> None:
