@@ -269,6 +269,21 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: can't be read as YAML: {error}") from error
 
 
+def read_record(path: Path, *keys: str) -> dict[str, Any]:
+    """What a run wrote into its folder for a later one: a mapping with some keys at least.
+
+    Raises:
+        ConfigError: not readable, or cut short.
+    """
+    found = read_yaml(path)
+    if not isinstance(found, dict) or not set(keys) <= set(found):
+        raise ConfigError(
+            f"{path}: expected {', '.join(keys)} as the run wrote them, got {short_repr(found)}; bring "
+            "the file back from a copy, or begin a new run in another folder."
+        )
+    return found
+
+
 def load(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     """Read dataclass `cls` from a YAML file.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from mtv_perception.cli.options import positive
 from mtv_perception.data.formats.open import expand
 from mtv_perception.errors import DatasetError
 from mtv_perception.resources import write_whole
+from mtv_perception.yaml_text import format_yaml
 
 if TYPE_CHECKING:
     from mtv_perception.data.repair.pseudo_masks import Teacher
@@ -277,9 +279,14 @@ def _import(args: argparse.Namespace) -> int:
         if samples:
             write_coco(replace(dataset, samples=samples), args.out / name if name else args.out)
         print(f"{args.out / name if name else args.out}: {len(samples)} images")
-    print(f"names: [{', '.join(labels.foreground)}]")
+    print(f"names: {_as_yaml(labels.foreground)}")
     # Which classes are labelled wholly is no part of the files: it is for the training configuration.
     for key in ("box_classes", "mask_classes"):
         if classes := getattr(config, key):
-            print(f"{key}: [{', '.join(classes)}]")
+            print(f"{key}: {_as_yaml(classes)}")
     return 0
+
+
+def _as_yaml(names: Sequence[str]) -> str:
+    """Class names to paste into a configuration, in one line, in quotes where YAML needs them."""
+    return format_yaml(list(names), flow=True, width=sys.maxsize).strip()

@@ -31,7 +31,12 @@ def _budget(text: str) -> float:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"expected different class names with commas, got {text!r}"
+        )
+    return names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +91,8 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         dest="sources",
         type=pair,
         nargs="+",
-        action="extend",
-        default=[],
+        action=Renaming,
+        default={},
         metavar="OURS=THEIRS",
         help="class of --initial that a class of yours begins from",
     )

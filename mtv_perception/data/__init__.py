@@ -9,6 +9,7 @@ __all__ = [
     "coco_writer",
     "faults",
     "formats",
+    "overlap",
     "pipeline",
     "repair",
     "sample",

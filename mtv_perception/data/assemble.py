@@ -36,6 +36,8 @@ from mtv_perception.labels import UNLABELED_ID, LabelSet
 
 # A left edge and a width of six decimals, or of 32 bits, may add up to a little more than 1.
 _LARGEST_FRACTION = 1.001
+# Of a box that reaches out of the image: its centre at the edge, as wide as the image.
+_LARGEST_REACH = 1.5
 
 
 def assemble(root: Path, contents: Sequence[Contents], options: ReadOptions) -> Dataset:
@@ -188,7 +190,7 @@ def _all_outlined(part: Contents, ids: Mapping[str, int]) -> bool:
 def _in_fractions(part: Contents) -> list[str]:
     """A fault where boxes in pixels are fractions of the image, as YOLO writes them, or the reverse."""
     beyond = [e.boxes_xyxy.max(1) for e in part.entries if len(e.boxes_xyxy) and e.fractions]
-    if beyond and np.concatenate(beyond).min() > _LARGEST_FRACTION:
+    if beyond and np.concatenate(beyond).min() > _LARGEST_REACH:
         return [
             "expected boxes in fractions of the image's sides, 0 .. 1, got none that lies in the "
             "image: if they are pixels or percent, divide them by width and height, or by 100"

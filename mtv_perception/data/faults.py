@@ -80,13 +80,13 @@ def _reason(path: Path, error: ImageError) -> str:
 
 
 def _alike(path: Path) -> str:
-    """A hint at a file whose name differs by its case alone, as after a copy from Windows.
+    """What to do: a file whose name differs by its case alone, as after a copy from Windows.
 
     Or by its suffix, as after a conversion.
     """
     names = _names_in(path.parent)
     near = names.get(path.name.lower()) or names.get(path.stem.lower())
-    return f"; there is {near}" if near else ""
+    return f"; there is {near}" if near else "; copy it there, or remove its entry from the labels"
 
 
 @lru_cache(maxsize=8)

@@ -8,8 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mtv_perception.config import from_mapping, load
 from mtv_perception.data.sample import fingerprint
 from mtv_perception.errors import ArtefactError, DatasetError
@@ -33,6 +31,7 @@ from mtv_perception.runtime.artefact import (
 from mtv_perception.runtime.perceiver import Perceiver
 from mtv_perception.runtime.settings import DEFAULT_THRESHOLD
 from mtv_perception.training.config import TrainConfig
+from mtv_perception.yaml_text import format_yaml
 
 CONFIG_FILE = "config.yaml"
 REPORT_FILE = "report.html"
@@ -66,7 +65,7 @@ def plan_fit(options: FitOptions, file: Path, lists: Path) -> Prepared:
     from_mapping(TrainConfig, plan)  # What training would refuse is refused now.
     file.parent.mkdir(parents=True, exist_ok=True)
     head = "# Written by mtv fit or mtv init. Train it alone with: mtv train THIS_FILE\n"
-    write_whole(file, head + yaml.safe_dump(plan, sort_keys=False))
+    write_whole(file, head + format_yaml(plan))
     begun = _against_initial(options, prepared, known)
     return replace(
         prepared,

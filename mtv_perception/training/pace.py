@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
+from mtv_perception.config import read_record
 from mtv_perception.resources import write_whole
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.schedule import cosine, warmup_cosine
+from mtv_perception.yaml_text import format_yaml
 
 _FILE = "clock.yaml"
 _WARMUP_PART = 10
@@ -37,7 +37,7 @@ class Pace:
     def _read(self) -> float:
         if not self._limit_s or not self._path.is_file():
             return 0.0
-        return float(yaml.safe_load(self._path.read_text(encoding="utf-8"))["seconds"])
+        return float(read_record(self._path, "seconds")["seconds"])
 
     @property
     def spent_s(self) -> float:
@@ -60,7 +60,7 @@ class Pace:
     def keep(self) -> None:
         """Write the time spent, beside a checkpoint."""
         if self._limit_s:
-            text = yaml.safe_dump({"seconds": round(self.spent_s, 1)})
+            text = format_yaml({"seconds": round(self.spent_s, 1)})
             write_whole(self._path, text)
 
 

@@ -21,7 +21,6 @@ import cv2
 import keras
 import numpy as np
 import torch
-import yaml
 
 from mtv_perception.config import to_plain
 from mtv_perception.data.source import ExampleSource
@@ -47,6 +46,7 @@ from mtv_perception.training.update import (
     freeze_norms,
     make_optimiser,
 )
+from mtv_perception.yaml_text import format_yaml
 
 _LOG = logging.getLogger(__name__)
 _LOG_EVERY = 20
@@ -186,9 +186,7 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
     config = aligned_with_initial(config)
     network, scenes = build_network(config.network), open_scenes(config)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(
-        yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8"
-    )
+    (run / "config.yaml").write_text(format_yaml(to_plain(config)), encoding="utf-8")
     note_run(run)
     note_data(run, scenes.datasets)
     if config.pretrained:

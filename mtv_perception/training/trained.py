@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from mtv_perception.config import load, to_plain
+from mtv_perception.config import load, read_record, to_plain
 from mtv_perception.data.formats.open import open_datasets
 from mtv_perception.data.sample import Dataset
 from mtv_perception.errors import DatasetError
@@ -71,6 +71,7 @@ def trained_of_run(source: Path, config: TrainConfig) -> Trained:
     """
     folder = run_folder(source)
     if (folder / _FILE).is_file():
+        read_record(folder / _FILE, "boxes", "masks")  # One cut short would mean all classes.
         return load(Trained, folder / _FILE)
     if not (folder / CONFIG_FILE).is_file():
         return load_artefact(find_model(str(source))).spec.trained

@@ -16,10 +16,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import yaml
 from tqdm import tqdm
 
-from mtv_perception.config import load, to_plain
+from mtv_perception.config import load, read_record, to_plain
 from mtv_perception.data.pipeline import training_batches
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network
@@ -323,7 +322,7 @@ class Trainer:
             save_state(
                 self._output / BEST_FILE, {"average": self._evaluated.model.weights}, self._done
             )
-            write_whole(self._output / "best.yaml", yaml.safe_dump(self._best))
+            write_whole(self._output / "best.yaml", format_yaml(self._best))
         plot_curves(read_curves(self._output), self._output / "curves.png")
 
     def _score(self, figures: Mapping[str, Any]) -> float:
@@ -347,11 +346,7 @@ class Trainer:
 
     def _read_best(self) -> dict[str, Any]:
         path = self._folder / "best.yaml"
-        return (
-            yaml.safe_load(path.read_text(encoding="utf-8"))
-            if self._done and path.is_file()
-            else {}
-        )
+        return read_record(path, "step") if self._done and path.is_file() else {}
 
 
 def load_run(folder: Path) -> tuple[TrainConfig, MultitaskNetwork]:

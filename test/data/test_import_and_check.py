@@ -15,6 +15,7 @@ from mtv_perception.data.formats.open import find_format, find_splits, read_data
 from mtv_perception.data.sample import sample_image, sample_mask
 from mtv_perception.errors import DatasetError
 from mtv_perception.labels import WAREHOUSE, labels_with_background
+from mtv_perception.yaml_text import parse_yaml
 
 _SPEC = importlib.util.spec_from_file_location(
     "layouts", Path(__file__).parent / "formats" / "layouts.py"
@@ -86,7 +87,7 @@ def test_own_classes_are_imported_under_their_names(tmp_path, capsys):
     (tmp_path / "source" / "classes.txt").write_text("no\ntruck\n")
     out = tmp_path / "out"
     assert main(["data", "import", str(tmp_path / "source"), "--out", str(out)]) == 0
-    assert "names: [no, truck]" in capsys.readouterr().out
+    assert "names: ['no', truck]" in capsys.readouterr().out
     labels = labels_with_background(("truck", "no"))
     counts = [len(sample.class_ids) for sample in read(out, labels).samples]
     assert sum(counts) == 4
@@ -311,3 +312,15 @@ def test_check_refuses_what_it_would_ignore(tmp_path, option, capsys):
     layouts.plain_yolo(tmp_path / "floor")
     assert check(tmp_path / "floor", *option)[0] == 2
     assert "reads the whole data set" in capsys.readouterr().err
+
+
+def test_the_names_to_paste_are_yaml(tmp_path, write_image, capsys):
+    names = ["no", "a,b", "1e3", "fork lift"]
+    write_image(tmp_path / "data" / "images" / "a.png")
+    (tmp_path / "data" / "labels").mkdir()
+    lines = [f"{number} 0.5 0.5 0.2 0.{number + 1}\n" for number in range(len(names))]
+    (tmp_path / "data" / "labels" / "a.txt").write_text("".join(lines))
+    (tmp_path / "data" / "classes.txt").write_text("\n".join(names))
+    assert main(["data", "import", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert parse_yaml(told.encode())["names"] == names

@@ -1,5 +1,6 @@
 """What a fit makes of its data before anything is trained."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -447,3 +448,13 @@ def test_data_without_a_class_are_named(tmp_path, floor):
         path.write_text("")
     with pytest.raises(DatasetError, match=r"floor: expected labelled objects or masks"):
         prepare(options(tmp_path, root), tmp_path / "lists")
+
+
+@pytest.mark.parametrize(
+    "name", ["1e3", "0o7", "no", "1.0", "12:30", "~", "a: b", "人", "a,b", "../x"]
+)
+def test_a_class_name_survives_the_training_file(tmp_path, floor, name):
+    root = floor()
+    (root / "data.yaml").write_text(f"names: [{json.dumps(name)}, worker]\n")
+    plan_fit(options(tmp_path, root, initial=""), tmp_path / "run.yaml")
+    assert set(load(TrainConfig, tmp_path / "run.yaml").network.names[1:]) == {name, "worker"}

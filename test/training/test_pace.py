@@ -2,9 +2,12 @@
 
 import pytest
 
+from mtv_perception.errors import ConfigError
 from mtv_perception.training.config import OptimiserConfig, TrainConfig
 from mtv_perception.training.pace import Pace, learning_rate
+from mtv_perception.training.runs.provenance import check_data, check_initial
 from mtv_perception.training.schedule import cosine, warmup_cosine
+from mtv_perception.training.trained import trained_of_run
 
 
 class Clock:
@@ -72,3 +75,19 @@ def test_a_run_shorter_than_its_warm_up_reaches_its_rate_and_descends(tmp_path):
 
     assert max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) in (9, 10)
     assert rates[-1] == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "other: 1\n", "{"])
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("clock.yaml", lambda folder: Pace(10, 1.0, folder)),
+        ("images.yaml", lambda folder: check_data(folder, [])),
+        ("initial.yaml", lambda folder: check_initial(folder, folder)),
+        ("trained.yaml", lambda folder: trained_of_run(folder, TrainConfig())),
+    ],
+)
+def test_a_record_of_a_run_that_was_cut_short_is_named(tmp_path, name, read, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=name):
+        read(tmp_path)

@@ -201,7 +201,12 @@ STATS = of(
     ("labels not fetched by Git LFS", "{data_pointer}", 2, f"annotations.json: {LFS}"),
     ("boxes outside", "{data_outside}", 2, "4 error(s): ... images/0.jpg: box ... lies outside"),
     ("no image listed", "{data_empty}", 2, "expected at least one image, got an empty data set"),
-    ("the same images twice", "{data} {data}", 2, "got 4 of ... again, such as ... in one data set"),
+    (
+        "the same images twice",
+        "{data} {data}",
+        2,
+        "got 4 of ... again, such as ... in one data set",
+    ),
     ("unknown class", "{data} --names octarine", 2, "expected objects of octarine, got 'person'"),
     ("unknown split", "{data} --split val", 2, "expected one split of the name 'val'"),
     ("unknown layout", "{data} --format octarine", 2, "--format: invalid choice: 'octarine'"),
@@ -378,6 +383,19 @@ FIT = (
         ("no labelled object", "{data_no_boxes} --out {out}", 2, "expected labelled objects"),
         ("too few images", "{data} --out {out}", 2, "expected at least 6 images to train on"),
         ("unknown class", "{data} --out {out} --classes octarine", 2, "expected names of the data"),
+        (
+            "a class twice",
+            "{data} --out {out} --classes person,person",
+            2,
+            "--classes: expected different class names with commas, got 'person,person'",
+        ),
+        (
+            "two beginnings of a class",
+            "{data} --out {out} --from person=rail person=forklift",
+            2,
+            "--from: expected one name for 'person', got 'rail' and 'forklift'",
+        ),
+        ("the same images twice", "{data} {data} --out {out}", 2, "got 4 of ... again, such as"),
         ("time that is none", "{data} --out {out} --budget soon", 2, "expected a time such as 30m"),
     ),
 )

@@ -48,7 +48,7 @@ class SemanticFormat:
         masks, doubled = by_stem(files(mask_folder, ".png"), root)
         faults += doubled
         faults += [
-            f"{shown(path, root)}: has no image in {shown(image_folder, root)}/"
+            f"{shown(path, root)}: has no image in {shown(image_folder, root)}/; the mask of a.jpg is a.png"
             for stem, path in masks.items()
             if stem not in images
         ]

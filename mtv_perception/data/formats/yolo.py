@@ -219,8 +219,10 @@ class _LabelFolders:
 
 
 def _cure(unread: str | None) -> str:
-    """What to do with an image of a format that can't be read; empty where there is none."""
-    return f"; {unread} is of a format that can't be read: convert it to JPEG" if unread else ""
+    """What to do with a label file whose image is of a format that can't be read, or not there."""
+    if unread:
+        return f"; {unread} is of a format that can't be read: convert it to JPEG"
+    return "; add the image, or remove the label file"
 
 
 @dataclass
@@ -246,7 +248,8 @@ def _read_labels(path: Path, where: str, names: Mapping[int, str]) -> _Labels:
                 f"{where}:{number}: expected 'class cx cy w h', got {line[:_SHOWN]!r}; {hint}"
             )
         elif values[0] not in names:
-            expected = f"0..{max(names)}"
+            whole = sorted(names) == list(range(len(names)))
+            expected = f"0..{max(names)}" if whole else ", ".join(map(str, sorted(names)))
             found.faults.append(
                 f"{where}:{number}: expected a class of {expected}, got {values[0]:g}"
             )

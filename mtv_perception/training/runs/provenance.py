@@ -12,12 +12,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import yaml
 
 import mtv_perception
+from mtv_perception.config import read_record
 from mtv_perception.data.sample import Dataset, fingerprint
 from mtv_perception.errors import ConfigError
 from mtv_perception.resources import write_whole
+from mtv_perception.yaml_text import format_yaml
 
 RUN_FILE, _DATA_FILE, _INITIAL_FILE = "run.yaml", "images.yaml", "initial.yaml"
 
@@ -55,12 +56,12 @@ def describe_run() -> dict[str, Any]:
 
 def note_run(folder: Path) -> None:
     """Write `run.yaml`: what the run is made with."""
-    write_whole(folder / RUN_FILE, yaml.safe_dump(describe_run()))
+    write_whole(folder / RUN_FILE, format_yaml(describe_run()))
 
 
 def note_data(folder: Path, datasets: Sequence[Dataset]) -> None:
     """Write `images.yaml`: what tells these images and labels from others."""
-    text = yaml.safe_dump({"images": _count(datasets), "sha256": fingerprint(datasets)})
+    text = format_yaml({"images": _count(datasets), "sha256": fingerprint(datasets)})
     write_whole(folder / _DATA_FILE, text)
 
 
@@ -69,7 +70,7 @@ def check_data(folder: Path, datasets: Sequence[Dataset]) -> None:
     path = folder / _DATA_FILE
     if not path.is_file():
         return
-    begun = yaml.safe_load(path.read_text(encoding="utf-8"))
+    begun = read_record(path, "images", "sha256")
     if begun["sha256"] != fingerprint(datasets):
         raise ConfigError(
             f"{path}: expected the images and labels that the run began with ({begun['images']}), got "
@@ -84,7 +85,7 @@ def _count(datasets: Sequence[Dataset]) -> int:
 def note_initial(folder: Path, file: Path) -> None:
     """Write `initial.yaml`: the file that the first weights came from, and its SHA-256."""
     about = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    write_whole(folder / _INITIAL_FILE, yaml.safe_dump(about))
+    write_whole(folder / _INITIAL_FILE, format_yaml(about))
 
 
 def check_initial(run: Path, again: Path) -> None:
@@ -99,7 +100,7 @@ def check_initial(run: Path, again: Path) -> None:
     files = [folder / _INITIAL_FILE for folder in (run, again)]
     if not all(file.is_file() for file in files):
         return
-    begun, now = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
+    begun, now = (read_record(file, "file", "sha256") for file in files)
     if begun["sha256"] != now["sha256"]:
         raise ConfigError(
             f"{files[0]}: expected the first weights that the run began with, SHA-256 {begun['sha256']}, got "

@@ -315,3 +315,17 @@ def test_label_files_beside_their_images(tmp_path, write_image):
 def test_a_table_as_the_data_set(tmp_path):
     (tmp_path / "labels.csv").write_text("ImageID,XMin\n")
     assert "labels.csv is not read: export" in faults_of(tmp_path / "labels.csv")
+
+
+def test_a_class_that_is_not_among_numbered_names(yolo):
+    assert "expected a class of 1, 4, got 0" in faults_of(yolo(names="names: {1: a, 4: b}\n"))
+
+
+def test_a_box_that_only_reaches_out_is_not_taken_for_pixels(yolo):
+    text = faults_of(yolo("0 0.98 0.5 0.4 0.4"))
+    assert "lies outside the image" in text and "pixels or percent" not in text
+
+
+def test_a_label_file_without_its_image_says_what_to_do(yolo):
+    text = faults_of(yolo(labels__train__lost=LINE))
+    assert "lost.txt: has no image in train/; add the image, or remove the label file" in text
