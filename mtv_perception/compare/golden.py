@@ -18,7 +18,7 @@ import numpy as np
 from mtv_perception.compare.runs import FrameKey, FrameKeys, Run, RunFrame, open_run
 from mtv_perception.errors import ReplayError
 from mtv_perception.labels import LabelSet, labels_of
-from mtv_perception.resources import named_errors, pointer_hint
+from mtv_perception.resources import pointer_hint, write_whole
 from mtv_perception.types import Detections
 
 FORMAT = "mtv golden run 1"
@@ -84,8 +84,7 @@ def write_golden(run: Run, path: Path) -> None:
         for key, frame in run.frames.items()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with named_errors(path):
-        path.write_text("\n".join([json.dumps(head), *lines]) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join([json.dumps(head), *lines]) + "\n")
 
 
 def _objects(frame: RunFrame) -> list[list[float]]:

@@ -136,8 +136,6 @@ class BagInput:
         for index, message in enumerate(self._bag.messages(self._choice.cameras)):
             name = f"{message.topic}#{index}"
             decode = partial(decode_frame, self._bag, message, name, self._max_pixels)
-            if message.log_ns < 0:  # No bag can hold the result.
-                decode = partial(_recorded_before_0, name, message.log_ns)
             yield InputFrame(
                 camera=self._choice.cameras[message.source],
                 topic=message.topic,
@@ -147,10 +145,6 @@ class BagInput:
                 stamp_ns=partial(_header_stamp, self._bag, message),
                 cdr=message.cdr,
             )
-
-
-def _recorded_before_0(name: str, log_ns: int) -> Frame:
-    raise ImageError(f"{name}: Expected a time of recording from 0 on, got {log_ns} ns.")
 
 
 def _header_stamp(bag: BagSource, message: RawMessage) -> int:

@@ -163,8 +163,8 @@ class TransformReader:
             for publisher, claim in claims.items()
             if (publisher in self._alive if claim.is_static else now - claim.at <= _FORGOTTEN)
         }
-        *others, newest = present.values() if present else [None]
-        if newest is None or not any(newest.differs(other) for other in others):
+        told = list(present.values())
+        if not any(told[-1].differs(other) for other in told[:-1]):
             return []
         return sorted(
             f"{self._who.get(publisher, 'a publisher')} (in {claim.parent!r})"

@@ -21,7 +21,6 @@ from mtv_perception.bags.storage import Definition, reason_of
 from mtv_perception.errors import ImageError, ImageSizeError, ReplayError
 from mtv_perception.messages.typestore import builder, typestore
 from mtv_perception.replay.inputs import open_input
-from mtv_perception.replay.replay import replay
 
 IDL = b'#include "other.idl"\nmodule x { struct Y { other::Z z; }; };'
 IMAGES = 4
@@ -696,16 +695,6 @@ def test_messages_of_a_topic_that_is_not_listed_are_damage(tmp_path, write_bag):
     good, broken, damage = read_by_number(folder)
     assert (good, broken) == (4, [])
     assert f"{file.name}: 2 messages of topics that it does not list" in damage
-
-
-def test_a_message_recorded_before_0_is_refused_alone(tmp_path, write_bag, red_finder):
-    folder, file = write_sqlite(tmp_path, write_bag)
-    with sqlite3.connect(file) as database:
-        database.execute("UPDATE messages SET timestamp = -5 WHERE id = 3")
-    database.close()
-    report = replay(folder, tmp_path / "out", red_finder())
-    assert (report.frames, report.failed) == (5, 1)
-    assert report.faults == ("/image#0: Expected a time of recording from 0 on, got -5 ns.",)
 
 
 def test_a_database_appended_to_another_is_damage(tmp_path, write_bag):
