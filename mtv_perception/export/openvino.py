@@ -68,18 +68,13 @@ def openvino_files(
         source, target = Path(folder) / "network.onnx", Path(folder) / "model.xml"
         source.write_bytes(content)
         model = _with_pixel_input(openvino, openvino.Core().read_model(source))
-        # The first fifth corrects the biases: of all data sets, which lie one after the other.
-        order = np.random.default_rng(0).permutation(len(calibration))
-        images = nncf.Dataset([calibration[i] for i in order], lambda image: image[None])
+        images = nncf.Dataset(calibration, lambda image: image[None])
         quantised = nncf.quantize(
             model,
             images,
             preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(calibration),
-            # Layer by layer on what the quantised layers before it give: half the loss of AP of the
-            # fast estimate, which takes the float network's outputs.
-            fast_bias_correction=False,
             # Processors without VNNI add two products of 8 bits in 16: weights of 7 bits can't overflow.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix.ENABLE
