@@ -11,9 +11,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
 STREAM = "a pipe, a socket or a device"
@@ -80,7 +81,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A file to write, which takes the place of `path` at the end: whole or not at all.
 
     Where the disk is full the old file stays. A link is followed, and a device such as /dev/stdout
-    is written to.
+    is written to. For a file that grows line by line, see `named_errors`.
 
     Raises:
         OSError: names the file.
@@ -88,15 +89,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     real = Path(os.path.realpath(path))
     # /dev/stdout may be a file: that of a redirection, which others write to as well.
     is_direct = is_stream(path) or path.parts[:2] in (("/", "dev"), ("/", "proc"))
-    written = path if is_direct else real.with_name(f"{real.stem}.tmp{real.suffix}")
+    # Short, for the file's own name may be the longest that there is. Readers skip hidden files.
+    written = path if is_direct else real.with_name(f".{uuid4().hex}.part{real.suffix}")
     try:
         yield written
         if not is_direct:
             os.replace(written, real)
     except OSError as error:
+        if error.errno is None:  # Libraries raise it with their own text alone.
+            raise OSError(f"{path}: {error}") from error
+        if error.filename in (None, str(written)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
         if not is_direct:
-            written.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+            with suppress(OSError):  # Mostly it is not there any more.
+                written.unlink()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -146,7 +154,10 @@ def is_taken(path: Path) -> bool:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Give errors of the system the name of the file, which a failed write or close lacks."""
+    """Give errors of the system the name of the file, which a failed write or close lacks.
+
+    For a file that grows while it is open; `whole_file` writes one at once.
+    """
     try:
         yield
     except OSError as error:
