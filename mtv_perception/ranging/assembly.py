@@ -68,7 +68,7 @@ class Assembler:
 
     def add_detections(self, stamp_ns: int, detections: Any, now: float) -> list[Moment]:
         """What is complete once the detections of a stamp came, at monotonic time `now` (s)."""
-        before = [self._moment(stamp_ns)] if stamp_ns in self._waiting else []
+        before = self._leave(stamp_ns) if stamp_ns in self._waiting else []
         self._waiting[stamp_ns] = (detections, now)
         return [*before, *self.release(now)]
 
@@ -94,14 +94,12 @@ class Assembler:
             for stamp, (_, since) in self._waiting.items()
             if now - since >= self._wait_s or self._complete(stamp)
         ]
-        if not ready:
-            return []
-        moments = []
-        for stamp in list(self._waiting):
-            moments.append(self._moment(stamp))
-            if stamp == ready[-1]:
-                break
-        return moments
+        return self._leave(ready[-1]) if ready else []
+
+    def _leave(self, last: int) -> list[Moment]:
+        """Detections up to those of a stamp, in the order in which they came."""
+        stamps = list(self._waiting)
+        return [self._moment(stamp) for stamp in stamps[: stamps.index(last) + 1]]
 
     def _complete(self, stamp_ns: int) -> bool:
         masked = not self._wants_mask or stamp_ns in self._masks

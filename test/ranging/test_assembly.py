@@ -98,6 +98,14 @@ def test_the_first_of_two_detections_of_one_stamp_is_not_lost():
     assert flat(pairing.add_mask(100 * MS, "mask", 0.0)) == [(100, "second", "mask", None)]
 
 
+def test_order_is_kept_when_detections_of_a_stamp_come_twice():
+    pairing = Assembler(True, False, 1.0, 0)
+    for stamp in (100, 133):
+        assert pairing.add_detections(stamp * MS, f"at {stamp}", 0.0) == []
+    found = flat(pairing.add_detections(133 * MS, "again", 0.0))
+    assert found == [(100, "at 100", None, None), (133, "at 133", None, None)]
+
+
 @pytest.mark.parametrize(("stamps", "off"), [((), None), ((40, 130), 30), ((40, 170), -60)])
 def test_without_a_depth_the_nearest_one_is_told(stamps, off):
     pairing = Assembler(False, True, 0.1, 20 * MS)
