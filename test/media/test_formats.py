@@ -204,7 +204,7 @@ def test_a_raw_message_that_claims_gigabytes_allocates_nothing(size_hw, step, en
         (b"8BPS\0\1", "Photoshop"),
         (b"\xff\x0a\0", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n", "JPEG XL"),
-        (b"II+\0\x08\0\0\0", "a BigTIFF"),
+        *((start + bytes(4), "a BigTIFF") for start in (b"II+\0", b"MM\0+")),
         (b"RIFF\x10\0\0\0AVI LIST", "a video; name it .avi"),
         (b"\0\0\0\x01\x67\x42", "a piece of an H.264 or H.265 stream"),
         (b"\0\0\x01\x09\xf0", "a piece of an H.264 or H.265 stream"),
@@ -213,7 +213,6 @@ def test_a_raw_message_that_claims_gigabytes_allocates_nothing(size_hw, step, en
         (b"#?RADIANCE\n", "Radiance HDR"),
         (b"PF\n9 9\n", "PFM"),
         (b"\x59\xa6\x6a\x95", "Sun raster"),
-        (b"II+\0\x08\0\0\0", "BigTIFF"),
         (b"octarine", "8 bytes that begin with b'octarine'"),
     ],
 )

@@ -82,8 +82,6 @@ _FOREIGN = (
     (b"#?rgbe", "Radiance HDR; convert it to PNG"),
     (b"pf\n", "a PFM image; convert it to PNG"),
     (b"y\xa6j\x95", "a Sun raster image; convert it to PNG"),
-    (b"ii+\0", "BigTIFF; convert it to PNG"),
-    (b"mm\0+", "BigTIFF; convert it to PNG"),
     (b"pk\x03\x04", "a ZIP archive; unpack it"),
 )
 
