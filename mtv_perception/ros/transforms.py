@@ -26,7 +26,7 @@ _STATIC_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
 )
 _QOS = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-# Who publishes is asked of the graph at most this often, s.
+# The graph of nodes is asked at most this often, s.
 _GRAPH_PERIOD = 0.2
 _GID_BYTES = 16
 # Two publishers of one frame that place it nearer to each other agree: a moving frame is some
@@ -79,7 +79,8 @@ class TransformReader:
         self._alive: set[bytes] = set()
         self._who: dict[bytes, str] = {}
         self._ever_alive: set[bytes] = set()
-        self._looked_at = float("-inf")
+        self._looked_at = self._unheard_at = float("-inf")
+        self._unheard = ""
         self._subscriptions = [
             node.create_subscription(TFMessage, "/tf", self._on_moving, _QOS),
             node.create_subscription(TFMessage, "/tf_static", self._on_static, _STATIC_QOS),
@@ -107,7 +108,8 @@ class TransformReader:
         try:
             place = self._tree.lookup(target, source, stamp, longest_ns)
         except FrameError as error:
-            raise FrameError(". ".join([str(error), *self._unheard()])) from error
+            hint = self._what_is_unheard()
+            raise FrameError(f"{error}. {hint}" if hint else str(error)) from error
         for name in self._tree.static_frames(target, source):
             if self._is_gone(name):
                 raise FrameError(f"the publisher of {name!r} on /tf_static is gone")
@@ -171,17 +173,23 @@ class TransformReader:
             for publisher, claim in present.items()
         )
 
-    def _unheard(self) -> list[str]:
+    def _what_is_unheard(self) -> str:
         """What is seen of /tf_static and /tf where nothing was heard of one that has publishers, or of both."""
+        # The graph takes milliseconds, and results come many times a second.
+        if time.monotonic() - self._unheard_at > _GRAPH_PERIOD:
+            self._unheard = self._ask_what_is_unheard()
+            self._unheard_at = time.monotonic()
+        return self._unheard
+
+    def _ask_what_is_unheard(self) -> str:
         from tf2_msgs.msg import TFMessage
 
-        silent = [
-            (topic, qos)
+        return " ".join(
+            what_is_heard(self._node, topic, TFMessage, qos)
             for topic, qos, is_static in (("/tf_static", _STATIC_QOS, True), ("/tf", _QOS, False))
             if is_static not in self._heard
             and (not self._heard or self._node.count_publishers(topic))
-        ]
-        return [what_is_heard(self._node, topic, TFMessage, qos) for topic, qos in silent]
+        )
 
     def _is_gone(self, name: str) -> bool:
         """Whether who placed a static frame has left the graph."""
