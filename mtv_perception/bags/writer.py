@@ -19,7 +19,7 @@ from mcap.writer import Writer
 
 from mtv_perception.errors import ReplayError
 from mtv_perception.messages.typestore import typestore
-from mtv_perception.resources import is_taken, named_errors, take_alone
+from mtv_perception.resources import is_taken, named_errors, take_alone, write_whole
 
 METADATA = "metadata.yaml"
 _METADATA_VERSION = 9
@@ -96,12 +96,7 @@ class BagWriter:
         with named_errors(self._file), closing(self._stream):
             self._writer.add_metadata("rosbag2", {"serialized_metadata": to_yaml(information)})
             self._writer.finish()
-        unfinished = self._folder / f"{METADATA}.part"
-        with named_errors(unfinished):
-            unfinished.write_text(
-                to_yaml({"rosbag2_bagfile_information": information}), encoding="utf-8"
-            )
-        unfinished.replace(self._folder / METADATA)
+        write_whole(self._folder / METADATA, to_yaml({"rosbag2_bagfile_information": information}))
 
     @property
     def counts(self) -> dict[str, int]:

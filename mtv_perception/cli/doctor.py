@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from mtv_perception.resources import write_whole
+
 HELP = "what this machine has and lacks, with the fix for each"
 
 
@@ -158,7 +160,5 @@ def run(args: argparse.Namespace) -> int:
         if item.fix:
             print(f"{'':>8}    fix: {item.fix}")
     if args.json:
-        args.json.write_text(
-            json.dumps([asdict(item) for item in findings], indent=2) + "\n", encoding="utf-8"
-        )
+        write_whole(args.json, json.dumps([asdict(item) for item in findings], indent=2) + "\n")
     return 1 if any(item.state == "broken" for item in findings) else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mtv_perception.labels import LabelSet
-from mtv_perception.resources import named_errors
+from mtv_perception.resources import write_whole
 from mtv_perception.types import Detections, Result
 
 
@@ -48,14 +48,12 @@ class YoloLabels:
     def __init__(self, folder: Path, labels: LabelSet) -> None:
         self._folder = folder / "labels"
         self._folder.mkdir(parents=True, exist_ok=True)
-        (folder / "classes.txt").write_text("\n".join(labels.names[1:]) + "\n", encoding="utf-8")
+        write_whole(folder / "classes.txt", "\n".join(labels.names[1:]) + "\n")
 
     def write(self, name: str, file: str, result: Result) -> None:
         """Write a frame's file."""
         lines = yolo_lines(result.detections, result.size_hw)
-        path = self._folder / f"{name}.txt"
-        with named_errors(path):
-            path.write_text("".join(lines), encoding="utf-8")
+        write_whole(self._folder / f"{name}.txt", "".join(lines))
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -97,8 +95,7 @@ class CocoLabels:
 
     def close(self) -> None:
         """Write the file."""
-        with named_errors(self._path):
-            self._path.write_text(json.dumps(self._content) + "\n", encoding="utf-8")
+        write_whole(self._path, json.dumps(self._content) + "\n")
 
 
 LABEL_WRITERS: dict[str, Callable[[Path, LabelSet], LabelWriter]] = {

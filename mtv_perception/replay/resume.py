@@ -15,7 +15,7 @@ from mtv_perception.bags.storage import RawMessage
 from mtv_perception.bags.writer import refuse_written, to_yaml
 from mtv_perception.config import read_yaml
 from mtv_perception.errors import ConfigError, ReplayError
-from mtv_perception.resources import named_errors
+from mtv_perception.resources import write_whole
 
 STATE_FILE = "replay.yaml"
 DONE, RUNNING = "done", "running"
@@ -24,10 +24,7 @@ ANEW = "replay it again with --overwrite"
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Write what a replay did, or is doing, beside its bag; all or nothing."""
-    part = folder / f"{STATE_FILE}.part"
-    with named_errors(part):
-        part.write_text(to_yaml(state), encoding="utf-8")
-    part.replace(folder / STATE_FILE)
+    write_whole(folder / STATE_FILE, to_yaml(state))
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:

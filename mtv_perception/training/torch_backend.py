@@ -26,6 +26,7 @@ from mtv_perception.config import to_plain
 from mtv_perception.data.source import ExampleSource
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.multitask import MultitaskNetwork, build_network, normalise
+from mtv_perception.resources import write_whole
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.initial import (
     aligned_with_initial,
@@ -186,7 +187,7 @@ def _prepare(config: TrainConfig, run: Path) -> tuple[TorchStep, ExampleSource]:
     config = aligned_with_initial(config)
     network, scenes = build_network(config.network), open_scenes(config)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(format_yaml(to_plain(config)), encoding="utf-8")
+    write_whole(run / "config.yaml", format_yaml(to_plain(config)))
     note_run(run)
     note_data(run, scenes.datasets)
     if config.pretrained:

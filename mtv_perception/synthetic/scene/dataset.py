@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mtv_perception.media.write import write_image
 from mtv_perception.processes import process_pool
+from mtv_perception.resources import write_whole
 from mtv_perception.synthetic.people.cutouts import load_cutouts
 from mtv_perception.synthetic.render.textures import POOL_SEEDS
 from mtv_perception.synthetic.scene.annotate import CATEGORIES
@@ -68,8 +69,7 @@ def _make_one(index: int) -> int:
     write_image(out / "images" / f"{stem}.jpg", sample.rgb, JPEG_QUALITY)
     write_image(out / "masks" / f"{stem}.png", sample.mask)
     part = out / "parts" / f"{stem}.json"
-    part.with_suffix(".tmp").write_text(json.dumps(sample.annotations))
-    part.with_suffix(".tmp").replace(part)
+    write_whole(part, json.dumps(sample.annotations))
     return index
 
 
@@ -143,7 +143,7 @@ def _check_options(out_dir: Path, options: dict[str, Any]) -> None:
                 f"Expected the options that {str(out_dir)!r} was made with, "
                 f"got another {', '.join(changed)}: choose an empty folder."
             )
-    record.write_text(json.dumps(options, indent=1))
+    write_whole(record, json.dumps(options, indent=1))
 
 
 def _run(job: _Job, indices: list[int], workers: int) -> Iterator[int]:
@@ -175,9 +175,8 @@ def _write_index(out_dir: Path, count: int, size_hw: tuple[int, int]) -> None:
         "description": "Synthetic warehouse images; boxes are visible extents, masks hold class ids.",
         "mask_255": "ignore",
     }
-    (out_dir / "annotations.json").write_text(
-        json.dumps({"info": info, "images": images, "annotations": items, "categories": CATEGORIES})
-    )
+    index = {"info": info, "images": images, "annotations": items, "categories": CATEGORIES}
+    write_whole(out_dir / "annotations.json", json.dumps(index))
     # What mask values mean, for readers with other classes.
     names = ("background", *(str(category["name"]) for category in CATEGORIES))
-    (out_dir / "classes.txt").write_text("\n".join(names) + "\n")
+    write_whole(out_dir / "classes.txt", "\n".join(names) + "\n")
