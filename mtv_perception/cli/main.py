@@ -184,7 +184,8 @@ def _run(arguments: Sequence[str]) -> int:
     except ImportError as error:
         return _told(_missing(error, command or ""), 2)
     except _WRONG_PATHS as error:
-        return _told(f"{error.filename}: {error.strerror}", 2)
+        named = error.filename is not None  # A library's own error may name it in its text.
+        return _told(f"{error.filename}: {error.strerror}" if named else str(error), 2)
     except BrokenPipeError as error:  # As of `mtv ... | head -1`.
         return _told(f"standard output: {_unprinted(sys.stdout) or error.strerror}", 1)
     except (FloatingPointError, OSError) as error:

@@ -60,6 +60,7 @@ def failing(monkeypatch):
         (PermissionError(errno.EACCES, "Permission denied", "c"), 2, "c: Permission denied"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "d"), 2, "d: Is a directory"),
         (FileExistsError(errno.EEXIST, "File exists", "e"), 2, "e: File exists"),
+        (FileNotFoundError("no file a.h5"), 2, "no file a.h5"),
         (UnknownError(), 1, "DatasetError: a.jpg: could not decode one."),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
