@@ -19,7 +19,7 @@ from mtv_perception.resources import write_whole
 
 STATE_FILE = "replay.yaml"
 DONE, RUNNING = "done", "running"
-ANEW = "replay it again with --overwrite"
+_AGAIN = "replay it again with --overwrite"
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -34,10 +34,10 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = read_yaml(folder / STATE_FILE)
     except ConfigError as error:
-        raise ReplayError(f"{error}; {ANEW}.") from error
+        raise ReplayError(f"{error}; {_AGAIN}.") from error
     if not isinstance(state, dict) or "state" not in state:
         raise ReplayError(
-            f"{folder / STATE_FILE}: expected a mapping with state, got {state!r}; {ANEW}."
+            f"{folder / STATE_FILE}: expected a mapping with state, got {state!r}; {_AGAIN}."
         )
     return state
 
@@ -48,10 +48,10 @@ def check_finished(folder: Path) -> None:
         with BagSource(folder) as bag:
             damage = bag.damage
     except ReplayError as error:
-        raise ReplayError(f"{error}; {ANEW}.") from error
+        raise ReplayError(f"{error}; {_AGAIN}.") from error
     if damage:
         raise ReplayError(
-            f"{folder}: expected a finished bag, found a damaged one: {damage}; {ANEW}."
+            f"{folder}: expected a finished bag, found a damaged one: {damage}; {_AGAIN}."
         )
 
 
@@ -63,11 +63,11 @@ def check_same(folder: Path, state: dict[str, Any], settings: dict[str, Any]) ->
         if key == "files":
             raise ReplayError(
                 f"{folder}: expected the files that the replay to go on with was made of, found others: "
-                f"a name, a size or the content differs; {ANEW}."
+                f"a name, a size or the content differs; {_AGAIN}."
             )
         raise ReplayError(
             f"{folder}: expected a replay with {key} {settings[key]!r} to go on with, got one with "
-            f"{state.get(key)!r}; {ANEW}."
+            f"{state.get(key)!r}; {_AGAIN}."
         )
 
 
