@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mtv_perception.data.formats.base import Contents, Split
-from mtv_perception.data.formats.coco import is_index
+from mtv_perception.data.formats.coco import MOST_INDICES, OTHER_INDICES, is_index
 from mtv_perception.data.formats.cvat import is_cvat
 from mtv_perception.data.formats.files import (
     files,
@@ -47,18 +47,24 @@ def images_beside(root: Path, contents: Iterable[Contents]) -> list[str]:
 
 def indices_beside(root: Path, splits: Iterable[Split]) -> list[str]:
     """A sentence about each index of labels that lies beside those that are read."""
+    if not is_folder(root):
+        return []
     sources = {source for split in splits for source in split.sources}
     read = sorted(path for path in sources if path.suffix.lower() in _INDEX_TESTS and is_file(path))
     places = dict.fromkeys((path.parent, path.suffix.lower()) for path in read)
-    others = [path for folder, suffix in places for path in files(folder, suffix)]
-    if not is_folder(root):
-        return []
     return [
         f"{shown(path, root)} is not read, though it is an index of labels too; if its labels count, "
         f"give the file on its own as a data set ({path}), else move it away"
-        for path in others
+        for folder, suffix in places
+        for path in _may_be_indices(folder, suffix)
         if path not in sources and _INDEX_TESTS[path.suffix.lower()](path)
     ]
+
+
+def _may_be_indices(folder: Path, suffix: str) -> list[Path]:
+    """The files to look into; COCO's own others have hundreds of megabytes."""
+    found = [path for path in files(folder, suffix) if not path.name.startswith(OTHER_INDICES)]
+    return found if len(found) <= MOST_INDICES else []
 
 
 _INDEX_TESTS = {".json": lambda path: is_index(json_or_none(path)), ".xml": is_cvat}

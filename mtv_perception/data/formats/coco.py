@@ -49,9 +49,9 @@ OWN_INDEX = "annotations.json"
 ROBOFLOW_INDEX = "_annotations.coco.json"
 STATED_255 = "mask_255"  # in the index, under `info`
 # Files of COCO's own download that hold no boxes of objects.
-_OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
+OTHER_INDICES = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
 # More JSON files than this in one folder are annotations of single images.
-_MOST_INDICES = 20
+MOST_INDICES = 20
 
 
 def is_index(content: Any) -> bool:
@@ -99,7 +99,7 @@ def _in_annotations(root: Path) -> tuple[Split, ...]:
     paths = [
         path
         for path in files(root / "annotations", ".json")
-        if not path.name.startswith(_OTHER_INDICES)
+        if not path.name.startswith(OTHER_INDICES)
         and (path.name.startswith("instances_") or is_index(json_or_none(path)))
     ]
     return tuple(Split(path.stem.removeprefix("instances_"), (path,)) for path in paths)
@@ -107,7 +107,7 @@ def _in_annotations(root: Path) -> tuple[Split, ...]:
 
 def _beside_images(root: Path) -> tuple[Split, ...]:
     paths = files(root, ".json")
-    if len(paths) > _MOST_INDICES:
+    if len(paths) > MOST_INDICES:
         return ()
     found = [path for path in paths if is_index(json_or_none(path))]
     single = len(found) == 1

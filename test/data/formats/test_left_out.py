@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.cli.measuring import labels_of_data
+from mtv_perception.data.formats import beside
 from mtv_perception.data.formats.open import DatasetConfig, class_names, find_splits, open_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
@@ -329,6 +330,28 @@ def test_other_files_beside_an_index_are_no_note(tmp_path, write_image, caplog):
     with caplog.at_level(logging.WARNING):
         assert stems(opened(tmp_path)) == ["a"]
     assert not caplog.text
+
+
+def test_other_files_of_cocos_own_download_are_no_note(tmp_path, write_image, caplog):
+    write_image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "annotations").mkdir()
+    for name in ("instances_train2017", "person_keypoints_train2017", "stuff_train2017"):
+        coco(tmp_path / "annotations" / f"{name}.json", "a")
+    with caplog.at_level(logging.WARNING):
+        assert stems(opened(tmp_path)) == ["a"]
+    assert not caplog.text
+
+
+def test_annotations_of_single_images_beside_an_index_are_not_looked_into(
+    tmp_path, write_image, monkeypatch
+):
+    write_image(tmp_path / "images" / "a.jpg")
+    coco(tmp_path / "annotations.json", "a")
+    for number in range(30):
+        (tmp_path / f"{number}.json").write_text('{"shapes": []}')
+    read = []
+    monkeypatch.setattr(beside, "json_or_none", read.append)
+    assert stems(opened(tmp_path)) == ["a"] and not read
 
 
 def test_a_second_layout_in_the_folder_is_told(tmp_path, yolo, caplog):
