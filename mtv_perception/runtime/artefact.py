@@ -126,10 +126,7 @@ class Artefact:
         try:
             return open_backend(network, config)
         except ArtefactError as error:
-            reason = str(error).rstrip(". ")  # Not damage: the files fit their hashes.
-            raise ArtefactError(
-                f"{self.folder}: {reason}. Export or download the model again."
-            ) from error
+            raise ArtefactError(f"{self.folder}: {error}") from error
 
 
 def load_artefact(folder: Path | str, public_key: Path | None = None) -> Artefact:

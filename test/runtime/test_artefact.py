@@ -28,6 +28,7 @@ from mtv_perception.runtime.artefact import (
     write_artefact,
     write_thresholds,
 )
+from mtv_perception.runtime.backends import EngineConfig
 from mtv_perception.runtime.boxes import detect, sigmoid_candidates
 from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
@@ -654,6 +655,12 @@ def test_a_model_that_is_none_names_its_folder_and_the_way_out(tmp_path, tiny_sp
     write_artefact(tmp_path / "tiny", tiny_spec, b"octarine")
     with pytest.raises(ArtefactError, match=r"tiny: Expected a LiteRT .*\. Export or download"):
         open_it(tmp_path / "tiny")
+
+
+def test_an_engine_that_a_model_was_not_exported_for_needs_no_new_download(tiny_folder):
+    with pytest.raises(ArtefactError, match="Or set backend to litert") as caught:
+        load_artefact(tiny_folder).open(EngineConfig(backend="openvino"))
+    assert str(tiny_folder) in str(caught.value) and "download" not in str(caught.value)
 
 
 def test_a_model_that_stops_is_an_error_of_the_model(tiny_folder, monkeypatch):

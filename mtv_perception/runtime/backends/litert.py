@@ -19,6 +19,9 @@ _INPUT_TYPES = ("uint8", "int8")
 # Turned over, the highest bit of a byte makes an int8 of it that is less by 128.
 _SIGN_BIT = np.uint8(128)
 
+# The files fit their hashes, so that they were not damaged on the way.
+_AGAIN = "Export or download the model again."
+
 
 class LiteRtBackend:
     """Runs a LiteRT model with the three raw outputs.
@@ -50,7 +53,10 @@ class LiteRtBackend:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ArtefactError(f"Expected a LiteRT model, could not load it: {error}") from error
+            reason = str(error).rstrip(". ")
+            raise ArtefactError(
+                f"Expected a LiteRT model, could not load it: {reason}. {_AGAIN}"
+            ) from error
         self._input, is_signed = self._find_input(size_hw)
         self._pixels = np.zeros((*size_hw, 3), np.uint8) if is_signed else None
         details = self._interpreter.get_output_details()
@@ -74,8 +80,7 @@ class LiteRtBackend:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise ArtefactError(
-                f"Expected a LiteRT model that runs, it stopped with {str(error)!r}. "
-                "Export or download the model again."
+                f"Expected a LiteRT model that runs, it stopped with {str(error)!r}. {_AGAIN}"
             ) from error
         return RawOutputs(**{name: self._read(detail) for name, detail in self._outputs.items()})
 
@@ -94,7 +99,9 @@ class LiteRtBackend:
         found = [(tuple(d["shape"].tolist()), np.dtype(d["dtype"]).name) for d in details]
         if found not in [[((1, *size_hw, 3), name)] for name in _INPUT_TYPES]:
             wanted = ((1, *size_hw, 3), _INPUT_TYPES[0])
-            raise ArtefactError(f"Expected one model input {wanted}, got {found}; int8 fits, too.")
+            raise ArtefactError(
+                f"Expected one model input {wanted}, got {found}; int8 fits, too. {_AGAIN}"
+            )
         return int(details[0]["index"]), found[0][1] == "int8"
 
     @staticmethod
@@ -107,7 +114,8 @@ class LiteRtBackend:
         position = outputs.get(name, -1)
         if not 0 <= position < len(details):
             raise ArtefactError(
-                f"Expected the position of output {name!r} in 0 .. {len(details) - 1}, got {position!r}."
+                f"Expected the position of output {name!r} in 0 .. {len(details) - 1}, got {position!r}. "
+                f"{_AGAIN}"
             )
         shape = tuple(details[position]["shape"].tolist())[1:]
         fits = len(shape) == len(expected) and all(
@@ -116,6 +124,6 @@ class LiteRtBackend:
         if not fits or details[position]["dtype"] not in (np.float32, np.int8):
             raise ArtefactError(
                 f"Expected output {name!r} of shape {expected}, float32 or int8, "
-                f"got {shape}, {np.dtype(details[position]['dtype']).name}."
+                f"got {shape}, {np.dtype(details[position]['dtype']).name}. {_AGAIN}"
             )
         return details[position]

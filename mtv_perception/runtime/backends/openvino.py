@@ -59,7 +59,7 @@ class OpenVinoBackend:
         if tuple(given.shape) != wanted or given.element_type.get_type_name() != "u8":
             raise ArtefactError(
                 f"{OPENVINO_FILES[0]}: expected an input {wanted} uint8, got {tuple(given.shape)} "
-                f"{given.element_type.get_type_name()}."
+                f"{given.element_type.get_type_name()}. Export or download the model again."
             )
         self._request = compiled.create_infer_request()
         self._input: np.ndarray = self._request.get_input_tensor(0).data[0]
@@ -152,7 +152,8 @@ def _compiled(network: Network, config: EngineConfig, cache: Path | None) -> Any
         reason = str(error).strip().splitlines()
         raise ArtefactError(
             f"{OPENVINO_FILES[0]}: OpenVINO can't run it on {config.device}: "
-            f"{reason[-1] if reason else type(error).__name__}"
+            f"{reason[-1] if reason else type(error).__name__}; "
+            f"set device to {CPU} or backend to litert, or export or download the model again."
         ) from error
 
 
