@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import mtv_perception
 from mtv_perception.errors import MtvError
@@ -85,9 +85,17 @@ _WRONG_PATHS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As argparse has it, also where standard error takes nothing: its versions differ there."""
+        with suppress(OSError):
+            super().error(message)
+        raise SystemExit(2)
+
+
 def make_parser(command: str | None) -> argparse.ArgumentParser:
     """The parser, with the options of `command` alone filled in."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mtv",
         description=mtv_perception.__doc__,
         epilog=_listing(),

@@ -19,7 +19,7 @@ from mtv_perception.cli.measuring import (
 )
 from mtv_perception.config import to_plain
 from mtv_perception.data.formats.open import open_datasets
-from mtv_perception.data.overlap import refuse_repeated
+from mtv_perception.data.sample import refuse_repeated
 from mtv_perception.data.statistics import DatasetStatistics, Spread, describe
 from mtv_perception.network.preset_boxes import PRESET_BOXES
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtv_perception.data.overlap import shared_files
+from mtv_perception.data.sample import shared_files
 from mtv_perception.errors import ConfigError
 
 if TYPE_CHECKING:

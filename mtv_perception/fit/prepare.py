@@ -17,8 +17,7 @@ from mtv_perception.data.formats.open import (
     open_datasets,
     shared_images,
 )
-from mtv_perception.data.overlap import refuse_repeated
-from mtv_perception.data.sample import Dataset, Sample, raise_faults
+from mtv_perception.data.sample import Dataset, Sample, raise_faults, refuse_repeated
 from mtv_perception.errors import ConfigError, DatasetError
 from mtv_perception.evaluation.records import can_judge
 from mtv_perception.fit.options import FitOptions

@@ -100,21 +100,20 @@ def what_is_heard(node: Node, topic: str, kind: type, qos: QoSProfile | int) -> 
     return f"nothing on {name} ({wanted}): {seen}. {cure}"
 
 
-def why_shared(node: Node, topic: str) -> str:
-    """Who else publishes on a topic of a node, in one line; empty where nobody does.
+def why_twin(node: Node, topic: str) -> str:
+    """That another node of the same name publishes on a topic of a node, in one line; else empty.
 
     Args:
         node: that publishes.
         topic: as given to the publisher.
     """
-    name = node.resolve_topic_name(topic)
-    found = node.get_publishers_info_by_topic(name)
-    if len(found) < 2:
+    name, own = node.resolve_topic_name(topic), node.get_fully_qualified_name()
+    count = [name_of_node(item) for item in node.get_publishers_info_by_topic(name)].count(own)
+    if count < 2:
         return ""
-    who = ", ".join(sorted(map(name_of_node, found)))
     return (
-        f"{len(found)} publishers on {name}: {who}. Who listens gets what they say in turn: end one node, or start "
-        "each in a namespace of its own (-r __ns:=/NAME)."
+        f"{count} nodes of the name {own} publish on {name}. Who listens gets what they say in turn: end one, or "
+        "give each a name of its own (-r __node:=NAME) or a namespace (-r __ns:=/NAME)."
     )
 
 

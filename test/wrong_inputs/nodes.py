@@ -252,7 +252,7 @@ FACTS = (
         ),
         (
             "another zones node of the same name",
-            "ERROR names both and the cure",
+            "ERROR names them and the cure",
             "zones/test_cameras.py::test_another_node_of_the_same_name_is_an_error",
         ),
         (
@@ -338,7 +338,7 @@ FACTS = (
         ),
         (
             "another ranging node of the same name",
-            "WARN names both and the cure",
+            "WARN names them and the cure",
             "ranging/test_ranging_node.py::test_another_node_of_the_same_name_is_told",
         ),
         (

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,8 +17,17 @@ from mtv_perception.config import Rule, setting
 from mtv_perception.data.assemble import assemble
 from mtv_perception.data.formats import FORMATS, Split, detect
 from mtv_perception.data.formats.base import Contents, ReadOptions, choose_splits
-from mtv_perception.data.formats.beside import images_beside, indices_beside, layouts_beside
-from mtv_perception.data.formats.files import is_folder, read_text, shown
+from mtv_perception.data.formats.coco import MOST_INDICES, OTHER_INDICES, is_index
+from mtv_perception.data.formats.cvat import is_cvat
+from mtv_perception.data.formats.files import (
+    files,
+    images_in,
+    is_file,
+    is_folder,
+    json_or_none,
+    read_text,
+    shown,
+)
 from mtv_perception.data.formats.hints import hint
 from mtv_perception.data.sample import FAULTS_SHOWN, Dataset, FaultyDatasetError
 from mtv_perception.errors import DatasetError
@@ -29,6 +38,12 @@ _LOG = logging.getLogger(__name__)
 AUTO = "auto"
 LIST = "list:"
 _TAKE = re.compile(r"(?P<part>fold|not-fold):(?P<folds>\d+(,\d+)*)/(?P<count>\d+)")
+
+# Of pixel labels, whose readers tell themselves what they leave out; and of VOC's, which none reads.
+_MASK_FOLDERS = frozenset({"masks", "SegmentationClass", "SegmentationObject"})
+# Layouts that are parts of others: masks beside boxes.
+_PARTS = frozenset({"semantic"})
+_INDEX_TESTS = {".json": lambda path: is_index(json_or_none(path)), ".xml": is_cvat}
 
 
 @dataclass(frozen=True)
@@ -193,8 +208,8 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
         ]
         faults = (*found[0].faults, *shared_images(path, images))
         found[0] = replace(found[0], faults=faults)
-    notes = images_beside(path, found) if len(chosen) == len(splits) else []
-    notes = [*layouts_beside(name, layouts), *indices_beside(path, splits), *notes]
+    notes = _images_beside(path, found) if len(chosen) == len(splits) else []
+    notes = [*_layouts_beside(name, layouts), *_indices_beside(path, splits), *notes]
     if len(found) > 1:
         names = ", ".join(split.name for split in chosen)
         note = (
@@ -204,6 +219,61 @@ def _read(path: Path, options: ReadOptions, format: str) -> list[Contents]:
         notes = [note, *notes]
     found[0] = replace(found[0], notes=(*notes, *found[0].notes))
     return found
+
+
+def _images_beside(root: Path, contents: Iterable[Contents]) -> list[str]:
+    """A sentence about the images in a folder that its reader left out."""
+    if not is_folder(root):
+        return []
+    entries = [entry for part in contents for entry in part.entries]
+    known = {path for e in entries for path in (e.image_path, e.mask_path) if path}
+    lost = [
+        path
+        for path in images_in(root, recursive=True)
+        if path not in known and _MASK_FOLDERS.isdisjoint(path.relative_to(root).parts)
+    ]
+    # A list may lead to the same files by another path.
+    resolved = {path.resolve() for path in known} if lost else set()
+    lost = [path for path in lost if path.resolve() not in resolved]
+    if not lost:
+        return []
+    return [
+        f"{len(lost)} images in it are not read, such as {shown(lost[0], root)}: no label and no list of "
+        "this layout names them. If they are labelled, give their folder on its own, or choose --format"
+    ]
+
+
+def _indices_beside(root: Path, splits: Iterable[Split]) -> list[str]:
+    """A sentence about each index of labels that lies beside those that are read."""
+    if not is_folder(root):
+        return []
+    sources = {source for split in splits for source in split.sources}
+    read = sorted(path for path in sources if path.suffix.lower() in _INDEX_TESTS and is_file(path))
+    places = dict.fromkeys((path.parent, path.suffix.lower()) for path in read)
+    return [
+        f"{shown(path, root)} is not read, though it is an index of labels too; if its labels count, "
+        f"give the file on its own as a data set ({path}), else move it away"
+        for folder, suffix in places
+        for path in _may_be_indices(folder, suffix)
+        if path not in sources and _INDEX_TESTS[path.suffix.lower()](path)
+    ]
+
+
+def _may_be_indices(folder: Path, suffix: str) -> list[Path]:
+    """The files to look into; COCO's own others have hundreds of megabytes."""
+    found = [path for path in files(folder, suffix) if not path.name.startswith(OTHER_INDICES)]
+    return found if len(found) <= MOST_INDICES else []
+
+
+def _layouts_beside(chosen: str, found: Mapping[str, Collection[Split]]) -> list[str]:
+    """A sentence about the other layouts that a folder has too."""
+    others = [name for name in found if name != chosen and name not in _PARTS]
+    if not others:
+        return []
+    return [
+        f"it is read as {chosen}, and is laid out as {', '.join(others)} too: --format, or `format` in "
+        "a configuration, says which labels count"
+    ]
 
 
 def shared_images(root: Path, images: Iterable[tuple[str, Iterable[Path]]]) -> list[str]:

@@ -50,7 +50,7 @@ from mtv_perception.ros.ranging.conversions import (
 )
 from mtv_perception.ros.ranging.health import InputHealth
 from mtv_perception.ros.ranging.settings import RangingSettings
-from mtv_perception.ros.silence import Hearing, why_shared
+from mtv_perception.ros.silence import Hearing, why_twin
 from mtv_perception.ros.transforms import TransformReader, publisher_gid
 from mtv_perception.ros.turns import Turns
 from mtv_perception.ros.zones.conversions import detections_from, mask_from, point_cloud
@@ -412,7 +412,7 @@ class RangingNode(Node):
             self.get_logger().warning(told, throttle_duration_sec=_LOG_PERIOD)
         if _DETECTIONS in silent:
             return DiagnosticStatus.ERROR, told
-        problems = [*self._health.problems(), why_shared(self, "detections_3d")]
+        problems = [*self._health.problems(), why_twin(self, "detections_3d")]
         if any(problems) or told:
             is_idle = self._health.why_nothing not in ("", _NOTHING_YET)
             level = DiagnosticStatus.ERROR if is_idle else DiagnosticStatus.WARN

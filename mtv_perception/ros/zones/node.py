@@ -23,7 +23,7 @@ from mtv_perception.ros.clock import guard_clock
 from mtv_perception.ros.conversions import stamp_ns
 from mtv_perception.ros.diagnostics import diagnostic_array, make_status
 from mtv_perception.ros.qos import overridable, watched
-from mtv_perception.ros.silence import why_shared
+from mtv_perception.ros.silence import why_twin
 from mtv_perception.ros.transforms import TransformReader
 from mtv_perception.ros.zones.conversions import (
     stamped,
@@ -246,7 +246,7 @@ class ZonesNode(Node):
         values |= {f"reason {status.name}": status.reason for status in unknown}
         told = "; ".join(f"{status.name} ({status.reason})" for status in unknown)
         told = f"unknown: {told}" if told else ""
-        problems = "; ".join(filter(None, (why_shared(self, "~/zones"), told)))
+        problems = "; ".join(filter(None, (why_twin(self, "~/zones"), told)))
         level = DiagnosticStatus.ERROR if problems else DiagnosticStatus.OK
         name = self.get_fully_qualified_name()
         title = f"{name}: {feed.camera.name}" if feed.camera.name else name

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtv_perception.cli.measuring import labels_of_data
-from mtv_perception.data.formats import beside
+from mtv_perception.data.formats import open as opening
 from mtv_perception.data.formats.open import DatasetConfig, class_names, find_splits, open_dataset
 from mtv_perception.data.sample import sample_mask
 from mtv_perception.errors import DatasetError
@@ -350,7 +350,7 @@ def test_annotations_of_single_images_beside_an_index_are_not_looked_into(
     for number in range(30):
         (tmp_path / f"{number}.json").write_text('{"shapes": []}')
     read = []
-    monkeypatch.setattr(beside, "json_or_none", read.append)
+    monkeypatch.setattr(opening, "json_or_none", read.append)
     assert stems(opened(tmp_path)) == ["a"] and not read
 
 

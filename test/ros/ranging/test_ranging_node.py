@@ -618,7 +618,7 @@ def test_results_that_are_lost_while_the_node_is_busy_are_counted(world):
 def test_another_node_of_the_same_name_is_told(world):
     world.until(lambda: "measuring" in world.reason(), world.see)
     twin = RangingNode(context=world.context, namespace="/r")
-    said = "2 publishers on /r/detections_3d: /r/ranging, /r/ranging"
+    said = "2 nodes of the name /r/ranging publish on /r/detections_3d"
     world.until(lambda: any(said in text for text in world.reason()), world.see)
     assert world.heard["/diagnostics"][-1].status[0].level == DiagnosticStatus.WARN
     twin.destroy_node()

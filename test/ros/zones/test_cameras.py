@@ -89,7 +89,7 @@ def test_another_node_of_the_same_name_is_an_error(stage, tools, tmp_path):
 
     def told():
         name = f"{stage.namespace}/zones"
-        said = f"2 publishers on {name}/zones: {name}, {name}."
+        said = f"2 nodes of the name {name} publish on {name}/zones."
         return [
             status.level
             for _, message in list(stage.diagnostics)
