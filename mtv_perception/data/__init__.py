@@ -9,7 +9,6 @@ __all__ = [
     "coco_writer",
     "faults",
     "formats",
-    "overlap",
     "pipeline",
     "repair",
     "sample",
