@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -443,6 +444,17 @@ def test_a_recording_is_not_overwritten_by_overlays_of_another(
     assert other.read_bytes() == before
 
 
+@contextmanager
+def disk_for(size):
+    """No file may hold more bytes, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_overlays_of_an_earlier_run_are_replaced(predict, write_video, tmp_path):
     source = write_video(tmp_path / "drive.webm")
     assert predict(source)[0] == predict(source)[0] == 0
@@ -453,12 +465,8 @@ def test_a_video_that_lost_its_end_on_a_full_disk_is_told(predict, write_video, 
     """OpenCV's writer says nothing of it."""
     noise = np.random.default_rng(0).integers(256, size=(4, 240, 320, 3), dtype=np.uint8)
     source = write_video(tmp_path / "drive.webm", images=noise)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
+    with disk_for(20_000):
         status, _ = predict(source)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert status == 1
     assert "expected a whole video, found one without its end" in capsys.readouterr().err
 
@@ -502,12 +510,8 @@ def test_a_folder_that_another_run_writes_is_left_alone(predict, folder, capsys)
 
 
 def test_a_full_disk_names_the_file(predict, folder, capsys):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
-    try:
+    with disk_for(200):
         status, _ = predict(folder)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert status == 1
     assert f"File too large: '{predict.out / 'masks' / 'frame1.png'}'" in capsys.readouterr().err
 
