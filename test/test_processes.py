@@ -12,12 +12,15 @@ import pytest
 
 from mtv_perception.processes import process_pool
 
+# A background job, and a process that one with SIGINT ignored began, would not hear it.
 _PARENT = """
-import sys, time
+import signal, sys
 from mtv_perception.processes import process_pool
 from test_processes import mark, nothing
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with process_pool(2, nothing) as pool:
         list(pool.map(mark, [sys.argv[1]] * 2 + [f"{sys.argv[1]}/late"] * 20))
 """
