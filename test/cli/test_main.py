@@ -213,10 +213,35 @@ def test_gpus_are_looked_for_only_where_a_driver_is(tmp_path, monkeypatch, devic
     if device:
         (tmp_path / device).touch()
 
-    module._quiet_tensorflow(tmp_path)
+    module._prepare_tensorflow(tmp_path)
 
     assert os.environ.pop("CUDA_VISIBLE_DEVICES", None) == ("" if hidden else None)
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("processor", "given", "found"),
+    [
+        ("x86_64", None, "1"),
+        ("AMD64", None, "1"),
+        ("aarch64", None, None),
+        ("x86_64", "0", "0"),
+        ("aarch64", "1", "1"),
+    ],
+)
+def test_every_x86_processor_gets_onednn_unless_the_user_chose(
+    tmp_path, monkeypatch, processor, given, found
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    # Set before it is deleted, so that the test's end takes away what the function sets.
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given or "")
+    if given is None:
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+
+    module._prepare_tensorflow(tmp_path, processor)
+
+    assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == found
 
 
 def run_in_shell(line, folder):
