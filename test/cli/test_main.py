@@ -213,7 +213,7 @@ def test_gpus_are_looked_for_only_where_a_driver_is(tmp_path, monkeypatch, devic
     if device:
         (tmp_path / device).touch()
 
-    module._prepare_tensorflow(tmp_path)
+    module._prepare_tensorflow(tmp_path, "aarch64")
 
     assert os.environ.pop("CUDA_VISIBLE_DEVICES", None) == ("" if hidden else None)
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
