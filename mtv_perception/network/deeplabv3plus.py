@@ -20,6 +20,9 @@ from mtv_perception.network.layers import (
     upsample,
 )
 
+LINK = "decoder_link"
+"""Prefix of the layers of the decoder's link. Files from before it have none of them."""
+
 
 def atrous_rates(stride: int) -> tuple[int, ...]:
     """Rates that are as wide on the image at stride 8 as at 16 (Chen et al. 2017, section 3.3)."""
@@ -55,6 +58,26 @@ def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -
         ]
     )
     return relu6(batch_norm(x, f"{name}_project_bn"), f"{name}_project_relu")
+
+
+def linked(context: Any, feature: Any, name: str = LINK) -> Any:
+    """Context brought to a feature's stride and added to a projection of it.
+
+    The projection's norm begins with a scale of zeros, so that an untrained link adds nothing.
+
+    Args:
+        context: `[B, h, w, C]`.
+        feature: `[B, H, W, c]`, H a whole multiple of h.
+        name: prefix of the layer names.
+
+    Returns:
+        `[B, H, W, C]`.
+    """
+    factor = feature.shape[1] // context.shape[1]
+    raised = upsample(context, factor, f"{name}_upsample") if factor > 1 else context
+    projected = conv(feature, context.shape[-1], 1, f"{name}_project")
+    projected = batch_norm(projected, f"{name}_bn", scale=0.0)
+    return relu6(keras.layers.Add(name=f"{name}_add")([raised, projected]), f"{name}_relu")
 
 
 def decoder(

@@ -75,9 +75,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs.permute(0, 2, 3, 1)
 
 
-def batch_norm(x: Any, name: str) -> Any:
-    """Batch normalisation over `[B, H, W, C]`."""
-    return FusedBatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
+def batch_norm(x: Any, name: str, scale: float = 1.0) -> Any:
+    """Batch normalisation over `[B, H, W, C]`, whose scale begins as told."""
+    first = keras.initializers.Constant(scale)
+    return FusedBatchNormalization(
+        epsilon=BN_EPSILON, momentum=BN_MOMENTUM, gamma_initializer=first, name=name
+    )(x)
 
 
 def conv(x: Any, filters: int, kernel: int, name: str, strides: int = 1, dilation: int = 1) -> Any:

@@ -18,7 +18,7 @@ import keras
 from mtv_perception.geometry.default_boxes import DefaultBoxSpec
 from mtv_perception.network.backbone import backbone_features
 from mtv_perception.network.config import NetworkConfig
-from mtv_perception.network.deeplabv3plus import aspp, atrous_rates, decoder
+from mtv_perception.network.deeplabv3plus import aspp, atrous_rates, decoder, linked
 from mtv_perception.network.layers import batch_norm, conv, relu6, separable, upsample
 from mtv_perception.network.preset_boxes import pyramid_padding, warehouse_boxes
 from mtv_perception.network.ssdlite import ssdlite
@@ -75,5 +75,6 @@ def warehouse_outputs(
     context = aspp(
         levels[1], context_channels, atrous_rates(config.size_hw[0] // levels[1].shape[1])
     )
+    context = linked(context, levels[0])
     pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
     return class_logits, box_offsets, pixels, features, boxes, "sigmoid"

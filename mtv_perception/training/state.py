@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.resources import pointer_hint, whole_file
 
@@ -91,6 +92,8 @@ def run_folder(source: Path) -> Path:
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:
     """Set all weights to a checkpoint's averaged ones.
 
+    The link of a checkpoint from before the decoder had one stays untrained and adds nothing.
+
     Args:
         network: of the same layout; its input size may differ.
         source: a checkpoint file, or a run folder (its best checkpoint).
@@ -102,6 +105,8 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
         )
     arrays = read_group(path, "average")
     weights = network.model.weights
+    if len(arrays) < len(weights):
+        weights = [w for w in weights if not w.path.startswith(LINK)]
     expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
     if expected != found:
         raise WeightsError(

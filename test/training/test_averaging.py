@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from mtv_perception.cli.main import main
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.network.multitask import build_network
 from mtv_perception.training.state import BEST_FILE, load_averaged, read_group, save_state
 from mtv_perception.training.trainer import Trainer
@@ -60,7 +61,24 @@ def test_runs_of_two_networks_are_refused(tmp_path, tiny_run, capsys):
     other = shutil.copytree(tiny_run, tmp_path / "other")
     save_state(other / BEST_FILE, {"average": [np.zeros(3)]}, 0)
     assert average(tiny_run, other, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 2
-    assert "Expected runs of one network" in capsys.readouterr().err
+    assert (
+        "expected the weights of preset 'warehouse-small', got another" in capsys.readouterr().err
+    )
+
+
+def test_a_run_from_before_the_decoder_had_a_link_is_averaged(tmp_path, tiny_run, tiny_config):
+    weights = build_network(tiny_config().network).model.weights
+    arrays = read_group(tiny_run / BEST_FILE, "average")
+    linked = [weight.path.startswith(LINK) for weight in weights]
+    old = shutil.copytree(tiny_run, tmp_path / "old")
+    kept = [array for array, is_link in zip(arrays, linked, strict=True) if not is_link]
+    save_state(old / BEST_FILE, {"average": [array + 1 for array in kept]}, 0)
+
+    assert average(tiny_run, old, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 0
+    mean = read_group(tmp_path / "mean" / BEST_FILE, "average")
+    for found, array, is_link in zip(mean, arrays, linked, strict=True):
+        if not is_link:
+            np.testing.assert_allclose(found, array + 0.5, rtol=1e-5, atol=1e-6)
 
 
 def test_runs_of_other_classes_are_refused(tmp_path, tiny_run, capsys):

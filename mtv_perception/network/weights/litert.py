@@ -19,6 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mtv_perception.errors import WeightsError
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.network.weights.idle_channels import filled_up
 from mtv_perception.network.weights.pretrained import LayerWeights, set_layer_weights
 
@@ -107,7 +108,8 @@ def _constant(model: Any, tensor: Any) -> np.ndarray:
 def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     """Make a network compute what a LiteRT file computes; its norms only scale and shift.
 
-    Channels that the export left out become zeros.
+    Channels that the export left out become zeros. The link of a file from before the decoder had
+    one keeps its first weights, with which it adds nothing.
 
     Args:
         model: whose convolutions before norms have no bias.
@@ -125,7 +127,10 @@ def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     kernels, biases = filled_up(model, weights.kernels, weights.biases)
     weights = replace(weights, kernels=kernels, biases=biases)
     arrays: LayerWeights = {}
+    has_link = any(name.startswith(LINK) for name in kernels)
     for layer in model.layers:
+        if layer.name.startswith(LINK) and not has_link:
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
             arrays[layer.name] = _norm_that_only_scales(layer, weights)
         elif layer.weights:

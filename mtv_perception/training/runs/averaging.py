@@ -23,9 +23,9 @@ from mtv_perception.errors import ConfigError, WeightsError
 from mtv_perception.network.config import NetworkConfig
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.runs.provenance import check_initial
-from mtv_perception.training.state import BEST_FILE, read_group, save_state
+from mtv_perception.training.state import BEST_FILE, save_state
 from mtv_perception.training.trained import note_trained, trained_of_run
-from mtv_perception.training.trainer import Trainer
+from mtv_perception.training.trainer import Trainer, load_run
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,18 +37,11 @@ def first_weights(run: Path) -> list[np.ndarray]:
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(load(TrainConfig, run / CONFIG_FILE), Path(scratch))
         check_initial(run, Path(scratch))
-        return [weight.numpy() for weight in trainer.network.model.weights]
+        return trainer.network.model.get_weights()
 
 
 def average(parts: list[list[np.ndarray]], shares: list[float]) -> list[np.ndarray]:
-    """The weighted mean of lists of arrays.
-
-    Raises:
-        WeightsError: the lists are of different networks.
-    """
-    shapes = [[array.shape for array in part] for part in parts]
-    if any(found != shapes[0] for found in shapes):
-        raise WeightsError("Expected runs of one network, got other shapes of weights.")
+    """The weighted mean of lists of arrays of the same shapes."""
     return [
         np.asarray(
             np.sum(
@@ -81,7 +74,6 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
         )
     if (out / BEST_FILE).exists():
         raise ConfigError(f"{out}: expected a new folder, got one with {BEST_FILE}")
-    parts = [read_group(run / BEST_FILE, "average") for run in runs]
     configs = [load(TrainConfig, run / CONFIG_FILE) for run in runs]
     networks = [config.network for config in configs]
     _check_networks(runs, networks)
@@ -92,6 +84,7 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
             sizes,
             out,
         )
+    parts = [load_run(run)[1].model.get_weights() for run in runs]
     if start:
         parts.append(first_weights(runs[0]))
     averaged = average(parts, everything[: len(parts)])
