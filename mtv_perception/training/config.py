@@ -83,7 +83,9 @@ class TrainConfig:
         ("map", "miou"), "Validation figures whose mean picks the best checkpoint."
     )
     freeze_norms: str = setting(
-        "none", "Batch norms that keep their statistics.", choices=("none", "backbone", "all")
+        "none",
+        "Batch norms that keep their statistics, scale and offset; `statistics`: all keep these alone.",
+        choices=("none", "backbone", "all", "statistics"),
     )
     freeze: tuple[str, ...] = setting(
         (), "Layers, by the beginning of their name, that are not trained at all."
@@ -104,6 +106,10 @@ class TrainConfig:
             if getattr(self, name) == NO_WEIGHTS:
                 object.__setattr__(self, name, "")
         self.losses.weights_of(self.network.labels)
+        if self.freeze_norms == "statistics" and not self.initial:
+            raise ValueError(
+                "freeze_norms: expected `initial`, whose statistics `statistics` keeps, got none."
+            )
         unknown = [name for name in self.initial_from if name not in self.network.names[1:]]
         if unknown:
             known = ", ".join(self.network.names[1:])

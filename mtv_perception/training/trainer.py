@@ -114,7 +114,7 @@ class Trainer:
                 note_initial(self._output, file)
             freeze_norms(self.network, config.freeze_norms)
             if (
-                config.freeze_norms != "all"
+                config.freeze_norms not in ("all", "statistics")
                 and config.batch_size < 2 * self._strategy.num_replicas_in_sync
             ):
                 _LOG.warning(

@@ -9,6 +9,7 @@ import keras
 
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.config import OptimiserConfig
+from mtv_perception.training.folded_norms import fold_norms
 
 
 def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
@@ -26,21 +27,28 @@ def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
 def freeze_norms(network: MultitaskNetwork, which: str) -> None:
     """Make batch norms keep their statistics and scale: of the `backbone`, of `all`, or `none`.
 
+    With `statistics` all keep these, and their scale and offset are trained.
+
     ValueError where there are none to freeze.
     """
     norms = [x for x in network.model.layers if isinstance(x, keras.layers.BatchNormalization)]
-    frozen = {
+    every = frozenset(norm.name for norm in norms)
+    kept = {
         "none": frozenset[str](),
         "backbone": network.backbone,
-        "all": frozenset(norm.name for norm in norms),
-    }[which]
-    if which != "none" and not any(norm.name in frozen for norm in norms):
+        "all": every,
+        "statistics": every,
+    }
+    if which != "none" and not kept[which] & every:
         raise ValueError(
             f"freeze_norms: expected batch norms to freeze ({which}), found none in a network "
             f"with backbone {network.config.backbone!r}; set it to none."
         )
+    if which == "statistics":
+        fold_norms(network.model)
+        return
     for norm in norms:
-        norm.trainable = norm.name not in frozen
+        norm.trainable = norm.name not in kept[which]
 
 
 def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:
