@@ -58,7 +58,9 @@ def restore_state(path: Path, variables: Variables) -> int:
             if found is None or found.shape != tuple(variable.shape):
                 got = "nothing" if found is None else found.shape
                 raise WeightsError(
-                    f"{path}: expected {group}/{index} of shape {tuple(variable.shape)}, got {got}."
+                    f"{path}: expected {group}/{index} of shape {tuple(variable.shape)}, got {got}. "
+                    "Another version's run can't be resumed if the layers have changed; "
+                    "begin a new run with this file as `initial`."
                 )
             variable.assign(found)
     return int(arrays["step"])

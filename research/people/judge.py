@@ -4,7 +4,8 @@
     research/people/judge.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR
         [--fold judge|check] [--backend litert|openvino] [--json FILE]
 
-FOLDS is what research/version5/folds.py wrote; DIR is `mtv synth --split heldout --seed 2 --count 60`.
+FOLDS is what research/version5/folds.py wrote; DIR is `mtv synth --split heldout --seed 2 --count 60`
+(with `--fold check`, the images that choose: other rendered ones).
 Also counts the pictures without people or forklifts, of both folds, in which the model sees one,
 at both operating points.
 """
@@ -39,9 +40,10 @@ PERSON = ("person",)
 
 def judged(args: argparse.Namespace) -> dict[str, DatasetConfig]:
     """How to read each set, by the name that the table shows."""
+    part, take = ("val", "all") if args.fold == "judge" else ("train", "fold:0/10")
     sets = {
-        "forklift_person/val": DatasetConfig(
-            args.data / "forklift_person/val", box_classes=("person", "forklift")
+        f"forklift_person/{part}": DatasetConfig(
+            args.data / "forklift_person" / part, take=take, box_classes=("person", "forklift")
         )
     }
     for name in PEOPLE_SETS:
