@@ -21,7 +21,7 @@ from mtv_perception.network.layers import (
 )
 
 LINK = "decoder_link"
-"""Prefix of the layers of the decoder's link. Files from before it have none of them."""
+"""Prefix of the link's layer names. Files from before version 9 have no such layers."""
 
 
 def atrous_rates(stride: int) -> tuple[int, ...]:
@@ -60,24 +60,24 @@ def aspp(feature: Any, filters: int, rates: Sequence[int], name: str = "aspp") -
     return relu6(batch_norm(x, f"{name}_project_bn"), f"{name}_project_relu")
 
 
-def linked(context: Any, feature: Any, name: str = LINK) -> Any:
+def linked(context: Any, feature: Any) -> Any:
     """Context brought to a feature's stride and added to a projection of it.
 
-    The projection's norm begins with a scale of zeros, so that an untrained link adds nothing.
+    The projection's norm begins with a scale of zeros, so that an untrained link adds nothing. The
+    link is this project's own: research/experiments.md has its figures.
 
     Args:
         context: `[B, h, w, C]`.
         feature: `[B, H, W, c]`, H a whole multiple of h.
-        name: prefix of the layer names.
 
     Returns:
         `[B, H, W, C]`.
     """
     factor = feature.shape[1] // context.shape[1]
-    raised = upsample(context, factor, f"{name}_upsample") if factor > 1 else context
-    projected = conv(feature, context.shape[-1], 1, f"{name}_project")
-    projected = batch_norm(projected, f"{name}_bn", scale=0.0)
-    return relu6(keras.layers.Add(name=f"{name}_add")([raised, projected]), f"{name}_relu")
+    raised = upsample(context, factor, f"{LINK}_upsample") if factor > 1 else context
+    projected = conv(feature, context.shape[-1], 1, f"{LINK}_project")
+    projected = batch_norm(projected, f"{LINK}_bn", scale=0.0)
+    return relu6(keras.layers.Add(name=f"{LINK}_add")([raised, projected]), f"{LINK}_relu")
 
 
 def decoder(

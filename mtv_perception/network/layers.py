@@ -76,7 +76,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def batch_norm(x: Any, name: str, scale: float = 1.0) -> Any:
-    """Batch normalisation over `[B, H, W, C]`, whose scale begins as told."""
+    """Batch normalisation over `[B, H, W, C]`; `scale` is what gamma begins with."""
     first = keras.initializers.Constant(scale)
     return FusedBatchNormalization(
         epsilon=BN_EPSILON, momentum=BN_MOMENTUM, gamma_initializer=first, name=name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -34,7 +35,8 @@ class MultitaskNetwork:
 
 
 _Outputs = tuple[Any, Any, Any, dict[Any, Any], DefaultBoxSpec, str]
-_PRESETS: dict[str, Callable[[Any, NetworkConfig], _Outputs]] = {
+_Layout = Callable[[Any, NetworkConfig], _Outputs]
+_PRESETS: dict[str, _Layout] = {
     "warehouse": warehouse_outputs,
     "warehouse-small": warehouse_outputs,
     "reference": reference_outputs,
@@ -48,10 +50,23 @@ def normalise(images: Any) -> Any:
 
 def build_network(config: NetworkConfig) -> MultitaskNetwork:
     """Build the network a configuration describes, with fresh weights."""
+    return _network(config, _PRESETS[config.preset])
+
+
+def paths_without_link(config: NetworkConfig) -> list[str]:
+    """The paths of a network's weights from before its decoder had a link, in the order of then.
+
+    Keras orders layers by their distance from the outputs, which the link has changed.
+    """
+    network = _network(config, partial(warehouse_outputs, with_link=False))
+    return [weight.path for weight in network.model.weights]
+
+
+def _network(config: NetworkConfig, layout: _Layout) -> MultitaskNetwork:
     images = keras.Input((*config.size_hw, 3), name="images")
-    class_logits, box_offsets, segmentation_logits, features, default_boxes, scores = _PRESETS[
-        config.preset
-    ](images, config)
+    class_logits, box_offsets, segmentation_logits, features, default_boxes, scores = layout(
+        images, config
+    )
     outputs = {
         "class_logits": class_logits,
         "box_offsets": box_offsets,

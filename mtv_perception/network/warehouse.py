@@ -1,6 +1,6 @@
 """The product's layout: a light feature pyramid at strides 8 to 128 under SSDLite.
 
-DeepLabV3+ on its stride-16 level.
+DeepLabV3+ context on its stride-16 level; the decoder also reads the levels of strides 8 and 4.
 
 The pyramid (Lin et al. 2017, "Feature Pyramid Networks") costs 0.8 ms of 7.5 on two cores and gives
 the stride-8 level the context small people need. Context pooling stands on the fused stride-16
@@ -58,11 +58,16 @@ def feature_pyramid(
 
 
 def warehouse_outputs(
-    images: Any, config: NetworkConfig
+    images: Any, config: NetworkConfig, with_link: bool = True
 ) -> tuple[Any, Any, Any, dict[int, Any], DefaultBoxSpec, str]:
     """Class logits, box offsets, segmentation logits (stride 4).
 
     The backbone's features, the default boxes and the kind of score.
+
+    Args:
+        images: `[B, H, W, 3]`.
+        config: of the network.
+        with_link: False leaves the decoder's link out, as before version 9.
     """
     pyramid_channels, context_channels, decoder_channels, skip_channels = _CHANNELS[config.preset]
     features = backbone_features(images, config)
@@ -75,6 +80,7 @@ def warehouse_outputs(
     context = aspp(
         levels[1], context_channels, atrous_rates(config.size_hw[0] // levels[1].shape[1])
     )
-    context = linked(context, levels[0])
+    if with_link:
+        context = linked(context, levels[0])
     pixels = decoder(context, features[4], decoder_channels, skip_channels, len(config.names))
     return class_logits, box_offsets, pixels, features, boxes, "sigmoid"

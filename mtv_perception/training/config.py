@@ -84,7 +84,7 @@ class TrainConfig:
     )
     freeze_norms: str = setting(
         "none",
-        "Batch norms that keep their statistics, scale and offset; `statistics`: all keep these alone.",
+        "Batch norms that are not trained. `statistics`: all keep their statistics only.",
         choices=("none", "backbone", "all", "statistics"),
     )
     freeze: tuple[str, ...] = setting(
@@ -107,9 +107,7 @@ class TrainConfig:
                 object.__setattr__(self, name, "")
         self.losses.weights_of(self.network.labels)
         if self.freeze_norms == "statistics" and not self.initial:
-            raise ValueError(
-                "freeze_norms: expected `initial`, whose statistics `statistics` keeps, got none."
-            )
+            raise ValueError("freeze_norms: `statistics` expected an `initial`, got none.")
         unknown = [name for name in self.initial_from if name not in self.network.names[1:]]
         if unknown:
             known = ", ".join(self.network.names[1:])

@@ -1,8 +1,8 @@
-"""Norms that keep their statistics, computed as part of the convolution before them.
+"""Norms with fixed statistics, computed inside the convolution before them.
 
-By fixed statistics a norm scales and shifts each channel. The scale goes into the kernel and the
-shift becomes an offset, which saves a step the norm's own passes over the activations. Kernel,
-scale and offset are trained as before.
+With fixed statistics a norm scales and shifts each channel. The kernel takes the scale, and an
+offset is added. This saves the norm's own pass over the activations. Kernel, scale and offset are
+trained as before.
 
 Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", section 3.2.

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.deeplabv3plus import LINK
-from mtv_perception.network.multitask import MultitaskNetwork
+from mtv_perception.network.multitask import MultitaskNetwork, paths_without_link
 from mtv_perception.resources import pointer_hint, whole_file
 
 BEST_FILE = "best.npz"
@@ -92,13 +92,17 @@ def run_folder(source: Path) -> Path:
 
 
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:
-    """Set all weights to a checkpoint's averaged ones.
+    """Set a fresh network's weights to a checkpoint's averaged ones.
 
-    The link of a checkpoint from before the decoder had one stays untrained and adds nothing.
+    The link of a checkpoint from before version 9 stays untrained and adds nothing. Masks then
+    differ slightly: the context is raised in two steps instead of one.
 
     Args:
         network: of the same layout; its input size may differ.
         source: a checkpoint file, or a run folder (its best checkpoint).
+
+    Raises:
+        WeightsError: no checkpoint, or one of another network.
     """
     path = source / BEST_FILE if source.is_dir() else source
     if not path.exists():
@@ -107,8 +111,9 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
         )
     arrays = read_group(path, "average")
     weights = network.model.weights
-    if len(arrays) < len(weights):
-        weights = [w for w in weights if not w.path.startswith(LINK)]
+    by_path = {weight.path: weight for weight in weights}
+    if len(arrays) < len(weights) and any(path.startswith(LINK) for path in by_path):
+        weights = [by_path[path] for path in paths_without_link(network.config)]
     expected, found = [tuple(w.shape) for w in weights], [a.shape for a in arrays]
     if expected != found:
         raise WeightsError(

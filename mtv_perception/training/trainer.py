@@ -120,7 +120,7 @@ class Trainer:
                 _LOG.warning(
                     "batch_size %d: a device sees one image, so that norms of 1x1 maps learn no "
                     "statistics and spoil the mask; expected at least 2 images a device, or "
-                    "`freeze_norms: all`",
+                    "`freeze_norms: all` or `statistics`",
                     config.batch_size,
                 )
             freeze_layers(self.network.model, config.freeze)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.network.multitask import MultitaskNetwork
 from mtv_perception.training.config import OptimiserConfig
 from mtv_perception.training.folded_norms import fold_norms
@@ -25,9 +26,10 @@ def make_optimiser(config: OptimiserConfig) -> keras.optimizers.Optimizer:
 
 
 def freeze_norms(network: MultitaskNetwork, which: str) -> None:
-    """Make batch norms keep their statistics and scale: of the `backbone`, of `all`, or `none`.
+    """Freeze statistics, scale and offset of batch norms: of the `backbone`, of `all`, or of `none`.
 
-    With `statistics` all keep these, and their scale and offset are trained.
+    With `statistics` all norms keep their statistics, and scale and offset are trained. The norm of
+    the decoder's link stays trainable by `all`.
 
     ValueError where there are none to freeze.
     """
@@ -48,7 +50,8 @@ def freeze_norms(network: MultitaskNetwork, which: str) -> None:
         fold_norms(network.model)
         return
     for norm in norms:
-        norm.trainable = norm.name not in kept[which]
+        # A frozen scale of zeros would keep an untrained link from ever learning.
+        norm.trainable = norm.name not in kept[which] or norm.name.startswith(LINK)
 
 
 def freeze_layers(model: keras.Model, prefixes: Sequence[str]) -> None:

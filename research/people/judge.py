@@ -4,8 +4,9 @@
     research/people/judge.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR
         [--fold judge|check] [--backend litert|openvino] [--json FILE]
 
-FOLDS is what research/version5/folds.py wrote; DIR is `mtv synth --split heldout --seed 2 --count 60`
-(with `--fold check`, the images that choose: other rendered ones).
+FOLDS is what research/version5/folds.py wrote; DIR is `mtv synth --split heldout --seed 2 --count 60`.
+`--fold check` judges on the images that choose checkpoints and thresholds; give it other rendered
+ones, such as those of tune.py.
 Also counts the pictures without people or forklifts, of both folds, in which the model sees one,
 at both operating points.
 """

@@ -4,10 +4,10 @@
     research/people/mask_offsets.py MODEL --data $MTV_DATA --folds $MTV_V5/folds --synthetic DIR
         [--run RUN --out RUN]
 
-The pixel's class is the largest logit. Training balances the classes by the pixels it shows, IoU
-counts each class alone: an offset moves all edges of a class. One class after the other takes the
-offset with the largest mean of IoU over sets and classes. Sets as in tune.py, those with masks.
-With `--out` the biases of a run's last convolution take them up.
+The pixel's class is the largest logit. Training weighs classes by pixels; IoU weighs them equally.
+So an offset for each class can raise the mean IoU. One class after the other takes the offset with
+the largest mean of IoU over sets and classes. Sets as in tune.py, those with masks. With `--out`
+the biases of a run's last convolution take them up.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from mtv_perception.runtime.mask import segment
 from mtv_perception.runtime.models import find_model
 from mtv_perception.runtime.outputs import Tensor
 from mtv_perception.runtime.perceiver import Perceiver
+from mtv_perception.training.config import CONFIG_FILE
 from mtv_perception.training.state import BEST_FILE, save_state
+from mtv_perception.training.trained import note_trained, trained_of_run
 from mtv_perception.training.trainer import load_run
 
 PERSON = ("person",)
-STEPS = np.arange(-6, 7) / 4
-ROUNDS = 2
+LOWEST_THRESHOLD = 0.5  # No pixel is unlabelled.
+# The smallest of equal ones is taken. At most 1: a pixel stays what it is where its class has three
+# times the probability of the next one.
+STEPS = np.array(sorted(np.arange(-4, 5) / 4, key=abs))
+ROUNDS = 2  # The second takes up what the first changed for the other classes.
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Seen:
     def mask(self, offsets: np.ndarray) -> np.ndarray:
         """Class ids with the offsets, `(H, W)` uint8 in source pixels."""
         logits = Tensor(self.logits + offsets.astype(np.float32))
-        return segment(logits, self.letterbox, self.letterbox.source_hw, 0.5).class_ids
+        return segment(logits, self.letterbox, self.letterbox.source_hw, LOWEST_THRESHOLD).class_ids
 
 
 def see(perceive: Perceiver, sample: Sample) -> Seen:
@@ -92,11 +97,13 @@ def choose(sets: dict[str, list[Seen]]) -> np.ndarray:
 
 def write(run: Path, out: Path, offsets: np.ndarray) -> None:
     """A copy of a run whose averaged weights have the offsets."""
-    _, network = load_run(run)
+    config, network = load_run(run)
     paths = [weight.path for weight in network.model.weights]
     weights = network.model.get_weights()
     weights[paths.index("decoder_logits/bias")] += offsets.astype(np.float32)
-    shutil.copytree(run, out)
+    out.mkdir(parents=True)
+    shutil.copy(run / CONFIG_FILE, out)
+    note_trained(out, trained_of_run(run, config))
     save_state(out / BEST_FILE, {"average": weights}, 0)
 
 
@@ -112,6 +119,10 @@ def main() -> int:
     parser.add_argument("--run", type=Path, help="of which MODEL was exported")
     parser.add_argument("--out", type=Path, help="run folder to write")
     args = parser.parse_args()
+    if (args.out is None) != (args.run is None):
+        parser.error("expected --run and --out together")
+    if args.out and args.out.exists():
+        parser.error(f"--out: expected a new folder, {args.out} exists")
     configs = {
         "coco_mini": DatasetConfig(args.folds / "coco_mini/check", mask_classes=PERSON),
         "ccp_people": DatasetConfig(args.folds / "ccp_people/check", mask_classes=PERSON),
@@ -121,6 +132,8 @@ def main() -> int:
         "synthetic": DatasetConfig(args.synthetic),
     }
     perceive = Perceiver(load_artefact(find_model(args.model)), SCORING)
+    if perceive.spec.labels != WAREHOUSE:
+        parser.error(f"{args.model}: expected the classes {WAREHOUSE.names}")
     sets = {
         name: [see(perceive, sample) for sample in open_dataset(config, WAREHOUSE).samples]
         for name, config in configs.items()

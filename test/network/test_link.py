@@ -6,6 +6,7 @@ import pytest
 
 from mtv_perception.errors import WeightsError
 from mtv_perception.network.deeplabv3plus import LINK
+from mtv_perception.network.multitask import paths_without_link
 from mtv_perception.network.weights.litert import FoldedWeights, set_folded_weights
 from mtv_perception.training.state import load_averaged, save_state
 
@@ -73,14 +74,24 @@ def test_the_link_reads_stride_8(network):
     assert (upsampled.input.shape[1:3], upsampled.output.shape[1:3]) == ((8, 12), (16, 24))
 
 
+def test_the_link_has_changed_the_order_of_weights(network):
+    paths = paths_without_link(network.config)
+    assert paths.index("aspp_rate3_depthwise/kernel") < paths.index("lateral8/kernel")
+    now = [w.path for w in network.model.weights if not w.path.startswith(LINK)]
+    assert sorted(paths) == sorted(now)
+    assert paths != now
+
+
 def test_a_checkpoint_without_the_link_is_read(network, tmp_path):
     before = link_of(network)
-    old = [w for w in network.model.weights if not w.path.startswith(LINK)]
-    arrays = [np.full(w.shape, i, np.float32) for i, w in enumerate(old)]
+    shapes = {w.path: w.shape for w in network.model.weights}
+    paths = paths_without_link(network.config)
+    arrays = [np.full(shapes[path], i, np.float32) for i, path in enumerate(paths)]
     save_state(tmp_path / "best.npz", {"average": arrays}, 7)
     load_averaged(network, tmp_path)
-    for weight, array in zip(old, arrays, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), array)
+    found = {w.path: w.numpy() for w in network.model.weights}
+    for path, array in zip(paths, arrays, strict=True):
+        np.testing.assert_array_equal(found[path], array, err_msg=path)
     for name, weights in link_of(network).items():
         for weight, first in zip(weights, before[name], strict=True):
             np.testing.assert_array_equal(weight, first)
@@ -88,8 +99,9 @@ def test_a_checkpoint_without_the_link_is_read(network, tmp_path):
 
 @pytest.mark.parametrize("drop", ["decoder_skip", "decoder_refine0"])
 def test_a_checkpoint_without_other_layers_is_refused(network, tmp_path, drop):
-    kept = [w for w in network.model.weights if not w.path.startswith(drop)]
-    save_state(tmp_path / "best.npz", {"average": [w.numpy() for w in kept]}, 7)
+    by_path = {w.path: w.numpy() for w in network.model.weights}
+    kept = [p for p in paths_without_link(network.config) if not p.startswith(drop)]
+    save_state(tmp_path / "best.npz", {"average": [by_path[path] for path in kept]}, 7)
     with pytest.raises(WeightsError, match="expected the weights of preset"):
         load_averaged(network, tmp_path)
 

@@ -8,7 +8,7 @@ import yaml
 
 from mtv_perception.cli.main import main
 from mtv_perception.network.deeplabv3plus import LINK
-from mtv_perception.network.multitask import build_network
+from mtv_perception.network.multitask import build_network, paths_without_link
 from mtv_perception.training.state import BEST_FILE, load_averaged, read_group, save_state
 from mtv_perception.training.trainer import Trainer
 
@@ -29,8 +29,11 @@ def test_it_writes_the_weighted_mean_of_runs_and_their_start(tmp_path, tiny_run,
     start = Trainer(tiny_config(validate_every=3), tmp_path / "start").network.model.get_weights()
     network = build_network(tiny_config().network)
     load_averaged(network, out)
-    for found, first, trained in zip(network.model.get_weights(), start, one, strict=True):
-        np.testing.assert_allclose(found, 0.5 * first + 0.5 * trained + 0.3, rtol=1e-4, atol=1e-5)
+    for weight, first, trained in zip(network.model.weights, start, one, strict=True):
+        is_random = weight.path.startswith(LINK) and weight.name not in ("gamma", "beta")
+        began = trained if is_random else first
+        expected = 0.5 * began + 0.5 * trained + 0.3
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-4, atol=1e-5)
     assert (out / "config.yaml").read_text() == (second / "config.yaml").read_text()
 
 
@@ -67,18 +70,24 @@ def test_runs_of_two_networks_are_refused(tmp_path, tiny_run, capsys):
 
 
 def test_a_run_from_before_the_decoder_had_a_link_is_averaged(tmp_path, tiny_run, tiny_config):
-    weights = build_network(tiny_config().network).model.weights
-    arrays = read_group(tiny_run / BEST_FILE, "average")
-    linked = [weight.path.startswith(LINK) for weight in weights]
+    config = tiny_config().network
+    paths = [weight.path for weight in build_network(config).model.weights]
+    new = dict(zip(paths, read_group(tiny_run / BEST_FILE, "average"), strict=True))
+    assert new[f"{LINK}_bn/gamma"].any(), "The run trains its link."
     old = shutil.copytree(tiny_run, tmp_path / "old")
-    kept = [array for array, is_link in zip(arrays, linked, strict=True) if not is_link]
-    save_state(old / BEST_FILE, {"average": [array + 1 for array in kept]}, 0)
+    before = [new[path] + 1 for path in paths_without_link(config)]
+    save_state(old / BEST_FILE, {"average": before}, 0)
 
-    assert average(tiny_run, old, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 0
-    mean = read_group(tmp_path / "mean" / BEST_FILE, "average")
-    for found, array, is_link in zip(mean, arrays, linked, strict=True):
-        if not is_link:
-            np.testing.assert_allclose(found, array + 0.5, rtol=1e-5, atol=1e-6)
+    assert average(old, tiny_run, "--shares", 0.5, 0.5, "--out", tmp_path / "mean") == 0
+    mean = dict(zip(paths, read_group(tmp_path / "mean" / BEST_FILE, "average"), strict=True))
+    for path, array in new.items():
+        if not path.startswith(LINK):
+            expected = array + 0.5
+        elif path.endswith(("gamma", "beta")):  # The old run's are zeros.
+            expected = array / 2
+        else:
+            expected = array
+        np.testing.assert_allclose(mean[path], expected, rtol=1e-5, atol=1e-6, err_msg=path)
 
 
 def test_runs_of_other_classes_are_refused(tmp_path, tiny_run, capsys):

@@ -163,6 +163,6 @@ def test_a_step_moves_scales_and_offsets_and_no_statistics(tiny_config, shallow_
 
 
 def test_statistics_need_weights_to_begin_with():
-    with pytest.raises(ValueError, match="freeze_norms: expected `initial`"):
+    with pytest.raises(ValueError, match="freeze_norms: `statistics` expected an `initial`"):
         TrainConfig(freeze_norms="statistics")
     assert TrainConfig(freeze_norms="statistics", initial="warehouse").initial == "warehouse"

@@ -170,10 +170,14 @@ def test_the_weights_a_run_begins_with_may_be_the_best(tmp_path, tiny_config, ea
         np.testing.assert_array_equal(kept.numpy(), weight)
 
 
-@pytest.mark.parametrize(("size", "norms", "told"), [(1, "none", 1), (1, "all", 0), (2, "none", 0)])
-def test_one_image_a_step_is_told(tmp_path, tiny_config, caplog, size, norms, told):
+@pytest.mark.parametrize(
+    ("size", "norms", "told"), [(1, "none", 1), (1, "all", 0), (1, "statistics", 0), (2, "none", 0)]
+)
+def test_one_image_a_step_is_told(tmp_path, tiny_config, tiny_run, caplog, size, norms, told):
     """The norm after the image pooling then sees one value, whose variance is 0."""
-    Trainer(tiny_config(batch_size=size, freeze_norms=norms), tmp_path / "run")
+    initial = str(tiny_run) if norms == "statistics" else ""
+    config = tiny_config(batch_size=size, freeze_norms=norms, initial=initial)
+    Trainer(config, tmp_path / "run")
     assert caplog.text.count("expected at least 2 images a device") == told
 
 

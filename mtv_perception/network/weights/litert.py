@@ -108,8 +108,9 @@ def _constant(model: Any, tensor: Any) -> np.ndarray:
 def set_folded_weights(model: keras.Model, weights: FoldedWeights) -> None:
     """Make a network compute what a LiteRT file computes; its norms only scale and shift.
 
-    Channels that the export left out become zeros. The link of a file from before the decoder had
-    one keeps its first weights, with which it adds nothing.
+    Channels that the export left out become zeros. The link of a file from before version 9 keeps
+    its first weights, with which it adds nothing. Masks then differ slightly from the file's: the
+    context is raised in two steps instead of one.
 
     Args:
         model: whose convolutions before norms have no bias.

@@ -21,6 +21,7 @@ import numpy as np
 from mtv_perception.config import load
 from mtv_perception.errors import ConfigError, WeightsError
 from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.runs.provenance import check_initial
 from mtv_perception.training.state import BEST_FILE, save_state
@@ -41,7 +42,7 @@ def first_weights(run: Path) -> list[np.ndarray]:
 
 
 def average(parts: list[list[np.ndarray]], shares: list[float]) -> list[np.ndarray]:
-    """The weighted mean of lists of arrays of the same shapes."""
+    """The weighted mean of the weights of one network, in one order."""
     return [
         np.asarray(
             np.sum(
@@ -84,14 +85,33 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
             sizes,
             out,
         )
-    parts = [load_run(run)[1].model.get_weights() for run in runs]
+    models = [load_run(run)[1].model for run in runs]
+    parts = [model.get_weights() for model in models]
     if start:
         parts.append(first_weights(runs[0]))
+    _share_link(parts, [weight.path for weight in models[0].weights])
     averaged = average(parts, everything[: len(parts)])
     out.mkdir(parents=True, exist_ok=True)
     shutil.copy(runs[-1] / CONFIG_FILE, out)
     note_trained(out, trained_of_run(runs[-1], configs[-1]))
     save_state(out / BEST_FILE, {"average": averaged}, 0)
+
+
+def _share_link(parts: list[list[np.ndarray]], paths: list[str]) -> None:
+    """Give parts with an untrained link the kernel and statistics of a trained one.
+
+    A link whose scale is zero adds nothing, whatever its kernel. That kernel is random, and would
+    be noise in the mean.
+    """
+    link = {path: index for index, path in enumerate(paths) if path.startswith(LINK)}
+    if not link:
+        return
+    scale, offset = (link[f"{LINK}_bn/{name}"] for name in ("gamma", "beta"))
+    trained = next((part for part in parts if part[scale].any()), None)
+    for part in parts:
+        if trained is not None and not part[scale].any():
+            for index in set(link.values()) - {scale, offset}:
+                part[index] = trained[index]
 
 
 def _check_networks(runs: Sequence[Path], networks: Sequence[NetworkConfig]) -> None:
