@@ -43,6 +43,8 @@ PEOPLE = (
 )  # fmt: skip
 NOTHING_ELSE = ("coco_mini", "things_empty")
 BALANCED_PERSON = Goal("fppi", 0.2)
+# At the best F1, rails are seen on photographs that show none.
+BALANCED_RAIL = FEW_ALARMS
 # A lower overlap drops the second of two people who stand close, for a few tenths of F1.
 NO_LOWER_OVERLAPS: Sequence[float] = tuple(o for o in NMS_OVERLAPS if o >= 0.4)
 
@@ -72,7 +74,7 @@ def main() -> int:
         record for config in sets for record in collect(perceiver, open_dataset(config, WAREHOUSE))
     ]
     goals = {
-        BALANCED: {"person": BALANCED_PERSON},
+        BALANCED: {"person": BALANCED_PERSON, "rail": BALANCED_RAIL},
         FEW_FALSE_ALARMS: dict.fromkeys(WAREHOUSE.foreground, FEW_ALARMS),
     }
     balanced: dict[str, float] = {}
