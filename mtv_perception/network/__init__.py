@@ -3,6 +3,7 @@
 __all__ = [
     "class_rows",
     "config",
+    "deeplabv3plus",
     "layers",
     "loading",
     "multitask",

@@ -91,6 +91,20 @@ def run_folder(source: Path) -> Path:
     return source.parent if source.suffix == Path(BEST_FILE).suffix else source
 
 
+def checkpoint_file(source: Path) -> Path:
+    """A checkpoint file, or the best checkpoint of a run folder.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    path = source / BEST_FILE if source.is_dir() else source
+    if not path.exists():
+        raise WeightsError(
+            f"{path}: expected a checkpoint, found none; a run has one from its first validation on."
+        )
+    return path
+
+
 def load_averaged(network: MultitaskNetwork, source: Path) -> None:
     """Set a fresh network's weights to a checkpoint's averaged ones.
 
@@ -104,11 +118,7 @@ def load_averaged(network: MultitaskNetwork, source: Path) -> None:
     Raises:
         WeightsError: no checkpoint, or one of another network.
     """
-    path = source / BEST_FILE if source.is_dir() else source
-    if not path.exists():
-        raise WeightsError(
-            f"{path}: expected a checkpoint, found none; a run has one from its first validation on."
-        )
+    path = checkpoint_file(source)
     arrays = read_group(path, "average")
     weights = network.model.weights
     by_path = {weight.path: weight for weight in weights}

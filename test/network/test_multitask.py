@@ -8,6 +8,7 @@ from mtv_perception.config import from_mapping, rule_of
 from mtv_perception.errors import ConfigError
 from mtv_perception.network.backbone import BACKBONES
 from mtv_perception.network.config import NetworkConfig
+from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.network.preset_boxes import PRESET_BOXES, grids_of
 from mtv_perception.network.summary import multiply_adds, summarise
 
@@ -79,7 +80,8 @@ def test_gradients_reach_every_trainable_weight(build, images, layout):
         for w, g in zip(weights, gradients, strict=True)
         if g is None or not np.any(np.asarray(g))
     ]
-    assert dead == []
+    # Its norm begins with a scale of zeros, which learns first.
+    assert [path for path in dead if path != f"{LINK}_project/kernel"] == []
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if "legacy" not in name])

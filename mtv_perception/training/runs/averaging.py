@@ -24,7 +24,7 @@ from mtv_perception.network.config import NetworkConfig
 from mtv_perception.network.deeplabv3plus import LINK
 from mtv_perception.training.config import TrainConfig
 from mtv_perception.training.runs.provenance import check_initial
-from mtv_perception.training.state import BEST_FILE, save_state
+from mtv_perception.training.state import BEST_FILE, checkpoint_file, save_state
 from mtv_perception.training.trained import note_trained, trained_of_run
 from mtv_perception.training.trainer import Trainer, load_run
 
@@ -75,6 +75,8 @@ def average_runs(runs: Sequence[Path], shares: Sequence[float], start: float, ou
         )
     if (out / BEST_FILE).exists():
         raise ConfigError(f"{out}: expected a new folder, got one with {BEST_FILE}")
+    for run in runs:
+        checkpoint_file(run)
     configs = [load(TrainConfig, run / CONFIG_FILE) for run in runs]
     networks = [config.network for config in configs]
     _check_networks(runs, networks)
